@@ -1,0 +1,330 @@
+"""The dataset registry: where a dataset comes from, its checksums, and its raw format → a ratings frame.
+
+A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles
+(and, for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries
+keyed by item id.
+"""
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pooch
+
+from lxr.storage import DataError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of the registry.
+
+    ``read(data_dir)`` returns the ratings frame; the three thresholds are the rule of :func:`lxr.prepare`.
+    """
+
+    read: Callable[[Path], pd.DataFrame]
+    min_rating: float
+    min_items_per_user: int = 2
+    min_users_per_item: int = 2
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Raw files with an official home: an archive that is checked against its SHA-256 before anything is read."""
+
+    name: str
+    url: str
+    sha256: str
+    files: tuple[str, ...]
+
+
+ML_100K = Archive(
+    "ml-100k",
+    "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+    "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    ("u.data", "u.item", "u.user"),
+)
+ML_1M = Archive(
+    "ml-1m",
+    "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+    "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    ("ratings.dat", "movies.dat", "users.dat"),
+)
+# RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
+# first one does not answer.
+RECBOLE_WHEEL = "recbole==1.2.1"
+RECBOLE_FILES = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+}
+ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # u.data
+ML_1M_RATINGS = 1_000_209
+
+
+def data_directory(data_dir: str | Path | None = None) -> Path:
+    """The directory of raw data: the argument, else the environment's ``LXR_DATA_DIR``, else ``Data/`` of the project."""
+    return Path(data_dir or os.environ.get("LXR_DATA_DIR") or PROJECT_ROOT / "Data")
+
+
+def load_ratings(name: str, data_dir: str | Path | None = None) -> pd.DataFrame:
+    """Load the raw ratings of a registered dataset, downloading them when they are not in the data directory.
+
+    Args:
+        name: a key of :data:`DATASETS`.
+        data_dir: where raw files are looked for and downloaded to; see :func:`data_directory`.
+
+    Returns:
+        A frame with the columns ``user``, ``item``, ``rating`` and, where the source has it, ``timestamp``.
+        ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read.
+
+    Raises:
+        DataError: the name is unknown, or a file is missing, truncated, altered or malformed.
+
+    Example:
+        >>> load_ratings("synthetic").columns.tolist()
+        ['user', 'item', 'rating']
+    """
+    return registered(name).read(data_directory(data_dir))
+
+
+def registered(name: str) -> Dataset:
+    """The registry entry of a dataset; a :class:`DataError` that lists the known names if there is none."""
+    if name not in DATASETS:
+        raise DataError(f"unknown dataset {name!r}: expected one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- finding and fetching raw files ----------------------------------------------------------------------------------
+
+
+def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
+    """The first directory that holds the first of the files; then it must hold them all."""
+    for directory in directories:
+        if (directory / names[0]).is_file():
+            missing = [name for name in names if not (directory / name).is_file()]
+            if missing:
+                raise DataError(f"{directory}: found {names[0]}, but {', '.join(missing)} is missing")
+            return directory
+    return None
+
+
+def download_archive(archive: Archive, data_dir: Path) -> Path:
+    """Download an archive, check it, and unpack its files into ``data_dir/<name>/``; returns that directory."""
+    target = data_dir / archive.name
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{archive.name}-") as temporary:
+        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+        path = pooch.retrieve(
+            archive.url, f"sha256:{archive.sha256}", fname="archive.zip", path=temporary, downloader=downloader
+        )
+        with zipfile.ZipFile(path) as unpacked:
+            for name in archive.files:
+                with unpacked.open(f"{archive.name}/{name}") as source, (Path(temporary) / name).open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+        publish_files(Path(temporary), archive.files, target)
+    return target
+
+
+def download_recbole_wheel(data_dir: Path) -> Path:
+    """Fetch MovieLens 100K from the wheel that carries it, check every file, and put them into ``data_dir/ml-100k/``."""
+    target = data_dir / "ml-100k"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_dir, prefix=".recbole-") as temporary:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", temporary, RECBOLE_WHEEL]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        if finished.returncode != 0:
+            reason = (finished.stderr.strip() or "no message").splitlines()[-1]
+            raise DataError(f"pip download {RECBOLE_WHEEL} failed: {reason}")
+        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
+            for name, expected in RECBOLE_FILES.items():
+                content = wheel.read(f"recbole/dataset_example/ml-100k/{name}")
+                found = hashlib.sha256(content).hexdigest()
+                if found != expected:
+                    raise DataError(f"{RECBOLE_WHEEL}, {name}: expected SHA-256 {expected}, found {found}")
+                (Path(temporary) / name).write_bytes(content)
+        publish_files(Path(temporary), tuple(RECBOLE_FILES), target)
+    return target
+
+
+def publish_files(source: Path, names: tuple[str, ...], target: Path) -> None:
+    """Move finished files into place, the first (by which they are found) last."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in reversed(names):
+        (source / name).replace(target / name)
+
+
+def fetch(archive: Archive, data_dir: Path, fallback: Callable[[Path], Path] | None = None) -> Path:
+    """Download from the official home, else from the fallback; say what to do by hand when neither answers."""
+    failures = []
+    for source, attempt in ((archive.url, lambda: download_archive(archive, data_dir)), (RECBOLE_WHEEL, fallback)):
+        if attempt is None:
+            continue
+        try:
+            return attempt() if source == archive.url else attempt(data_dir)
+        except PermissionError as error:
+            raise DataError(f"cannot write to the data directory {data_dir}: {error.strerror}") from error
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            failures.append(f"  {source}: {str(error).splitlines()[0][:200]}")
+    raise DataError(
+        f"dataset {archive.name} is not in {data_dir} and could not be downloaded:\n"
+        + "\n".join(failures)
+        + f"\nFetch {archive.url} on another machine and put {', '.join(archive.files)} into {data_dir / archive.name}, "
+        "or work offline with --dataset synthetic."
+    )
+
+
+# --- reading raw files -----------------------------------------------------------------------------------------------
+
+
+def read_table(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False):
+    """Read a plain separated text file as strings, one column per name, with an exact check of every line.
+
+    Raises:
+        DataError: the file cannot be decoded or a line has another number of fields; names the file and the line.
+    """
+    try:
+        text = path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected {encoding} text, found byte {error.object[error.start]:#x}") from error
+    lines = text.splitlines()
+    first_line = 2 if header else 1
+    body = lines[first_line - 1 :]
+    for number, line in enumerate(body, start=first_line):
+        if line.count(separator) != len(columns) - 1:
+            expected = separator.join(columns).replace("\t", "<tab>")
+            raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}")
+    if not body:
+        raise DataError(f"{path}: expected at least one line of data, found none")
+    content = "\n".join(body).replace(separator, "\t")
+    frame = pd.read_csv(
+        io.StringIO(content), sep="\t", names=columns, dtype=str, quoting=3, keep_default_na=False, na_filter=False
+    )
+    frame.index += first_line
+    return frame
+
+
+def numeric(frame: pd.DataFrame, column: str, path: Path, integer: bool = False) -> pd.Series:
+    """A column of strings as finite numbers; a :class:`DataError` names the first line that is none."""
+    values = pd.to_numeric(frame[column], errors="coerce")
+    bad = ~np.isfinite(values) | ((values % 1 != 0) if integer else False)
+    if bad.any():
+        line = bad.idxmax()
+        kind = "an integer" if integer else "a number"
+        raise DataError(f"{path}, line {line}: expected {kind} as {column}, found {frame[column][line]!r}")
+    return values.astype(np.int64 if integer else np.float64)
+
+
+def read_ratings(path: Path, separator: str, header: bool = False) -> pd.DataFrame:
+    """Read a file of lines ``user, item, rating, timestamp``."""
+    raw = read_table(path, separator, ["user", "item", "rating", "timestamp"], header=header)
+    return pd.DataFrame(
+        {column: numeric(raw, column, path, integer=column != "rating") for column in raw.columns}
+    ).reset_index(drop=True)
+
+
+def natural_title(title: str) -> str:
+    """``"Net, The (1995)"`` → ``"The Net (1995)"``."""
+    return re.sub(r"^(.*), (The|A|An|Les?|La|Das|Der|Die|Il|El|L')(?= \(|$)", r"\2 \1", title)
+
+
+def read_ml_100k(data_dir: Path) -> pd.DataFrame:
+    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
+    places = [data_dir / "ml-100k", data_dir]
+    official, recbole = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
+    if official is None and recbole is None:
+        found = fetch(ML_100K, data_dir, fallback=download_recbole_wheel)
+        official, recbole = (found, None) if (found / "u.data").is_file() else (None, found)
+    if official is not None:
+        path = official / "u.data"
+        ratings = read_ratings(path, "\t")
+        items = (official / "u.item").read_text(encoding="latin-1").splitlines()
+        titles = {int(item): natural_title(title) for item, title, *_ in (line.split("|") for line in items)}
+    else:
+        path = recbole / "ml-100k.inter"
+        ratings = read_ratings(path, "\t", header=True)
+        items = read_table(recbole / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
+        full_titles = items["title"] + " (" + items["year"] + ")"
+        titles = dict(zip(items["item"].astype(int), full_titles.map(natural_title), strict=True))
+    check_sha256(path, ML_100K_RATINGS_SHA256 if official is not None else RECBOLE_FILES["ml-100k.inter"])
+    ratings.attrs = {"titles": titles, "source": [str(path)]}
+    return ratings
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Refuse a truncated or altered file."""
+    found = sha256(path)
+    if found != expected:
+        raise DataError(f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to fetch it anew")
+
+
+def read_ml_1m(data_dir: Path) -> pd.DataFrame:
+    """MovieLens 1M: ``ratings.dat`` and ``movies.dat``, in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
+    directory = find_files([data_dir / "ml-1m", data_dir], ML_1M.files) or fetch(ML_1M, data_dir)
+    path = directory / "ratings.dat"
+    ratings = read_ratings(path, "::")
+    # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
+    if len(ratings) != ML_1M_RATINGS:
+        raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
+    movies = read_table(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
+    titles = dict(zip(movies["item"].astype(int), movies["title"].map(natural_title), strict=True))
+    ratings.attrs = {"titles": titles, "source": [str(path)]}
+    return ratings
+
+
+# --- generated data --------------------------------------------------------------------------------------------------
+
+
+def synthetic_ratings(
+    n_users: int = 600, n_items: int = 160, n_groups: int = 8, items_per_user: int = 16, noise: float = 0.15, seed: int = 7
+) -> pd.DataFrame:
+    """Generate histories with planted tastes, so that the true reasons of a recommendation are known.
+
+    Every item belongs to one taste group; within its group its popularity falls off like 1 / rank. Every user likes two
+    groups and draws ``items_per_user`` (± half) items from them, but a share ``noise`` from all items alike. The true
+    reasons of a recommended item are therefore the history items of its own group: ``attrs["groups"]`` tells them.
+
+    Returns:
+        A ratings frame in which every rating is 5.
+    """
+    generator = np.random.default_rng(seed)
+    groups = np.arange(n_items) % n_groups
+    attraction = 1.0 / (1 + np.arange(n_items) // n_groups)
+    users, items = [], []
+    for user in range(n_users):
+        liked = generator.choice(n_groups, size=2, replace=False)
+        taste = np.where(np.isin(groups, liked), attraction, 0.0)
+        probability = (1 - noise) * taste / taste.sum() + noise / n_items
+        size = int(generator.integers(items_per_user // 2, items_per_user * 3 // 2 + 1))
+        items.append(np.sort(generator.choice(n_items, size=size, replace=False, p=probability)))
+        users.append(np.full(size, user))
+    ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0})
+    titles = {item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)}
+    ratings.attrs = {"titles": titles, "groups": dict(enumerate(groups.tolist())), "source": []}
+    return ratings
+
+
+DATASETS: dict[str, Dataset] = {
+    "synthetic": Dataset(lambda data_dir: synthetic_ratings(), min_rating=4, description="generated, planted taste groups"),
+    "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K"),
+    "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M"),
+}

@@ -1,0 +1,204 @@
+"""Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.datasets import load_ratings, registered
+from lxr.storage import DataError, atomic_path, read_npz
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Binary histories of all users.
+
+    Attributes:
+        matrix: (n_users, n_items) CSR, float32, ones; column indices sorted within each row.
+        user_ids: (n_users,) original user ids, ascending.
+        item_ids: (n_items,) original item ids, ascending.
+        item_titles: (n_items,) titles, or None where the source has none.
+        item_groups: (n_items,) planted taste group of each item (``synthetic`` only), or None.
+        n_duplicates: number of repeated (user, item) rows that were dropped.
+    """
+
+    matrix: sp.csr_matrix
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    item_titles: np.ndarray | None = None
+    item_groups: np.ndarray | None = None
+    n_duplicates: int = 0
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one ``.npz`` file, atomically."""
+        arrays = {
+            "indices": self.matrix.indices,
+            "indptr": self.matrix.indptr,
+            "user_ids": self.user_ids,
+            "item_ids": self.item_ids,
+            "n_duplicates": np.array(self.n_duplicates),
+        }
+        optional = {"item_titles": self.item_titles, "item_groups": self.item_groups}
+        arrays |= {name: array for name, array in optional.items() if array is not None}
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Interactions":
+        """Read what :meth:`save` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
+        arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
+        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
+        return cls(
+            matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),
+            user_ids=arrays["user_ids"],
+            item_ids=arrays["item_ids"],
+            item_titles=arrays.get("item_titles"),
+            item_groups=arrays.get("item_groups"),
+            n_duplicates=int(arrays["n_duplicates"]),
+        )
+
+
+def binary_matrix(indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
+    """A CSR matrix of float32 ones."""
+    return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=shape)
+
+
+def prepare(
+    ratings: pd.DataFrame, min_rating: float = 4, min_items_per_user: int = 2, min_users_per_item: int = 2
+) -> Interactions:
+    """Turn ratings into binary histories.
+
+    Keeps ratings ≥ ``min_rating``, then repeats the two minimum counts until nothing changes (an iterated k-core), then
+    numbers users and items contiguously in the order of their sorted original ids. Of a repeated (user, item) pair the
+    last row counts; the others are dropped, counted in ``n_duplicates`` and reported as a warning.
+
+    Args:
+        ratings: columns ``user``, ``item``, ``rating``; left as it is.
+        min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
+        min_items_per_user: users with fewer items are dropped; 1 keeps all.
+        min_users_per_item: items with fewer users are dropped; 1 keeps all.
+
+    Raises:
+        DataError: a column is missing, an id is missing, a rating is not a finite number, or nothing is left.
+    """
+    check_ratings(ratings)
+    unique = ratings.drop_duplicates(["user", "item"], keep="last")
+    n_duplicates = len(ratings) - len(unique)
+    if n_duplicates:
+        warnings.warn(f"{n_duplicates} duplicate (user, item) pairs: kept the last of each", stacklevel=2)
+    kept = k_core(unique.loc[unique["rating"] >= min_rating, ["user", "item"]], min_items_per_user, min_users_per_item)
+    if kept.empty:
+        raise DataError(
+            f"no interaction is left of {len(ratings)} ratings (from {ratings['rating'].min():g} to "
+            f"{ratings['rating'].max():g}) with min_rating={min_rating}, min_items_per_user={min_items_per_user}, "
+            f"min_users_per_item={min_users_per_item}"
+        )
+    user_ids, users = np.unique(kept["user"].to_numpy(), return_inverse=True)
+    item_ids, items = np.unique(kept["item"].to_numpy(), return_inverse=True)
+    ones = np.ones(len(kept), dtype=np.float32)
+    matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
+    matrix.sort_indices()
+    return Interactions(
+        matrix=matrix,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        item_titles=item_attribute(ratings, "titles", item_ids),
+        item_groups=item_attribute(ratings, "groups", item_ids),
+        n_duplicates=n_duplicates,
+    )
+
+
+def check_ratings(ratings: pd.DataFrame) -> None:
+    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers."""
+    missing = [column for column in ("user", "item", "rating") if column not in ratings.columns]
+    if missing:
+        raise DataError(f"ratings: expected the columns user, item, rating, found {list(ratings.columns)}")
+    if ratings.empty:
+        raise DataError("ratings: expected at least one row, found none")
+    for column in ("user", "item"):
+        if ratings[column].isna().any():
+            raise DataError(f"ratings, row {int(ratings[column].isna().argmax())}: the {column} is missing")
+    values = pd.to_numeric(ratings["rating"], errors="coerce")
+    bad = ~np.isfinite(values.to_numpy(dtype=float))
+    if bad.any() or not pd.api.types.is_numeric_dtype(ratings["rating"]):
+        row = int(bad.argmax())
+        raise DataError(f"ratings, row {row}: expected a number as rating, found {ratings['rating'].iloc[row]!r}")
+
+
+def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:
+    """Drop users and items with too few partners, again and again until nothing changes."""
+    size = None
+    while size != len(pairs):
+        size = len(pairs)
+        pairs = pairs[pairs["item"].map(pairs["item"].value_counts()) >= min_users_per_item]
+        pairs = pairs[pairs["user"].map(pairs["user"].value_counts()) >= min_items_per_user]
+    return pairs
+
+
+def item_attribute(ratings: pd.DataFrame, name: str, item_ids: np.ndarray) -> np.ndarray | None:
+    """Titles or groups in the order of ``item_ids``; an item that the source does not name is called by its id."""
+    values = ratings.attrs.get(name)
+    return None if values is None else np.array([values.get(item, str(item)) for item in item_ids.tolist()])
+
+
+def load_dataset(name: str, data_dir: str | Path | None = None) -> Interactions:
+    """Load a registered dataset and prepare it by its registered rule.
+
+    Raises:
+        DataError: see :func:`lxr.load_ratings` and :func:`prepare`.
+
+    Example:
+        >>> load_dataset("synthetic").matrix.shape
+        (600, 160)
+    """
+    rule = registered(name)
+    return prepare(load_ratings(name, data_dir), rule.min_rating, rule.min_items_per_user, rule.min_users_per_item)
+
+
+def split_users(
+    n_users: int, validation: float = 0.1, test: float = 0.2, seed: int = 42
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split users (not interactions) at random into training, validation and test.
+
+    Args:
+        n_users: number of users, at least three.
+        validation: share of validation users, rounded up.
+        test: share of test users, rounded up.
+        seed: of the permutation.
+
+    Returns:
+        Three ascending index arrays, disjoint, together ``0 … n_users − 1``.
+
+    Raises:
+        ValueError: a share is outside (0, 1), or no training user is left.
+
+    Example:
+        >>> [len(part) for part in split_users(6037)]
+        [4225, 604, 1208]
+    """
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name}: expected a share between 0 and 1, found {share}")
+    n_validation, n_test = int(np.ceil(validation * n_users)), int(np.ceil(test * n_users))
+    if n_validation + n_test >= n_users:
+        raise ValueError(f"no training user is left of {n_users} with validation={validation}, test={test}")
+    order = np.random.default_rng(seed).permutation(n_users)
+    parts = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
+    return tuple(np.sort(part) for part in parts)
+
+
+def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Tensor:
+    """A sparse matrix of a few users as a dense (B, I) float32 tensor."""
+    return torch.from_numpy(matrix.toarray()).to(device)
+
+
+def batches(n_users: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Index arrays of at most ``batch_size`` users, in the given order or ascending."""
+    order = np.arange(n_users) if order is None else order
+    for start in range(0, n_users, batch_size):
+        yield order[start : start + batch_size]

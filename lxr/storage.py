@@ -1,0 +1,50 @@
+"""Files that are either whole or absent: atomic writing, checked reading."""
+
+import contextlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """A file or its content is unusable; the message names the file or row, what was expected and what was found."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it is renamed to ``path``, on failure it is removed.
+
+    Example:
+        >>> with atomic_path("table.csv") as temporary:  # doctest: +SKIP
+        ...     frame.to_csv(temporary)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz`` file; a :class:`lxr.DataError` if it is missing, corrupt or lacks a required array."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing: run the stage that makes it") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
+    absent = [name for name in required if name not in arrays]
+    if absent:
+        raise DataError(f"{path}: expected the arrays {', '.join(required)}, but {', '.join(absent)} is absent")
+    return arrays

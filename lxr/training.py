@@ -1,0 +1,94 @@
+"""The training loop of the recommenders: batches of dense rows, early stopping on validation users."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from tqdm.auto import tqdm
+
+from lxr.interactions import batches, dense
+from lxr.ranking import hide_share, holdout_ndcg
+from lxr.recommenders import Recommender
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; ``"auto"`` takes CUDA where PyTorch sees it.
+
+    Raises:
+        ValueError: the name is neither ``auto``, ``cpu`` nor ``cuda``, or CUDA is asked for and absent.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device: expected auto, cpu or cuda, found {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda was asked for, but PyTorch sees no CUDA device")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def fit(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix,
+    seed: int = 0,
+    epochs: int = 200,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    patience: int = 10,
+) -> pd.DataFrame:
+    """Train a recommender in place and keep the weights of the epoch that is best on validation users.
+
+    After every epoch a fifth of each validation user's items is hidden (always the same), and the NDCG@100 of finding them
+    decides; training stops when it has not improved for ``patience`` epochs.
+
+    Args:
+        model: the recommender, on the device to train on.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories of the validation users.
+        seed: of the order of users, of dropout and of the hidden items.
+        epochs: upper limit.
+        batch_size: users per step.
+        learning_rate: of Adam.
+        weight_decay: of Adam.
+        patience: epochs without improvement before stopping.
+
+    Returns:
+        One row per epoch: ``epoch``, ``loss`` (mean over batches), ``NDCG@100``.
+
+    Raises:
+        ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
+    """
+    for name, matrix in (("train_matrix", train_matrix), ("validation_matrix", validation_matrix)):
+        if matrix.shape[0] == 0 or matrix.shape[1] != model.n_items:
+            raise ValueError(f"{name}: expected (users, {model.n_items}) with at least one user, found {matrix.shape}")
+    device = next(model.parameters()).device
+    shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    rest, hidden = hide_share(validation_matrix, share=0.2, seed=seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+    rows, step, best_quality, best_epoch = [], 0, -np.inf, 0
+    best_weights = copy.deepcopy(model.state_dict())
+    with tqdm(total=epochs, desc=f"training {type(model).__name__}", unit="epoch", leave=False) as progress:
+        for epoch in range(1, epochs + 1):
+            losses = []
+            for users in batches(train_matrix.shape[0], batch_size, shuffle.permutation(train_matrix.shape[0])):
+                loss = model.loss(dense(train_matrix[users], device), generator, step)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+                step += 1
+            mean_loss, quality = float(torch.stack(losses).mean()), holdout_ndcg(model, rest, hidden)
+            if not np.isfinite(mean_loss):
+                raise ValueError(f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate than {learning_rate}")
+            rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
+            progress.update()
+            progress.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})
+            if quality > best_quality:
+                best_quality, best_epoch = quality, epoch
+                best_weights = copy.deepcopy(model.state_dict())
+            elif epoch - best_epoch >= patience:
+                break
+    model.load_state_dict(best_weights)
+    model.eval()
+    return pd.DataFrame(rows)
