@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pooch
 
+from lxr.registry import Registry
 from lxr.storage import DataError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -92,20 +93,14 @@ def load_ratings(name: str, data_dir: str | Path | None = None) -> pd.DataFrame:
         ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read.
 
     Raises:
-        DataError: the name is unknown, or a file is missing, truncated, altered or malformed.
+        ValueError: the name is unknown.
+        DataError: a file is missing, truncated, altered or malformed.
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
         ['user', 'item', 'rating']
     """
-    return registered(name).read(data_directory(data_dir))
-
-
-def registered(name: str) -> Dataset:
-    """The registry entry of a dataset; a :class:`DataError` that lists the known names if there is none."""
-    if name not in DATASETS:
-        raise DataError(f"unknown dataset {name!r}: expected one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return DATASETS[name].read(data_directory(data_dir))
 
 
 def sha256(path: Path) -> str:
@@ -274,11 +269,13 @@ def check_sha256(path: Path, expected: str) -> None:
     """Refuse a truncated or altered file."""
     found = sha256(path)
     if found != expected:
-        raise DataError(f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to fetch it anew")
+        raise DataError(
+            f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to fetch it anew"
+        )
 
 
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 1M: ``ratings.dat`` and ``movies.dat``, in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
+    """MovieLens 1M: its files in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
     directory = find_files([data_dir / "ml-1m", data_dir], ML_1M.files) or fetch(ML_1M, data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
@@ -295,7 +292,12 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
 
 
 def synthetic_ratings(
-    n_users: int = 600, n_items: int = 160, n_groups: int = 8, items_per_user: int = 16, noise: float = 0.15, seed: int = 7
+    n_users: int = 600,
+    n_items: int = 160,
+    n_groups: int = 8,
+    items_per_user: int = 16,
+    noise: float = 0.15,
+    seed: int = 7,
 ) -> pd.DataFrame:
     """Generate histories with planted tastes, so that the true reasons of a recommendation are known.
 
@@ -318,13 +320,18 @@ def synthetic_ratings(
         items.append(np.sort(generator.choice(n_items, size=size, replace=False, p=probability)))
         users.append(np.full(size, user))
     ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0})
-    titles = {item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)}
+    titles = {
+        item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)
+    }
     ratings.attrs = {"titles": titles, "groups": dict(enumerate(groups.tolist())), "source": []}
     return ratings
 
 
-DATASETS: dict[str, Dataset] = {
-    "synthetic": Dataset(lambda data_dir: synthetic_ratings(), min_rating=4, description="generated, planted taste groups"),
-    "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K"),
-    "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M"),
-}
+DATASETS: dict[str, Dataset] = Registry(
+    "dataset",
+    {
+        "synthetic": Dataset(lambda data_dir: synthetic_ratings(), min_rating=4, description="planted taste groups"),
+        "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K"),
+        "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M"),
+    },
+)

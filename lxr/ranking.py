@@ -39,13 +39,12 @@ def hidden_item_ranks(
     Returns:
         Ranks (n,), 1 the best, and the numbers of candidates (n,).
     """
-    device = next((parameter.device for parameter in model.state_dict().values()), torch.device("cpu"))
     ranks = np.empty(len(hidden))
     for users in batches(len(hidden), batch_size):
-        history = dense(matrix[users], device)  # (B, I)
+        history = dense(matrix[users], model.device)  # (B, I)
         with torch.no_grad():
             logits = model(history).masked_fill(history > 0, -torch.inf)
-        score = logits.gather(1, torch.from_numpy(hidden[users]).long().to(device)[:, None])  # (B, 1)
+        score = logits.gather(1, torch.from_numpy(hidden[users]).long().to(model.device)[:, None])  # (B, 1)
         higher, equal = (logits > score).sum(dim=1), (logits == score).sum(dim=1) - 1
         ranks[users] = (1 + higher + equal / 2).cpu().numpy()
     return ranks, matrix.shape[1] - np.diff(matrix.indptr)
@@ -90,12 +89,11 @@ def holdout_ndcg(
 
     Source: Liang et al., WWW 2018, section 4.2.
     """
-    device = next((parameter.device for parameter in model.state_dict().values()), torch.device("cpu"))
     cutoff = min(cutoff, rest.shape[1])
-    discount = 1 / torch.log2(torch.arange(2, cutoff + 2, device=device, dtype=torch.float32))  # (cutoff,)
+    discount = 1 / torch.log2(torch.arange(2, cutoff + 2, device=model.device, dtype=torch.float32))  # (cutoff,)
     total = 0.0
     for users in batches(rest.shape[0], batch_size):
-        history, relevant = dense(rest[users], device), dense(hidden[users], device)
+        history, relevant = dense(rest[users], model.device), dense(hidden[users], model.device)
         with torch.no_grad():
             top = model(history).masked_fill(history > 0, -torch.inf).topk(cutoff, dim=1).indices
         gain = (relevant.gather(1, top) * discount).sum(dim=1)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
 ACTIVATIONS = ("sigmoid", "softmax")
@@ -37,6 +38,11 @@ class Recommender(nn.Module):
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
         raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; the CPU if there are none."""
+        return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
 
     def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
@@ -76,9 +82,7 @@ class MF(Recommender):
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
     """
 
-    def __init__(
-        self, n_items: int, n_factors: int = 64, dropout: float = 0.5, positive_weight: float = 5.0, seed: int = 0
-    ):
+    def __init__(self, n_items: int, n_factors: int = 64, dropout: float = 0.5, positive_weight: float = 5.0, seed: int = 0):
         super().__init__(n_items)
         self.dropout, self.positive_weight = dropout, positive_weight
         self.history_encoder = nn.Linear(n_items, n_factors)
@@ -214,7 +218,7 @@ def wrap(module_or_function: Callable[[torch.Tensor], torch.Tensor], n_items: in
     return Wrapped(module_or_function, n_items, activation)
 
 
-RECOMMENDERS: dict[str, type[Recommender]] = {"mf": MF, "vae": VAE}
+RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE})
 
 
 def initialise(module: nn.Module, seed: int) -> None:

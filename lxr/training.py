@@ -62,7 +62,7 @@ def fit(
     for name, matrix in (("train_matrix", train_matrix), ("validation_matrix", validation_matrix)):
         if matrix.shape[0] == 0 or matrix.shape[1] != model.n_items:
             raise ValueError(f"{name}: expected (users, {model.n_items}) with at least one user, found {matrix.shape}")
-    device = next(model.parameters()).device
+    device = model.device
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_matrix, share=0.2, seed=seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
@@ -80,7 +80,9 @@ def fit(
                 step += 1
             mean_loss, quality = float(torch.stack(losses).mean()), holdout_ndcg(model, rest, hidden)
             if not np.isfinite(mean_loss):
-                raise ValueError(f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate than {learning_rate}")
+                raise ValueError(
+                    f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate than {learning_rate}"
+                )
             rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
             progress.update()
             progress.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})

@@ -1,0 +1,75 @@
+"""The contract of all explainers, and their application to sparse histories of many users."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from tqdm.auto import tqdm
+
+from lxr.fidelity import check_histories
+from lxr.interactions import batches, dense
+from lxr.recommenders import Recommender, top_item
+
+
+class Explainer:
+    """Scores how much each item of a history is responsible for a recommendation.
+
+    A subclass defines :meth:`importance`; users are always rows, and an explanation depends on its own row alone.
+
+    Attributes:
+        model: the recommender whose recommendations are explained.
+    """
+
+    def __init__(self, model: Recommender):
+        self.model = model
+
+    def explain(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Explain one recommendation per user.
+
+        Args:
+            history: (B, I) binary histories, at least one item each.
+            target: (B,) explained items, outside the histories.
+
+        Returns:
+            (B, I) scores, higher for the items that are more responsible; 0 outside the history.
+
+        Raises:
+            ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
+        """
+        check_histories(self.model, history, target)
+        scores = self.importance(history.detach(), target.to(history.device))
+        return torch.where(history > 0, scores, 0.0).detach()
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Scores (B, I) of checked input; what stands outside the history does not matter."""
+        raise NotImplementedError
+
+
+def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:
+    """:func:`lxr.top_item` of sparse histories (n, I) → (n,), dense one batch at a time."""
+    parts = [top_item(model, dense(matrix[users], model.device)).cpu() for users in batches(matrix.shape[0], batch_size)]
+    return torch.cat(parts).numpy()
+
+
+def explain_users(
+    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray, batch_size: int = 256, progress: str | None = None
+) -> sp.csr_matrix:
+    """Explain the recommendations of many users, dense one batch at a time.
+
+    Args:
+        explainer: any explainer.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        batch_size: users per call.
+        progress: label of a progress bar, or None for none.
+
+    Returns:
+        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
+    """
+    device = explainer.model.device
+    values = np.empty(matrix.nnz, dtype=np.float32)
+    groups = list(batches(matrix.shape[0], batch_size))
+    for users in tqdm(groups, desc=progress, unit="batch", leave=False, disable=progress is None):
+        history = dense(matrix[users], device)
+        scores = explainer.explain(history, torch.from_numpy(target[users]).to(device))
+        values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
+    return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -1,0 +1,386 @@
+"""Fidelity of explanations: one perturbation trajectory per user, and the metrics over it.
+
+Order a user's history by importance (descending, ties by ascending item id). Every masked history that any metric needs
+keeps a contiguous stretch [start, stop) of that order: without the k most explaining items it is [k, n), without the k
+least explaining [0, n − k), only the k most explaining [0, k). So the stretches that all metrics together need are
+collected, each distinct one goes through the recommender once, and each metric picks its own out of the results.
+
+Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG); Baklanov et al., SIGIR 2025
+(fixed-length metrics: POS@K,Ke, CDCG, DEL, INS).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from tqdm.auto import tqdm
+
+from lxr.interactions import batches, dense
+from lxr.recommenders import Recommender
+from lxr.statistics import bootstrap_interval
+
+LOWER, HIGHER = "↓", "↑"
+# Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
+# explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
+DIRECTIONS = {"POS": LOWER, "NEG": HIGHER, "NDCG": LOWER, "CDCG": LOWER, "DEL": LOWER, "INS": HIGHER}
+
+
+def direction(metric: str) -> str:
+    """Arrow of a metric by its name, ``"POS@20"`` → ``"↓"``."""
+    return DIRECTIONS[metric.split("@")[0]]
+
+
+@dataclass(frozen=True)
+class FidelityResult:
+    """Per-user fidelity of one explainer.
+
+    Attributes:
+        curves: metric → (B, steps + 1); column s is the value with the first s parts of the history removed (INS: kept).
+        fixed: metric → (B, len(lengths)); column j is the value with ``lengths[j]`` items removed (INS: kept).
+        lengths: the explanation lengths Ke.
+        history_length: (B,) items in each history.
+        target: (B,) the explained items.
+        rank: (B,) rank of the target before perturbation.
+        prob: (B,) probability of the target before perturbation.
+    """
+
+    curves: dict[str, np.ndarray]
+    fixed: dict[str, np.ndarray]
+    lengths: tuple[int, ...]
+    history_length: np.ndarray
+    target: np.ndarray
+    rank: np.ndarray
+    prob: np.ndarray
+
+    def per_user(self) -> pd.DataFrame:
+        """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
+        columns = {
+            "target": self.target,
+            "history_length": self.history_length,
+            "rank": self.rank,
+            "probability": self.prob,
+        }
+        columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
+        for name, values in self.fixed.items():
+            columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
+        return pd.DataFrame(columns)
+
+    def summary(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """Means over users with BCa bootstrap intervals.
+
+        Returns:
+            One row per metric: ``metric``, ``direction`` (↓ lower is better, ↑ higher), ``mean``, ``ci_low``, ``ci_high``,
+            ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
+            with what there is).
+        """
+        values = self.per_user().drop(columns=["target", "history_length", "rank", "probability"])
+        low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
+        length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
+        return pd.DataFrame(
+            {
+                "metric": values.columns,
+                "direction": [direction(name) for name in values.columns],
+                "mean": values.mean().to_numpy(),
+                "ci_low": low,
+                "ci_high": high,
+                "n_users": len(values),
+                "n_short": [int((self.history_length < ke).sum()) for ke in length],
+            }
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["FidelityResult"]) -> "FidelityResult":
+        """Join the results of consecutive groups of users."""
+        if not parts:
+            raise ValueError("parts: expected at least one result, found none")
+        first = parts[0]
+        return cls(
+            curves={name: np.concatenate([part.curves[name] for part in parts]) for name in first.curves},
+            fixed={name: np.concatenate([part.fixed[name] for part in parts]) for name in first.fixed},
+            lengths=first.lengths,
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in ("history_length", "target", "rank", "prob")
+            },
+        )
+
+
+def fixed_name(metric: str, length: int) -> str:
+    """Name of a fixed-length metric: ``("POS@20", 3)`` → ``"POS@20,Ke=3"``, ``("DEL", 3)`` → ``"DEL@Ke=3"``."""
+    return f"{metric},Ke={length}" if "@" in metric else f"{metric}@Ke={length}"
+
+
+def evaluate_fidelity(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    steps: int = 10,
+    cutoffs: Sequence[int] = (1, 5, 10, 20, 50, 100),
+    lengths: Sequence[int] = (1, 2, 3, 4, 5),
+    batch_size: int = 512,
+) -> FidelityResult:
+    """Evaluate one explainer's importance scores for a group of users.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories, at least one item each.
+        target: (B,) explained items, outside the histories.
+        importance: (B, I) scores, read where the history is 1.
+        steps: parts into which each history is cut for the curves (sizes as ``np.array_split`` makes them).
+        cutoffs: the K of POS@K and NEG@K.
+        lengths: the explanation lengths Ke of the fixed-length metrics.
+        batch_size: masked histories per forward pass; bounds the memory, does not change the result.
+
+    Returns:
+        Per-user metrics. DEL and INS of ``curves`` are probabilities, those of ``fixed`` are divided by the unperturbed
+        probability. Ranks are taken on logits among the items outside the *original* history.
+
+    Raises:
+        ValueError: a wrong shape, a history that is empty or not binary, a target inside the history or outside the
+            catalogue, an importance that is NaN or infinite at a history item, an empty or non-positive option.
+
+    Example:
+        >>> model = Recommender.__new__(Recommender)  # doctest: +SKIP
+        >>> evaluate_fidelity(model, history, top_item(model, history), importance).summary()  # doctest: +SKIP
+    """
+    check_inputs(model, history, target, importance)
+    steps, cutoffs, lengths = check_options(steps, cutoffs, lengths)
+    history, target, importance = history.detach(), target.detach().to(history.device), importance.detach()
+    order = ItemOrder.by_importance(history, importance.to(history.device))
+    n = order.length  # (B,)
+
+    removed = part_sizes(n, steps)  # (B, steps + 1)
+    fewest = np.minimum(np.asarray(lengths), n[:, None])  # (B, len(lengths))
+    everything = np.zeros((len(n), 1), dtype=np.int64), n[:, None]
+    stretches = {
+        "full": everything,
+        "curve without most": (removed, np.broadcast_to(n[:, None], removed.shape)),
+        "curve without least": (np.zeros_like(removed), n[:, None] - removed),
+        "curve only most": (np.zeros_like(removed), removed),
+        "fixed without": (fewest, np.broadcast_to(n[:, None], fewest.shape)),
+        "fixed only": (np.zeros_like(fewest), fewest),
+    }
+    rank, log_prob = score_stretches(model, history, target, order, stretches, batch_size)
+
+    full_prob = np.exp(log_prob["full"])  # (B, 1)
+    without = rank["curve without most"]
+    curves = {f"POS@{k}": (without <= k).astype(float) for k in cutoffs}
+    curves |= {f"NEG@{k}": (rank["curve without least"] <= k).astype(float) for k in cutoffs}
+    curves["DEL"] = np.exp(log_prob["curve without most"])
+    curves["INS"] = np.exp(log_prob["curve only most"])
+    curves["NDCG"] = 1 / np.log2(1 + without)
+    fixed = {f"POS@{k}": (rank["fixed without"] <= k).astype(float) for k in cutoffs}
+    fixed["CDCG"] = 1 / np.log2(1 + rank["fixed without"])
+    fixed["DEL"] = np.exp(log_prob["fixed without"] - log_prob["full"])
+    fixed["INS"] = np.exp(log_prob["fixed only"] - log_prob["full"])
+    return FidelityResult(
+        curves, fixed, lengths, n, target.cpu().numpy(), rank["full"][:, 0].astype(np.int64), full_prob[:, 0]
+    )
+
+
+def evaluate_users(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    importance: sp.csr_matrix,
+    users_per_batch: int = 512,
+    progress: str | None = None,
+    **options,
+) -> FidelityResult:
+    """:func:`evaluate_fidelity` for sparse histories: users become dense one batch at a time.
+
+    Args:
+        model: recommender of I items, on the device to compute on.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        importance: (n, I) CSR scores, as :func:`lxr.explain_users` returns them.
+        users_per_batch: users that are dense at a time.
+        progress: label of a progress bar, or None for none.
+        options: further arguments of :func:`evaluate_fidelity`.
+    """
+    parts = []
+    groups = list(batches(matrix.shape[0], users_per_batch))
+    for users in tqdm(groups, desc=progress, unit="batch", leave=False, disable=progress is None):
+        parts.append(
+            evaluate_fidelity(
+                model,
+                dense(matrix[users], model.device),
+                torch.from_numpy(target[users]).to(model.device),
+                dense(importance[users], model.device),
+                **options,
+            )
+        )
+    return FidelityResult.concatenate(parts)
+
+
+def check_inputs(model: Recommender, history: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> None:
+    """Refuse what cannot be evaluated, naming the argument and the row."""
+    check_histories(model, history, target)
+    if importance.shape != history.shape:
+        raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(importance.shape)}")
+    bad = (history > 0) & ~torch.isfinite(importance.to(history.device))
+    if bad.any():
+        row, item = (int(index) for index in bad.nonzero()[0])
+        raise ValueError(
+            f"importance, row {row}, item {item}: expected a finite score, found {float(importance[row, item])}"
+        )
+
+
+def check_histories(model: Recommender, history: torch.Tensor, target: torch.Tensor) -> None:
+    """Refuse histories and targets that cannot be explained, naming the argument and the row."""
+    if history.ndim != 2 or history.shape[1] != model.n_items:
+        raise ValueError(f"history: expected shape (B, {model.n_items}), found {tuple(history.shape)}")
+    if target.shape != history.shape[:1]:
+        raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise ValueError(f"target: expected integer item indices, found {target.dtype}")
+    if history.shape[0] == 0:
+        raise ValueError("history: expected at least one user, found none")
+    not_binary = ((history != 0) & (history != 1)).any(dim=1)
+    if not_binary.any():
+        raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
+    empty = (history > 0).sum(dim=1) == 0
+    if empty.any():
+        raise ValueError(
+            f"history, row {first(empty)}: expected at least one item, found none: there is nothing to explain by"
+        )
+    target = target.to(history.device)
+    outside = (target < 0) | (target >= model.n_items)
+    if outside.any():
+        row = first(outside)
+        raise ValueError(f"target, row {row}: expected an item from 0 to {model.n_items - 1}, found {int(target[row])}")
+    consumed = history.gather(1, target[:, None].long()).squeeze(1) > 0
+    if consumed.any():
+        row = first(consumed)
+        raise ValueError(f"target, row {row}: expected an item outside the history, found {int(target[row])} inside it")
+
+
+def first(mask: torch.Tensor) -> int:
+    """Index of the first true entry."""
+    return int(mask.nonzero()[0, 0])
+
+
+def check_options(steps: int, cutoffs: Iterable[int], lengths: Iterable[int]) -> tuple[int, tuple, tuple]:
+    """Refuse options that make no metric."""
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, found {steps}")
+    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
+    for name, values in (("cutoffs", cutoffs), ("lengths", lengths)):
+        if not values or min(values) < 1:
+            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+    return steps, cutoffs, lengths
+
+
+def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
+    """Items removed after each step: histories of length n (B,) → (B, steps + 1), from 0 to n.
+
+    The parts are those of ``np.array_split``: the first n mod steps of them have one item more.
+    """
+    step = np.arange(steps + 1)
+    return step * (n[:, None] // steps) + np.minimum(step, n[:, None] % steps)
+
+
+@dataclass(frozen=True)
+class ItemOrder:
+    """The history items of every user, most important first, as one flat list.
+
+    Attributes:
+        items: (total,) item indices, user after user.
+        start: (B,) where each user's items begin.
+        length: (B,) how many they are.
+    """
+
+    items: torch.Tensor
+    start: torch.Tensor
+    length: np.ndarray
+
+    @classmethod
+    def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
+        """Order by descending importance, ties by ascending item."""
+        user, item = history.nonzero(as_tuple=True)  # ascending by user, then by item
+        by_score = torch.sort(importance[user, item], descending=True, stable=True).indices
+        by_user = torch.sort(user[by_score], stable=True).indices
+        length = torch.bincount(user, minlength=len(history))
+        return cls(item[by_score[by_user]], length.cumsum(0) - length, length.cpu().numpy())
+
+
+def score_stretches(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    order: ItemOrder,
+    stretches: dict[str, tuple[np.ndarray, np.ndarray]],
+    batch_size: int,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Rank and log-probability of the targets on every stretch, each distinct one computed once.
+
+    Args:
+        stretches: name → (start, stop), each (B, m): keep the items at positions start … stop − 1 of the order.
+
+    Returns:
+        Two dictionaries name → (B, m): rank of the target, and its log-probability.
+    """
+    size = int(order.length.max()) + 1
+    shapes = {name: start.shape for name, (start, _) in stretches.items()}
+    codes = []
+    for start, stop in stretches.values():
+        start, stop = np.where(start == stop, 0, start), np.where(start == stop, 0, stop)  # all empty stretches are one
+        user = np.arange(len(start))[:, None]
+        codes.append(((user * size + start) * size + stop).ravel())
+    distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
+    user, start, stop = distinct // size**2, distinct // size % size, distinct % size
+    rank, log_prob = score_masked(model, history, target, order, user, start, stop, batch_size)
+
+    ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
+    split = dict(zip(shapes, np.split(position, ends), strict=True))
+    return (
+        {name: rank[index].reshape(shapes[name]) for name, index in split.items()},
+        {name: log_prob[index].reshape(shapes[name]) for name, index in split.items()},
+    )
+
+
+@torch.no_grad()
+def score_masked(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    order: ItemOrder,
+    user: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    batch_size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,)."""
+    device = history.device
+    rank, log_prob = np.empty(len(user)), np.empty(len(user))
+    user_t, start_t, stop_t = (torch.from_numpy(values).to(device) for values in (user, start, stop))
+    length = torch.from_numpy(order.length).to(device)
+    for begin in range(0, len(user), batch_size):
+        rows = slice(begin, begin + batch_size)
+        of = user_t[rows]  # (R,)
+        masked = torch.zeros(len(of), history.shape[1], device=device)  # (R, I)
+        row, item = flat_items(order, of, start_t[rows], stop_t[rows])
+        masked[row, item] = 1.0
+        logits = model(masked)  # (R, I)
+        chosen = target[of]
+        log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
+        # Strictly better candidates: all better items, less those of the original history, which are no candidates.
+        better = logits > logits.gather(1, chosen[:, None])  # (R, I)
+        row, item = flat_items(order, of, torch.zeros_like(of), length[of])
+        consumed = torch.bincount(row, weights=better[row, item].float(), minlength=len(of))
+        rank[rows] = (1 + better.sum(dim=1) - consumed).cpu().numpy()
+    return rank, log_prob
+
+
+def flat_items(
+    order: ItemOrder, user: torch.Tensor, start: torch.Tensor, stop: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows and items of the stretches [start, stop) of users, one pair per kept item."""
+    count = stop - start
+    row = torch.repeat_interleave(torch.arange(len(user), device=user.device), count)
+    within = torch.arange(len(row), device=user.device) - (count.cumsum(0) - count)[row]
+    return row, order.items[(order.start[user] + start)[row] + within]

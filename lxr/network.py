@@ -1,0 +1,295 @@
+"""LXR: an explainer network that is trained to explain one recommender.
+
+Source: Barkan, Bogina, Gurevitch, Asher, Koenigstein: A Counterfactual Framework for Learning and Evaluating Explanations
+for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
+"""
+
+import copy
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from lxr.explainer import Explainer, explain_users, top_items
+from lxr.fidelity import evaluate_users
+from lxr.interactions import batches, dense
+from lxr.recommenders import Recommender, initialise, read_weights
+from lxr.storage import DataError, atomic_path
+
+HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
+VARIANTS = ("combined", "pos", "neg")
+
+
+@dataclass(frozen=True)
+class LXRSettings:
+    """Everything that is chosen about LXR.
+
+    Attributes:
+        lambda_pos: weight of −log p(x⁺), "what explains suffices".
+        lambda_neg: weight of log p(x⁻), "without it the recommendation falls".
+        alpha: weight of the mean mask, "explain by little".
+        hidden_size: width of the encoders and of the hidden layer.
+        learning_rate: of Adam.
+        learning_rate_decay: factor of the learning rate after every epoch.
+        batch_size: users per step.
+        epochs: passes over the training users.
+        activation: ``"tanh"``, or ``"relu"`` as the first release used for the VAE.
+        warm_start: start the encoders from the recommender's, as the first release did; ``hidden_size`` is then theirs.
+    """
+
+    lambda_pos: float = 11.599
+    lambda_neg: float = 0.1415
+    alpha: float = 1.0
+    hidden_size: int = 64
+    learning_rate: float = 0.004177
+    learning_rate_decay: float = 1.0
+    batch_size: int = 32
+    epochs: int = 40
+    activation: str = "tanh"
+    warm_start: bool = False
+
+    def __post_init__(self):
+        for name in ("lambda_pos", "lambda_neg", "alpha"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
+        for name in ("hidden_size", "batch_size", "epochs", "learning_rate", "learning_rate_decay"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a positive number, found {getattr(self, name)}")
+        if self.activation not in HIDDEN_ACTIVATIONS:
+            known = ", ".join(HIDDEN_ACTIVATIONS)
+            raise ValueError(f"activation: expected one of {known}, found {self.activation!r}")
+
+
+def published_settings(dataset: str, recommender: str, variant: str = "combined") -> LXRSettings:
+    """The hyperparameters that the authors of LXR report, for the nearest configuration.
+
+    Args:
+        dataset: its own row if there is one, else the row of MovieLens 1M.
+        recommender: ``"mf"`` or ``"vae"``; any other has the row of MF.
+        variant: ``"combined"``, ``"pos"`` or ``"neg"``.
+
+    Example:
+        >>> published_settings("ml-100k", "vae").hidden_size
+        128
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, found {variant!r}")
+    table = pd.read_csv(PUBLISHED)
+    dataset = dataset if dataset in set(table["dataset"]) else "ml-1m"
+    recommender = recommender if recommender in set(table["recommender"]) else "mf"
+    row = table[(table["dataset"] == dataset) & (table["recommender"] == recommender) & (table["variant"] == variant)]
+    values = row.iloc[0][["lambda_pos", "lambda_neg", "alpha", "hidden_size", "learning_rate", "batch_size"]].to_dict()
+    return LXRSettings(**values | {name: int(values[name]) for name in ("hidden_size", "batch_size")})
+
+
+class ExplainerNetwork(nn.Module):
+    """E(x, y): linear encoders of history and item, then tanh → linear → tanh → linear → sigmoid.
+
+    Args:
+        n_items: number of items I.
+        hidden_size: width h of the encoders.
+        activation: key of :data:`HIDDEN_ACTIVATIONS`.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, n_items: int, hidden_size: int, activation: str = "tanh", seed: int = 0):
+        super().__init__()
+        self.history_encoder = nn.Linear(n_items, hidden_size)
+        self.item_encoder = nn.Linear(n_items, hidden_size)  # applied to one-hot items: one column each
+        self.head = nn.Sequential(
+            HIDDEN_ACTIVATIONS[activation](),
+            nn.Linear(2 * hidden_size, hidden_size),
+            HIDDEN_ACTIVATIONS[activation](),
+            nn.Linear(hidden_size, n_items),
+        )
+        initialise(self, seed)
+
+    def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
+        item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
+        return self.head(torch.cat([self.history_encoder(history), item], dim=1))
+
+
+def lxr_loss(
+    model: Recommender, history: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, settings: LXRSettings
+) -> torch.Tensor:
+    """Loss of masks, mean over users.
+
+    loss = λ_pos · (−log p(x⁺)) + λ_neg · log p(x⁻) + α · mean of m over the history items,
+    with x⁺ = x ∘ m, x⁻ = x ∘ (1 − m) and p the probability of the target.
+
+    Args:
+        model: the explained recommender.
+        history: (B, I) binary histories x.
+        target: (B,) explained items.
+        mask: (B, I) masks m in (0, 1).
+        settings: the weights.
+
+    Source: Barkan et al., WWW 2024, section 3.
+    """
+    loss = settings.alpha * (mask * history).sum(dim=1) / history.sum(dim=1)  # (B,)
+    if settings.lambda_pos:
+        loss = loss - settings.lambda_pos * model.target_log_prob(model(history * mask), target)
+    if settings.lambda_neg:
+        loss = loss + settings.lambda_neg * model.target_log_prob(model(history * (1 - mask)), target)
+    return loss.mean()
+
+
+class LXR(Explainer):
+    """The trained network as an explainer: the importance of an item is its mask logit.
+
+    (The order is that of the mask, without the ties into which a float32 sigmoid would run.)
+
+    Attributes:
+        network: the explainer network.
+        settings: what it was trained with.
+        training: one row per epoch: ``epoch``, ``loss``, ``POS@20`` (area, validation users), ``learning_rate``.
+    """
+
+    def __init__(self, model: Recommender, network: ExplainerNetwork, settings: LXRSettings, training: pd.DataFrame):
+        super().__init__(model)
+        self.network, self.settings, self.training = network, settings, training
+
+    @torch.no_grad()
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits."""
+        return self.network(history, target)
+
+    def save(self, path: str | Path) -> None:
+        """Write settings, weights and the training record to one file, atomically."""
+        state = {
+            "n_items": self.model.n_items,
+            "settings": asdict(self.settings),
+            "hidden_size": self.network.history_encoder.out_features,
+            "weights": self.network.state_dict(),
+            "training": self.training.to_dict("list"),
+        }
+        with atomic_path(path) as temporary:
+            torch.save(state, temporary)
+
+    @classmethod
+    def load(cls, path: str | Path, model: Recommender) -> "LXR":
+        """Read what :meth:`save` wrote; a :class:`lxr.DataError` if it is missing, corrupt or of another catalogue."""
+        state = read_weights(path)
+        if state["n_items"] != model.n_items:
+            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        settings = LXRSettings(**state["settings"])
+        network = ExplainerNetwork(model.n_items, state["hidden_size"], settings.activation)
+        network.load_state_dict(state["weights"])
+        return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
+
+
+def train_lxr(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix | None = None,
+    seed: int = 0,
+    settings: LXRSettings | None = None,
+) -> LXR:
+    """Train LXR on the top recommendation of every training user; keep the epoch with the best validation POS@20.
+
+    Args:
+        model: the recommender to explain; it is left as it is.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
+        seed: of the initial weights and of the order of users.
+        settings: weights and hyperparameters; the published ones of MovieLens 1M by default.
+
+    Raises:
+        ValueError: an empty matrix, a loss that is not finite, or a warm start from a recommender without encoders.
+    """
+    settings = settings or default_settings(model)
+    if validation_matrix is None:
+        order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
+        cut = max(1, len(order) // 10)
+        train_matrix, validation_matrix = train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
+    for name, matrix in (("train_matrix", train_matrix), ("validation_matrix", validation_matrix)):
+        if matrix.shape[0] == 0 or matrix.shape[1] != model.n_items:
+            raise ValueError(f"{name}: expected (users, {model.n_items}) with at least one user, found {matrix.shape}")
+    device = model.device
+    network = start_network(model, settings, seed).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
+    shuffle = np.random.default_rng(seed)
+    target = torch.from_numpy(top_items(model, train_matrix))
+    validation_target = top_items(model, validation_matrix)
+
+    rows, best_area, best_weights = [], np.inf, None
+    explainer = LXR(model, network, settings, pd.DataFrame())
+    frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    set_requires_grad(frozen, False)  # only the network learns
+    try:
+        with tqdm(total=settings.epochs, desc="training LXR", unit="epoch", leave=False) as progress:
+            for epoch in range(1, settings.epochs + 1):
+                losses = []
+                for users in batches(len(target), settings.batch_size, shuffle.permutation(len(target))):
+                    history, explained = dense(train_matrix[users], device), target[users].to(device)
+                    mask = torch.sigmoid(network(history, explained))
+                    loss = lxr_loss(model, history, explained, mask, settings)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    losses.append(loss.detach())
+                mean_loss, area = (
+                    float(torch.stack(losses).mean()),
+                    pos_area(explainer, validation_matrix, validation_target),
+                )
+                if not np.isfinite(mean_loss):
+                    raise ValueError(f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate or λ")
+                rate = schedule.get_last_lr()[0]
+                rows.append({"epoch": epoch, "loss": mean_loss, "POS@20": area, "learning_rate": rate})
+                schedule.step()
+                progress.update()
+                progress.set_postfix({"loss": f"{mean_loss:.3f}", "POS@20": f"{area:.3f}"})
+                if area < best_area:
+                    best_area, best_weights = area, copy.deepcopy(network.state_dict())
+    finally:
+        set_requires_grad(frozen, True)
+    network.load_state_dict(best_weights)
+    return LXR(model, network, settings, pd.DataFrame(rows))
+
+
+def default_settings(model: Recommender) -> LXRSettings:
+    """Published settings of MovieLens 1M for the recommender of the same kind of score."""
+    return published_settings("ml-1m", "vae" if model.activation == "softmax" else "mf")
+
+
+def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:
+    """A new network, its encoders copied from the recommender's if a warm start is asked for."""
+    if not settings.warm_start:
+        return ExplainerNetwork(model.n_items, settings.hidden_size, settings.activation, seed)
+    history_encoder, item_encoder = model.encoders()
+    network = ExplainerNetwork(model.n_items, history_encoder.shape[0], settings.activation, seed)
+    with torch.no_grad():
+        network.history_encoder.weight.copy_(history_encoder)
+        network.item_encoder.weight.copy_(item_encoder)
+    return network
+
+
+def pos_area(explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray, cutoff: int = 20) -> float:
+    """Area under the POS@``cutoff`` curve, mean over users (lower is better): the criterion by which an epoch is chosen."""
+    importance = explain_users(explainer, matrix, target)
+    result = evaluate_users(explainer.model, matrix, target, importance, cutoffs=(cutoff,), lengths=(1,))
+    return float(result.curves[f"POS@{cutoff}"].mean())
+
+
+def set_requires_grad(parameters: Iterable[nn.Parameter], value: bool) -> None:
+    """Freeze or thaw parameters."""
+    for parameter in parameters:
+        parameter.requires_grad_(value)
+
+
+def settings_from(options: dict, base: LXRSettings) -> LXRSettings:
+    """``base`` with some fields replaced; a ValueError names an option that is no field."""
+    known = [field.name for field in fields(LXRSettings)]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(f"unknown option {unknown[0]!r} of LXR: expected {', '.join(known)}")
+    return LXRSettings(**asdict(base) | options)
