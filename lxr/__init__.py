@@ -4,11 +4,11 @@ Model-agnostic, post-hoc explanations of any recommender that is differentiable 
 """
 
 from lxr.datasets import DATASETS, load_ratings
-from lxr.explainer import Explainer, explain_users, top_items
+from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users
-from lxr.interactions import Interactions, dense, load_dataset, prepare, split_users
-from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, published_settings, train_lxr
+from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
+from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, pos_area, published_settings, train_lxr
 from lxr.objectives import OBJECTIVES
 from lxr.ranking import rank_quality
 from lxr.recommenders import (
@@ -22,8 +22,9 @@ from lxr.recommenders import (
     top_item,
     wrap,
 )
-from lxr.storage import DataError
+from lxr.storage import DataError, save_frame
 from lxr.training import choose_device, fit
+from lxr.workspace import Workspace
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "LXRSettings",
     "Popularity",
     "Recommender",
+    "Workspace",
     "choose_device",
     "dense",
     "evaluate_fidelity",
@@ -52,11 +54,16 @@ __all__ = [
     "load_dataset",
     "load_ratings",
     "load_recommender",
+    "load_scores",
     "lxr_loss",
+    "pos_area",
     "prepare",
     "published_settings",
     "rank_quality",
+    "save_frame",
     "save_recommender",
+    "save_scores",
+    "save_split",
     "split_users",
     "top_item",
     "top_items",

@@ -1,5 +1,7 @@
 """The contract of all explainers, and their application to sparse histories of many users."""
 
+from pathlib import Path
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -8,6 +10,7 @@ from tqdm.auto import tqdm
 from lxr.fidelity import check_histories
 from lxr.interactions import batches, dense
 from lxr.recommenders import Recommender, top_item
+from lxr.storage import DataError, atomic_path, read_npz
 
 
 class Explainer:
@@ -46,8 +49,8 @@ class Explainer:
 
 def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:
     """:func:`lxr.top_item` of sparse histories (n, I) → (n,), dense one batch at a time."""
-    parts = [top_item(model, dense(matrix[users], model.device)).cpu() for users in batches(matrix.shape[0], batch_size)]
-    return torch.cat(parts).numpy()
+    groups = batches(matrix.shape[0], batch_size)
+    return np.concatenate([top_item(model, dense(matrix[users], model.device)).cpu().numpy() for users in groups])
 
 
 def explain_users(
@@ -72,4 +75,18 @@ def explain_users(
         history = dense(matrix[users], device)
         scores = explainer.explain(history, torch.from_numpy(target[users]).to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
+    return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
+    """Write the scores that :func:`explain_users` returns to one ``.npz`` file, atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, scores=scores.data)
+
+
+def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Read the scores of the history items of ``matrix``; a :class:`lxr.DataError` if they are of other histories."""
+    values = read_npz(path, required=("scores",))["scores"]
+    if len(values) != matrix.nnz:
+        raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)

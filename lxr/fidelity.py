@@ -182,6 +182,28 @@ def evaluate_fidelity(
     )
 
 
+def ranks_without_most(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    steps: int = 10,
+    batch_size: int = 512,
+) -> np.ndarray:
+    """Rank of the target at each step of removing the most important items: the part of :func:`evaluate_fidelity` that
+    choosing an epoch needs, for the same arguments.
+
+    Returns:
+        (B, steps + 1) ranks.
+    """
+    check_inputs(model, history, target, importance)
+    order = ItemOrder.by_importance(history, importance)
+    removed = part_sizes(order.length, steps)
+    kept = {"curve without most": (removed, np.broadcast_to(order.length[:, None], removed.shape))}
+    rank, _ = score_stretches(model, history, target, order, kept, batch_size)
+    return rank["curve without most"]
+
+
 def evaluate_users(
     model: Recommender,
     matrix: sp.csr_matrix,

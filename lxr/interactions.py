@@ -192,6 +192,18 @@ def split_users(
     return tuple(np.sort(part) for part in parts)
 
 
+def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
+    """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, train=train, validation=validation, test=test)
+
+
+def load_split(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read what :func:`save_split` wrote: (train, validation, test)."""
+    arrays = read_npz(path, required=("train", "validation", "test"))
+    return arrays["train"], arrays["validation"], arrays["test"]
+
+
 def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Tensor:
     """A sparse matrix of a few users as a dense (B, I) float32 tensor."""
     return torch.from_numpy(matrix.toarray()).to(device)

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from lxr.explainer import Explainer, explain_users, top_items
-from lxr.fidelity import evaluate_users
+from lxr.explainer import Explainer, top_items
+from lxr.fidelity import ranks_without_most
 from lxr.interactions import batches, dense
 from lxr.recommenders import Recommender, initialise, read_weights
 from lxr.storage import DataError, atomic_path
@@ -273,11 +273,26 @@ def start_network(model: Recommender, settings: LXRSettings, seed: int) -> Expla
     return network
 
 
-def pos_area(explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray, cutoff: int = 20) -> float:
-    """Area under the POS@``cutoff`` curve, mean over users (lower is better): the criterion by which an epoch is chosen."""
-    importance = explain_users(explainer, matrix, target)
-    result = evaluate_users(explainer.model, matrix, target, importance, cutoffs=(cutoff,), lengths=(1,))
-    return float(result.curves[f"POS@{cutoff}"].mean())
+def pos_area(
+    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray | None = None, cutoff: int = 20, steps: int = 10
+) -> float:
+    """Area under the POS@``cutoff`` curve, mean over users (lower is better): the criterion by which an epoch is chosen.
+
+    Args:
+        explainer: any explainer.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items; the top recommendations by default.
+        cutoff: the K of POS@K.
+        steps: parts into which each history is cut.
+    """
+    target = top_items(explainer.model, matrix) if target is None else target
+    hits = 0
+    for users in batches(matrix.shape[0], 512):
+        history = dense(matrix[users], explainer.model.device)
+        explained = torch.from_numpy(target[users]).to(history.device)
+        importance = explainer.explain(history, explained)
+        hits += (ranks_without_most(explainer.model, history, explained, importance, steps) <= cutoff).sum()
+    return float(hits / (matrix.shape[0] * (steps + 1)))
 
 
 def set_requires_grad(parameters: Iterable[nn.Parameter], value: bool) -> None:

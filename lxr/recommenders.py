@@ -82,7 +82,7 @@ class MF(Recommender):
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
     """
 
-    def __init__(self, n_items: int, n_factors: int = 64, dropout: float = 0.5, positive_weight: float = 5.0, seed: int = 0):
+    def __init__(self, n_items: int, n_factors: int = 64, dropout: float = 0.3, positive_weight: float = 5.0, seed: int = 0):
         super().__init__(n_items)
         self.dropout, self.positive_weight = dropout, positive_weight
         self.history_encoder = nn.Linear(n_items, n_factors)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 
 class DataError(ValueError):
@@ -48,3 +49,9 @@ def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarra
     if absent:
         raise DataError(f"{path}: expected the arrays {', '.join(required)}, but {', '.join(absent)} is absent")
     return arrays
+
+
+def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame as Parquet, atomically."""
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)

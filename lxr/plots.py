@@ -1,0 +1,146 @@
+"""One function per figure. Every explainer has the same colour, marker and line in all of them."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lxr.explainers import EXPLAINERS
+from lxr.fidelity import FidelityResult, direction
+
+CURVES = ("POS@5", "POS@20", "NDCG", "DEL", "NEG@20", "INS")
+FIXED = ("POS@5", "POS@20", "CDCG", "DEL", "INS")
+MARKERS = "oXs^vDPp<>*h"
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+TITLES = {
+    "POS": "target within the first {k}, most important removed",
+    "NEG": "target within the first {k}, least important removed",
+    "NDCG": "NDCG of the target, most important removed",
+    "CDCG": "DCG of the target, most important removed",
+    "DEL": "probability of the target, most important removed",
+    "INS": "probability of the target, only most important kept",
+}
+
+
+def style(explainer: str) -> dict:
+    """Colour, marker and line of an explainer: by its place in the registry, distinct in black and white too."""
+    place = list(EXPLAINERS).index(explainer) if explainer in EXPLAINERS else len(EXPLAINERS)
+    palette = sns.color_palette("colorblind")
+    return {
+        "color": palette[place % len(palette)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": DASHES[place % len(DASHES)],
+        "markersize": 5,
+        "linewidth": 1.5,
+        "label": explainer,
+    }
+
+
+def plot_curves(results: Mapping[str, FidelityResult], metrics: Sequence[str] = CURVES) -> Figure:
+    """Perturbation curves: one panel per metric, explainers as lines over the share of the history (WWW 2024).
+
+    Args:
+        results: explainer → result.
+        metrics: names in ``FidelityResult.curves``.
+    """
+    figure, axes = panels(len(metrics))
+    for ax, metric in zip(axes, metrics, strict=True):
+        for name, result in results.items():
+            mean = result.curves[metric].mean(axis=0)  # (steps + 1,)
+            ax.plot(np.linspace(0, 100, len(mean)), mean, **style(name))
+        label_panel(ax, metric, "history kept [%]" if metric == "INS" else "history removed [%]")
+    return add_legend(figure, axes[0])
+
+
+def plot_fixed(results: Mapping[str, FidelityResult], metrics: Sequence[str] = FIXED) -> Figure:
+    """Fixed-length metrics: one panel per metric, explainers as lines over the explanation length Ke (SIGIR 2025).
+
+    Args:
+        results: explainer → result.
+        metrics: names in ``FidelityResult.fixed``.
+    """
+    figure, axes = panels(len(metrics))
+    for ax, metric in zip(axes, metrics, strict=True):
+        for name, result in results.items():
+            ax.plot(result.lengths, result.fixed[metric].mean(axis=0), **style(name))
+        label_panel(ax, metric, "explanation length Ke [items]", relative=metric in ("DEL", "INS"))
+        ax.set_xticks(next(iter(results.values())).lengths)
+    return add_legend(figure, axes[0])
+
+
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, three in a row."""
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.9 * columns, 3.1 * rows), layout="constrained", squeeze=False)
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
+def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> None:
+    """Title with direction, axes with units."""
+    kind, _, cutoff = metric.partition("@")
+    description = TITLES[kind].format(k=cutoff)
+    ax.set_title(f"{metric} {direction(metric)}", fontsize=11)
+    ax.set_xlabel(x_label)
+    what, _, change = description.partition(", ")
+    unit = " / unperturbed" if relative else " [share of users]" if kind in ("POS", "NEG") else ""
+    ax.set_ylabel(f"{what}{unit},\n{change}", fontsize=8)
+    ax.grid(alpha=0.3)
+
+
+def add_legend(figure: Figure, ax: Axes) -> Figure:
+    """One legend for all panels, below them, where it covers nothing."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, handlelength=3.5)
+    return figure
+
+
+def plot_training(training: pd.DataFrame, quality: str) -> Figure:
+    """Training loss and validation quality over epochs, the kept epoch marked.
+
+    Args:
+        training: columns ``epoch``, ``loss`` and ``quality``.
+        quality: name of the validation column; it is minimal at the kept epoch if lower is better, else maximal.
+    """
+    lower_is_better = quality.startswith("POS")
+    best = training[quality].idxmin() if lower_is_better else training[quality].idxmax()
+    figure, axes = panels(2)
+    for ax, column, label in ((axes[0], "loss", "training loss"), (axes[1], quality, f"{quality} of validation users")):
+        ax.plot(training["epoch"], training[column], color="0.2")
+        ax.axvline(training["epoch"][best], color="0.6", linestyle=":")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(label)
+        ax.grid(alpha=0.3)
+    axes[1].plot(training["epoch"][best], training[quality][best], "o", color="0.2", label="kept")
+    axes[1].legend(frameon=False)
+    return figure
+
+
+def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:
+    """Distributions of the lengths of histories and of the popularity of items.
+
+    Args:
+        lengths: (n_users,) items per user.
+        popularity: (n_items,) users per item.
+    """
+    figure, axes = panels(2)
+    for ax, values, what in ((axes[0], lengths, "items per user"), (axes[1], popularity, "users per item")):
+        sns.histplot(values, bins=40, log_scale=True, color="0.4", ax=ax)
+        ax.set_xlabel(f"{what} (log scale)")
+        ax.set_ylabel("number of " + what.rpartition(" ")[2] + "s")
+    return figure
+
+
+def plot_agreement(agreement: pd.DataFrame) -> Figure:
+    """Heat map of the agreement between explainers, (explainer × explainer) shares from 0 to 1."""
+    size = 1.6 + 0.62 * len(agreement)
+    figure, ax = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    sns.heatmap(agreement, vmin=0, vmax=1, annot=True, fmt=".2f", cmap="Greys", square=True, ax=ax, cbar=False)
+    ax.set_title("shared items of the two top explanations", fontsize=10)
+    return figure

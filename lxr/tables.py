@@ -1,0 +1,105 @@
+"""One function per table."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.fidelity import FidelityResult
+from lxr.interactions import Interactions, dense
+from lxr.ranking import rank_quality
+from lxr.recommenders import Recommender
+
+
+def recommender_table(models: Mapping[str, Recommender], matrix: sp.csr_matrix, seed: int = 0) -> pd.DataFrame:
+    """Ranking quality of recommenders, one row each.
+
+    Args:
+        models: name → recommender.
+        matrix: (n_users, I) CSR histories; the same item of each user is hidden for every recommender.
+    """
+    table = pd.DataFrame({name: rank_quality(model, matrix, seed) for name, model in models.items()}).T
+    arrows = {column: f"{column} {'↓' if column == 'MPR' else '↑'}" for column in table.columns}
+    return table.rename(columns=arrows).rename_axis("recommender")
+
+
+def summary_table(results: Mapping[str, FidelityResult], n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Means and intervals of every explainer and metric, in long form.
+
+    Returns:
+        Columns ``explainer``, then those of :meth:`lxr.FidelityResult.summary`.
+    """
+    parts = {name: result.summary(n_resamples=n_resamples, seed=seed) for name, result in results.items()}
+    return pd.concat(parts, names=["explainer"]).droplevel(1).reset_index()
+
+
+def fidelity_table(summary: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+    """Explainers × metrics, means only, each metric with its direction.
+
+    Args:
+        summary: what :func:`summary_table` returns.
+        metrics: the metrics to show, in this order; all by default.
+    """
+    order = list(dict.fromkeys(summary["metric"])) if metrics is None else list(metrics)
+    names = list(dict.fromkeys(summary["explainer"]))
+    table = summary.pivot(index="explainer", columns="metric", values="mean").loc[names, order]
+    arrows = dict(zip(summary["metric"], summary["direction"], strict=True))
+    return table.rename(columns=lambda metric: f"{metric} {arrows[metric]}").rename_axis(columns=None)
+
+
+def interval_table(summary: pd.DataFrame, metrics: Sequence[str], decimals: int = 3) -> pd.DataFrame:
+    """Explainers × metrics as text, ``mean [low, high]``."""
+    text = summary.assign(
+        mean=[
+            f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+            for mean, low, high in zip(summary["mean"], summary["ci_low"], summary["ci_high"], strict=True)
+        ]
+    )
+    return fidelity_table(text, metrics)
+
+
+def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:
+    """The first ``count`` recommendations of a user by title, with their logits."""
+    history = dense(data.matrix[[user]], model.device)
+    with torch.no_grad():
+        logits = model(history).masked_fill(history > 0, -torch.inf)[0]
+    top = logits.topk(count)
+    titles = titles_of(data, top.indices.cpu().numpy())
+    return pd.DataFrame({"recommendation": titles, "logit": top.values.cpu().numpy()}, index=range(1, count + 1))
+
+
+def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Interactions, count: int = 5) -> pd.DataFrame:
+    """The ``count`` most important history items of one user by title, one column per explainer.
+
+    Args:
+        scores: explainer → (n, I) CSR importance.
+        row: the user's row in them.
+        data: for the titles.
+    """
+    columns = {name: titles_of(data, top_explanation(matrix, row, count)) for name, matrix in scores.items()}
+    return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
+
+
+def top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:
+    """The most important items of one row, ties by ascending item."""
+    begin, end = scores.indptr[row], scores.indptr[row + 1]
+    return scores.indices[begin:end][np.argsort(-scores.data[begin:end], kind="stable")[:count]]
+
+
+def agreement_table(scores: Mapping[str, sp.csr_matrix], count: int = 5) -> pd.DataFrame:
+    """Share of the ``count`` most important items that two explainers have in common, mean over users."""
+    tops = {
+        name: [set(top_explanation(matrix, row, count).tolist()) for row in range(matrix.shape[0])]
+        for name, matrix in scores.items()
+    }
+    return pd.DataFrame(
+        {a: {b: np.mean([len(x & y) / len(x) for x, y in zip(tops[a], tops[b], strict=True)]) for b in tops} for a in tops}
+    )
+
+
+def titles_of(data: Interactions, items: np.ndarray) -> list[str]:
+    """Titles of items, or their ids where there are none."""
+    names = data.item_ids if data.item_titles is None else data.item_titles
+    return [str(name) for name in names[items]]

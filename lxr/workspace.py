@@ -1,0 +1,168 @@
+"""Where the stages of a run find their inputs and leave their outputs, and the record of each stage.
+
+A run of one dataset lives in ``<results>/<dataset>/``:
+
+    interactions.npz, split.npz           data (01)
+    <recommender>/recommender.pt          weights (02, 03)
+    <recommender>/lxr.pt                  the explainer network (05)
+    <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
+    <recommender>/fidelity/<name>.parquet every metric of every test user (07)
+    tables/, figures/                     what people read
+    stages/<stage>.json                   what each stage read, wrote and was told
+    notebooks/<stage>.ipynb               executed copies
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.interactions import Interactions, load_split
+from lxr.storage import DataError, atomic_path
+
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "seaborn", "papermill")
+
+
+class Workspace:
+    """One stage's view of the files of a run: it notes what the stage reads and writes, for the stage's record.
+
+    Args:
+        results: directory of all results; a relative path starts at the project root, wherever the notebook runs.
+        dataset: name of the dataset, and of the directory below ``results``.
+        stage: name of the notebook, ``"05_lxr"``.
+        recommender: the recommender that the stage is about, if it is about one.
+
+    Example:
+        >>> workspace = Workspace("results", "synthetic", "05_lxr", "mf")
+        >>> workspace.name
+        '05_lxr-mf'
+    """
+
+    def __init__(self, results: str | Path, dataset: str, stage: str, recommender: str | None = None):
+        self.results, self.dataset, self.stage, self.recommender = PROJECT_ROOT / results, dataset, stage, recommender
+        self.name = f"{stage}-{recommender}" if recommender else stage
+        self.root = self.results / dataset
+        self.started = time.perf_counter()
+        self.inputs: list[Path] = []
+        self.outputs: list[Path] = []
+
+    def input(self, relative: str) -> Path:
+        """Path of a file that an earlier stage made; if it is missing, the earlier stages are run first.
+
+        Raises:
+            DataError: the earlier stages did not make it.
+        """
+        path = self.root / relative
+        if not path.is_file():
+            command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
+            command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
+            print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
+            finished = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+            if finished.returncode or not path.is_file():
+                raise DataError(
+                    f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}"
+                )
+        self.inputs.append(path)
+        return path
+
+    def output(self, relative: str) -> Path:
+        """Path of a file that this stage makes."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.outputs.append(path)
+        return path
+
+    def interactions(self) -> Interactions:
+        """The prepared data of the run."""
+        return Interactions.load(self.input("interactions.npz"))
+
+    def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Index arrays of the training, validation and test users of the run."""
+        return load_split(self.input("split.npz"))
+
+    def save_table(self, frame: pd.DataFrame, name: str, decimals: int = 4) -> pd.DataFrame:
+        """Write a rounded table as ``tables/<name>.csv`` and ``.md``; returns it as it was written."""
+        rounded = frame.round(decimals)
+        with atomic_path(self.output(f"tables/{name}.csv")) as temporary:
+            rounded.to_csv(temporary)
+        with atomic_path(self.output(f"tables/{name}.md")) as temporary:
+            temporary.write_text(rounded.to_markdown(floatfmt=f".{decimals}f") + "\n")
+        return rounded
+
+    def save_figure(self, figure, name: str) -> None:
+        """Write a matplotlib figure as ``figures/<name>.png``."""
+        with atomic_path(self.output(f"figures/{name}.png")) as temporary:
+            # Without the version of matplotlib in its metadata, the same figure is the same file.
+            figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+    def finish(self, sources: tuple[str, ...] = (), **parameters) -> None:
+        """Write the stage's record, ``stages/<name>.json``: the last thing a stage does.
+
+        Args:
+            sources: raw files that were read, outside of the run's directory.
+            parameters: what the stage was told, seed included.
+        """
+        record = {
+            "stage": self.name,
+            "parameters": parameters,
+            "sources": {str(path): sha256(Path(path)) for path in sources},
+            "inputs": hashes(self.inputs, self.root),
+            "outputs": hashes(self.outputs, self.root),
+            "environment": environment(),
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        write_json(record, self.root / "stages" / f"{self.name}.json")
+
+
+def hashes(paths: list[Path], root: Path) -> dict[str, str]:
+    """Paths below ``root`` → SHA-256."""
+    return {path.relative_to(root).as_posix(): sha256(path) for path in dict.fromkeys(paths)}
+
+
+def environment() -> dict:
+    """Versions, commit and machine: what a result depends on beside its parameters."""
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def commit() -> str | None:
+    """Commit of the project, with ``+changes`` where tracked files differ from it; None outside a git checkout."""
+
+    def git(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+
+    try:
+        head = git("rev-parse", "HEAD")
+    except FileNotFoundError:  # git is not installed
+        return None
+    if head.returncode:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!results").stdout.strip()
+    return head.stdout.strip() + ("+changes" if changed else "")
+
+
+def write_json(value: dict, path: Path) -> None:
+    """Write JSON atomically, in a form that diffs well."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict | None:
+    """A JSON object, or None if the file is missing or damaged."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

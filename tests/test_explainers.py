@@ -1,0 +1,243 @@
+"""One contract for all explainers, and each of them against its naive implementation or an answer known by hand."""
+
+import copy
+
+import naive
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+
+OPTIONS = {"lxr": {"epochs": 2, "hidden_size": 8}}  # everything else runs as it is
+SIMILARITIES = {
+    "jaccard": naive.jaccard,
+    "cosine": naive.cosine,
+    "tf-idf": naive.tf_idf,
+    "popularity": naive.popularity,
+}
+OBJECTIVES = ("logit", "log-prob")
+
+
+@pytest.fixture(params=list(lxr.EXPLAINERS))
+def name(request):
+    """Every registered explainer."""
+    return request.param
+
+
+def make(name, model, train_matrix, seed=0, **options):
+    """An explainer with tiny options."""
+    return lxr.EXPLAINERS[name](model, train_matrix, seed=seed, **OPTIONS.get(name, {}) | options)
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    """Equal up to single precision."""
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_one_finite_score_per_history_item(name, model, train_matrix, history):
+    importance = make(name, model, train_matrix).explain(history, lxr.top_item(model, history))
+    assert importance.shape == history.shape
+    assert importance.dtype.is_floating_point
+    assert torch.isfinite(importance).all()
+    assert (importance[history == 0] == 0).all()
+    assert (importance[history > 0] != 0).any()
+    assert not importance.requires_grad
+
+
+def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history, unchanged_model):
+    target = lxr.top_item(model, history)
+    before = history.clone(), target.clone(), train_matrix.copy()
+    with unchanged_model(model):
+        make(name, model, train_matrix).explain(history, target)
+    assert torch.equal(history, before[0])
+    assert torch.equal(target, before[1])
+    assert np.array_equal(train_matrix.toarray(), before[2].toarray())
+    assert train_matrix.nnz == before[2].nnz
+
+
+def test_batch_equals_one_at_a_time(name, model, train_matrix, history):
+    explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
+    singles = [explainer.explain(history[row : row + 1], target[row : row + 1]) for row in range(len(history))]
+    assert_close(explainer.explain(history, target), torch.cat(singles))
+
+
+def test_order_of_users_does_not_matter(name, model, train_matrix, history):
+    explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
+    assert_close(explainer.explain(history.flip(0), target.flip(0)), explainer.explain(history, target).flip(0))
+
+
+def test_same_seed_same_explanation(name, model, train_matrix, history):
+    target, found = lxr.top_item(model, history), []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        np.random.seed(global_seed)
+        explainer = make(name, model, train_matrix, seed=5)
+        found += [explainer.explain(history, target), explainer.explain(history, target)]
+    assert all(torch.equal(other, found[0]) for other in found[1:])
+
+
+@pytest.mark.parametrize("name", ["random", "lxr"])
+def test_another_seed_another_explanation(name, model, train_matrix, history):
+    target = lxr.top_item(model, history)
+    first, second = (make(name, model, train_matrix, seed=seed).explain(history, target) for seed in (5, 6))
+    assert not torch.equal(first, second)
+
+
+def test_global_random_state_is_left_alone(name, model, train_matrix, history, untouched_rng):
+    target = lxr.top_item(model, history)
+    with untouched_rng():
+        make(name, model, train_matrix).explain(history, target)
+
+
+def test_no_gradient_is_needed_from_the_caller(name, model, train_matrix, history):
+    explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
+    expected = explainer.explain(history, target)
+    with torch.no_grad():
+        assert_close(explainer.explain(history, target), expected)
+    found = explainer.explain(history.clone().requires_grad_(), target)
+    assert not found.requires_grad
+    assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool])
+def test_histories_of_other_types(name, train_matrix, history, dtype):
+    model = lxr.MF(20, n_factors=4)
+    explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
+    found = explainer.explain(history.to(dtype), target.int())
+    assert found.dtype.is_floating_point
+    assert_close(found, explainer.explain(history, target))
+
+
+def test_sparse_users_equal_dense_ones(name, model, train_matrix, history):
+    matrix = sp.csr_matrix(history.numpy())
+    target, explainer = lxr.top_items(model, matrix, batch_size=3), make(name, model, train_matrix)
+    assert target.tolist() == lxr.top_item(model, history).tolist()
+    found = lxr.explain_users(explainer, matrix, target, batch_size=3)
+    assert np.array_equal(found.indices, matrix.indices)
+    assert np.array_equal(found.indptr, matrix.indptr)
+    assert_close(found.toarray(), explainer.explain(history, torch.from_numpy(target)))
+
+
+def test_item_without_training_users(name, model, train_matrix, histories, untrained_item):
+    history = histories([4, 5, 6])
+    history[0, untrained_item], history[1, untrained_item], history[2, untrained_item] = 1, 0, 0
+    target = torch.tensor([int((history[0] == 0).nonzero()[0]), untrained_item, untrained_item])
+    assert torch.isfinite(make(name, model, train_matrix).explain(history, target)).all()
+
+
+def test_unknown_option_is_refused(name, model, train_matrix):
+    with pytest.raises((TypeError, ValueError), match="'no_such_option'"):
+        make(name, model, train_matrix, no_such_option=1)
+
+
+def test_bad_users_are_refused(name, linear, train_matrix, bad_users):
+    history, target, message = bad_users
+    explainer = make(name, linear(np.eye(20)), train_matrix)
+    with pytest.raises(ValueError, match=message):
+        explainer.explain(history, target)
+
+
+def test_unknown_explainer_is_refused():
+    with pytest.raises(ValueError, match=f"unknown explainer 'nope'.*{', '.join(lxr.EXPLAINERS)}"):
+        lxr.EXPLAINERS["nope"]
+
+
+@pytest.mark.parametrize("name", [*SIMILARITIES, "lxr"])
+def test_training_users_of_another_catalogue_are_refused(name, model, train_matrix):
+    with pytest.raises(ValueError, match=r"train_matrix: expected \(users, 20\).*found \(\d+, 19\)"):
+        make(name, model, train_matrix[:, :-1])
+
+
+@pytest.mark.parametrize("name", ["leave-one-out", "gradient"])
+def test_unknown_objective_is_refused(name, model, train_matrix):
+    with pytest.raises(ValueError, match="unknown objective 'nope': expected one of logit, log-prob"):
+        make(name, model, train_matrix, objective="nope")
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+def test_similarity_equals_the_naive_loop(name, model, train_matrix, history, untrained_item):
+    target = lxr.top_item(model, history)
+    target[0] = int((history[0] == 0).nonzero()[0])
+    assert history[-1, untrained_item] == 1
+    found = make(name, model, train_matrix).explain(history, target)
+    train, users = train_matrix.toarray().tolist(), zip(history.tolist(), target.tolist(), strict=True)
+    assert_close(found, [naive.similarity_scores(SIMILARITIES[name], train, *user) for user in users])
+
+
+def test_similarities_by_hand(model):
+    # Items 0 and 1 share one of three users; item 2 has the user of item 1 alone, who consumes three items.
+    train = np.zeros((3, 20), dtype=np.float32)
+    train[[0, 1], 0], train[[1, 2], 1], train[2, 2], train[2, 3] = 1, 1, 1, 1
+    history, target = torch.zeros(1, 20), torch.tensor([1])
+    history[0, [0, 2]] = 1
+    expected = {"jaccard": [1 / 3, 1 / 2], "cosine": [1 / 2, 1 / np.sqrt(2)], "popularity": [2, 1]}
+    middle, last = np.log(21 / 3) + 1, np.log(21 / 4) + 1  # the users 1 and 2, of two and three items
+    first = np.log(21 / 2) + 1  # the user 0, of one item
+    of_target = np.hypot(middle, last)
+    expected["tf-idf"] = [middle**2 / (of_target * np.hypot(first, middle)), last / of_target]
+    for name, values in expected.items():
+        found = lxr.EXPLAINERS[name](model, sp.csr_matrix(train)).explain(history, target)
+        assert_close(found[0, [0, 2]], values)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_leave_one_out_equals_the_naive_loop(any_model, train_matrix, history, objective):
+    target = lxr.top_item(any_model, history)
+    for batch_size in (512, 5):
+        explainer = make("leave-one-out", any_model, train_matrix, objective=objective, batch_size=batch_size)
+        users = zip(history.tolist(), target.tolist(), strict=True)
+        expected = [naive.leave_one_out(any_model, *user, objective) for user in users]
+        assert_close(explainer.explain(history, target), expected)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_equals_finite_differences(model, train_matrix, history, objective):
+    target, double_model = lxr.top_item(model, history), copy.deepcopy(model).double()
+    found = make("gradient", model, train_matrix, objective=objective).explain(history, target)
+    users = zip(history.tolist(), target.tolist(), strict=True)
+    assert_close(found, [naive.gradient_times_input(double_model, *user, objective) for user in users])
+
+
+@pytest.mark.parametrize("name", ["leave-one-out", "gradient"])
+def test_log_probability_is_the_default_objective(name, model, train_matrix, history):
+    target = lxr.top_item(model, history)
+    default, log_prob, logit = (
+        make(name, model, train_matrix, **options).explain(history, target)
+        for options in ({}, {"objective": "log-prob"}, {"objective": "logit"})
+    )
+    assert torch.equal(default, log_prob)
+    assert not torch.allclose(default, logit)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("name", ["leave-one-out", "gradient"])
+def test_coefficients_of_a_linear_recommender(linear, train_matrix, history, name, activation):
+    weights = np.random.default_rng(6).integers(-3, 4, (20, 20))
+    target = (history == 0).int().argmax(dim=1)
+    explainer = make(name, linear(weights, activation), train_matrix, objective="logit")
+    expected = np.where(history > 0, weights[:, target].T, 0)
+    np.testing.assert_array_equal(explainer.explain(history, target), expected)
+
+
+@pytest.mark.parametrize("name", ["leave-one-out", "gradient"])
+def test_log_probability_by_hand(linear, train_matrix, name):
+    # The target's logit is 2 + 1 = 3: log σ(3) falls to log σ(1) without item 0, to log σ(2) without item 1.
+    weights = np.zeros((20, 20))
+    weights[:2, 5] = [2, 1]
+    history = torch.zeros(1, 20)
+    history[0, :2] = 1
+    found = make(name, linear(weights), train_matrix).explain(history, torch.tensor([5]))
+    expected = {"leave-one-out": [0.2646743, 0.0783407], "gradient": [2 * 0.0474259, 0.0474259]}  # 0.0474259 = 1 − σ(3)
+    assert_close(found[0, :2], expected[name], 1e-6)
+
+
+def test_random_scores_are_uniform_and_differ_between_users(model, train_matrix, histories):
+    history = histories([10] * 400)
+    target = (history == 0).int().argmax(dim=1)
+    found = make("random", model, train_matrix).explain(history, target)[history > 0]
+    assert found.min() >= 0
+    assert found.max() < 1
+    assert abs(float(found.mean()) - 0.5) < 0.02  # 4000 draws of standard deviation 0.29: four standard errors
+    assert len(found.unique()) > 3900

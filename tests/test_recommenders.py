@@ -1,0 +1,378 @@
+"""One contract for all recommenders; ranking quality, files and training."""
+
+import naive
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+from lxr.ranking import hide_one_item
+
+N_ITEMS = 20
+TINY = {"mf": {"n_factors": 4}, "vae": {"n_hidden": 16, "n_latent": 4}}
+
+
+class Scorer(torch.nn.Module):
+    """Somebody's own network, with a dropout that must not act."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(N_ITEMS, N_ITEMS), torch.nn.Dropout(0.5))
+
+    def forward(self, history):
+        """Map histories (B, I) to logits (B, I)."""
+        return self.layers(history)
+
+
+def small(name, seed=0, **options) -> lxr.Recommender:
+    """A small untrained MF or VAE."""
+    return lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
+
+
+MAKERS = {
+    "mf": lambda train_matrix: small("mf"),
+    "vae": lambda train_matrix: small("vae"),
+    "popularity": lxr.Popularity,
+    "wrapped module": lambda train_matrix: lxr.wrap(Scorer(), N_ITEMS, "softmax"),
+    "wrapped function": lambda train_matrix: lxr.wrap(lambda history: 2 * history - 1, N_ITEMS, "sigmoid"),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def recommender(request, train_matrix):
+    """Every kind of recommender."""
+    return MAKERS[request.param](train_matrix)
+
+
+@pytest.fixture(params=TINY)
+def name(request):
+    """Every registered recommender."""
+    return request.param
+
+
+def test_every_registered_recommender_is_tested():
+    assert set(TINY) == set(lxr.RECOMMENDERS)
+    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae"):
+        lxr.RECOMMENDERS["nope"]
+
+
+def test_one_finite_logit_per_item(recommender, history):
+    logits = recommender(history)
+    assert logits.shape == history.shape
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+    assert recommender.n_items == N_ITEMS
+    assert recommender.activation in ("sigmoid", "softmax")
+    assert recommender.device == torch.device("cpu")
+
+
+def test_empty_history_has_finite_scores(recommender):
+    empty = torch.zeros(2, N_ITEMS)
+    assert torch.isfinite(recommender(empty)).all()
+    assert torch.isfinite(recommender.log_prob(empty)).all()
+
+
+def test_history_and_model_stay_as_they_are(recommender, history, unchanged_model, untouched_rng):
+    before = history.clone()
+    with unchanged_model(recommender), untouched_rng():
+        recommender(history)
+        recommender.log_prob(history)
+        lxr.top_item(recommender, history)
+    assert torch.equal(history, before)
+
+
+def test_batch_equals_single_users(recommender, history):
+    singles = torch.cat([recommender(history[row : row + 1]) for row in range(len(history))])
+    torch.testing.assert_close(recommender(history), singles)
+
+
+def test_inference_is_deterministic(recommender, history):
+    assert torch.equal(recommender(history), recommender(history))
+
+
+def test_log_prob_is_the_log_of_the_activated_score(recommender, history):
+    logits = recommender(history).double()
+    prob = torch.sigmoid(logits) if recommender.activation == "sigmoid" else torch.softmax(logits, dim=1)
+    log_prob = recommender.log_prob(history)
+    torch.testing.assert_close(log_prob, prob.log().float())
+    target = torch.arange(len(history))
+    found = recommender.target_log_prob(recommender(history), target)
+    torch.testing.assert_close(found, log_prob[torch.arange(len(history)), target])
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_log_prob_of_extreme_logits_is_finite(linear, activation):
+    weights = np.zeros((N_ITEMS, N_ITEMS))
+    weights[0, 1], weights[0, 2] = 1000, -1000
+    model, history = linear(weights, activation), torch.eye(N_ITEMS)[:1]
+    log_prob = model.log_prob(history)
+    expected = {"sigmoid": [0, -1000], "softmax": [0, -2000]}[activation]
+    assert log_prob[0, 1:3].tolist() == expected
+    found = [float(model.target_log_prob(model(history), torch.tensor([item]))) for item in (1, 2)]
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", ["mf", "vae", "wrapped module", "wrapped function"])
+def test_scores_can_be_differentiated_in_the_history(name, train_matrix, history):
+    x = history.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(MAKERS[name](train_matrix).log_prob(x).sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert (gradient != 0).any()
+
+
+def test_activations(train_matrix):
+    assert {name: make(train_matrix).activation for name, make in MAKERS.items()} == {
+        "mf": "sigmoid",
+        "vae": "softmax",
+        "popularity": "sigmoid",
+        "wrapped module": "softmax",
+        "wrapped function": "sigmoid",
+    }
+
+
+def test_mf_is_the_product_of_its_encoders(histories):
+    model, history = small("mf"), histories([4])
+    weights, items = model.encoders()  # (4, I) each: W and V
+    assert weights.shape == items.shape == (4, N_ITEMS)
+    with torch.no_grad():
+        model.history_encoder.bias.fill_(0.5)
+        model.item_encoder.bias.fill_(-2)
+        consumed = sum(weights[:, item] for item in naive.items_of(history[0]))
+        expected = [float((consumed + 0.5) @ (items[:, item] - 2)) for item in range(N_ITEMS)]
+    assert model(history)[0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_encoders_for_a_warm_start(train_matrix):
+    assert [encoder.shape for encoder in small("vae").encoders()] == [(16, N_ITEMS)] * 2
+    with pytest.raises(ValueError, match="warm_start: Popularity has no linear encoders"):
+        lxr.Popularity(train_matrix).encoders()
+
+
+def test_popularity_counts_training_users(train_matrix, history):
+    logits = lxr.Popularity(train_matrix)(history)
+    expected = [len(naive.users_of(train_matrix.toarray(), item)) for item in range(N_ITEMS)]
+    assert logits.tolist() == [expected] * len(history)
+
+
+def test_same_seed_same_weights(name):
+    states = []
+    for global_seed, seed in ((1, 3), (2, 3), (1, 4)):
+        torch.manual_seed(global_seed)
+        states.append(small(name, seed).state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+def test_constructor_leaves_the_global_random_state_alone(name, untouched_rng):
+    with untouched_rng():
+        small(name)
+
+
+def test_a_recommender_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match="n_items: expected at least 1, found 0"):
+        lxr.RECOMMENDERS[name](0)
+
+
+def test_top_item_is_the_best_unseen(any_model, history):
+    found = lxr.top_item(any_model, history)
+    assert found.shape == (len(history),)
+    assert found.dtype == torch.long
+    assert (history.gather(1, found[:, None]) == 0).all()
+    assert found.tolist() == [
+        naive.top_item(naive.logits_at(any_model, row), naive.items_of(row)) for row in history.tolist()
+    ]
+
+
+def test_top_item_by_hand(linear):
+    bias = [9.0, 1, 5, 5]
+    history = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 1, 1]])
+    assert lxr.top_item(linear(np.zeros((4, 4)), bias=bias), history).tolist() == [2, 0, 1]  # of equal ones the lowest
+
+
+def test_user_who_consumed_everything_is_refused(recommender, history):
+    history[2] = 1
+    with pytest.raises(ValueError, match=r"history, row 2: .*every item is consumed"):
+        lxr.top_item(recommender, history)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "", None])
+def test_wrap_refuses_an_unknown_activation(activation):
+    with pytest.raises(ValueError, match=f"activation: expected one of sigmoid, softmax, found {activation!r}"):
+        lxr.wrap(lambda history: history, N_ITEMS, activation)
+
+
+@pytest.mark.parametrize("scorer", [lambda history: history[:, :-1], lambda history: history.sum(dim=1)])
+def test_wrap_refuses_logits_of_another_shape(history, scorer):
+    with pytest.raises(ValueError, match=r"scorer: expected logits of shape \(7, 20\), found \(7"):
+        lxr.wrap(scorer, N_ITEMS, "sigmoid")(history)
+
+
+def test_rank_quality_equals_the_naive_loop(any_model, train_matrix):
+    for seed in (0, 1):
+        rest, hidden = hide_one_item(train_matrix, seed)
+        expected = naive.rank_quality(any_model, rest.toarray().tolist(), hidden.tolist())
+        assert lxr.rank_quality(any_model, train_matrix, seed=seed) == pytest.approx(expected)
+
+
+def test_hidden_item_is_one_of_the_history(train_matrix):
+    matrix = sp.vstack([train_matrix, sp.csr_matrix(np.eye(3, N_ITEMS, dtype=np.float32))]).tocsr()  # and three of one item
+    before = matrix.copy()
+    rest, hidden = hide_one_item(matrix, seed=0)
+    assert rest.shape == train_matrix.shape
+    restored = rest.toarray()
+    assert (restored[np.arange(60), hidden] == 0).all()
+    restored[np.arange(60), hidden] = 1
+    np.testing.assert_array_equal(restored, train_matrix.toarray())
+    np.testing.assert_array_equal(matrix.toarray(), before.toarray())
+
+
+def test_rank_quality_by_hand(linear):
+    # One user of the items 0 and 1; whichever is hidden, 8 of the 18 others score higher and 2 as high: the tenth place.
+    bias = [5.0, 5.0, *[9.0] * 8, *[5.0] * 2, *[1.0] * 8]
+    matrix = sp.csr_matrix(np.eye(1, N_ITEMS, dtype=np.float32) + np.eye(1, N_ITEMS, 1, dtype=np.float32))
+    quality = lxr.rank_quality(linear(np.zeros((N_ITEMS, N_ITEMS)), bias=bias), matrix)
+    assert quality == pytest.approx(
+        {"HR@10": 1, "HR@50": 1, "HR@100": 1, "NDCG@10": 0.2890648, "MRR": 0.1, "MPR": 0.5}, abs=1e-6
+    )
+
+
+def test_constant_scores_are_worth_a_random_order(linear, train_matrix):
+    assert lxr.rank_quality(linear(np.zeros((N_ITEMS, N_ITEMS))), train_matrix)["MPR"] == 0.5
+
+
+def test_rank_quality_leaves_everything_alone(model, train_matrix, unchanged_model, untouched_rng):
+    before = train_matrix.copy()
+    with unchanged_model(model), untouched_rng():
+        lxr.rank_quality(model, train_matrix)
+    assert train_matrix.nnz == before.nnz
+    np.testing.assert_array_equal(train_matrix.toarray(), before.toarray())
+
+
+def test_rank_quality_needs_a_user_of_two_items(linear):
+    with pytest.raises(ValueError, match="matrix: expected at least one user with two or more items"):
+        lxr.rank_quality(linear(np.eye(N_ITEMS)), sp.csr_matrix(np.eye(N_ITEMS, dtype=np.float32)))
+
+
+def test_saved_recommender_comes_back(name, history, tmp_path):
+    model, path = small(name, seed=7), tmp_path / "new folder" / "model.pt"
+    lxr.save_recommender(model, name, TINY[name], path)
+    loaded = lxr.load_recommender(path)
+    assert type(loaded) is type(model)
+    assert not loaded.training
+    assert torch.equal(loaded(history), model(history))
+    assert [file.name for file in path.parent.iterdir()] == ["model.pt"]
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(lxr.DataError, match=r"absent\.pt is missing"):
+        lxr.load_recommender(tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: b"not weights", lambda content: content[:-100]])
+def test_corrupt_file_is_named(tmp_path, damage):
+    path = tmp_path / "model.pt"
+    lxr.save_recommender(small("mf"), "mf", TINY["mf"], path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(lxr.DataError, match=r"model\.pt is corrupt"):
+        lxr.load_recommender(path)
+
+
+@pytest.mark.parametrize("content", [{"weights": {}}, [1, 2]])
+def test_file_of_something_else_is_named(tmp_path, content):
+    path = tmp_path / "model.pt"
+    torch.save(content, path)
+    with pytest.raises(lxr.DataError, match=r"model\.pt"):
+        lxr.load_recommender(path)
+
+
+def test_training_learns(name, planted):
+    model = small(name)
+    before = lxr.rank_quality(model, planted[1])
+    record = lxr.fit(model, *planted, epochs=15, batch_size=20, learning_rate=0.01)
+    assert list(record["epoch"]) == list(range(1, len(record) + 1))
+    assert record["loss"].iloc[-1] < record["loss"].iloc[0]
+    assert not model.training
+    after = lxr.rank_quality(model, planted[1])
+    assert after["MPR"] < 0.35 < before["MPR"]  # half of the items are of the right taste: at best about 0.2
+
+
+def test_training_keeps_the_best_epoch(name, planted):
+    options = {"batch_size": 20, "learning_rate": 0.1, "patience": 5}  # fast enough to pass its best
+    model, shorter = small(name), small(name)
+    record = lxr.fit(model, *planted, epochs=40, **options)
+    best = int(record["epoch"][record["NDCG@100"].idxmax()])
+    assert best == len(record) - options["patience"]
+    lxr.fit(shorter, *planted, epochs=best, **options)
+    weights = model.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in shorter.state_dict().items())
+
+
+def test_training_is_deterministic(name, planted, untouched_rng):
+    models, records = [small(name) for _ in range(3)], []
+    for global_seed, (model, seed) in enumerate(zip(models, (3, 3, 4), strict=True)):
+        torch.manual_seed(global_seed)
+        with untouched_rng():
+            records.append(lxr.fit(model, *planted, seed=seed, epochs=2, batch_size=20))
+    first, second, other = (model.state_dict() for model in models)
+    assert records[0].equals(records[1])
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_training_leaves_the_data_alone(name, planted):
+    before = [matrix.copy() for matrix in planted]
+    lxr.fit(small(name), *planted, epochs=1)
+    for matrix, copy in zip(planted, before, strict=True):
+        assert matrix.nnz == copy.nnz
+        np.testing.assert_array_equal(matrix.toarray(), copy.toarray())
+
+
+def test_matrices_of_another_shape_are_refused(name, planted):
+    train, validation = planted
+    with pytest.raises(ValueError, match=r"train_matrix: expected \(users, 20\).*found \(80, 19\)"):
+        lxr.fit(small(name), train[:, :-1], validation)
+    with pytest.raises(ValueError, match=r"validation_matrix: expected \(users, 20\).*found \(40, 19\)"):
+        lxr.fit(small(name), train, validation[:, :-1])
+    with pytest.raises(ValueError, match=r"train_matrix: .*at least one user, found \(0, 20\)"):
+        lxr.fit(small(name), train[:0], validation)
+    with pytest.raises(ValueError, match=r"validation_matrix: .*at least one user, found \(0, 20\)"):
+        lxr.fit(small(name), train, validation[:0])
+
+
+def test_validation_users_of_one_item_are_refused(name, planted):
+    with pytest.raises(ValueError, match="matrix: expected at least one user with two or more items"):
+        lxr.fit(small(name), planted[0], sp.csr_matrix(np.eye(5, N_ITEMS, dtype=np.float32)), epochs=1)
+
+
+class NotANumber(lxr.Recommender):
+    """A recommender whose loss is NaN."""
+
+    def __init__(self):
+        super().__init__(N_ITEMS)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, history):
+        """Map histories (B, I) to logits (B, I)."""
+        return self.scale * history
+
+    def loss(self, history, generator, step):
+        """0 / 0."""
+        return (self(history) * 0).sum() / 0
+
+
+def test_a_loss_that_is_not_finite_is_refused(planted):
+    with pytest.raises(ValueError, match=r"the loss of epoch 1 is nan: try a smaller learning_rate than 0\.001"):
+        lxr.fit(NotANumber(), *planted)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_huge_learning_rate_is_refused(name, planted, epochs):
+    # One batch per epoch: the first loss is still finite, the weights after it are not.
+    with pytest.raises(ValueError, match=r"try a smaller learning_rate than 1e\+38"):
+        lxr.fit(small(name), *planted, epochs=epochs, learning_rate=1e38)
+
+
+def test_a_recommender_without_a_loss_is_not_trained(planted):
+    with pytest.raises(NotImplementedError, match="Wrapped has no training loss"):
+        lxr.fit(lxr.wrap(Scorer(), N_ITEMS, "sigmoid"), *planted)
