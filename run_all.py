@@ -23,7 +23,7 @@ FULL = {
         "n_latent": 128,
         "anneal_steps": 500,
         "epochs": 200,
-        "batch_size": 256,
+        "batch_size": 128,
         "learning_rate": 0.001,
     },
     "05_lxr": {"epochs": 40},

@@ -11,6 +11,8 @@ import torch
 
 import lxr
 
+torch.set_num_threads(1)  # tensors this small lose more time to threads than they gain
+
 N_ITEMS = 20
 UNTRAINED_ITEM = N_ITEMS - 1  # consumed by no training user
 

@@ -101,7 +101,7 @@ def test_no_gradient_is_needed_from_the_caller(name, model, train_matrix, histor
     assert_close(found, expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool], ids=str)
 def test_histories_of_other_types(name, train_matrix, history, dtype):
     model = lxr.MF(20, n_factors=4)
     explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)

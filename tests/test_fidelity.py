@@ -257,7 +257,7 @@ def test_a_gradient_is_no_obstacle(model, history):
     assert_equal_results(found, lxr.evaluate_fidelity(model, history, target, importance))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool], ids=str)
 def test_histories_of_other_types(model, history, dtype):
     history, target, importance = explained(model, history)
     found = lxr.evaluate_fidelity(model, history.to(dtype), target.int(), importance.double())
