@@ -106,7 +106,7 @@ def main_tables(root: Path, recommenders: list[str]) -> str:
         path = root / "tables" / f"fidelity_{recommender}.csv"
         if path.is_file():
             table = pd.read_csv(path, index_col=0)
-            columns = [column for column in table.columns if column.rpartition(" ")[0] in HEADLINES]
+            columns = [column for name in HEADLINES for column in table.columns if column.rpartition(" ")[0] == name]
             parts.append(f"{recommender}\n{table[columns].to_string(float_format='{:.3f}'.format)}")
     return "\n\n".join(parts)
 

@@ -10,6 +10,7 @@ from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
 from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, pos_area, published_settings, train_lxr
 from lxr.objectives import OBJECTIVES
+from lxr.progress import progress
 from lxr.ranking import rank_quality
 from lxr.recommenders import (
     MF,
@@ -58,6 +59,7 @@ __all__ = [
     "lxr_loss",
     "pos_area",
     "prepare",
+    "progress",
     "published_settings",
     "rank_quality",
     "save_frame",

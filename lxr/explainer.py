@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import torch
-from tqdm.auto import tqdm
 
 from lxr.fidelity import check_histories
 from lxr.interactions import batches, dense
+from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
 from lxr.storage import DataError, atomic_path, read_npz
 
@@ -54,7 +54,7 @@ def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) 
 
 
 def explain_users(
-    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray, batch_size: int = 256, progress: str | None = None
+    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray, batch_size: int = 256, label: str | None = None
 ) -> sp.csr_matrix:
     """Explain the recommendations of many users, dense one batch at a time.
 
@@ -63,7 +63,7 @@ def explain_users(
         matrix: (n, I) CSR histories.
         target: (n,) explained items.
         batch_size: users per call.
-        progress: label of a progress bar, or None for none.
+        label: of a progress bar, or None for none.
 
     Returns:
         (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
@@ -71,7 +71,7 @@ def explain_users(
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))
-    for users in tqdm(groups, desc=progress, unit="batch", leave=False, disable=progress is None):
+    for users in progress(groups, desc=label, unit="batch", disable=label is None):
         history = dense(matrix[users], device)
         scores = explainer.explain(history, torch.from_numpy(target[users]).to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()

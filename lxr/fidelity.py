@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
-from tqdm.auto import tqdm
 
 from lxr.interactions import batches, dense
+from lxr.progress import progress
 from lxr.recommenders import Recommender
 from lxr.statistics import bootstrap_interval
 
@@ -210,7 +210,7 @@ def evaluate_users(
     target: np.ndarray,
     importance: sp.csr_matrix,
     users_per_batch: int = 512,
-    progress: str | None = None,
+    label: str | None = None,
     **options,
 ) -> FidelityResult:
     """:func:`evaluate_fidelity` for sparse histories: users become dense one batch at a time.
@@ -221,12 +221,12 @@ def evaluate_users(
         target: (n,) explained items.
         importance: (n, I) CSR scores, as :func:`lxr.explain_users` returns them.
         users_per_batch: users that are dense at a time.
-        progress: label of a progress bar, or None for none.
+        label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.
     """
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
-    for users in tqdm(groups, desc=progress, unit="batch", leave=False, disable=progress is None):
+    for users in progress(groups, desc=label, unit="batch", disable=label is None):
         parts.append(
             evaluate_fidelity(
                 model,

@@ -14,11 +14,11 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from lxr.explainer import Explainer, top_items
 from lxr.fidelity import ranks_without_most
 from lxr.interactions import batches, dense
+from lxr.progress import progress
 from lxr.recommenders import Recommender, initialise, read_weights
 from lxr.storage import DataError, atomic_path
 
@@ -226,7 +226,7 @@ def train_lxr(
     frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
     set_requires_grad(frozen, False)  # only the network learns
     try:
-        with tqdm(total=settings.epochs, desc="training LXR", unit="epoch", leave=False) as progress:
+        with progress(total=settings.epochs, desc="training LXR", unit="epoch") as bar:
             for epoch in range(1, settings.epochs + 1):
                 losses = []
                 for users in batches(len(target), settings.batch_size, shuffle.permutation(len(target))):
@@ -246,8 +246,8 @@ def train_lxr(
                 rate = schedule.get_last_lr()[0]
                 rows.append({"epoch": epoch, "loss": mean_loss, "POS@20": area, "learning_rate": rate})
                 schedule.step()
-                progress.update()
-                progress.set_postfix({"loss": f"{mean_loss:.3f}", "POS@20": f"{area:.3f}"})
+                bar.update()
+                bar.set_postfix({"loss": f"{mean_loss:.3f}", "POS@20": f"{area:.3f}"})
                 if area < best_area:
                     best_area, best_weights = area, copy.deepcopy(network.state_dict())
     finally:

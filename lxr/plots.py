@@ -17,8 +17,8 @@ FIXED = ("POS@5", "POS@20", "CDCG", "DEL", "INS")
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 TITLES = {
-    "POS": "target within the first {k}, most important removed",
-    "NEG": "target within the first {k}, least important removed",
+    "POS": "users with target in top {k}, most important removed",
+    "NEG": "users with target in top {k}, least important removed",
     "NDCG": "NDCG of the target, most important removed",
     "CDCG": "DCG of the target, most important removed",
     "DEL": "probability of the target, most important removed",
@@ -89,7 +89,7 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
     ax.set_title(f"{metric} {direction(metric)}", fontsize=11)
     ax.set_xlabel(x_label)
     what, _, change = description.partition(", ")
-    unit = " / unperturbed" if relative else " [share of users]" if kind in ("POS", "NEG") else ""
+    unit = " / unperturbed" if relative else " [share]" if kind in ("POS", "NEG") else ""
     ax.set_ylabel(f"{what}{unit},\n{change}", fontsize=8)
     ax.grid(alpha=0.3)
 

@@ -76,13 +76,16 @@ class MF(Recommender):
         n_items: number of items.
         n_factors: width of the encoders.
         dropout: share of a training history that is hidden from the input.
-        positive_weight: weight of a consumed item in the loss, where every other item weighs 1.
+        positive_weight: weight of a consumed item in the loss, where every other item weighs 1. It sets the level of the
+            probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
         seed: of the initial weights.
 
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
     """
 
-    def __init__(self, n_items: int, n_factors: int = 64, dropout: float = 0.3, positive_weight: float = 5.0, seed: int = 0):
+    def __init__(
+        self, n_items: int, n_factors: int = 64, dropout: float = 0.3, positive_weight: float = 60.0, seed: int = 0
+    ):
         super().__init__(n_items)
         self.dropout, self.positive_weight = dropout, positive_weight
         self.history_encoder = nn.Linear(n_items, n_factors)

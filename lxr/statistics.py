@@ -1,7 +1,6 @@
 """Intervals of means over users."""
 
 import numpy as np
-from scipy import stats
 
 
 def bootstrap_interval(
@@ -20,6 +19,8 @@ def bootstrap_interval(
 
     Source: Efron, JASA 1987; computed by ``scipy.stats.bootstrap``.
     """
+    from scipy import stats  # takes a second to import, and only an evaluation needs it
+
     mean = values.mean(axis=0)
     low, high = mean.copy(), mean.copy()
     for column in np.flatnonzero(np.ptp(values, axis=0) > 0):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
-from tqdm.auto import tqdm
 
 from lxr.interactions import batches, dense
+from lxr.progress import progress
 from lxr.ranking import hide_share, holdout_ndcg
 from lxr.recommenders import Recommender
 
@@ -33,7 +33,7 @@ def fit(
     seed: int = 0,
     epochs: int = 200,
     batch_size: int = 256,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 2e-3,
     weight_decay: float = 0.0,
     patience: int = 10,
 ) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     rows, step, best_quality, best_epoch = [], 0, -np.inf, 0
     best_weights = copy.deepcopy(model.state_dict())
-    with tqdm(total=epochs, desc=f"training {type(model).__name__}", unit="epoch", leave=False) as progress:
+    with progress(total=epochs, desc=f"training {type(model).__name__}", unit="epoch") as bar:
         for epoch in range(1, epochs + 1):
             losses = []
             for users in batches(train_matrix.shape[0], batch_size, shuffle.permutation(train_matrix.shape[0])):
@@ -84,8 +84,8 @@ def fit(
                     f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate than {learning_rate}"
                 )
             rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
-            progress.update()
-            progress.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})
+            bar.update()
+            bar.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})
             if quality > best_quality:
                 best_quality, best_epoch = quality, epoch
                 best_weights = copy.deepcopy(model.state_dict())

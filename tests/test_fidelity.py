@@ -67,6 +67,7 @@ def assert_equal_results(found, expected):
     for name in ("history_length", "target", "rank"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     np.testing.assert_allclose(found.prob, expected.prob, rtol=1e-5)
+    assert found.lengths == expected.lengths
 
 
 @pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS)

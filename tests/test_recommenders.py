@@ -143,6 +143,19 @@ def test_mf_is_the_product_of_its_encoders(histories):
     assert model(history)[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def test_vae_decodes_the_mean_code_of_the_normalised_history(histories):
+    model, history = small("vae"), histories([4])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)  # biases are not zero either
+    weight = {name: value.double().numpy() for name, value in model.state_dict().items()}
+    hidden = np.tanh(weight["encoder.weight"] @ (history[0].numpy() / 2) + weight["encoder.bias"])  # four items: norm 2
+    mean = (weight["latent.weight"] @ hidden + weight["latent.bias"])[:4]  # the other half is log σ²
+    decoded = np.tanh(weight["decoder.weight"] @ mean + weight["decoder.bias"])
+    expected = weight["output.weight"] @ decoded + weight["output.bias"]
+    assert model(history)[0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
 def test_encoders_for_a_warm_start(train_matrix):
     assert [encoder.shape for encoder in small("vae").encoders()] == [(16, N_ITEMS)] * 2
     with pytest.raises(ValueError, match="warm_start: Popularity has no linear encoders"):

@@ -1,0 +1,28 @@
+# Each target makes .venv and installs on first use.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: run test lab notebooks
+
+run: .venv/installed
+	$(BIN)/python run_all.py
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: .venv/installed
+	$(BIN)/python run_all.py --smoke
+	$(BIN)/jupyter lab notebooks
+
+# Execute the notebooks with their own parameters and store them in the form in which they are committed.
+notebooks: .venv/installed
+	$(BIN)/ruff format notebooks
+	$(BIN)/python -m lxr.canonical notebooks/*.ipynb
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@

@@ -1,0 +1,12 @@
+"""Settings of all tests, those in notebooks included."""
+
+import os
+
+# A progress bar's text differs from run to run; kernels inherit the environment.
+os.environ["TQDM_DISABLE"] = "1"
+
+
+def pytest_collectstart(collector):
+    """Compare the text of notebook outputs, not what the canonical form leaves out."""
+    if type(collector).__name__ == "IPyNbFile":
+        collector.skip_compare += ("stderr", "text/html", "image/png", "image/svg+xml")

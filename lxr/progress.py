@@ -1,0 +1,16 @@
+"""Progress bars that can be switched off from outside."""
+
+import os
+
+from tqdm.auto import tqdm
+
+
+def progress(iterable=None, disable: bool = False, **options) -> tqdm:
+    """``tqdm.auto`` that vanishes when it is done, and that the environment's ``TQDM_DISABLE`` silences in notebooks too.
+
+    Example:
+        >>> [step for step in progress(range(3), desc="steps")]
+        [0, 1, 2]
+    """
+    silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    return tqdm(iterable, leave=False, disable=disable or silent, **options)

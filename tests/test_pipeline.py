@@ -1,0 +1,239 @@
+"""The orchestration of notebooks: order, skipping, resuming, failures, bad command lines; and one tiny run from end to end."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import run_all
+from lxr.datasets import PROJECT_ROOT
+from lxr.pipeline import Pipeline, Stage
+
+TOY = """
+import lxr
+workspace = lxr.Workspace(results, "toy", name)
+text = "".join(workspace.input(f"{need}.txt").read_text() for need in needs)
+if fail:
+    raise RuntimeError("the toy was told to fail")
+workspace.output(f"{name}.txt").write_text(text + name)
+workspace.finish(name=name)
+"""
+
+
+@pytest.fixture(scope="module")
+def toy_notebook(tmp_path_factory) -> Path:
+    """A notebook that appends its name to what it reads."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    parameters = nbformat.v4.new_code_cell('results = ""\nname = "a"\nneeds = []\nfail = False')
+    parameters.metadata["tags"] = ["parameters"]
+    notebook.cells = [parameters, nbformat.v4.new_code_cell(TOY)]
+    path = tmp_path_factory.mktemp("notebooks") / "toy.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def toy_pipeline(notebook: Path, results: Path, failing: str = "", **options) -> Pipeline:
+    """a → b, and c by itself."""
+
+    def stage(name: str, needs: tuple[str, ...] = ()) -> Stage:
+        parameters = {"results": str(results), "name": name, "needs": list(needs), "fail": name == failing}
+        return Stage(name, notebook, parameters, needs)
+
+    return Pipeline([stage("a"), stage("b", ("a",)), stage("c")], results / "toy", jobs=2, **options)
+
+
+def states(pipeline: Pipeline) -> dict[str, str]:
+    return {name: outcome.state for name, outcome in pipeline.run().items()}
+
+
+def test_stages_run_once_in_order_and_are_then_skipped(toy_notebook, tmp_path):
+    assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"done"}
+    assert (tmp_path / "toy" / "b.txt").read_text() == "ab"
+    assert (tmp_path / "toy" / "notebooks" / "b.ipynb").is_file()
+    assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"skipped"}
+
+
+def test_a_failure_stops_only_what_needs_it_and_the_next_run_goes_on(toy_notebook, tmp_path):
+    pipeline = toy_pipeline(toy_notebook, tmp_path, failing="a")
+    outcomes = pipeline.run()
+    assert {name: outcome.state for name, outcome in outcomes.items()} == {"a": "failed", "b": "not run", "c": "done"}
+    for part in ("toy.ipynb", "cell 3", "RuntimeError", "the toy was told to fail", "a.failed.ipynb"):
+        assert part in outcomes["a"].detail
+    assert (tmp_path / "toy" / "notebooks" / "a.failed.ipynb").is_file()
+    assert "it needs a" in outcomes["b"].detail
+    assert states(toy_pipeline(toy_notebook, tmp_path)) == {"a": "done", "b": "done", "c": "skipped"}
+    assert not (tmp_path / "toy" / "notebooks" / "a.failed.ipynb").exists()
+
+
+def test_damaged_missing_and_forced_outputs_are_made_again(toy_notebook, tmp_path):
+    states(toy_pipeline(toy_notebook, tmp_path))
+    (tmp_path / "toy" / "b.txt").write_text("damage")
+    pipeline = toy_pipeline(toy_notebook, tmp_path)
+    assert "b.txt has changed or is damaged" in pipeline.why_stale(pipeline.by_name["b"])
+    assert states(pipeline) == {"a": "skipped", "b": "done", "c": "skipped"}
+    (tmp_path / "toy" / "c.txt").unlink()
+    assert states(toy_pipeline(toy_notebook, tmp_path)) == {"a": "skipped", "b": "skipped", "c": "done"}
+    (tmp_path / "toy" / "stages" / "a.json").write_text("{")
+    assert states(toy_pipeline(toy_notebook, tmp_path)) == {"a": "done", "b": "skipped", "c": "skipped"}
+    assert set(states(toy_pipeline(toy_notebook, tmp_path, force=True)).values()) == {"done"}
+
+
+def test_the_key_follows_code_parameters_and_needs_but_not_places(toy_notebook, tmp_path):
+    before = toy_pipeline(toy_notebook, tmp_path).keys
+    assert toy_pipeline(toy_notebook, tmp_path / "elsewhere").keys == before
+    told_otherwise = toy_pipeline(toy_notebook, tmp_path, failing="a").keys
+    assert [name for name in "abc" if told_otherwise[name] != before[name]] == ["a", "b"]
+    notebook = nbformat.read(toy_notebook, as_version=4)
+    notebook.cells[1].source += "\nprint('more')"
+    changed = tmp_path / "toy.ipynb"
+    nbformat.write(notebook, changed)
+    assert all(toy_pipeline(changed, tmp_path).keys[name] != before[name] for name in "abc")
+    notebook = nbformat.read(toy_notebook, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("prose"))
+    nbformat.write(notebook, changed)
+    assert toy_pipeline(changed, tmp_path).keys == before
+
+
+def test_an_unknown_parameter_is_refused(toy_notebook, tmp_path):
+    stage = Stage("a", toy_notebook, {"nmae": "a"})
+    with pytest.raises(ValueError, match=r"toy.ipynb: unknown parameter nmae: expected some of results, name"):
+        Pipeline([stage], tmp_path)
+
+
+def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, tmp_path):
+    (tmp_path / "toy").write_text("a file in the place of a directory")
+    outcomes = toy_pipeline(toy_notebook, tmp_path).run()
+    assert outcomes["a"].state == "failed"
+    assert f"cannot write to {tmp_path / 'toy'}" in outcomes["a"].detail
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "netflix"], "invalid choice: 'netflix'"),
+        (["--recommenders", "knn"], "invalid choice: 'knn'"),
+        (["--explainers", "oracle"], "invalid choice: 'oracle'"),
+        (["--jobs", "0"], "--jobs: expected at least 1, found 0"),
+        (["--seed", "-1"], "--seed: expected at least 0, found -1"),
+        (["--sede", "1"], "unrecognized arguments"),
+    ],
+)
+def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        run_all.parse(arguments)
+    assert exit_info.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    if "choice" in message:
+        assert "choose from" in printed
+
+
+def test_the_graph_has_a_stage_per_notebook_and_recommender():
+    stages = run_all.build_stages(run_all.parse(["--dataset", "ml-100k"]))
+    assert [stage.name for stage in stages] == [
+        "01_data_preparation",
+        "02_mf",
+        "05_lxr-mf",
+        "06_baselines-mf",
+        "07_evaluation-mf",
+        "03_vae",
+        "05_lxr-vae",
+        "06_baselines-vae",
+        "07_evaluation-vae",
+    ]
+    only = run_all.build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
+    assert [stage.name for stage in only] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert [stage.name for stage in run_all.restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A complete tiny run of one recommender in a directory of its own."""
+    results = tmp_path_factory.mktemp("results")
+    return results, run(results)
+
+
+def run(results: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "run_all.py", "--smoke", "--recommenders", "mf", "--explainers", "random", "cosine", "lxr"]
+    command += ["--results", str(results), *arguments]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
+    results, finished = tiny_run
+    assert finished.returncode == 0, finished.stderr
+    root = results / "synthetic"
+    for name in ("data", "recommender_mf", "fidelity_mf", "summary_mf", "intervals_mf"):
+        assert (root / "tables" / f"{name}.csv").stat().st_size > 0
+        assert (root / "tables" / f"{name}.md").read_text().startswith("|")
+    for name in ("data", "training_mf", "training_lxr_mf", "curves_mf", "fixed_mf"):
+        assert (root / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "POS@20 ↓" in finished.stdout
+    assert str(root / "tables") in finished.stdout
+    assert "5 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
+    assert not list(root.rglob("*.partial.ipynb"))
+
+
+def test_run_json_has_the_provenance_and_no_path_of_the_machine(tiny_run):
+    results, _ = tiny_run
+    text = (results / "synthetic" / "run.json").read_text()
+    record = json.loads(text)
+    assert record["environment"]["packages"]["torch"]
+    assert record["stages"]["05_lxr-mf"]["parameters"]["seed"] == 42
+    assert str(results) not in text
+    assert str(PROJECT_ROOT) not in text
+
+
+def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
+    results, _ = tiny_run
+    second = run(results)
+    assert second.returncode == 0
+    assert "0 done, 5 skipped" in second.stdout
+    copy = results.parent / "other-seed"
+    shutil.copytree(results, copy)
+    other = run(copy, "--seed", "7")
+    assert "5 done, 0 skipped" in other.stdout
+
+
+def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
+    results, _ = tiny_run
+    assert run(tmp_path).returncode == 0
+    tables = sorted((results / "synthetic" / "tables").iterdir())
+    assert tables
+    for table in tables:
+        assert table.read_bytes() == (tmp_path / "synthetic" / "tables" / table.name).read_bytes(), table.name
+
+
+def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
+    results, _ = tiny_run
+    weights = results / "synthetic" / "mf" / "recommender.pt"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:100])
+    again = run(results)
+    assert again.returncode == 0, again.stderr
+    assert "recommender.pt has changed or is damaged" in again.stdout
+    assert weights.read_bytes() == before
+    assert "1 done, 4 skipped" in again.stdout
+
+
+def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
+    command = [sys.executable, "run_all.py", "--smoke", "--recommenders", "mf", "--results", str(tmp_path), "--jobs", "1"]
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    stamp = tmp_path / "synthetic" / "stages" / "01_data_preparation.json"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (stamp.is_file() and '"key"' in stamp.read_text()):
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "what was finished is kept" in errors
+    assert "key" in json.loads(stamp.read_text())
+    assert "skip 01_data_preparation" in run(tmp_path, "--before", "05_lxr").stdout
