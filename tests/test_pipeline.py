@@ -1,4 +1,4 @@
-"""The orchestration of notebooks: order, skipping, resuming, failures, bad command lines; and one tiny run from end to end."""
+"""The orchestration of notebooks: order, skipping, resuming, failures, bad command lines; and a tiny run from end to end."""
 
 import json
 import os
