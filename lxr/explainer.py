@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.fidelity import check_histories
+from lxr.checks import check_histories, check_matrix, check_positive, check_users, first
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
@@ -38,8 +38,9 @@ class Explainer:
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
         """
-        check_histories(self.model, history, target)
-        scores = self.importance(history.detach(), target.to(history.device))
+        check_histories(self.model.n_items, history, target)
+        history = history.detach().float()
+        scores = self.importance(history, target.to(history.device).long())
         return torch.where(history > 0, scores, 0.0).detach()
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -49,6 +50,10 @@ class Explainer:
 
 def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:
     """:func:`lxr.top_item` of sparse histories (n, I) → (n,), dense one batch at a time."""
+    check_matrix(model.n_items, matrix=matrix)
+    full = np.diff(matrix.indptr) == model.n_items
+    if full.any():
+        raise ValueError(f"matrix, row {first(full)}: nothing is left to recommend, every item is consumed")
     groups = batches(matrix.shape[0], batch_size)
     return np.concatenate([top_item(model, dense(matrix[users], model.device)).cpu().numpy() for users in groups])
 
@@ -67,7 +72,12 @@ def explain_users(
 
     Returns:
         (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
+
+    Raises:
+        ValueError: an empty history, or a target that is inside its history or outside the catalogue.
     """
+    check_users(explainer.model.n_items, matrix, target)
+    check_positive(batch_size=batch_size)
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))

@@ -9,7 +9,7 @@ Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG)
 (fixed-length metrics: POS@K,Ke, CDCG, DEL, INS).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.checks import check_finite, check_histories, check_positive, check_users
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender
@@ -148,9 +149,13 @@ def evaluate_fidelity(
         >>> evaluate_fidelity(model, history, top_item(model, history), importance).summary()  # doctest: +SKIP
     """
     check_inputs(model, history, target, importance)
-    steps, cutoffs, lengths = check_options(steps, cutoffs, lengths)
-    history, target, importance = history.detach(), target.detach().to(history.device), importance.detach()
-    order = ItemOrder.by_importance(history, importance.to(history.device))
+    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
+    for name, values in (("cutoffs", cutoffs), ("lengths", lengths)):
+        if not values or min(values) < 1:
+            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+    check_positive(steps=steps, batch_size=batch_size)
+    history, target = history.detach(), target.detach().to(history.device).long()
+    order = ItemOrder.by_importance(history, importance.detach().to(history.device))
     n = order.length  # (B,)
 
     removed = part_sizes(n, steps)  # (B, steps + 1)
@@ -197,6 +202,7 @@ def ranks_without_most(
         (B, steps + 1) ranks.
     """
     check_inputs(model, history, target, importance)
+    check_positive(steps=steps, batch_size=batch_size)
     order = ItemOrder.by_importance(history, importance)
     removed = part_sizes(order.length, steps)
     kept = {"curve without most": (removed, np.broadcast_to(order.length[:, None], removed.shape))}
@@ -223,7 +229,13 @@ def evaluate_users(
         users_per_batch: users that are dense at a time.
         label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.
+
+    Raises:
+        ValueError: as :func:`evaluate_fidelity`; rows are those of ``matrix``.
     """
+    check_users(model.n_items, matrix, target)
+    check_finite(np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices, importance.data)
+    check_positive(users_per_batch=users_per_batch)
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
     for users in progress(groups, desc=label, unit="batch", disable=label is None):
@@ -241,60 +253,11 @@ def evaluate_users(
 
 def check_inputs(model: Recommender, history: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> None:
     """Refuse what cannot be evaluated, naming the argument and the row."""
-    check_histories(model, history, target)
+    check_histories(model.n_items, history, target)
     if importance.shape != history.shape:
         raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(importance.shape)}")
-    bad = (history > 0) & ~torch.isfinite(importance.to(history.device))
-    if bad.any():
-        row, item = (int(index) for index in bad.nonzero()[0])
-        raise ValueError(
-            f"importance, row {row}, item {item}: expected a finite score, found {float(importance[row, item])}"
-        )
-
-
-def check_histories(model: Recommender, history: torch.Tensor, target: torch.Tensor) -> None:
-    """Refuse histories and targets that cannot be explained, naming the argument and the row."""
-    if history.ndim != 2 or history.shape[1] != model.n_items:
-        raise ValueError(f"history: expected shape (B, {model.n_items}), found {tuple(history.shape)}")
-    if target.shape != history.shape[:1]:
-        raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise ValueError(f"target: expected integer item indices, found {target.dtype}")
-    if history.shape[0] == 0:
-        raise ValueError("history: expected at least one user, found none")
-    not_binary = ((history != 0) & (history != 1)).any(dim=1)
-    if not_binary.any():
-        raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
-    empty = (history > 0).sum(dim=1) == 0
-    if empty.any():
-        raise ValueError(
-            f"history, row {first(empty)}: expected at least one item, found none: there is nothing to explain by"
-        )
-    target = target.to(history.device)
-    outside = (target < 0) | (target >= model.n_items)
-    if outside.any():
-        row = first(outside)
-        raise ValueError(f"target, row {row}: expected an item from 0 to {model.n_items - 1}, found {int(target[row])}")
-    consumed = history.gather(1, target[:, None].long()).squeeze(1) > 0
-    if consumed.any():
-        row = first(consumed)
-        raise ValueError(f"target, row {row}: expected an item outside the history, found {int(target[row])} inside it")
-
-
-def first(mask: torch.Tensor) -> int:
-    """Index of the first true entry."""
-    return int(mask.nonzero()[0, 0])
-
-
-def check_options(steps: int, cutoffs: Iterable[int], lengths: Iterable[int]) -> tuple[int, tuple, tuple]:
-    """Refuse options that make no metric."""
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, found {steps}")
-    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
-    for name, values in (("cutoffs", cutoffs), ("lengths", lengths)):
-        if not values or min(values) < 1:
-            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
-    return steps, cutoffs, lengths
+    row, item = (index.cpu() for index in history.nonzero(as_tuple=True))
+    check_finite(row.numpy(), item.numpy(), importance.detach().cpu()[row, item].numpy())
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
@@ -400,6 +363,8 @@ def score_masked(
         no_candidates = torch.segment_reduce(better.view(-1).index_select(0, consumed), "sum", lengths=count)
         rank[rows] = (1 + better.sum(dim=1) - no_candidates).cpu().numpy()
         masked.view(-1).index_fill_(0, kept, 0.0)
+    if np.isnan(log_prob).any():
+        raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
     return rank, log_prob
 
 

@@ -25,5 +25,8 @@ class GradientTimesInput(Explainer):
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Gradient × input; one backward pass serves all users, since each row depends on its own history alone."""
         x = history.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(self.objective(self.model, x, target).sum(), x)
+        g = self.objective(self.model, x, target)  # (B,)
+        if not g.requires_grad:
+            raise ValueError("model: its scores have no gradient with respect to the history")
+        (gradient,) = torch.autograd.grad(g.sum(), x)
         return gradient * history

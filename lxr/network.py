@@ -4,8 +4,9 @@ Source: Barkan, Bogina, Gurevitch, Asher, Koenigstein: A Counterfactual Framewor
 for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 """
 
+import contextlib
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
+from lxr.checks import check_matrix, check_users
 from lxr.explainer import Explainer, top_items
 from lxr.fidelity import ranks_without_most
 from lxr.interactions import batches, dense
 from lxr.progress import progress
-from lxr.recommenders import Recommender, initialise, read_weights
-from lxr.storage import DataError, atomic_path
+from lxr.recommenders import Recommender, initialise, read_weights, save_weights
+from lxr.storage import DataError
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
@@ -101,13 +104,13 @@ class ExplainerNetwork(nn.Module):
 
     def __init__(self, n_items: int, hidden_size: int, activation: str = "tanh", seed: int = 0):
         super().__init__()
-        self.history_encoder = nn.Linear(n_items, hidden_size)
-        self.item_encoder = nn.Linear(n_items, hidden_size)  # applied to one-hot items: one column each
+        self.history_encoder = skip_init(nn.Linear, n_items, hidden_size)
+        self.item_encoder = skip_init(nn.Linear, n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
             HIDDEN_ACTIVATIONS[activation](),
-            nn.Linear(2 * hidden_size, hidden_size),
+            skip_init(nn.Linear, 2 * hidden_size, hidden_size),
             HIDDEN_ACTIVATIONS[activation](),
-            nn.Linear(hidden_size, n_items),
+            skip_init(nn.Linear, hidden_size, n_items),
         )
         initialise(self, seed)
 
@@ -171,13 +174,12 @@ class LXR(Explainer):
             "weights": self.network.state_dict(),
             "training": self.training.to_dict("list"),
         }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
+        save_weights(state, path)
 
     @classmethod
     def load(cls, path: str | Path, model: Recommender) -> "LXR":
         """Read what :meth:`save` wrote; a :class:`lxr.DataError` if it is missing, corrupt or of another catalogue."""
-        state = read_weights(path)
+        state = read_weights(path, required=("n_items", "settings", "hidden_size", "weights", "training"))
         if state["n_items"] != model.n_items:
             raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
         settings = LXRSettings(**state["settings"])
@@ -210,50 +212,61 @@ def train_lxr(
         order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
         cut = max(1, len(order) // 10)
         train_matrix, validation_matrix = train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
-    for name, matrix in (("train_matrix", train_matrix), ("validation_matrix", validation_matrix)):
-        if matrix.shape[0] == 0 or matrix.shape[1] != model.n_items:
-            raise ValueError(f"{name}: expected (users, {model.n_items}) with at least one user, found {matrix.shape}")
-    device = model.device
-    network = start_network(model, settings, seed).to(device)
+    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    network = start_network(model, settings, seed).to(model.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
-    target = torch.from_numpy(top_items(model, train_matrix))
-    validation_target = top_items(model, validation_matrix)
+    target, validation_target = top_items(model, train_matrix), top_items(model, validation_matrix)
+    check_users(model.n_items, train_matrix, target)
 
     rows, best_area, best_weights = [], np.inf, None
     explainer = LXR(model, network, settings, pd.DataFrame())
-    frozen = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    set_requires_grad(frozen, False)  # only the network learns
-    try:
-        with progress(total=settings.epochs, desc="training LXR", unit="epoch") as bar:
-            for epoch in range(1, settings.epochs + 1):
-                losses = []
-                for users in batches(len(target), settings.batch_size, shuffle.permutation(len(target))):
-                    history, explained = dense(train_matrix[users], device), target[users].to(device)
-                    mask = torch.sigmoid(network(history, explained))
-                    loss = lxr_loss(model, history, explained, mask, settings)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    losses.append(loss.detach())
-                mean_loss, area = (
-                    float(torch.stack(losses).mean()),
-                    pos_area(explainer, validation_matrix, validation_target),
-                )
-                if not np.isfinite(mean_loss):
-                    raise ValueError(f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate or λ")
-                rate = schedule.get_last_lr()[0]
-                rows.append({"epoch": epoch, "loss": mean_loss, "POS@20": area, "learning_rate": rate})
-                schedule.step()
-                bar.update()
-                bar.set_postfix({"loss": f"{mean_loss:.3f}", "POS@20": f"{area:.3f}"})
-                if area < best_area:
-                    best_area, best_weights = area, copy.deepcopy(network.state_dict())
-    finally:
-        set_requires_grad(frozen, True)
+    with frozen(model), progress(total=settings.epochs, desc="training LXR", unit="epoch") as bar:
+        for epoch in range(1, settings.epochs + 1):
+            order = shuffle.permutation(len(target))
+            loss = train_epoch(explainer, optimizer, train_matrix, target, order)
+            if not np.isfinite(loss):
+                raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate or λ")
+            area = pos_area(explainer, validation_matrix, validation_target)
+            rows.append({"epoch": epoch, "loss": loss, "POS@20": area, "learning_rate": schedule.get_last_lr()[0]})
+            schedule.step()
+            bar.update()
+            bar.set_postfix({"loss": f"{loss:.3f}", "POS@20": f"{area:.3f}"})
+            if area < best_area:
+                best_area, best_weights = area, copy.deepcopy(network.state_dict())
     network.load_state_dict(best_weights)
     return LXR(model, network, settings, pd.DataFrame(rows))
+
+
+def train_epoch(
+    explainer: LXR, optimizer: torch.optim.Optimizer, matrix: sp.csr_matrix, target: np.ndarray, order: np.ndarray
+) -> float:
+    """One pass over the users in the given order; returns the mean loss of the batches."""
+    model, network, settings = explainer.model, explainer.network, explainer.settings
+    losses = []
+    for users in batches(len(order), settings.batch_size, order):
+        history, explained = dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
+        mask = torch.sigmoid(network(history, explained))
+        loss = lxr_loss(model, history, explained, mask, settings)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
+
+
+@contextlib.contextmanager
+def frozen(model: Recommender) -> Iterator[None]:
+    """Spare the gradients of a recommender's weights while something else learns."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def default_settings(model: Recommender) -> LXRSettings:
@@ -293,12 +306,6 @@ def pos_area(
         importance = explainer.explain(history, explained)
         hits += (ranks_without_most(explainer.model, history, explained, importance, steps) <= cutoff).sum()
     return float(hits / (matrix.shape[0] * (steps + 1)))
-
-
-def set_requires_grad(parameters: Iterable[nn.Parameter], value: bool) -> None:
-    """Freeze or thaw parameters."""
-    for parameter in parameters:
-        parameter.requires_grad_(value)
 
 
 def settings_from(options: dict, base: LXRSettings) -> LXRSettings:

@@ -2,6 +2,7 @@
 
 import torch
 
+from lxr.checks import check_positive
 from lxr.explainer import Explainer
 from lxr.objectives import OBJECTIVES
 from lxr.recommenders import Recommender
@@ -20,6 +21,7 @@ class LeaveOneOut(Explainer):
 
     def __init__(self, model: Recommender, objective: str = "log-prob", batch_size: int = 512):
         super().__init__(model)
+        check_positive(batch_size=batch_size)
         self.objective, self.batch_size = OBJECTIVES[objective], batch_size
 
     @torch.no_grad()

@@ -110,6 +110,8 @@ def hide_share(matrix: sp.csr_matrix, share: float, seed: int) -> tuple[sp.csr_m
     """
     generator = np.random.default_rng(seed)
     eligible = matrix[np.diff(matrix.indptr) >= 2].tocsr()
+    if eligible.shape[0] == 0:
+        raise ValueError("matrix: expected at least one user with two or more items, found none")
     lengths = np.diff(eligible.indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     order = np.lexsort((generator.random(eligible.nnz), rows))  # a random order within each row

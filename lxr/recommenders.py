@@ -12,7 +12,9 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import skip_init
 
+from lxr.checks import first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -88,8 +90,8 @@ class MF(Recommender):
     ):
         super().__init__(n_items)
         self.dropout, self.positive_weight = dropout, positive_weight
-        self.history_encoder = nn.Linear(n_items, n_factors)
-        self.item_encoder = nn.Linear(n_items, n_factors)  # applied to one-hot items: column i is v_i
+        self.history_encoder = skip_init(nn.Linear, n_items, n_factors)
+        self.item_encoder = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items: column i is v_i
         initialise(self, seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
@@ -131,10 +133,10 @@ class VAE(Recommender):
     ):
         super().__init__(n_items)
         self.n_latent, self.dropout, self.beta, self.anneal_steps = n_latent, dropout, beta, anneal_steps
-        self.encoder = nn.Linear(n_items, n_hidden)
-        self.latent = nn.Linear(n_hidden, 2 * n_latent)
-        self.decoder = nn.Linear(n_latent, n_hidden)
-        self.output = nn.Linear(n_hidden, n_items)
+        self.encoder = skip_init(nn.Linear, n_items, n_hidden)
+        self.latent = skip_init(nn.Linear, n_hidden, 2 * n_latent)
+        self.decoder = skip_init(nn.Linear, n_latent, n_hidden)
+        self.output = skip_init(nn.Linear, n_hidden, n_items)
         initialise(self, seed)
 
     def encode(self, history: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -194,7 +196,7 @@ class Wrapped(Recommender):
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to the scorer's logits (B, I)."""
-        logits = self.scorer(history)
+        logits = self.scorer(history.clone())  # a scorer may work in place
         if logits.shape != history.shape:
             raise ValueError(f"scorer: expected logits of shape {tuple(history.shape)}, found {tuple(logits.shape)}")
         return logits
@@ -255,7 +257,7 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
     """
     full = (history > 0).all(dim=1)
     if full.any():
-        raise ValueError(f"history, row {int(full.int().argmax())}: nothing is left to recommend, every item is consumed")
+        raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
     with torch.no_grad():
         return model(history).masked_fill(history > 0, -torch.inf).argmax(dim=1)
 
@@ -263,23 +265,32 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 def save_recommender(model: Recommender, name: str, options: dict, path: str | Path) -> None:
     """Write a registered recommender's name, constructor options and weights to one file, atomically."""
     state = {"name": name, "n_items": model.n_items, "options": options, "weights": model.state_dict()}
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    save_weights(state, path)
 
 
 def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Recommender:
     """Read what :func:`save_recommender` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
-    state = read_weights(path)
+    state = read_weights(path, required=("name", "n_items", "options", "weights"))
     model = RECOMMENDERS[state["name"]](state["n_items"], **state["options"])
     model.load_state_dict(state["weights"])
     return model.to(device).eval()
 
 
-def read_weights(path: str | Path) -> dict:
-    """A dictionary written by ``torch.save``; a :class:`lxr.DataError` names a file that is missing or corrupt."""
+def save_weights(state: dict, path: str | Path) -> None:
+    """Write a dictionary of tensors and plain values, atomically; the same content is the same file."""
+    # Given a path, torch.save would write the temporary name into the file.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
+
+
+def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
+    """What :func:`save_weights` wrote; a :class:`lxr.DataError` names a file that is missing, corrupt or something else."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
     except Exception as error:  # torch.load raises many kinds on a damaged file
         raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
+    if not isinstance(state, dict) or not state.keys() >= set(required):
+        raise DataError(f"{path}: expected a dictionary with {', '.join(required)}, found something else")
+    return state

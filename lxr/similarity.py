@@ -6,6 +6,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 
+from lxr.checks import check_matrix
 from lxr.explainer import Explainer
 from lxr.recommenders import Recommender
 
@@ -23,6 +24,7 @@ class SimilarityExplainer(Explainer):
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
         super().__init__(model)
+        check_matrix(model.n_items, train_matrix=train_matrix)
         self.by_item = sp.csr_matrix(train_matrix.T)  # (I, n)
         self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
 

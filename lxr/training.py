@@ -7,6 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.checks import check_matrix, check_positive
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.ranking import hide_share, holdout_ndcg
@@ -59,9 +60,8 @@ def fit(
     Raises:
         ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
     """
-    for name, matrix in (("train_matrix", train_matrix), ("validation_matrix", validation_matrix)):
-        if matrix.shape[0] == 0 or matrix.shape[1] != model.n_items:
-            raise ValueError(f"{name}: expected (users, {model.n_items}) with at least one user, found {matrix.shape}")
+    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     device = model.device
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_matrix, share=0.2, seed=seed)
@@ -79,10 +79,9 @@ def fit(
                 losses.append(loss.detach())
                 step += 1
             mean_loss, quality = float(torch.stack(losses).mean()), holdout_ndcg(model, rest, hidden)
-            if not np.isfinite(mean_loss):
-                raise ValueError(
-                    f"the loss of epoch {epoch} is {mean_loss}: try a smaller learning_rate than {learning_rate}"
-                )
+            # The loss was taken before the last step: the weights may have left the finite numbers since.
+            if not (np.isfinite(mean_loss) and all(weights.isfinite().all() for weights in model.parameters())):
+                raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")
             rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
             bar.update()
             bar.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})

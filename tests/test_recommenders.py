@@ -375,7 +375,7 @@ class NotANumber(lxr.Recommender):
 
 
 def test_a_loss_that_is_not_finite_is_refused(planted):
-    with pytest.raises(ValueError, match=r"the loss of epoch 1 is nan: try a smaller learning_rate than 0\.5"):
+    with pytest.raises(ValueError, match=r"training diverged in epoch 1: try a smaller learning_rate than 0\.5"):
         lxr.fit(NotANumber(), *planted, learning_rate=0.5)
 
 

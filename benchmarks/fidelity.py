@@ -1,0 +1,171 @@
+"""What the evaluation costs, as ratios measured side by side in one run: `python benchmarks/fidelity.py`.
+
+MovieLens 1M where the data directory has it, else MovieLens 100K. The recommenders are not trained: a forward pass costs
+the same. Each quantity is the median of several rounds in which the compared things take turns.
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import lxr
+from lxr.interactions import batches
+from lxr.network import start_network
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import naive
+
+CUTOFFS, LENGTHS, STEPS, BATCH = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10, 512
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Median wall times of works that take turns, after one round that does not count."""
+    times = {name: [] for name in works}
+    for _ in range(rounds + 1):
+        for name, work in works.items():
+            times[name].append(seconds(work))
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+class Counted(lxr.Recommender):
+    """A recommender that counts the histories it is asked about."""
+
+    def __init__(self, model: lxr.Recommender):
+        super().__init__(model.n_items)
+        self.model, self.activation, self.rows = model, model.activation, 0
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I)."""
+        self.rows += len(history)
+        return self.model(history)
+
+
+@torch.no_grad()
+def tensor_loop(model: lxr.Recommender, row: torch.Tensor, target: int, importance: torch.Tensor) -> None:
+    """The metrics of one user as one would write them first: tensors, but one masked history at a time."""
+    items = row.nonzero().ravel()
+    order = items[torch.argsort(importance[items], descending=True, stable=True)]
+    sizes = np.cumsum([0] + [len(part) for part in np.array_split(np.arange(len(order)), STEPS)])
+
+    def score(kept: torch.Tensor) -> tuple[int, float]:
+        masked = torch.zeros_like(row)
+        masked[kept] = 1.0
+        logits = model(masked[None])
+        probability = float(torch.exp(model.target_log_prob(logits, torch.tensor([target]))))
+        ranking = torch.argsort(logits[0].masked_fill(row > 0, -torch.inf), descending=True)
+        return 1 + int((ranking == target).nonzero()), probability
+
+    for size in sizes:
+        for kept in (order[size:], order[: len(order) - size], order[:size]):
+            score(kept)
+    for length in LENGTHS:
+        for kept in (order[length:], order[:length]):
+            score(kept)
+
+
+def naive_metrics(model: lxr.Recommender, row: torch.Tensor, target: int, importance: torch.Tensor) -> None:
+    """The metrics of one user by the reference implementation of the tests."""
+    row, importance = row.tolist(), importance.tolist()
+    naive.curve_metrics(model, row, target, importance, STEPS, CUTOFFS)
+    naive.fixed_metrics(model, row, target, importance, LENGTHS, CUTOFFS)
+
+
+def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, sample: int) -> dict[str, float]:
+    """Time of the evaluation, and its ratios to the floor and to per-user loops."""
+    target = lxr.top_item(model, history)
+    importance = torch.rand(history.shape, generator=torch.Generator().manual_seed(0))
+    counted = Counted(model)
+    lxr.evaluate_fidelity(counted, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
+    masked = history[torch.arange(BATCH) % len(history)].clone()
+
+    def evaluate():
+        lxr.evaluate_fidelity(model, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
+
+    @torch.no_grad()
+    def floor():
+        for rows in torch.arange(counted.rows).split(BATCH):
+            model(masked[: len(rows)])
+
+    def loop(metrics: Callable, users: int) -> Callable[[], None]:
+        chosen = np.linspace(0, len(history) - 1, users).astype(int)
+        return lambda: [metrics(model, history[user], int(target[user]), importance[user]) for user in chosen]
+
+    times = side_by_side(
+        rounds,
+        evaluate=evaluate,
+        floor=floor,
+        loop=loop(tensor_loop, sample),
+        naive=loop(naive_metrics, max(1, sample // 10)),
+    )
+    users = len(history)
+    return {
+        "users": users,
+        "masked histories": counted.rows,
+        "evaluation [s]": times["evaluate"],
+        "evaluation / bare forward passes": times["evaluate"] / times["floor"],
+        "per-user tensor loop / evaluation": times["loop"] / sample * users / times["evaluate"],
+        "naive reference / evaluation": times["naive"] / max(1, sample // 10) * users / times["evaluate"],
+    }
+
+
+def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXRSettings, rounds: int) -> dict[str, float]:
+    """Time of an LXR epoch, validation included, and its ratio to its bare forward and backward passes."""
+    target = torch.from_numpy(lxr.top_items(model, matrix))
+    network = start_network(model, settings, seed=0)
+    groups = [(lxr.dense(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
+
+    def floor():
+        for history, explained in groups:
+            mask = torch.sigmoid(network(history, explained))
+            (model(history * mask).sum() + model(history * (1 - mask)).sum()).backward()
+
+    def train(epochs: int) -> Callable[[], None]:
+        return lambda: lxr.train_lxr(model, matrix, validation, settings=replace(settings, epochs=epochs))
+
+    model.requires_grad_(False)
+    times = side_by_side(rounds, one=train(1), three=train(3), floor=floor)
+    epoch = (times["three"] - times["one"]) / 2
+    return {"LXR epoch [s]": epoch, "LXR epoch / bare forward and backward passes": epoch / times["floor"]}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median is taken")
+    parser.add_argument("--sample", type=int, default=20, help="users of the per-user loops, extrapolated to all")
+    options = parser.parse_args()
+    place = lxr.datasets.data_directory(options.data_dir)
+    name = "ml-1m" if any((place / path).is_file() for path in ("ml-1m/ratings.dat", "ratings.dat")) else "ml-100k"
+    matrix = lxr.load_dataset(name, options.data_dir).matrix
+    train, validation, test = lxr.split_users(matrix.shape[0])
+    history = lxr.dense(matrix[test])
+    columns = {}
+    for recommender, cls in lxr.RECOMMENDERS.items():
+        model = cls(matrix.shape[1])
+        columns[recommender] = fidelity_costs(model, history, options.rounds, options.sample)
+        columns[recommender]["peak memory [GB]"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        settings = lxr.published_settings(name, recommender)
+        columns[recommender] |= training_costs(model, matrix[train], matrix[validation], settings, options.rounds)
+    print(f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, medians of {options.rounds} rounds")
+    print(pd.DataFrame(columns).to_string(float_format="{:,.2f}".format))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Checks of arguments: one clear error that names the argument and the row, what was expected and what was found."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+
+def check_positive(**values: int) -> None:
+    """Refuse options that are no positive integers."""
+    for name, value in values.items():
+        if value != int(value) or value < 1:
+            raise ValueError(f"{name}: expected a positive integer, found {value}")
+
+
+def check_matrix(n_items: int, **matrices: sp.csr_matrix) -> None:
+    """Refuse matrices without users or of another catalogue."""
+    for name, matrix in matrices.items():
+        if matrix.shape[0] == 0 or matrix.shape[1] != n_items:
+            raise ValueError(f"{name}: expected (users, {n_items}) with at least one user, found {matrix.shape}")
+
+
+def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -> None:
+    """Refuse dense histories (B, I) and targets (B,) that cannot be explained."""
+    if history.ndim != 2 or history.shape[1] != n_items:
+        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
+    if target.shape != history.shape[:1]:
+        raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise ValueError(f"target: expected integer item indices, found {target.dtype}")
+    if history.shape[0] == 0:
+        raise ValueError("history: expected at least one user, found none")
+    not_binary = ((history != 0) & (history != 1)).any(dim=1)
+    if not_binary.any():
+        raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
+    lengths = (history > 0).sum(dim=1)
+    inside = target.to(history.device).long().clamp(0, n_items - 1)
+    consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
+    check_rows(n_items, lengths.cpu().numpy(), target.cpu().numpy(), consumed.cpu().numpy())
+
+
+def check_users(n_items: int, matrix: sp.csr_matrix, target: np.ndarray) -> None:
+    """Refuse sparse histories (n, I) and targets (n,) that cannot be explained."""
+    check_matrix(n_items, matrix=matrix)
+    if target.shape != matrix.shape[:1] or not np.issubdtype(target.dtype, np.integer):
+        raise ValueError(f"target: expected {matrix.shape[0]} integers, found {target.dtype} of shape {target.shape}")
+    inside = np.clip(target, 0, n_items - 1)
+    consumed = np.asarray(matrix[np.arange(len(target)), inside]).ravel() > 0
+    check_rows(n_items, np.diff(matrix.indptr), target, consumed)
+
+
+def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
+    """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
+    if (lengths == 0).any():
+        row = first(lengths == 0)
+        raise ValueError(f"history, row {row}: expected at least one item, found none: there is nothing to explain by")
+    outside = (target < 0) | (target >= n_items)
+    if outside.any():
+        row = first(outside)
+        raise ValueError(f"target, row {row}: expected an item from 0 to {n_items - 1}, found {target[row]}")
+    if consumed.any():
+        row = first(consumed)
+        raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")
+
+
+def check_finite(row: np.ndarray, item: np.ndarray, scores: np.ndarray) -> None:
+    """Refuse importance scores (N,) of the history items (row, item) that are NaN or infinite."""
+    bad = ~np.isfinite(scores)
+    if bad.any():
+        at = first(bad)
+        raise ValueError(f"importance, row {row[at]}, item {item[at]}: expected a finite score, found {scores[at]}")
+
+
+def first(mask) -> int:
+    """Index of the first true entry."""
+    return int(mask.argmax() if isinstance(mask, np.ndarray) else mask.int().argmax())

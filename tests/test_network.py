@@ -1,0 +1,531 @@
+"""LXR: its loss against plain arithmetic, its gradient against finite differences, what its training keeps and leaves alone."""
+
+import copy
+import inspect
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+from lxr import network as network_module
+from lxr.network import VARIANTS, default_settings, settings_from, start_network
+
+QUICK = lxr.LXRSettings(epochs=3, hidden_size=8, learning_rate=0.01, batch_size=64)
+
+
+def linear(weights, activation: str, bias=0.0) -> lxr.Recommender:
+    """history @ weights + bias."""
+    weights, bias = torch.as_tensor(weights), torch.as_tensor(bias)
+    return lxr.wrap(lambda history: history @ weights + bias, len(weights), activation)
+
+
+def weights_of(explainer: lxr.LXR) -> dict[str, torch.Tensor]:
+    return explainer.network.state_dict()
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    """Equal to the last bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- the loss --------------------------------------------------------------------------------------------------------
+
+WEIGHTS = [[1.0, 0.0, 2.0], [0.0, 2.0, -1.0], [0.5, 1.0, 0.0]]
+BIAS = [0.1, -0.2, 0.3]
+# Two users: (history, target, mask).
+USERS = [([1, 1, 0], 2, [0.75, 0.5, 0.9]), ([0, 1, 1], 0, [0.6, 0.25, 1.0])]
+LAMBDAS = {
+    "combined": {"lambda_pos": 3.0, "lambda_neg": 2.0, "alpha": 5.0},
+    "pos": {"lambda_pos": 3.0, "lambda_neg": 0.0, "alpha": 5.0},
+    "neg": {"lambda_pos": 0.0, "lambda_neg": 2.0, "alpha": 5.0},
+    "mask alone": {"lambda_pos": 0.0, "lambda_neg": 0.0, "alpha": 5.0},
+    "no alpha": {"lambda_pos": 3.0, "lambda_neg": 2.0, "alpha": 0.0},
+}
+
+
+def plain_log_prob(history: list[float], target: int, activation: str) -> float:
+    """log p of the target by the definitions."""
+    logits = [sum(x * row[i] for x, row in zip(history, WEIGHTS, strict=True)) + BIAS[i] for i in range(3)]
+    if activation == "sigmoid":
+        return math.log(1 / (1 + math.exp(-logits[target])))
+    return math.log(math.exp(logits[target]) / sum(math.exp(logit) for logit in logits))
+
+
+def plain_loss(history, target, mask, activation, lambda_pos, lambda_neg, alpha) -> float:
+    """The loss of one user, term by term."""
+    kept = [x * m for x, m in zip(history, mask, strict=True)]
+    removed = [x * (1 - m) for x, m in zip(history, mask, strict=True)]
+    loss = -lambda_pos * plain_log_prob(kept, target, activation)
+    loss += lambda_neg * plain_log_prob(removed, target, activation)
+    return loss + alpha * sum(kept) / sum(history)
+
+
+@pytest.mark.parametrize("weights", LAMBDAS.values(), ids=LAMBDAS)
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_loss_is_the_papers(activation, weights):
+    history, target, mask = (torch.tensor(column) for column in zip(*USERS, strict=True))
+    found = lxr.lxr_loss(linear(WEIGHTS, activation, BIAS), history.float(), target, mask, lxr.LXRSettings(**weights))
+    expected = sum(plain_loss(*user, activation, **weights) for user in USERS) / 2
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_loss_of_one_user_in_numbers():
+    # x⁺ = (0.75, 0.5, 0): logit 1.5 − 0.5 = 1; x⁻ = (0.25, 0.5, 0): logit 0.5 − 0.5 = 0, p = 1/2; mean mask 0.625.
+    history, target, mask = torch.tensor([[1.0, 1, 0]]), torch.tensor([2]), torch.tensor([[0.75, 0.5, 0.9]])
+    settings = lxr.LXRSettings(lambda_pos=3, lambda_neg=2, alpha=5)
+    found = lxr.lxr_loss(linear(WEIGHTS, "sigmoid"), history, target, mask, settings)
+    assert float(found) == pytest.approx(3 * 0.3132616875 - 2 * 0.6931471806 + 5 * 0.625, rel=1e-6)
+
+
+def test_a_variant_asks_the_recommender_for_its_own_history_alone():
+    seen = []
+
+    def scorer(history):
+        seen.append(history.tolist())
+        return history
+
+    model = lxr.wrap(scorer, 2, "sigmoid")
+    history, target, mask = torch.tensor([[1.0, 0.0]]), torch.tensor([1]), torch.tensor([[0.25, 0.5]])
+    lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
+    lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
+    assert seen == [[[0.25, 0.0]], [[0.75, 0.0]]]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_loss_is_finite_where_probabilities_are_not_above_zero(activation):
+    model = linear([[0.0, -800.0], [0.0, 0.0]], activation)
+    mask = torch.tensor([[0.75, 0.5]], requires_grad=True)
+    settings = lxr.LXRSettings(lambda_pos=1, lambda_neg=1, alpha=0)
+    loss = lxr.lxr_loss(model, torch.tensor([[1.0, 0.0]]), torch.tensor([1]), mask, settings)
+    assert float(loss.detach()) == pytest.approx(600 - 200, rel=1e-3)  # −log p(x⁺) = 600, log p(x⁻) = −200
+    loss.backward()
+    assert mask.grad[0, 0] == pytest.approx(800 + 800, rel=1e-3)
+
+
+@pytest.mark.parametrize("weights", LAMBDAS.values(), ids=LAMBDAS)
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_gradient_is_that_of_finite_differences(activation, weights):
+    generator = torch.Generator().manual_seed(0)
+    model = linear(torch.randn(6, 6, generator=generator, dtype=torch.float64), activation)
+    history = torch.tensor([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 1]], dtype=torch.float64)
+    target = torch.tensor([2, 0, 3])
+    mask = torch.rand(3, 6, generator=generator, dtype=torch.float64).requires_grad_()
+    settings = lxr.LXRSettings(**weights)
+    lxr.lxr_loss(model, history, target, mask, settings).backward()
+    step, numerical = 1e-6, torch.zeros(3, 6, dtype=torch.float64)
+    for row, item in np.ndindex(3, 6):
+        shift = torch.zeros(3, 6, dtype=torch.float64)
+        shift[row, item] = step
+        higher, lower = (lxr.lxr_loss(model, history, target, mask.detach() + sign * shift, settings) for sign in (1, -1))
+        numerical[row, item] = (higher - lower) / (2 * step)
+    torch.testing.assert_close(mask.grad, numerical, rtol=1e-6, atol=1e-8)
+    assert (mask.grad[history == 0] == 0).all() and (mask.grad[history > 0] != 0).all()
+
+
+# --- the network -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation, nonlinearity", [("tanh", torch.tanh), ("relu", torch.relu)])
+def test_the_network_is_the_papers(activation, nonlinearity):
+    network = lxr.ExplainerNetwork(7, 3, activation, seed=1)
+    for bias in (network.history_encoder.bias, network.item_encoder.bias):
+        torch.nn.init.normal_(bias, generator=torch.Generator().manual_seed(2))
+    history = (torch.rand(5, 7, generator=torch.Generator().manual_seed(3)) < 0.5).float()
+    target = torch.tensor([0, 6, 3, 3, 1])
+    one_hot = torch.nn.functional.one_hot(target, 7).float()
+    encoded = torch.cat([network.history_encoder(history), network.item_encoder(one_hot)], dim=1)
+    _, first, _, last = network.head
+    torch.testing.assert_close(network(history, target), last(nonlinearity(first(nonlinearity(encoded)))))
+
+
+def test_the_mask_depends_on_history_and_target():
+    network = lxr.ExplainerNetwork(7, 3)
+    history = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0]]).repeat(2, 1)
+    of_two_targets = network(history, torch.tensor([3, 4]))
+    assert not torch.allclose(of_two_targets[0], of_two_targets[1])
+    other_history = network(torch.eye(7)[:2], torch.tensor([3, 3]))
+    assert not torch.allclose(other_history[0], other_history[1])
+
+
+def test_the_network_starts_from_its_seed_alone():
+    torch.manual_seed(1)
+    first = lxr.ExplainerNetwork(7, 3, seed=5).state_dict()
+    torch.manual_seed(2)
+    assert same(lxr.ExplainerNetwork(7, 3, seed=5).state_dict(), first)
+    assert not same(lxr.ExplainerNetwork(7, 3, seed=6).state_dict(), first)
+
+
+# --- training on planted tastes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data():
+    """(interactions, training histories, validation histories, test histories) of the planted tastes."""
+    data = lxr.load_dataset("synthetic")
+    return data, *(data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    """A matrix factorisation that has learned the planted tastes."""
+    _, train, validation, _ = data
+    model = lxr.MF(train.shape[1], n_factors=16)
+    lxr.fit(model, train, validation, epochs=15, learning_rate=0.01)
+    return model
+
+
+@pytest.fixture(scope="module")
+def explainer(model, data):
+    """LXR of that model with the published weights, in few epochs."""
+    settings = settings_from({"epochs": 15, "learning_rate": 0.02}, default_settings(model))
+    return lxr.train_lxr(model, data[1], data[2], settings=settings)
+
+
+@pytest.fixture
+def few(data):
+    """Histories of a few users, for tests of what training does rather than of what it reaches: training, validation."""
+    return data[1][:96], data[2][:30]
+
+
+def test_the_loss_falls(explainer):
+    training = explainer.training
+    assert list(training.columns) == ["epoch", "loss", "POS@20", "learning_rate"]
+    assert training["epoch"].tolist() == list(range(1, 16))
+    assert training["loss"].iloc[-1] < 0.6 * training["loss"].iloc[0]
+    assert training["POS@20"].min() < 0.7 * training["POS@20"].iloc[0]
+
+
+def test_lxr_is_more_faithful_than_random_and_popularity(explainer, model, data):
+    _, train, validation, test = data
+    target = lxr.top_items(model, test)
+
+    def areas(explainer):
+        importance = lxr.explain_users(explainer, test, target)
+        curves = lxr.evaluate_users(model, test, target, importance).curves
+        return np.array([curves["POS@20"].mean(), curves["NDCG"].mean()])
+
+    found = areas(explainer)
+    for name in ("random", "popularity"):
+        assert (found < 0.7 * areas(lxr.EXPLAINERS[name](model, train, validation))).all(), name
+
+
+def test_the_first_reason_is_of_the_targets_own_group(explainer, model, data):
+    interactions, _, _, test = data
+    target = lxr.top_items(model, test)
+    group = interactions.item_groups
+    has_reason = np.array([(group[test[user].indices] == group[item]).any() for user, item in enumerate(target)])
+    history = lxr.dense(test)
+    importance = explainer.explain(history, torch.from_numpy(target)).masked_fill(history == 0, -torch.inf)
+    first = importance.argmax(dim=1).numpy()
+    assert has_reason.mean() > 0.9
+    assert (group[first] == group[target])[has_reason].mean() > 0.85
+
+
+def test_the_kept_epoch_is_the_best_on_validation_users(explainer, data):
+    assert lxr.pos_area(explainer, data[2]) == explainer.training["POS@20"].min()
+
+
+def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
+    train, validation = few
+    areas = iter([0.5, 0.3, 0.4, 0.3, 0.6])
+    seen = []
+
+    def scripted(explainer, matrix, target=None):
+        assert (matrix != validation).nnz == 0 and target.tolist() == lxr.top_items(model, validation).tolist()
+        seen.append(copy.deepcopy(weights_of(explainer)))
+        return next(areas)
+
+    monkeypatch.setattr(network_module, "pos_area", scripted)
+    explainer = lxr.train_lxr(model, train, validation, settings=settings_from({"epochs": 5}, QUICK))
+    assert explainer.training["POS@20"].tolist() == [0.5, 0.3, 0.4, 0.3, 0.6]
+    assert [same(weights_of(explainer), weights) for weights in seen] == [False, True, False, False, False]
+
+
+def test_importance_is_the_mask_logit_within_the_history(explainer, data):
+    history = lxr.dense(data[3][:9])
+    target = lxr.top_item(explainer.model, history)
+    found = explainer.explain(history, target)
+    with torch.no_grad():
+        expected = torch.where(history > 0, explainer.network(history, target), 0.0)
+    assert torch.equal(found, expected) and not found.requires_grad
+
+
+def test_training_is_a_function_of_its_seed(model, few):
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = lxr.train_lxr(model, *few, seed=3, settings=QUICK)
+    torch.manual_seed(2)
+    np.random.seed(2)
+    again, other = (lxr.train_lxr(model, *few, seed=seed, settings=QUICK) for seed in (3, 4))
+    assert same(weights_of(again), weights_of(first)) and not same(weights_of(other), weights_of(first))
+    pd.testing.assert_frame_equal(again.training, first.training)
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["done", "failed"])
+@pytest.mark.parametrize("mode", [False, True], ids=["evaluation", "training"])
+def test_the_recommender_is_left_as_it_is(few, monkeypatch, mode, failing):
+    model = lxr.MF(few[0].shape[1], n_factors=4).train(mode)
+    model.item_encoder.bias.requires_grad_(False)  # what is frozen stays frozen
+    weights, flags = copy.deepcopy(model.state_dict()), [parameter.requires_grad for parameter in model.parameters()]
+    assert flags == [True, True, True, False]
+    if failing:
+        monkeypatch.setattr(network_module, "pos_area", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lxr.train_lxr(model, *few, settings=QUICK)
+    else:
+        lxr.train_lxr(model, *few, settings=QUICK)
+    assert same(model.state_dict(), weights)
+    assert [parameter.requires_grad for parameter in model.parameters()] == flags
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.training == mode
+
+
+def test_the_histories_are_left_as_they_are(model, few):
+    before = [matrix.copy() for matrix in few]
+    lxr.train_lxr(model, *few, settings=QUICK)
+    for matrix, expected in zip(few, before, strict=True):
+        assert (matrix != expected).nnz == 0
+
+
+def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
+    train, _ = few
+    seen = {}
+    monkeypatch.setattr(network_module, "pos_area", lambda explainer, matrix, target: seen.setdefault("area", matrix).nnz)
+    loss = network_module.lxr_loss
+
+    def counting(model, history, target, mask, settings):
+        seen.setdefault("rows", []).extend(map(tuple, history.tolist()))
+        return loss(model, history, target, mask, settings)
+
+    monkeypatch.setattr(network_module, "lxr_loss", counting)
+    first = lxr.train_lxr(model, train, seed=1, settings=settings_from({"epochs": 1}, QUICK))
+    assert len(first.training) == 1
+    rows = seen["rows"] + list(map(tuple, seen["area"].toarray().tolist()))
+    assert len(seen["rows"]) == 87 and seen["area"].shape[0] == 9
+    assert sorted(rows) == sorted(map(tuple, train.toarray().tolist()))  # nobody is in both, nobody is lost
+
+
+def test_the_explained_items_are_the_top_recommendations(model, few, monkeypatch):
+    train, validation = few
+    pairs, loss = set(), network_module.lxr_loss
+
+    def noting(model, history, target, mask, settings):
+        pairs.update(zip(map(tuple, history.tolist()), target.tolist(), strict=True))
+        return loss(model, history, target, mask, settings)
+
+    monkeypatch.setattr(network_module, "lxr_loss", noting)
+    lxr.train_lxr(model, train, validation, settings=settings_from({"epochs": 2}, QUICK))
+    expected = zip(map(tuple, train.toarray().tolist()), lxr.top_items(model, train).tolist(), strict=True)
+    assert pairs == set(expected)
+
+
+def test_the_learning_rate_that_decays_is_the_one_in_use(model, few):
+    # One batch per epoch: the loss of an epoch is that of the weights before its step.
+    base = settings_from({"batch_size": 1000, "epochs": 4, "learning_rate": 0.01}, QUICK)
+    constant = lxr.train_lxr(model, *few, settings=base).training
+    decaying = lxr.train_lxr(model, *few, settings=settings_from({"learning_rate_decay": 1e-6}, base)).training
+    np.testing.assert_allclose(constant["learning_rate"], [0.01] * 4)
+    np.testing.assert_allclose(decaying["learning_rate"], [0.01, 1e-8, 1e-14, 1e-20])
+    assert decaying["loss"][1] == pytest.approx(constant["loss"][1], rel=1e-6)  # after one step at the full rate
+    assert decaying["loss"][0] > 1.01 * decaying["loss"][1]
+    assert decaying["loss"][1:].tolist() == pytest.approx([decaying["loss"][1]] * 3, rel=1e-4)
+    assert constant["loss"][3] < 0.99 * constant["loss"][1]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_variants_and_activations_train(model, few, variant, activation):
+    weights = {"pos": {"lambda_neg": 0.0}, "neg": {"lambda_pos": 0.0}, "combined": {}}[variant]
+    settings = settings_from({"activation": activation, "learning_rate": 0.01, "epochs": 6} | weights, QUICK)
+    explainer = lxr.train_lxr(model, *few, settings=settings)
+    kind = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[activation]
+    assert [isinstance(layer, kind) for layer in explainer.network.head] == [True, False, True, False]
+    assert explainer.training["loss"].iloc[-1] < explainer.training["loss"].iloc[0]
+
+
+# --- warm start ------------------------------------------------------------------------------------------------------
+
+WARM = {
+    "mf": (lambda: lxr.MF(160, n_factors=6), lambda model: (model.history_encoder.weight, model.item_encoder.weight)),
+    "vae": (
+        lambda: lxr.VAE(160, n_hidden=10, n_latent=4),
+        lambda model: (model.encoder.weight, model.output.weight.T),
+    ),
+}
+
+
+@pytest.mark.parametrize("make, encoders", WARM.values(), ids=WARM)
+def test_a_warm_start_copies_the_encoders(few, make, encoders):
+    model = make()
+    settings = settings_from({"warm_start": True, "learning_rate": 1e-12, "epochs": 1, "hidden_size": 3}, QUICK)
+    network = start_network(model, settings, seed=0)
+    trained = lxr.train_lxr(model, *few, settings=settings).network
+    for found in (network, trained):
+        for encoder, expected in zip((found.history_encoder, found.item_encoder), encoders(model), strict=True):
+            torch.testing.assert_close(encoder.weight, expected, rtol=0, atol=1e-6)
+    for parameter in network.parameters():  # a copy, not the recommender's own
+        torch.nn.init.zeros_(parameter)
+    assert all((weight != 0).any() for weight in encoders(model))
+
+
+def test_a_warm_start_from_a_function_is_refused(few):
+    model = lxr.wrap(lambda history: history @ torch.eye(160), 160, "sigmoid")
+    with pytest.raises(ValueError, match="warm_start: Wrapped has no linear encoders"):
+        lxr.train_lxr(model, *few, settings=settings_from({"warm_start": True}, QUICK))
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+BAD_SETTINGS = [
+    *((name, value, "at least 0") for name in ("lambda_pos", "lambda_neg", "alpha") for value in (-1, np.nan, np.inf)),
+    *(
+        (name, value, "a positive number")
+        for name in ("hidden_size", "batch_size", "epochs", "learning_rate", "learning_rate_decay")
+        for value in (0, -1, np.nan)
+    ),
+    ("learning_rate", np.inf, "a positive number"),
+    ("activation", "gelu", "one of tanh, relu"),
+    ("activation", None, "one of tanh, relu"),
+]
+
+
+@pytest.mark.parametrize("name, value, expected", BAD_SETTINGS)
+def test_bad_settings_are_refused(name, value, expected):
+    with pytest.raises(ValueError, match=f"{name}: expected.* {expected}, found {value!r}"):
+        lxr.LXRSettings(**{name: value})
+
+
+def test_an_unknown_option_is_refused(few):
+    message = "unknown option 'lambda_positive' of LXR: expected lambda_pos, lambda_neg, alpha, hidden_size"
+    with pytest.raises(ValueError, match=message):
+        settings_from({"lambda_positive": 1}, QUICK)
+    with pytest.raises(ValueError, match=message):
+        lxr.EXPLAINERS["lxr"](lxr.MF(160, n_factors=4), *few, lambda_positive=1)
+
+
+def test_options_of_the_registry_are_settings(few):
+    model = lxr.MF(160, n_factors=4)
+    options = {"epochs": 1, "hidden_size": 5, "alpha": 2.0}
+    found = lxr.EXPLAINERS["lxr"](model, *few, seed=1, **options)
+    assert found.settings == settings_from(options, lxr.published_settings("ml-1m", "mf"))
+    assert found.network.history_encoder.out_features == 5
+
+
+def test_published_settings():
+    # (λ_pos, λ_neg, α, learning rate, hidden size, batch size), as the authors report them.
+    for arguments, expected in {
+        ("ml-1m", "mf", "combined"): (11.599, 0.1415, 1, 0.004177, 64, 32),
+        ("ml-1m", "mf", "pos"): (14.969, 0, 1, 0.002762, 64, 32),
+        ("ml-1m", "mf", "neg"): (0, 1.671, 1, 0.001823, 64, 8),
+        ("ml-1m", "vae", "combined"): (3.186, 1.421, 1, 0.005019, 128, 128),
+        ("pinterest", "vae", "combined"): (6.344, 1.473, 1, 0.042048, 32, 256),
+        ("yahoo-music", "mf", "pos"): (14.802, 0, 1, 0.003694, 128, 64),
+    }.items():
+        found = lxr.published_settings(*arguments)
+        values = (found.lambda_pos, found.lambda_neg, found.alpha, found.learning_rate, found.hidden_size, found.batch_size)
+        assert values == expected
+        assert isinstance(found.hidden_size, int) and isinstance(found.batch_size, int)
+    assert lxr.published_settings("ml-1m", "vae") == lxr.published_settings("ml-1m", "vae", "combined")
+
+
+def test_settings_of_the_nearest_configuration_are_published_for_the_unknown():
+    for variant in VARIANTS:
+        assert lxr.published_settings("ml-100k", "vae", variant) == lxr.published_settings("ml-1m", "vae", variant)
+        assert lxr.published_settings("pinterest", "ncf", variant) == lxr.published_settings("pinterest", "mf", variant)
+        assert lxr.published_settings("nothing", "known", variant) == lxr.published_settings("ml-1m", "mf", variant)
+    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, found 'both'"):
+        lxr.published_settings("ml-1m", "mf", "both")
+
+
+def test_the_default_settings_are_those_of_movielens_1m():
+    assert lxr.LXRSettings() == lxr.published_settings("ml-1m", "mf")
+    assert default_settings(lxr.MF(3)) == lxr.published_settings("ml-1m", "mf")
+    assert default_settings(lxr.VAE(3)) == lxr.published_settings("ml-1m", "vae")
+    signature = inspect.signature(lxr.train_lxr)
+    assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings"]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"warm_start": True}], ids=str)
+def test_what_is_saved_is_loaded(few, tmp_path, options):
+    model = lxr.MF(160, n_factors=6)
+    explainer = lxr.train_lxr(model, *few, settings=settings_from(options, QUICK))
+    explainer.save(tmp_path / "below" / "lxr.pt")
+    loaded = lxr.LXR.load(tmp_path / "below" / "lxr.pt", model)
+    assert loaded.settings == explainer.settings
+    assert same(weights_of(loaded), weights_of(explainer))
+    pd.testing.assert_frame_equal(loaded.training, explainer.training)
+    history = lxr.dense(few[1])
+    target = lxr.top_item(model, history)
+    assert torch.equal(loaded.explain(history, target), explainer.explain(history, target))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """An untrained explainer in a file."""
+    network = lxr.ExplainerNetwork(20, QUICK.hidden_size)
+    lxr.LXR(lxr.MF(20, n_factors=3), network, QUICK, pd.DataFrame()).save(tmp_path / "lxr.pt")
+    return tmp_path / "lxr.pt"
+
+
+def test_an_explainer_of_another_catalogue_is_refused(saved):
+    with pytest.raises(lxr.DataError, match=r"lxr\.pt: expected an explainer of 21 items, found one of 20"):
+        lxr.LXR.load(saved, lxr.MF(21, n_factors=3))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(lxr.DataError, match=r"none\.pt is missing"):
+        lxr.LXR.load(tmp_path / "none.pt", lxr.MF(20, n_factors=3))
+
+
+BAD_FILES = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("lambda_pos: 3"),
+    "a tensor": lambda path: torch.save(torch.ones(3), path),
+    "other keys": lambda path: torch.save({"n_items": 20}, path),
+    "a recommender": lambda path: lxr.save_recommender(lxr.MF(20, n_factors=3), "mf", {"n_factors": 3}, path),
+    "weights of another shape": lambda path: torch.save(torch.load(path) | {"hidden_size": 5}, path),
+}
+
+
+@pytest.mark.parametrize("overwrite", BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_file_is_refused(saved, overwrite):
+    overwrite(saved)
+    with pytest.raises(lxr.DataError, match=r"lxr\.pt"):
+        lxr.LXR.load(saved, lxr.MF(20, n_factors=3))
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_empty_and_foreign_matrices_are_refused(few):
+    model, (train, validation) = lxr.MF(160, n_factors=4), few
+    for arguments, message in [
+        ((train[:0], validation), r"train_matrix: expected \(users, 160\) with at least one user, found \(0, 160\)"),
+        ((train, validation[:0]), r"validation_matrix: expected .* found \(0, 160\)"),
+        ((train[:, :99], validation), r"train_matrix: expected .* found \(96, 99\)"),
+        ((train, validation[:, :99]), r"validation_matrix: expected .* found \(30, 99\)"),
+        ((train[:1], None), r"train_matrix: expected"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            lxr.train_lxr(model, *arguments, settings=QUICK)
+
+
+def test_a_user_without_history_is_named(few):
+    train = sp.csr_matrix(few[0].multiply(np.arange(96)[:, None] != 40).astype(np.float32))
+    with pytest.raises(ValueError, match="train_matrix, row 40|train_matrix.*at least one item"):
+        lxr.train_lxr(lxr.MF(160, n_factors=4), train, few[1], settings=QUICK)
+
+
+def test_a_loss_that_is_not_finite_is_refused(few):
+    model = lxr.wrap(lambda history: history * torch.nan, 160, "sigmoid")
+    with pytest.raises(ValueError, match="the loss of epoch 1 is nan"):
+        lxr.train_lxr(model, *few, settings=QUICK)
