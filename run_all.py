@@ -30,7 +30,6 @@ FULL = {
     "07_evaluation": {"n_resamples": 1000},
 }
 TINY_DATASET = "synthetic"
-HEADLINES = ["POS@5", "POS@20", "NDCG", "DEL", "INS", "CDCG@Ke=5"]
 
 
 def build_stages(options: argparse.Namespace) -> list[Stage]:
@@ -103,11 +102,9 @@ def main_tables(root: Path, recommenders: list[str]) -> str:
     """The headline metrics of every explainer, from the tables that the evaluation has written."""
     parts = []
     for recommender in recommenders:
-        path = root / "tables" / f"fidelity_{recommender}.csv"
+        path = root / "tables" / f"headline_{recommender}.csv"
         if path.is_file():
-            table = pd.read_csv(path, index_col=0)
-            columns = [column for name in HEADLINES for column in table.columns if column.rpartition(" ")[0] == name]
-            parts.append(f"{recommender}\n{table[columns].to_string(float_format='{:.3f}'.format)}")
+            parts.append(f"{recommender}\n{pd.read_csv(path, index_col=0).to_string(float_format='{:.3f}'.format)}")
     return "\n\n".join(parts)
 
 

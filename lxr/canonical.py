@@ -55,6 +55,7 @@ def canonicalise(path: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         config=Config(KernelManager={"transport_encryption": "auto"}),
+        extra_arguments=["--log-level=CRITICAL"],
     )
     client.execute()
     with atomic_path(path) as temporary:

@@ -155,7 +155,7 @@ def evaluate_fidelity(
             raise ValueError(f"{name}: expected one or more positive integers, found {values}")
     check_positive(steps=steps, batch_size=batch_size)
     history, target = history.detach(), target.detach().to(history.device).long()
-    order = ItemOrder.by_importance(history, importance.detach().to(history.device))
+    order = ItemOrder.by_importance(history, importance)
     n = order.length  # (B,)
 
     removed = part_sizes(n, steps)  # (B, steps + 1)
@@ -256,8 +256,6 @@ def check_inputs(model: Recommender, history: torch.Tensor, target: torch.Tensor
     check_histories(model.n_items, history, target)
     if importance.shape != history.shape:
         raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(importance.shape)}")
-    row, item = (index.cpu() for index in history.nonzero(as_tuple=True))
-    check_finite(row.numpy(), item.numpy(), importance.detach().cpu()[row, item].numpy())
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
@@ -279,18 +277,30 @@ class ItemOrder:
         length: (B,) how many they are.
     """
 
-    items: torch.Tensor
-    start: torch.Tensor
+    items: np.ndarray
+    start: np.ndarray
     length: np.ndarray
 
     @classmethod
     def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
-        """Order by descending importance, ties by ascending item."""
+        """Order by descending importance, ties by ascending item; refuse scores that are not finite."""
         user, item = history.nonzero(as_tuple=True)  # ascending by user, then by item
-        by_score = torch.sort(importance[user, item], descending=True, stable=True).indices
-        by_user = torch.sort(user[by_score], stable=True).indices
-        length = torch.bincount(user, minlength=len(history))
-        return cls(item[by_score[by_user]], length.cumsum(0) - length, length.cpu().numpy())
+        scores = importance.detach().to(history.device)[user, item].cpu().numpy()
+        user, item = user.cpu().numpy(), item.cpu().numpy()
+        check_finite(user, item, scores)
+        length = np.bincount(user, minlength=len(history))
+        return cls(item[np.lexsort((-scores, user))], length.cumsum() - length, length)
+
+    def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor.
+
+        Returns:
+            Flat indices, row after row, and the number of them in each row (R,).
+        """
+        count = stop - start
+        first = self.start[user] + start - (count.cumsum() - count)
+        item = self.items[np.arange(count.sum()) + first.repeat(count)]
+        return item + (np.arange(len(user)) * n_items).repeat(count), count
 
 
 def score_stretches(
@@ -342,42 +352,26 @@ def score_masked(
     """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,)."""
     device, n_items = history.device, history.shape[1]
     rank, log_prob = np.empty(len(user)), np.empty(len(user))
-    user_t, start_t, stop_t = (torch.from_numpy(values).to(device) for values in (user, start, stop))
-    length = torch.from_numpy(order.length).to(device)
     # Two buffers serve all batches: the masked histories, and which items beat the target (1.0 or 0.0: comparing into a
     # float buffer and summing it is several times faster than summing booleans, and exact up to 2^24 items).
     histories = torch.zeros(min(batch_size, len(user)), n_items, device=device)
     beats = torch.empty_like(histories)
     for begin in range(0, len(user), batch_size):
         rows = slice(begin, begin + batch_size)
-        of = user_t[rows]  # (R,)
+        of = user[rows]  # (R,)
         masked, better = histories[: len(of)], beats[: len(of)]  # (R, I)
-        kept, _ = flat_items(order, of, start_t[rows], stop_t[rows], n_items)
+        kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)[0]).to(device)
         masked.view(-1).index_fill_(0, kept, 1.0)
         logits = model(masked)  # (R, I)
-        chosen = target[of]
+        chosen = target[torch.from_numpy(of).to(device)]
         log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
         # Strictly better candidates: all better items, less those of the original history, which are no candidates.
         torch.gt(logits, logits.gather(1, chosen[:, None]), out=better)
-        consumed, count = flat_items(order, of, torch.zeros_like(of), length[of], n_items)
-        no_candidates = torch.segment_reduce(better.view(-1).index_select(0, consumed), "sum", lengths=count)
-        rank[rows] = (1 + better.sum(dim=1) - no_candidates).cpu().numpy()
+        consumed, count = order.places(of, np.zeros_like(of), order.length[of], n_items)
+        better_consumed = better.view(-1).index_select(0, torch.from_numpy(consumed).to(device)).cpu().numpy()
+        no_candidates = np.add.reduceat(better_consumed, count.cumsum() - count)
+        rank[rows] = 1 + better.sum(dim=1).cpu().numpy() - no_candidates
         masked.view(-1).index_fill_(0, kept, 0.0)
     if np.isnan(log_prob).any():
         raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
     return rank, log_prob
-
-
-def flat_items(
-    order: ItemOrder, user: torch.Tensor, start: torch.Tensor, stop: torch.Tensor, n_items: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor.
-
-    Returns:
-        Flat indices, row after row, and the number of them in each row (R,).
-    """
-    count = stop - start
-    first = order.start[user] + start - (count.cumsum(0) - count)
-    row = torch.arange(0, len(user) * n_items, n_items, device=user.device)
-    place = torch.arange(int(count.sum()), device=user.device) + first.repeat_interleave(count)
-    return order.items.index_select(0, place) + row.repeat_interleave(count), count

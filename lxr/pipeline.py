@@ -208,6 +208,7 @@ def execute(stage: Stage, executed: Path, stamp: Path) -> str:
             kernel_name="python3",
             progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
             config=Config(KernelManager={"transport_encryption": "auto"}),
+            extra_arguments=["--log-level=CRITICAL"],  # a kernel logs its own shutdown as an error
         )
         partial.replace(executed)
         failed.unlink(missing_ok=True)

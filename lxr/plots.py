@@ -27,15 +27,21 @@ TITLES = {
 
 
 def style(explainer: str) -> dict:
-    """Colour, marker and line of an explainer: by its place in the registry, distinct in black and white too."""
+    """Colour, marker and line of an explainer: by its place in the registry, distinct in black and white too.
+
+    LXR, the method under study, is black and thick. Neighbours carry their markers at alternate points, so that two lines
+    that coincide are still both seen.
+    """
     place = list(EXPLAINERS).index(explainer) if explainer in EXPLAINERS else len(EXPLAINERS)
     palette = sns.color_palette("colorblind")
+    emphasis = explainer.startswith("lxr")
     return {
-        "color": palette[place % len(palette)],
+        "color": "black" if emphasis else palette[place % len(palette)],
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": DASHES[place % len(DASHES)],
-        "markersize": 5,
-        "linewidth": 1.5,
+        "markevery": (place % 2, 2),
+        "linestyle": "-" if emphasis else DASHES[place % len(DASHES)],
+        "markersize": 6,
+        "linewidth": 2.5 if emphasis else 1.5,
         "label": explainer,
     }
 
@@ -142,5 +148,7 @@ def plot_agreement(agreement: pd.DataFrame) -> Figure:
     size = 1.6 + 0.62 * len(agreement)
     figure, ax = plt.subplots(figsize=(size + 1, size), layout="constrained")
     sns.heatmap(agreement, vmin=0, vmax=1, annot=True, fmt=".2f", cmap="Greys", square=True, ax=ax, cbar=False)
-    ax.set_title("shared items of the two top explanations", fontsize=10)
+    ax.tick_params(axis="x", labelrotation=45)
+    ax.tick_params(axis="y", labelrotation=0)
+    ax.set_title("share of the top items in common", fontsize=10)
     return figure

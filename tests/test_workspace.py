@@ -1,0 +1,264 @@
+"""What a stage reads, writes and records; bootstrap intervals of means over users."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+import lxr
+from lxr import workspace as workspace_module
+from lxr.statistics import bootstrap_interval
+from lxr.workspace import read_json, write_json
+
+
+def digest(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return lxr.Workspace(tmp_path, "toy", "05_lxr", "mf")
+
+
+def figure() -> Figure:
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().plot([1, 3, 2])
+    return figure
+
+
+# --- tables and figures ----------------------------------------------------------------------------------------------
+
+TABLE = pd.DataFrame({"explainer": ["lxr", "random"], "POS@20": [0.123456, 0.5], "n_users": [10, 12]}).set_index("explainer")
+
+
+def test_a_table_is_written_rounded(workspace):
+    before = TABLE.copy()
+    returned = workspace.save_table(TABLE, "fidelity", decimals=3)
+    directory = workspace.root / "tables"
+    assert (directory / "fidelity.csv").read_text() == "explainer,POS@20,n_users\nlxr,0.123,10\nrandom,0.5,12\n"
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (directory / "fidelity.md").read_text().splitlines()
+    ]
+    assert rows[0] == ["explainer", "POS@20", "n_users"]
+    assert rows[2:] == [["lxr", "0.123", "10"], ["random", "0.500", "12"]]
+    pd.testing.assert_frame_equal(pd.read_csv(directory / "fidelity.csv", index_col=0), returned)
+    pd.testing.assert_frame_equal(TABLE, before)
+    assert sorted(path.name for path in directory.iterdir()) == ["fidelity.csv", "fidelity.md"]
+
+
+def test_a_figure_is_the_same_file_every_time(workspace):
+    workspace.save_figure(figure(), "curves")
+    path = workspace.root / "figures" / "curves.png"
+    first = path.read_bytes()
+    assert first.startswith(b"\x89PNG\r\n\x1a\n")
+    assert b"matplotlib" not in first.lower()  # its version would tell machines apart
+    workspace.save_figure(figure(), "curves")
+    assert path.read_bytes() == first
+    other = Figure(figsize=(2, 2))
+    workspace.save_figure(other, "curves")
+    assert path.read_bytes() != first
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_tells_what_was_read_written_and_told(workspace, tmp_path):
+    (workspace.root / "mf").mkdir(parents=True)
+    (workspace.root / "mf" / "recommender.pt").write_text("weights")
+    source = tmp_path / "ratings.dat"
+    source.write_text("1::1::5::0\n")
+    workspace.input("mf/recommender.pt")
+    workspace.input("mf/recommender.pt")
+    workspace.output("mf/lxr.pt").write_text("network")
+    workspace.save_table(TABLE, "fidelity")
+    workspace.save_figure(figure(), "curves")
+    workspace.finish(sources=(str(source),), seed=7, explainers=["lxr", "random"], path="é")
+
+    record = json.loads((workspace.root / "stages" / "05_lxr-mf.json").read_text())
+    assert record["stage"] == "05_lxr-mf"
+    assert record["parameters"] == {"seed": 7, "explainers": ["lxr", "random"], "path": "é"}
+    assert record["sources"] == {str(source): digest(source)}
+    assert record["inputs"] == {"mf/recommender.pt": hashlib.sha256(b"weights").hexdigest()}
+    outputs = ["mf/lxr.pt", "tables/fidelity.csv", "tables/fidelity.md", "figures/curves.png"]
+    assert record["outputs"] == {name: digest(workspace.root / name) for name in outputs}
+    assert record["outputs"]["mf/lxr.pt"] == hashlib.sha256(b"network").hexdigest()
+    assert record["seconds"] >= 0
+    environment = record["environment"]
+    assert environment["python"] == sys.version.split()[0]
+    assert environment["packages"]["numpy"] == np.__version__ and environment["packages"]["pandas"] == pd.__version__
+
+
+def test_a_stage_without_a_recommender_has_its_own_name(tmp_path):
+    workspace = lxr.Workspace(tmp_path, "toy", "01_data_preparation")
+    workspace.finish()
+    record = read_json(tmp_path / "toy" / "stages" / "01_data_preparation.json")
+    assert record["outputs"] == record["inputs"] == record["parameters"] == {}
+
+
+def test_relative_results_are_below_the_project(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert lxr.Workspace("results", "toy", "05_lxr").root == workspace_module.PROJECT_ROOT / "results" / "toy"
+
+
+def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
+    monkeypatch.setattr(workspace_module, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert workspace_module.commit() is None
+
+    def no_git(*arguments, **options):
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(workspace_module.subprocess, "run", no_git)
+    assert workspace_module.commit() is None
+
+
+@pytest.mark.parametrize("text", ['{"stage": "05', "", "[1, 2]", "null", b"\xff\xfe{}", None], ids=repr)
+def test_a_damaged_record_is_none(tmp_path, text):
+    path = tmp_path / "record.json"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert read_json(path) is None
+
+
+def test_what_is_written_is_read(tmp_path):
+    value = {"stage": "05_lxr", "name": "Misérables", "numbers": [1, 2.5], "nothing": None}
+    write_json(value, tmp_path / "below" / "record.json")
+    assert read_json(tmp_path / "below" / "record.json") == value
+    with pytest.raises(TypeError):
+        write_json({"stage": object()}, tmp_path / "below" / "record.json")
+    assert [path.name for path in (tmp_path / "below").iterdir()] == ["record.json"]
+    assert read_json(tmp_path / "below" / "record.json") == value
+
+
+# --- inputs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Replace the run of the earlier stages: (return code, what it does); the commands are noted."""
+    commands = []
+
+    def replace(returncode, work=lambda: None):
+        def run(command, **options):
+            commands.append(command)
+            work()
+            return subprocess.CompletedProcess(command, returncode, "", "notebook 02_mf failed in cell 3\n")
+
+        monkeypatch.setattr(workspace_module.subprocess, "run", run)
+        return commands
+
+    return replace
+
+
+@pytest.mark.parametrize("returncode", [0, 1])
+def test_an_input_that_cannot_be_made_is_named(workspace, runs, returncode):
+    runs(returncode)
+    with pytest.raises(lxr.DataError) as caught:
+        workspace.input("mf/recommender.pt")
+    message = str(caught.value)
+    assert str(workspace.root / "mf" / "recommender.pt") in message and "notebook 02_mf failed in cell 3" in message
+    assert "run_all.py --dataset toy" in message and "--before 05_lxr --recommenders mf" in message
+    assert workspace.inputs == []
+
+
+def test_an_input_that_is_there_although_the_run_failed_is_not_trusted(workspace, runs):
+    runs(1, lambda: workspace.output("half.npz").write_text("half"))
+    with pytest.raises(lxr.DataError, match=r"half\.npz"):
+        workspace.input("half.npz")
+
+
+def test_a_missing_input_is_made_by_the_earlier_stages(workspace, runs):
+    path = workspace.root / "interactions.npz"
+
+    def make():
+        path.parent.mkdir(parents=True)
+        path.write_text("made")
+
+    commands = runs(0, make)
+    assert workspace.input("interactions.npz") == path
+    command = [sys.executable, "run_all.py", "--dataset", "toy", "--results", str(workspace.results)]
+    assert commands == [[*command, "--before", "05_lxr", "--recommenders", "mf"]]
+    assert workspace.input("interactions.npz") == path and len(commands) == 1  # it is there now
+
+
+def test_the_data_of_a_run_are_read_and_noted(workspace):
+    data, split = lxr.load_dataset("synthetic"), lxr.split_users(600)
+    data.save(workspace.root / "interactions.npz")
+    lxr.save_split(workspace.root / "split.npz", *split)
+    assert (workspace.interactions().matrix != data.matrix).nnz == 0
+    for found, expected in zip(workspace.split(), split, strict=True):
+        assert found.tolist() == expected.tolist()
+    assert [path.name for path in workspace.inputs] == ["interactions.npz", "split.npz"]
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def test_a_column_without_spread_has_its_mean_as_both_limits():
+    generator = np.random.default_rng(0)
+    values = np.column_stack([np.full(50, 0.3), generator.random(50), np.zeros(50)])
+    low, high = bootstrap_interval(values, n_resamples=200)
+    mean = values.mean(axis=0)
+    assert low[0] == high[0] == mean[0] == pytest.approx(0.3) and low[2] == high[2] == 0
+    assert low[1] < mean[1] < high[1]
+
+
+def test_a_spread_below_rounding_is_none():
+    values = np.array([[1.0], [1 + 2**-52], [1.0], [1.0]])
+    low, high = bootstrap_interval(values)
+    np.testing.assert_allclose([low, high], 1, rtol=1e-12)
+
+
+def test_a_single_user_has_its_values_as_limits():
+    values = np.array([[0.25, 1.0, -3.0]])
+    low, high = bootstrap_interval(values)
+    assert low.tolist() == high.tolist() == values[0].tolist()
+
+
+def test_limits_are_a_function_of_the_seed():
+    values = np.random.default_rng(1).normal(size=(60, 3))
+    np.random.seed(1)
+    first = bootstrap_interval(values, n_resamples=300, seed=4)
+    np.random.seed(2)
+    again, other = (bootstrap_interval(values, n_resamples=300, seed=seed) for seed in (4, 5))
+    np.testing.assert_array_equal(again, first)
+    assert (np.array(other) != np.array(first)).any()
+    twice = bootstrap_interval(np.column_stack([values, values[:, 0]]), n_resamples=300, seed=4)
+    np.testing.assert_array_equal(np.array(twice)[:, :3], first)  # a column does not depend on its neighbours
+    np.testing.assert_array_equal(np.array(twice)[:, 3], np.array(first)[:, 0])
+
+
+def test_a_higher_level_is_a_wider_interval():
+    values = np.random.default_rng(2).exponential(size=(80, 1))
+    widths = [np.subtract(*bootstrap_interval(values, level)[::-1])[0] for level in (0.5, 0.9, 0.99)]
+    assert 0 < widths[0] < widths[1] < widths[2]
+
+
+def test_the_interval_has_the_width_of_theory():
+    values = np.random.default_rng(3).normal(5, 2, size=(400, 1))
+    low, high = bootstrap_interval(values, n_resamples=2000)
+    expected = values.mean() + np.array([-1.96, 1.96]) * values.std() / np.sqrt(400)
+    np.testing.assert_allclose([low[0], high[0]], expected, atol=0.03)
+
+
+def test_the_interval_of_a_skewed_sample_is_bias_corrected():
+    # The percentile interval of a right-skewed sample is too far left: BCa moves both limits to the right.
+    values = np.random.default_rng(4).lognormal(sigma=1.2, size=(60, 1))
+    low, high = bootstrap_interval(values, n_resamples=2000)
+    resamples = np.random.default_rng(5).choice(values[:, 0], (2000, 60)).mean(axis=1)
+    percentile = np.quantile(resamples, [0.025, 0.975])
+    assert low[0] > percentile[0] and high[0] > percentile[1] + 0.05
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    values = np.random.default_rng(6).normal(3.0, 1.0, size=(80, 200))  # 200 experiments with 80 users each
+    low, high = bootstrap_interval(values, n_resamples=300)
+    assert 0.9 <= np.mean((low <= 3) & (high >= 3)) <= 0.99
+    low, high = bootstrap_interval(values, level=0.5, n_resamples=300)
+    assert 0.4 <= np.mean((low <= 3) & (high >= 3)) <= 0.6
