@@ -3,7 +3,7 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation.
 """
 
-from lxr.datasets import DATASETS, load_ratings
+from lxr.datasets import DATASETS, Dataset, load_ratings
 from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users
@@ -38,6 +38,7 @@ __all__ = [
     "RECOMMENDERS",
     "VAE",
     "DataError",
+    "Dataset",
     "Explainer",
     "ExplainerNetwork",
     "FidelityResult",

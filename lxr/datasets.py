@@ -9,13 +9,13 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,7 @@ RECBOLE_FILES = {
 }
 ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # u.data
 ML_1M_RATINGS = 1_000_209
+FIELD = "\x1f"  # the separator that raw files are rewritten with for parsing: no file has it
 
 
 def data_directory(data_dir: str | Path | None = None) -> Path:
@@ -123,69 +124,63 @@ def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
     return None
 
 
-def download_archive(archive: Archive, data_dir: Path) -> Path:
-    """Download an archive, check it, and unpack its files into ``data_dir/<name>/``; returns that directory."""
-    target = data_dir / archive.name
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{archive.name}-") as temporary:
-        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
-        path = pooch.retrieve(
-            archive.url, f"sha256:{archive.sha256}", fname="archive.zip", path=temporary, downloader=downloader
-        )
-        with zipfile.ZipFile(path) as unpacked:
-            for name in archive.files:
-                with unpacked.open(f"{archive.name}/{name}") as source, (Path(temporary) / name).open("wb") as copy:
-                    shutil.copyfileobj(source, copy)
-        publish_files(Path(temporary), archive.files, target)
-    return target
+def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path], tuple[str, ...]]] | None = None) -> Path:
+    """Download from the official home, else from the fallback; say what to do by hand when neither answers.
 
-
-def download_recbole_wheel(data_dir: Path) -> Path:
-    """Fetch MovieLens 100K from the wheel that carries it, check every file, and put them into ``data_dir/ml-100k/``."""
-    target = data_dir / "ml-100k"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir, prefix=".recbole-") as temporary:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", temporary, RECBOLE_WHEEL]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-        if finished.returncode != 0:
-            reason = (finished.stderr.strip() or "no message").splitlines()[-1]
-            raise DataError(f"pip download {RECBOLE_WHEEL} failed: {reason}")
-        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
-            for name, expected in RECBOLE_FILES.items():
-                content = wheel.read(f"recbole/dataset_example/ml-100k/{name}")
-                found = hashlib.sha256(content).hexdigest()
-                if found != expected:
-                    raise DataError(f"{RECBOLE_WHEEL}, {name}: expected SHA-256 {expected}, found {found}")
-                (Path(temporary) / name).write_bytes(content)
-        publish_files(Path(temporary), tuple(RECBOLE_FILES), target)
-    return target
-
-
-def publish_files(source: Path, names: tuple[str, ...], target: Path) -> None:
-    """Move finished files into place, the first (by which they are found) last."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name in reversed(names):
-        (source / name).replace(target / name)
-
-
-def fetch(archive: Archive, data_dir: Path, fallback: Callable[[Path], Path] | None = None) -> Path:
-    """Download from the official home, else from the fallback; say what to do by hand when neither answers."""
-    failures = []
-    for source, attempt in ((archive.url, lambda: download_archive(archive, data_dir)), (RECBOLE_WHEEL, fallback)):
-        if attempt is None:
-            continue
-        try:
-            return attempt() if source == archive.url else attempt(data_dir)
-        except PermissionError as error:
-            raise DataError(f"cannot write to the data directory {data_dir}: {error.strerror}") from error
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            failures.append(f"  {source}: {str(error).splitlines()[0][:200]}")
+    Returns:
+        The directory ``data_dir/<name>`` with the files in it.
+    """
+    sources = [(archive.url, partial(download_archive, archive)), *([fallback] if fallback else [])]
+    target, failures = data_dir / archive.name, []
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{archive.name}-") as temporary:
+            for source, download in sources:
+                try:
+                    names = download(Path(temporary))
+                except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                    failures.append(f"  {source}: {(str(error) or type(error).__name__).splitlines()[0][:500]}")
+                else:
+                    target.mkdir(exist_ok=True)
+                    for name in reversed(names):  # the first, by which they are found, last
+                        (Path(temporary) / name).replace(target / name)
+                    return target
+    except OSError as error:
+        raise DataError(f"cannot write to the data directory {data_dir}: {error.strerror or error}") from error
     raise DataError(
         f"dataset {archive.name} is not in {data_dir} and could not be downloaded:\n"
         + "\n".join(failures)
-        + f"\nFetch {archive.url} on another machine and put {', '.join(archive.files)} into {data_dir / archive.name}, "
+        + f"\nFetch {archive.url} on another machine and put {', '.join(archive.files)} into {target}, "
         "or work offline with --dataset synthetic."
     )
+
+
+def download_archive(archive: Archive, directory: Path) -> tuple[str, ...]:
+    """Download an archive, check it, and unpack its files into ``directory``; returns their names."""
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    path = pooch.retrieve(
+        archive.url, f"sha256:{archive.sha256}", fname="archive.zip", path=directory, downloader=downloader
+    )
+    with zipfile.ZipFile(path) as unpacked:
+        for name in archive.files:
+            (directory / name).write_bytes(unpacked.read(f"{archive.name}/{name}"))
+    return archive.files
+
+
+def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
+    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
+    with zipfile.ZipFile(next(directory.glob("*.whl"))) as wheel:
+        for name, expected in RECBOLE_FILES.items():
+            content = wheel.read(f"recbole/dataset_example/ml-100k/{name}")
+            found = hashlib.sha256(content).hexdigest()
+            if found != expected:
+                raise DataError(f"{name}: expected SHA-256 {expected}, found {found}")
+            (directory / name).write_bytes(content)
+    return tuple(RECBOLE_FILES)
 
 
 # --- reading raw files -----------------------------------------------------------------------------------------------
@@ -205,14 +200,14 @@ def read_table(path: Path, separator: str, columns: list[str], encoding: str = "
     first_line = 2 if header else 1
     body = lines[first_line - 1 :]
     for number, line in enumerate(body, start=first_line):
-        if line.count(separator) != len(columns) - 1:
+        if line.count(separator) != len(columns) - 1 or FIELD in line:
             expected = separator.join(columns).replace("\t", "<tab>")
             raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}")
     if not body:
         raise DataError(f"{path}: expected at least one line of data, found none")
-    content = "\n".join(body).replace(separator, "\t")
+    content = "\n".join(body).replace(separator, FIELD)
     frame = pd.read_csv(
-        io.StringIO(content), sep="\t", names=columns, dtype=str, quoting=3, keep_default_na=False, na_filter=False
+        io.StringIO(content), sep=FIELD, names=columns, dtype=str, quoting=3, keep_default_na=False, na_filter=False
     )
     frame.index += first_line
     return frame
@@ -237,30 +232,40 @@ def read_ratings(path: Path, separator: str, header: bool = False) -> pd.DataFra
     ).reset_index(drop=True)
 
 
+def read_titles(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False) -> dict:
+    """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
+    raw = read_table(path, separator, columns, encoding, header)
+    titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
+    return dict(zip(numeric(raw, "item", path, integer=True).tolist(), titles.map(natural_title), strict=True))
+
+
 def natural_title(title: str) -> str:
     """``"Net, The (1995)"`` → ``"The Net (1995)"``."""
-    return re.sub(r"^(.*), (The|A|An|Les?|La|Das|Der|Die|Il|El|L')(?= \(|$)", r"\2 \1", title)
+    return re.sub(
+        r"^(.*), (The|A|An|Les?|La|Das|Der|Die|Il|El|L')(?= \(|$)",
+        lambda match: f"{match[2]}{'' if match[2].endswith(chr(39)) else ' '}{match[1]}",
+        title,
+    )
 
 
 def read_ml_100k(data_dir: Path) -> pd.DataFrame:
     """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
     places = [data_dir / "ml-100k", data_dir]
-    official, recbole = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
-    if official is None and recbole is None:
-        found = fetch(ML_100K, data_dir, fallback=download_recbole_wheel)
-        official, recbole = (found, None) if (found / "u.data").is_file() else (None, found)
+    official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
+    if official is None and copied is None:
+        found = fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
+        official, copied = (found, None) if (found / "u.data").is_file() else (None, found)
     if official is not None:
-        path = official / "u.data"
-        ratings = read_ratings(path, "\t")
-        items = (official / "u.item").read_text(encoding="latin-1").splitlines()
-        titles = {int(item): natural_title(title) for item, title, *_ in (line.split("|") for line in items)}
+        path, expected = official / "u.data", ML_100K_RATINGS_SHA256
+        columns = ["item", "title", "release", "video release", "url", *(f"genre {number}" for number in range(19))]
+        titles = read_titles(official / "u.item", "|", columns, encoding="latin-1")
     else:
-        path = recbole / "ml-100k.inter"
-        ratings = read_ratings(path, "\t", header=True)
-        items = read_table(recbole / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
-        full_titles = items["title"] + " (" + items["year"] + ")"
-        titles = dict(zip(items["item"].astype(int), full_titles.map(natural_title), strict=True))
-    check_sha256(path, ML_100K_RATINGS_SHA256 if official is not None else RECBOLE_FILES["ml-100k.inter"])
+        path, expected = copied / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
+        titles = read_titles(copied / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
+        unknown = "unkonwn (unkonwn)"  # as it stands there
+        titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
+    ratings = read_ratings(path, "\t", header=official is None)
+    check_sha256(path, expected)
     ratings.attrs = {"titles": titles, "source": [str(path)]}
     return ratings
 
@@ -276,14 +281,13 @@ def check_sha256(path: Path, expected: str) -> None:
 
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     """MovieLens 1M: its files in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
-    directory = find_files([data_dir / "ml-1m", data_dir], ML_1M.files) or fetch(ML_1M, data_dir)
+    directory = find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
     # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
     if len(ratings) != ML_1M_RATINGS:
         raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
-    movies = read_table(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
-    titles = dict(zip(movies["item"].astype(int), movies["title"].map(natural_title), strict=True))
+    titles = read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
     ratings.attrs = {"titles": titles, "source": [str(path)]}
     return ratings
 

@@ -53,8 +53,12 @@ class Interactions:
         """Read what :meth:`save` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
+        try:
+            matrix = binary_matrix(arrays["indices"], arrays["indptr"], shape)
+        except ValueError as error:
+            raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
         return cls(
-            matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),
+            matrix=matrix,
             user_ids=arrays["user_ids"],
             item_ids=arrays["item_ids"],
             item_titles=arrays.get("item_titles"),
@@ -98,8 +102,8 @@ def prepare(
             f"{ratings['rating'].max():g}) with min_rating={min_rating}, min_items_per_user={min_items_per_user}, "
             f"min_users_per_item={min_users_per_item}"
         )
-    user_ids, users = np.unique(kept["user"].to_numpy(), return_inverse=True)
-    item_ids, items = np.unique(kept["item"].to_numpy(), return_inverse=True)
+    user_ids, users = np.unique(id_array(kept["user"]), return_inverse=True)
+    item_ids, items = np.unique(id_array(kept["item"]), return_inverse=True)
     ones = np.ones(len(kept), dtype=np.float32)
     matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
     matrix.sort_indices()
@@ -123,11 +127,19 @@ def check_ratings(ratings: pd.DataFrame) -> None:
     for column in ("user", "item"):
         if ratings[column].isna().any():
             raise DataError(f"ratings, row {int(ratings[column].isna().argmax())}: the {column} is missing")
+        if pd.api.types.infer_dtype(ratings[column]).startswith("mixed"):
+            raise DataError(f"ratings: expected all values of {column} to be of one kind, found several")
     values = pd.to_numeric(ratings["rating"], errors="coerce")
     bad = ~np.isfinite(values.to_numpy(dtype=float))
     if bad.any() or not pd.api.types.is_numeric_dtype(ratings["rating"]):
         row = int(bad.argmax())
-        raise DataError(f"ratings, row {row}: expected a number as rating, found {ratings['rating'].iloc[row]!r}")
+        raise DataError(f"ratings, row {row}: expected a number as rating, found {ratings['rating'].tolist()[row]!r}")
+
+
+def id_array(ids: pd.Series) -> np.ndarray:
+    """Ids as an array of numbers or of strings."""
+    array = ids.infer_objects().to_numpy()
+    return array.astype(str) if array.dtype == object else array
 
 
 def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from lxr.explainer import Explainer, top_items
 from lxr.fidelity import ranks_without_most
 from lxr.interactions import batches, dense
 from lxr.progress import progress
-from lxr.recommenders import Recommender, initialise, read_weights, save_weights
+from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -63,7 +63,7 @@ class LXRSettings:
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
         for name in ("hidden_size", "batch_size", "epochs", "learning_rate", "learning_rate_decay"):
-            if not getattr(self, name) > 0:
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name}: expected a positive number, found {getattr(self, name)}")
         if self.activation not in HIDDEN_ACTIVATIONS:
             known = ", ".join(HIDDEN_ACTIVATIONS)
@@ -184,7 +184,7 @@ class LXR(Explainer):
             raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
         settings = LXRSettings(**state["settings"])
         network = ExplainerNetwork(model.n_items, state["hidden_size"], settings.activation)
-        network.load_state_dict(state["weights"])
+        restore_weights(network, state["weights"], path)
         return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
 
 

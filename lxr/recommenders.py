@@ -272,7 +272,7 @@ def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Re
     """Read what :func:`save_recommender` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
     state = read_weights(path, required=("name", "n_items", "options", "weights"))
     model = RECOMMENDERS[state["name"]](state["n_items"], **state["options"])
-    model.load_state_dict(state["weights"])
+    restore_weights(model, state["weights"], path)
     return model.to(device).eval()
 
 
@@ -294,3 +294,11 @@ def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
     if not isinstance(state, dict) or not state.keys() >= set(required):
         raise DataError(f"{path}: expected a dictionary with {', '.join(required)}, found something else")
     return state
+
+
+def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
+    """Put weights read from ``path`` into a module; a :class:`lxr.DataError` if they are those of another module."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"{path}: its weights do not fit: {' '.join(str(error).split())[:300]}") from error

@@ -23,7 +23,7 @@ def bootstrap_interval(
 
     mean = values.mean(axis=0)
     low, high = mean.copy(), mean.copy()
-    for column in np.flatnonzero(np.ptp(values, axis=0) > 0):
+    for column in np.flatnonzero(np.ptp(values, axis=0) > 1e-12):
         interval = stats.bootstrap(
             (values[:, column],),
             np.mean,

@@ -39,11 +39,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file; a :class:`lxr.DataError` if it is missing, corrupt or lacks a required array."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive raises many kinds
         raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
     absent = [name for name in required if name not in arrays]
     if absent:

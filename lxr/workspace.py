@@ -93,7 +93,7 @@ class Workspace:
         with atomic_path(self.output(f"tables/{name}.csv")) as temporary:
             rounded.to_csv(temporary)
         with atomic_path(self.output(f"tables/{name}.md")) as temporary:
-            temporary.write_text(rounded.to_markdown(floatfmt=f".{decimals}f") + "\n")
+            temporary.write_text(rounded.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n")
         return rounded
 
     def save_figure(self, figure, name: str) -> None:

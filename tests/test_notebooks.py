@@ -1,0 +1,91 @@
+"""The committed notebooks are in their canonical form; that they still give these outputs is checked by nbval."""
+
+import copy
+
+import nbformat
+import pytest
+
+from lxr.canonical import canonical
+from lxr.datasets import PROJECT_ROOT
+from lxr.pipeline import parameters_of
+
+NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
+IGNORED = "NBVAL_IGNORE_OUTPUT"
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_all_notebooks_are_there():
+    names = [path.stem for path in NOTEBOOKS]
+    assert names == ["01_data_preparation", "02_mf", "03_vae", "05_lxr", "06_baselines", "07_evaluation"]
+
+
+def test_it_was_executed_in_order_and_without_error(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    kinds = [output.output_type for cell in code for output in cell.outputs]
+    assert "error" not in kinds
+
+
+def test_it_is_canonical(notebook):
+    assert canonical(copy.deepcopy(notebook)) == notebook
+
+
+def test_at_least_three_cells_are_compared(code):
+    compared = [cell for cell in code if cell.outputs and IGNORED not in cell.source]
+    assert len(compared) >= 3
+
+
+def test_it_has_one_parameters_cell_of_plain_values(path, notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert {"dataset", "results", "seed"} <= set(parameters_of(path))
+
+
+def test_it_is_thin_and_small(path, code):
+    assert path.stat().st_size < 100_000
+    assert 8 <= len(code) <= 15
+    for cell in code:
+        assert "def " not in cell.source
+        assert "class " not in cell.source
+
+
+def test_it_names_no_place_of_a_machine(path):
+    text = path.read_text()
+    for place in ("/home/", "/root/", "/tmp/", "/work/", "/Users/", "C:\\\\"):
+        assert place not in text
+
+
+def test_cells_have_stable_names_and_prose_links_existing_figures(notebook):
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert not any(len(name) == 8 and all(c in "0123456789abcdef" for c in name) for name in ids)
+
+
+def test_canonical_drops_what_cannot_be_compared():
+    cell = nbformat.v4.new_code_cell("1 + 1")
+    cell.execution_count = 7
+    cell.metadata = {"tags": ["parameters"], "papermill": {"duration": 1}}
+    cell.outputs = [
+        nbformat.v4.new_output("stream", name="stderr", text="a warning"),
+        nbformat.v4.new_output("stream", name="stdout", text="printed"),
+        nbformat.v4.new_output("display_data", data={"image/png": "…"}),
+        nbformat.v4.new_output("execute_result", data={"text/plain": "2", "text/html": "<b>2</b>"}, execution_count=7),
+    ]
+    result = canonical(nbformat.v4.new_notebook(cells=[cell])).cells[0]
+    assert result.execution_count == 1
+    assert result.metadata == {"tags": ["parameters"]}
+    assert [output.output_type for output in result.outputs] == ["stream", "execute_result"]
+    assert result.outputs[1].data == {"text/plain": "2"}

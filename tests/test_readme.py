@@ -1,0 +1,54 @@
+"""The README is true: its examples run, its tables are those of the results, its files exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lxr
+from lxr.datasets import PROJECT_ROOT
+
+README = (PROJECT_ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+TABLES = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def bookshop(tmp_path, monkeypatch) -> Path:
+    """A data directory with the file of the example; what the examples register is forgotten afterwards."""
+    rows = [f"{user},{item},5,Book {item}" for user in range(6) for item in range(user, user + 4)]
+    (tmp_path / "bookshop.csv").write_text("user,item,rating,title\n" + "\n".join(rows))
+    for registry in (lxr.DATASETS, lxr.EXPLAINERS):
+        for name in ("bookshop", "rarity"):
+            monkeypatch.setitem(registry, name, None)
+    return tmp_path
+
+
+def test_the_examples_run_in_order(bookshop, capsys):
+    names = {"data_dir": bookshop}
+    assert len(EXAMPLES) == 4
+    for example in EXAMPLES:
+        exec(compile(example, "README.md", "exec"), names)
+    assert "POS@20" in capsys.readouterr().out
+    assert names["books"].item_titles[0].startswith("Book")
+    rarity = lxr.EXPLAINERS["rarity"](names["model"], names["data"].matrix[names["train"]])
+    assert rarity.explain(names["history"], names["target"]).shape == names["history"].shape
+
+
+@pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])
+def test_the_tables_are_those_of_the_results(path, table):
+    assert table.strip() == (PROJECT_ROOT / "results" / path).read_text().strip()
+
+
+def test_every_linked_and_mapped_file_exists():
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", prose)
+    mapped = re.findall(r"^\| (`.*?`) \|", README, flags=re.MULTILINE)
+    folder = PROJECT_ROOT
+    for row in mapped:
+        for name in re.findall(r"`([^`]+)`", row):
+            folder = PROJECT_ROOT / Path(name).parts[0] if "/" in name else folder
+            linked.append(name if "/" in name or (PROJECT_ROOT / name).exists() else f"{folder.name}/{name}")
+    assert len(linked) > 20
+    missing = [name for name in linked if not (PROJECT_ROOT / name).exists()]
+    assert not missing
