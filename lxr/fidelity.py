@@ -145,8 +145,13 @@ def evaluate_fidelity(
             catalogue, an importance that is NaN or infinite at a history item, an empty or non-positive option.
 
     Example:
-        >>> model = Recommender.__new__(Recommender)  # doctest: +SKIP
-        >>> evaluate_fidelity(model, history, top_item(model, history), importance).summary()  # doctest: +SKIP
+        >>> import lxr  # item 0 speaks for item 2, item 1 for item 3
+        >>> weights = torch.tensor([[0.0, 0, 2, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+        >>> model = lxr.wrap(lambda history: history @ weights, n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([2])
+        >>> result = evaluate_fidelity(model, history, target, importance=torch.tensor([[1.0, 0, 0, 0]]))
+        >>> result.curves["POS@1"][0, [0, 1, 10]]  # removing item 0 brings item 3 to the top
+        array([1., 0., 1.])
     """
     check_inputs(model, history, target, importance)
     cutoffs, lengths = tuple(cutoffs), tuple(lengths)
@@ -159,19 +164,17 @@ def evaluate_fidelity(
     n = order.length  # (B,)
 
     removed = part_sizes(n, steps)  # (B, steps + 1)
-    fewest = np.minimum(np.asarray(lengths), n[:, None])  # (B, len(lengths))
-    everything = np.zeros((len(n), 1), dtype=np.int64), n[:, None]
+    few = np.minimum(lengths, n[:, None])  # (B, len(lengths))
     stretches = {
-        "full": everything,
-        "curve without most": (removed, np.broadcast_to(n[:, None], removed.shape)),
-        "curve without least": (np.zeros_like(removed), n[:, None] - removed),
-        "curve only most": (np.zeros_like(removed), removed),
-        "fixed without": (fewest, np.broadcast_to(n[:, None], fewest.shape)),
-        "fixed only": (np.zeros_like(fewest), fewest),
+        "full": only_most(n[:, None]),
+        "curve without most": without_most(n, removed),
+        "curve without least": only_most(n[:, None] - removed),
+        "curve only most": only_most(removed),
+        "fixed without": without_most(n, few),
+        "fixed only": only_most(few),
     }
     rank, log_prob = score_stretches(model, history, target, order, stretches, batch_size)
 
-    full_prob = np.exp(log_prob["full"])  # (B, 1)
     without = rank["curve without most"]
     curves = {f"POS@{k}": (without <= k).astype(float) for k in cutoffs}
     curves |= {f"NEG@{k}": (rank["curve without least"] <= k).astype(float) for k in cutoffs}
@@ -183,7 +186,13 @@ def evaluate_fidelity(
     fixed["DEL"] = np.exp(log_prob["fixed without"] - log_prob["full"])
     fixed["INS"] = np.exp(log_prob["fixed only"] - log_prob["full"])
     return FidelityResult(
-        curves, fixed, lengths, n, target.cpu().numpy(), rank["full"][:, 0].astype(np.int64), full_prob[:, 0]
+        curves,
+        fixed,
+        lengths,
+        history_length=n,
+        target=target.cpu().numpy(),
+        rank=rank["full"][:, 0].astype(np.int64),
+        prob=np.exp(log_prob["full"][:, 0]),
     )
 
 
@@ -204,10 +213,9 @@ def ranks_without_most(
     check_inputs(model, history, target, importance)
     check_positive(steps=steps, batch_size=batch_size)
     order = ItemOrder.by_importance(history, importance)
-    removed = part_sizes(order.length, steps)
-    kept = {"curve without most": (removed, np.broadcast_to(order.length[:, None], removed.shape))}
-    rank, _ = score_stretches(model, history, target, order, kept, batch_size)
-    return rank["curve without most"]
+    stretches = {"curve": without_most(order.length, part_sizes(order.length, steps))}
+    rank, _ = score_stretches(model, history, target.to(history.device).long(), order, stretches, batch_size)
+    return rank["curve"]
 
 
 def evaluate_users(
@@ -265,6 +273,16 @@ def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
     """
     step = np.arange(steps + 1)
     return step * (n[:, None] // steps) + np.minimum(step, n[:, None] % steps)
+
+
+def without_most(n: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches without the k most important of n items: n (B,), k (B, m) → start and stop, (B, m) each."""
+    return k, np.broadcast_to(n[:, None], k.shape)
+
+
+def only_most(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches of the k most important items: k (B, m) → start and stop, (B, m) each."""
+    return np.zeros_like(k), k
 
 
 @dataclass(frozen=True)

@@ -410,7 +410,7 @@ def histories() -> sp.csr_matrix:
     return sp.csr_matrix(matrix)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 1.0])
 def test_hidden_and_rest_are_the_history(histories, share):
     before = histories.copy()
     rest, hidden = hide_share(histories, share=share, seed=0)

@@ -263,6 +263,9 @@ def test_training_is_a_function_of_its_seed(model, few):
     again, other = (lxr.train_lxr(model, *few, seed=seed, settings=QUICK) for seed in (3, 4))
     assert same(weights_of(again), weights_of(first)) and not same(weights_of(other), weights_of(first))
     pd.testing.assert_frame_equal(again.training, first.training)
+    for settings in (QUICK, settings_from({"warm_start": True}, QUICK)):
+        start, elsewhere = (start_network(model, settings, seed).state_dict() for seed in (3, 4))
+        assert not torch.equal(start["head.1.weight"], elsewhere["head.1.weight"])
 
 
 @pytest.mark.parametrize("failing", [False, True], ids=["done", "failed"])
@@ -383,11 +386,12 @@ def test_a_warm_start_from_a_function_is_refused(few):
 BAD_SETTINGS = [
     *((name, value, "at least 0") for name in ("lambda_pos", "lambda_neg", "alpha") for value in (-1, np.nan, np.inf)),
     *(
-        (name, value, "a positive number")
+        (name, value, "a positive (number|integer)")
         for name in ("hidden_size", "batch_size", "epochs", "learning_rate", "learning_rate_decay")
         for value in (0, -1, np.nan)
     ),
-    ("learning_rate", np.inf, "a positive number"),
+    *((name, 2.5, "a positive integer") for name in ("hidden_size", "batch_size", "epochs")),
+    ("learning_rate", np.inf, "a positive (number|integer)"),
     ("activation", "gelu", "one of tanh, relu"),
     ("activation", None, "one of tanh, relu"),
 ]
