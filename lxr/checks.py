@@ -8,15 +8,28 @@ import torch
 def check_positive(**values: int) -> None:
     """Refuse options that are no positive integers."""
     for name, value in values.items():
-        if value != int(value) or value < 1:
+        if not (value >= 1 and value == int(value)):
             raise ValueError(f"{name}: expected a positive integer, found {value}")
 
 
 def check_matrix(n_items: int, **matrices: sp.csr_matrix) -> None:
-    """Refuse matrices without users or of another catalogue."""
+    """Refuse matrices that are no binary CSR, without users or of another catalogue."""
     for name, matrix in matrices.items():
+        if not (sp.issparse(matrix) and matrix.format == "csr"):
+            raise ValueError(f"{name}: expected a CSR matrix, found {getattr(matrix, 'format', type(matrix).__name__)}")
         if matrix.shape[0] == 0 or matrix.shape[1] != n_items:
             raise ValueError(f"{name}: expected (users, {n_items}) with at least one user, found {matrix.shape}")
+        if (matrix.data != 1).any():
+            raise ValueError(f"{name}: expected only ones as entries, found {matrix.data[matrix.data != 1][0]}")
+
+
+def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: float) -> None:
+    """Refuse to go on once a loss or a weight is no finite number.
+
+    (A loss is taken before its step: the last step of an epoch shows in the weights alone.)
+    """
+    if not (np.isfinite(loss) and all(weights.isfinite().all() for weights in module.parameters())):
+        raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")
 
 
 def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -> None:

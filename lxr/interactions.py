@@ -218,7 +218,7 @@ def load_split(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Tensor:
     """A sparse matrix of a few users as a dense (B, I) float32 tensor."""
-    return torch.from_numpy(matrix.toarray()).to(device)
+    return torch.from_numpy(matrix.toarray().astype(np.float32, copy=False)).to(device)
 
 
 def batches(n_users: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import check_matrix, check_users
+from lxr.checks import check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, top_items
 from lxr.fidelity import ranks_without_most
 from lxr.interactions import batches, dense
@@ -62,7 +62,8 @@ class LXRSettings:
         for name in ("lambda_pos", "lambda_neg", "alpha"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
-        for name in ("hidden_size", "batch_size", "epochs", "learning_rate", "learning_rate_decay"):
+        check_positive(hidden_size=self.hidden_size, batch_size=self.batch_size, epochs=self.epochs)
+        for name in ("learning_rate", "learning_rate_decay"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name}: expected a positive number, found {getattr(self, name)}")
         if self.activation not in HIDDEN_ACTIVATIONS:
@@ -226,8 +227,7 @@ def train_lxr(
         for epoch in range(1, settings.epochs + 1):
             order = shuffle.permutation(len(target))
             loss = train_epoch(explainer, optimizer, train_matrix, target, order)
-            if not np.isfinite(loss):
-                raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate or λ")
+            check_step(epoch, loss, network, settings.learning_rate)
             area = pos_area(explainer, validation_matrix, validation_target)
             rows.append({"epoch": epoch, "loss": loss, "POS@20": area, "learning_rate": schedule.get_last_lr()[0]})
             schedule.step()

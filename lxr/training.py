@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_matrix, check_positive
+from lxr.checks import check_matrix, check_positive, check_step
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.ranking import hide_share, holdout_ndcg
@@ -78,10 +78,9 @@ def fit(
                 optimizer.step()
                 losses.append(loss.detach())
                 step += 1
-            mean_loss, quality = float(torch.stack(losses).mean()), holdout_ndcg(model, rest, hidden)
-            # The loss was taken before the last step: the weights may have left the finite numbers since.
-            if not (np.isfinite(mean_loss) and all(weights.isfinite().all() for weights in model.parameters())):
-                raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")
+            mean_loss = float(torch.stack(losses).mean())
+            check_step(epoch, mean_loss, model, learning_rate)
+            quality = holdout_ndcg(model, rest, hidden)
             rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
             bar.update()
             bar.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})
