@@ -12,6 +12,7 @@ from lxr.datasets import DATASETS, PROJECT_ROOT, data_directory
 from lxr.explainers import EXPLAINERS
 from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
+from lxr.training import choose_device
 from lxr.workspace import environment, read_json, write_json
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae"}
@@ -83,6 +84,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"argument --jobs: expected at least 1, found {options.jobs}")
     if options.seed < 0:
         parser.error(f"argument --seed: expected at least 0, found {options.seed}")
+    try:
+        choose_device(options.device)
+    except ValueError as error:
+        parser.error(f"argument --device: {error}")
     for name in ("recommenders", "explainers"):  # in the order of the registry, each once
         known = RECOMMENDERS if name == "recommenders" else EXPLAINERS
         setattr(options, name, [entry for entry in known if entry in getattr(options, name)])

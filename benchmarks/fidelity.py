@@ -43,16 +43,16 @@ def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-class Counted(lxr.Recommender):
-    """A recommender that counts the histories it is asked about."""
+class Recorded(lxr.Recommender):
+    """A recommender that keeps the histories it is asked about."""
 
     def __init__(self, model: lxr.Recommender):
         super().__init__(model.n_items)
-        self.model, self.activation, self.rows = model, model.activation, 0
+        self.model, self.activation, self.histories = model, model.activation, []
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
-        self.rows += len(history)
+        self.histories.append(history.clone())
         return self.model(history)
 
 
@@ -90,17 +90,17 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
     """Time of the evaluation, and its ratios to the floor and to per-user loops."""
     target = lxr.top_item(model, history)
     importance = torch.rand(history.shape, generator=torch.Generator().manual_seed(0))
-    counted = Counted(model)
-    lxr.evaluate_fidelity(counted, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
-    masked = history[torch.arange(BATCH) % len(history)].clone()
 
-    def evaluate():
-        lxr.evaluate_fidelity(model, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
+    def evaluate(recommender: lxr.Recommender = model):
+        lxr.evaluate_fidelity(recommender, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
+
+    recorded = Recorded(model)
+    evaluate(recorded)
 
     @torch.no_grad()
     def floor():
-        for rows in torch.arange(counted.rows).split(BATCH):
-            model(masked[: len(rows)])
+        for masked in recorded.histories:
+            model(masked)
 
     def loop(metrics: Callable, users: int) -> Callable[[], None]:
         chosen = np.linspace(0, len(history) - 1, users).astype(int)
@@ -116,7 +116,7 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
     users = len(history)
     return {
         "users": users,
-        "masked histories": counted.rows,
+        "masked histories": sum(map(len, recorded.histories)),
         "evaluation [s]": times["evaluate"],
         "evaluation / bare forward passes": times["evaluate"] / times["floor"],
         "per-user tensor loop / evaluation": times["loop"] / sample * users / times["evaluate"],
@@ -156,11 +156,15 @@ def main() -> None:
     matrix = lxr.load_dataset(name, options.data_dir).matrix
     train, validation, test = lxr.split_users(matrix.shape[0])
     history = lxr.dense(matrix[test])
-    columns = {}
+    peaks, columns = {}, {}
+    for recommender, cls in lxr.RECOMMENDERS.items():  # before anything else takes memory
+        model = cls(matrix.shape[1])
+        lxr.evaluate_fidelity(model, history, lxr.top_item(model, history), history, STEPS, CUTOFFS, LENGTHS, BATCH)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        peaks[recommender] = {"peak memory of the process [GB]": peak}
     for recommender, cls in lxr.RECOMMENDERS.items():
         model = cls(matrix.shape[1])
-        columns[recommender] = fidelity_costs(model, history, options.rounds, options.sample)
-        columns[recommender]["peak memory [GB]"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        columns[recommender] = peaks[recommender] | fidelity_costs(model, history, options.rounds, options.sample)
         settings = lxr.published_settings(name, recommender)
         columns[recommender] |= training_costs(model, matrix[train], matrix[validation], settings, options.rounds)
     print(f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, medians of {options.rounds} rounds")

@@ -45,7 +45,7 @@ def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -
     not_binary = ((history != 0) & (history != 1)).any(dim=1)
     if not_binary.any():
         raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
-    lengths = (history > 0).sum(dim=1)
+    lengths = history.detach().sum(dim=1)
     inside = target.to(history.device).long().clamp(0, n_items - 1)
     consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
     check_rows(n_items, lengths.cpu().numpy(), target.cpu().numpy(), consumed.cpu().numpy())

@@ -159,7 +159,7 @@ def evaluate_fidelity(
         if not values or min(values) < 1:
             raise ValueError(f"{name}: expected one or more positive integers, found {values}")
     check_positive(steps=steps, batch_size=batch_size)
-    history, target = history.detach(), target.detach().to(history.device).long()
+    history, target = history.detach().float(), target.detach().to(history.device).long()
     order = ItemOrder.by_importance(history, importance)
     n = order.length  # (B,)
 
@@ -214,7 +214,7 @@ def ranks_without_most(
     check_positive(steps=steps, batch_size=batch_size)
     order = ItemOrder.by_importance(history, importance)
     stretches = {"curve": without_most(order.length, part_sizes(order.length, steps))}
-    rank, _ = score_stretches(model, history, target.to(history.device).long(), order, stretches, batch_size)
+    rank, _ = score_stretches(model, history.float(), target.to(history.device).long(), order, stretches, batch_size)
     return rank["curve"]
 
 
@@ -309,16 +309,12 @@ class ItemOrder:
         length = np.bincount(user, minlength=len(history))
         return cls(item[np.lexsort((-scores, user))], length.cumsum() - length, length)
 
-    def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor.
-
-        Returns:
-            Flat indices, row after row, and the number of them in each row (R,).
-        """
+    def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
+        """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor."""
         count = stop - start
         first = self.start[user] + start - (count.cumsum() - count)
         item = self.items[np.arange(count.sum()) + first.repeat(count)]
-        return item + (np.arange(len(user)) * n_items).repeat(count), count
+        return item + (np.arange(len(user)) * n_items).repeat(count)
 
 
 def score_stretches(
@@ -367,29 +363,34 @@ def score_masked(
     stop: np.ndarray,
     batch_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,)."""
-    device, n_items = history.device, history.shape[1]
+    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending."""
+    device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
     rank, log_prob = np.empty(len(user)), np.empty(len(user))
-    # Two buffers serve all batches: the masked histories, and which items beat the target (1.0 or 0.0: comparing into a
-    # float buffer and summing it is several times faster than summing booleans, and exact up to 2^24 items).
-    histories = torch.zeros(min(batch_size, len(user)), n_items, device=device)
-    beats = torch.empty_like(histories)
+    candidates = 1 - history  # (B, I)
+    # Three buffers serve all batches. Comparing into a float buffer (1.0: the item beats the target) and summing it is
+    # several times faster than summing booleans, and exact up to 2^24 items.
+    masked = torch.zeros(n_rows, n_items, device=device)
+    beats, better = torch.empty_like(masked), torch.empty(n_rows, device=device)
     for begin in range(0, len(user), batch_size):
         rows = slice(begin, begin + batch_size)
         of = user[rows]  # (R,)
-        masked, better = histories[: len(of)], beats[: len(of)]  # (R, I)
-        kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)[0]).to(device)
-        masked.view(-1).index_fill_(0, kept, 1.0)
-        logits = model(masked)  # (R, I)
-        chosen = target[torch.from_numpy(of).to(device)]
-        log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
-        # Strictly better candidates: all better items, less those of the original history, which are no candidates.
-        torch.gt(logits, logits.gather(1, chosen[:, None]), out=better)
-        consumed, count = order.places(of, np.zeros_like(of), order.length[of], n_items)
-        better_consumed = better.view(-1).index_select(0, torch.from_numpy(consumed).to(device)).cpu().numpy()
-        no_candidates = np.add.reduceat(better_consumed, count.cumsum() - count)
-        rank[rows] = 1 + better.sum(dim=1).cpu().numpy() - no_candidates
-        masked.view(-1).index_fill_(0, kept, 0.0)
+        size, chosen = len(of), target[torch.from_numpy(of).to(device)]
+        kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)).to(device)
+        masked.view(-1)[kept] = 1
+        log_prob[rows] = compare(model, masked[:size], chosen, beats[:size]).cpu().numpy()
+        masked.view(-1)[kept] = 0
+        first = np.flatnonzero(np.diff(of, prepend=-1))  # where another user begins
+        counts = np.diff(first, append=size).tolist()
+        for one, marks, out in zip(of[first], beats[:size].split(counts), better[:size].split(counts), strict=True):
+            torch.mv(marks, candidates[one], out=out)
+        rank[rows] = 1 + better[:size].cpu().numpy()
     if np.isnan(log_prob).any():
         raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
     return rank, log_prob
+
+
+def compare(model: Recommender, masked: torch.Tensor, target: torch.Tensor, beats: torch.Tensor) -> torch.Tensor:
+    """Log-probability (R,) of the targets (R,) on masked histories (R, I); marks in ``beats`` (R, I) the higher logits."""
+    logits = model(masked)  # (R, I)
+    torch.gt(logits, logits.gather(1, target[:, None]), out=beats)
+    return model.target_log_prob(logits, target)

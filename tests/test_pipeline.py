@@ -15,6 +15,7 @@ import pytest
 import run_all
 from lxr.datasets import PROJECT_ROOT
 from lxr.pipeline import Pipeline, Stage
+from lxr.workspace import Workspace
 
 TOY = """
 import lxr
@@ -222,6 +223,12 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
     assert "1 done, 4 skipped" in again.stdout
+
+
+def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):
+    path = Workspace(tmp_path, "synthetic", "02_mf").input("interactions.npz")
+    assert path == tmp_path / "synthetic" / "interactions.npz"
+    assert path.is_file()
 
 
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
