@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from lxr.datasets import PROJECT_ROOT, sha256
-from lxr.workspace import environment, read_json, write_json
+from lxr.workspace import package_versions, read_json, write_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 # Where a run writes and reads does not change what it computes.
@@ -92,7 +92,7 @@ class Pipeline:
             "parameters": {name: value for name, value in stage.parameters.items() if name not in PLACES},
             "needs": [self.keys[need] for need in stage.needs],
             "sources": library_hash(),
-            "packages": environment()["packages"],
+            "packages": package_versions(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

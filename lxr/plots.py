@@ -1,6 +1,6 @@
 """One function per figure. Every explainer has the same colour, marker and line in all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, direction
 
 CURVES = ("POS@5", "POS@20", "NDCG", "DEL", "NEG@20", "INS")
-FIXED = ("POS@5", "POS@20", "CDCG", "DEL", "INS")
+FIXED = ("POS@1", "POS@5", "POS@20", "CDCG", "DEL", "INS")
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 TITLES = {
@@ -53,13 +53,15 @@ def plot_curves(results: Mapping[str, FidelityResult], metrics: Sequence[str] = 
         results: explainer → result.
         metrics: names in ``FidelityResult.curves``.
     """
-    figure, axes = panels(len(metrics))
-    for ax, metric in zip(axes, metrics, strict=True):
-        for name, result in results.items():
-            mean = result.curves[metric].mean(axis=0)  # (steps + 1,)
-            ax.plot(np.linspace(0, 100, len(mean)), mean, **style(name))
+
+    def line(result: FidelityResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        mean = result.curves[metric].mean(axis=0)  # (steps + 1,)
+        return np.linspace(0, 100, len(mean)), mean
+
+    def label(ax: Axes, metric: str) -> None:
         label_panel(ax, metric, "history kept [%]" if metric == "INS" else "history removed [%]")
-    return add_legend(figure, axes[0])
+
+    return line_panels(results, metrics, line, label)
 
 
 def plot_fixed(results: Mapping[str, FidelityResult], metrics: Sequence[str] = FIXED) -> Figure:
@@ -69,12 +71,29 @@ def plot_fixed(results: Mapping[str, FidelityResult], metrics: Sequence[str] = F
         results: explainer → result.
         metrics: names in ``FidelityResult.fixed``.
     """
+
+    def line(result: FidelityResult, metric: str) -> tuple[tuple[int, ...], np.ndarray]:
+        return result.lengths, result.fixed[metric].mean(axis=0)
+
+    def label(ax: Axes, metric: str) -> None:
+        label_panel(ax, metric, "explanation length Ke [items]", relative=metric in ("DEL", "INS"))
+        ax.set_xticks(next(iter(results.values())).lengths)
+
+    return line_panels(results, metrics, line, label)
+
+
+def line_panels(
+    results: Mapping[str, FidelityResult],
+    metrics: Sequence[str],
+    line: Callable[[FidelityResult, str], tuple],
+    label: Callable[[Axes, str], None],
+) -> Figure:
+    """One panel per metric, one line (x, y) per explainer, one legend."""
     figure, axes = panels(len(metrics))
     for ax, metric in zip(axes, metrics, strict=True):
         for name, result in results.items():
-            ax.plot(result.lengths, result.fixed[metric].mean(axis=0), **style(name))
-        label_panel(ax, metric, "explanation length Ke [items]", relative=metric in ("DEL", "INS"))
-        ax.set_xticks(next(iter(results.values())).lengths)
+            ax.plot(*line(result, metric), **style(name))
+        label(ax, metric)
     return add_legend(figure, axes[0])
 
 

@@ -131,10 +131,15 @@ def environment() -> dict:
     return {
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": package_versions(),
         "machine": platform.machine(),
         "system": platform.system(),
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Name → version of the packages that results depend on."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def commit() -> str | None:
