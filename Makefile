@@ -14,7 +14,7 @@ test: .venv/installed
 
 lab: .venv/installed
 	$(BIN)/python run_all.py --smoke
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed
