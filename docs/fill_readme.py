@@ -9,7 +9,7 @@ MARKED = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end -->", flags=re.DOTALL)
 
 def fill(match: re.Match) -> str:
     """A marked place with the present content of its file."""
-    return f"<!-- table: {match[1]} -->\n{(ROOT / 'results' / match[1]).read_text().strip()}\n<!-- end -->"
+    return f"<!-- table: {match[1]} -->\n\n{(ROOT / 'results' / match[1]).read_text().strip()}\n\n<!-- end -->"
 
 
 if __name__ == "__main__":
