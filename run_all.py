@@ -80,6 +80,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.dataset = options.dataset or (TINY_DATASET if options.smoke else "ml-100k")
     options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
+    if options.smoke and options.dataset != TINY_DATASET:
+        options.results /= "smoke"  # a tiny run never replaces a full one
     if options.jobs < 1:
         parser.error(f"argument --jobs: expected at least 1, found {options.jobs}")
     if options.seed < 0:

@@ -155,6 +155,13 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
     assert [stage.name for stage in run_all.restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
 
 
+def test_a_tiny_run_never_replaces_a_full_one():
+    full, tiny = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
+    assert tiny.results == full.results / "smoke"
+    assert "n_factors" not in run_all.build_stages(tiny)[1].parameters
+    assert run_all.parse(["--smoke"]).results == full.results
+
+
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A complete tiny run of one recommender in a directory of its own."""
