@@ -66,6 +66,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Regenerate every table and figure of a dataset by running the notebooks that are not up to date.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
     parser.add_argument("--dataset", choices=list(DATASETS), help="ml-100k, or synthetic with --smoke, unless given")
     parser.add_argument("--recommenders", nargs="+", choices=list(RECOMMENDERS), default=list(RECOMMENDERS), metavar="NAME")
     parser.add_argument("--explainers", nargs="+", choices=list(EXPLAINERS), default=list(EXPLAINERS), metavar="NAME")
@@ -76,7 +77,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at a time")
     parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in a minute")
     parser.add_argument("--force", action="store_true", help="run everything, unchanged or not")
-    parser.add_argument("--before", metavar="NOTEBOOK", help="run only what this notebook needs")
+    parser.add_argument("--before", choices=notebooks, metavar="NOTEBOOK", help="run only what this notebook needs")
     options = parser.parse_args(arguments)
     options.dataset = options.dataset or (TINY_DATASET if options.smoke else "ml-100k")
     options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
@@ -119,10 +120,12 @@ def write_run(root: Path, stages: list[Stage], threads: int) -> None:
     """Leave ``run.json`` beside the tables: the command's parameters, versions, data and durations."""
     records = {stage.name: read_json(root / "stages" / f"{stage.name}.json") for stage in stages}
     data = records["01_data_preparation"]["sources"]
+    previous = (read_json(root / "run.json") or {}).get("stages", {})  # a run of some stages keeps the record of the others
     run = {
         "environment": environment() | {"threads_per_notebook": threads},
         "data": {Path(path).name: digest for path, digest in data.items()},
-        "stages": {
+        "stages": previous
+        | {
             name: {
                 "parameters": record["parameters"],
                 "commit": record["environment"]["commit"],

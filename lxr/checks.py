@@ -75,6 +75,13 @@ def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: 
         raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")
 
 
+def check_logits(logits: torch.Tensor) -> None:
+    """Refuse logits (B, I) of a recommender that are not numbers."""
+    if logits.isnan().any():
+        row, item = logits.isnan().nonzero()[0].tolist()
+        raise ValueError(f"model: the logit of item {item} in row {row} is not a number")
+
+
 def check_finite(row: np.ndarray, item: np.ndarray, scores: np.ndarray) -> None:
     """Refuse importance scores (N,) of the history items (row, item) that are NaN or infinite."""
     bad = ~np.isfinite(scores)

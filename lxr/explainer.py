@@ -78,6 +78,7 @@ def explain_users(
     """
     check_users(explainer.model.n_items, matrix, target)
     check_positive(batch_size=batch_size)
+    matrix = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))

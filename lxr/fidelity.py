@@ -242,7 +242,9 @@ def evaluate_users(
         ValueError: as :func:`evaluate_fidelity`; rows are those of ``matrix``.
     """
     check_users(model.n_items, matrix, target)
-    check_finite(np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices, importance.data)
+    if not (sp.issparse(importance) and importance.format == "csr" and importance.shape == matrix.shape):
+        raise ValueError(f"importance: expected a CSR matrix of shape {matrix.shape}, found {importance!r}")
+    check_finite(np.repeat(np.arange(matrix.shape[0]), np.diff(importance.indptr)), importance.indices, importance.data)
     check_positive(users_per_batch=users_per_batch)
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
@@ -303,7 +305,7 @@ class ItemOrder:
     def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
         """Order by descending importance, ties by ascending item; refuse scores that are not finite."""
         user, item = history.nonzero(as_tuple=True)  # ascending by user, then by item
-        scores = importance.detach().to(history.device)[user, item].cpu().numpy()
+        scores = importance.detach().to(history.device)[user, item].double().cpu().numpy()
         user, item = user.cpu().numpy(), item.cpu().numpy()
         check_finite(user, item, scores)
         length = np.bincount(user, minlength=len(history))

@@ -33,5 +33,6 @@ class LeaveOneOut(Explainer):
         for rows in torch.arange(len(user), device=history.device).split(self.batch_size):
             without = history[user[rows]]
             without[torch.arange(len(rows), device=history.device), item[rows]] = 0
-            scores[user[rows], item[rows]] = whole[user[rows]] - self.objective(self.model, without, target[user[rows]])
+            fall = whole[user[rows]] - self.objective(self.model, without, target[user[rows]])
+            scores[user[rows], item[rows]] = fall.to(scores.dtype)
         return scores

@@ -107,6 +107,11 @@ class Pipeline:
         record = read_json(self.stamp_path(stage))
         if record is None or "key" not in record:
             return "not finished before"
+        if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs")):
+            return "its record is damaged"
+        data_dir = stage.parameters.get("data_dir")
+        if data_dir and not all(Path(name).is_relative_to(data_dir) for name in record["sources"]):
+            return "it read another data directory"
         if record["key"] != self.keys[stage.name]:
             return "its code, parameters or what it needs have changed"
         files = {self.root / name: expected for kind in ("inputs", "outputs") for name, expected in record[kind].items()}

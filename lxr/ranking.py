@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lxr.checks import check_logits
 from lxr.interactions import batches, dense
 from lxr.recommenders import Recommender
 
@@ -44,6 +45,7 @@ def hidden_item_ranks(
         history = dense(matrix[users], model.device)  # (B, I)
         with torch.no_grad():
             logits = model(history).masked_fill(history > 0, -torch.inf)
+        check_logits(logits)
         score = logits.gather(1, torch.from_numpy(hidden[users]).long().to(model.device)[:, None])  # (B, 1)
         higher, equal = (logits > score).sum(dim=1), (logits == score).sum(dim=1) - 1
         ranks[users] = (1 + higher + equal / 2).cpu().numpy()

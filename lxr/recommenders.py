@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import first
+from lxr.checks import check_logits, first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -253,13 +253,17 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
         (B,) long item indices; of equal logits, the lowest index.
 
     Raises:
-        ValueError: a user has consumed every item.
+        ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
     """
+    if history.ndim != 2 or history.shape[1] != model.n_items:
+        raise ValueError(f"history: expected shape (B, {model.n_items}), found {tuple(history.shape)}")
     full = (history > 0).all(dim=1)
     if full.any():
         raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
     with torch.no_grad():
-        return model(history).masked_fill(history > 0, -torch.inf).argmax(dim=1)
+        logits = model(history.float())  # (B, I)
+    check_logits(logits)
+    return logits.masked_fill(history > 0, -torch.inf).argmax(dim=1)
 
 
 def save_recommender(model: Recommender, name: str, options: dict, path: str | Path) -> None:

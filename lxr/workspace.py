@@ -63,6 +63,9 @@ class Workspace:
         if not path.is_file():
             command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
             command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
+            record = read_json(self.root / "stages" / "01_data_preparation.json")
+            if record:  # another seed would replace what is there
+                command += ["--seed", str(record["parameters"]["seed"])]
             print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
             finished = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
             if finished.returncode or not path.is_file():

@@ -241,3 +241,19 @@ def test_random_scores_are_uniform_and_differ_between_users(model, train_matrix,
     assert found.max() < 1
     assert abs(float(found.mean()) - 0.5) < 0.02  # 4000 draws of standard deviation 0.29: four standard errors
     assert len(found.unique()) > 3900
+
+
+def test_similarities_do_not_depend_on_the_type_or_order_of_the_matrix():
+    data = lxr.load_dataset("synthetic").matrix
+    model, matrix = lxr.MF(data.shape[1], n_factors=4), data[:40]
+    target = lxr.top_items(model, matrix)
+    expected = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data), matrix, target)
+    for kind in (bool, "int8", "float64"):
+        other = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data.astype(kind)), matrix, target)
+        np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)
+    backwards = matrix.copy()
+    for begin, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
+        backwards.indices[begin:end] = matrix.indices[begin:end][::-1]
+    backwards.has_sorted_indices = False
+    other = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data), backwards, target)
+    np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)

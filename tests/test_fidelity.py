@@ -395,3 +395,22 @@ def test_the_row_of_a_sparse_user_is_named(linear, histories):
     matrix = sp.csr_matrix(history.numpy())
     with pytest.raises(ValueError, match="history, row 3: expected at least one item"):
         lxr.evaluate_users(linear(np.eye(20)), matrix, target, matrix, users_per_batch=2)
+
+
+def test_unsigned_importance_is_ordered_like_signed():
+    model = lxr.wrap(lambda history: history @ torch.diag(torch.ones(6)).roll(1, 1), 6, "sigmoid")
+    history, target = torch.tensor([[1.0, 1, 1, 1, 0, 0]]), torch.tensor([4])
+    scores = torch.tensor([[3, 0, 2, 1, 0, 0]])
+    signed, unsigned = (
+        lxr.evaluate_fidelity(model, history, target, scores.to(kind)) for kind in (torch.int64, torch.uint8)
+    )
+    for name, values in signed.curves.items():
+        np.testing.assert_array_equal(values, unsigned.curves[name])
+
+
+def test_sparse_importance_of_another_shape_is_refused():
+    model = lxr.wrap(lambda history: history, 4, "sigmoid")
+    matrix = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 0, 0]], dtype=np.float32))
+    for wrong in (sp.vstack([matrix, matrix]).tocsr(), matrix[:1], matrix.tocoo()):
+        with pytest.raises(ValueError, match="importance: expected a CSR matrix of shape"):
+            lxr.evaluate_users(model, matrix, np.array([3, 3]), wrong)

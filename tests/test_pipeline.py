@@ -84,6 +84,8 @@ def test_damaged_missing_and_forced_outputs_are_made_again(toy_notebook, tmp_pat
     assert states(toy_pipeline(toy_notebook, tmp_path)) == {"a": "skipped", "b": "skipped", "c": "done"}
     (tmp_path / "toy" / "stages" / "a.json").write_text("{")
     assert states(toy_pipeline(toy_notebook, tmp_path)) == {"a": "done", "b": "skipped", "c": "skipped"}
+    (tmp_path / "toy" / "stages" / "a.json").write_text('{"key": "some"}')
+    assert toy_pipeline(toy_notebook, tmp_path).why_stale(Stage("a", toy_notebook, {})) == "its record is damaged"
     assert set(states(toy_pipeline(toy_notebook, tmp_path, force=True)).values()) == {"done"}
 
 
@@ -125,6 +127,7 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
         (["--jobs", "0"], "--jobs: expected at least 1, found 0"),
         (["--seed", "-1"], "--seed: expected at least 0, found -1"),
         (["--sede", "1"], "unrecognized arguments"),
+        (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
     ],
 )
 def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, message, capsys):

@@ -389,3 +389,12 @@ def test_a_huge_learning_rate_is_refused(name, planted, epochs):
 def test_a_recommender_without_a_loss_is_not_trained(planted):
     with pytest.raises(NotImplementedError, match="Wrapped has no training loss"):
         lxr.fit(lxr.wrap(Scorer(), N_ITEMS, "sigmoid"), *planted)
+
+
+def test_logits_that_are_not_numbers_are_refused():
+    model = lxr.wrap(lambda history: torch.where(torch.arange(5) == 3, torch.nan, history), 5, "sigmoid")
+    history = torch.eye(5)[:2] + torch.eye(5)[2:4]
+    with pytest.raises(ValueError, match="model: the logit of item 3 in row 0 is not a number"):
+        lxr.top_item(model, history)
+    with pytest.raises(ValueError, match="model: the logit of item 3 in row 0 is not a number"):
+        lxr.rank_quality(model, sp.csr_matrix(history.numpy()))
