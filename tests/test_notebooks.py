@@ -1,6 +1,7 @@
 """The committed notebooks are in their canonical form; that they still give these outputs is checked by nbval."""
 
 import copy
+import re
 
 import nbformat
 import pytest
@@ -63,12 +64,10 @@ def test_it_is_thin_and_small(path, code):
 
 
 def test_it_names_no_place_of_a_machine(path):
-    text = path.read_text()
-    for place in ("/home/", "/root/", "/tmp/", "/work/", "/Users/", "C:\\\\"):
-        assert place not in text
+    assert not re.search(r"/(home|root|tmp|work|Users)/|[A-Z]:\\\\", path.read_text())
 
 
-def test_cells_have_stable_names_and_prose_links_existing_figures(notebook):
+def test_cells_have_stable_names(notebook):
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
     assert not any(len(name) == 8 and all(c in "0123456789abcdef" for c in name) for name in ids)
