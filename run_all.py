@@ -41,14 +41,14 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
     stages = []
 
     def add(notebook: str, parameters: dict, needs: list[str], recommender: str | None = None) -> str:
-        name = f"{notebook}-{recommender}" if recommender and notebook not in RECOMMENDER_NOTEBOOKS.values() else notebook
+        name = f"{notebook}-{recommender}" if recommender else notebook
         full = {} if tiny else FULL.get(notebook, {})
         stages.append(Stage(name, NOTEBOOKS / f"{notebook}.ipynb", parameters | full, tuple(needs)))
         return name
 
     data = add("01_data_preparation", common | {"data_dir": str(options.data_dir)}, [])
     for recommender in options.recommenders:
-        trained = add(RECOMMENDER_NOTEBOOKS[recommender], computing, [data], recommender)
+        trained = add(RECOMMENDER_NOTEBOOKS[recommender], computing, [data])
         about = computing | {"recommender": recommender}
         explained = []
         if "lxr" in options.explainers:
@@ -91,9 +91,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         choose_device(options.device)
     except ValueError as error:
         parser.error(f"argument --device: {error}")
-    for name in ("recommenders", "explainers"):  # in the order of the registry, each once
-        known = RECOMMENDERS if name == "recommenders" else EXPLAINERS
-        setattr(options, name, [entry for entry in known if entry in getattr(options, name)])
+    # In the order of the registry, each once.
+    options.recommenders = [name for name in RECOMMENDERS if name in options.recommenders]
+    options.explainers = [name for name in EXPLAINERS if name in options.explainers]
     return options
 
 

@@ -32,10 +32,15 @@ def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: 
         raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")
 
 
-def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -> None:
-    """Refuse dense histories (B, I) and targets (B,) that cannot be explained."""
+def check_shape(n_items: int, history: torch.Tensor) -> None:
+    """Refuse histories that are not (B, n_items)."""
     if history.ndim != 2 or history.shape[1] != n_items:
         raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
+
+
+def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -> None:
+    """Refuse dense histories (B, I) and targets (B,) that cannot be explained."""
+    check_shape(n_items, history)
     if target.shape != history.shape[:1]:
         raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:

@@ -10,7 +10,7 @@ from lxr.checks import check_histories, check_matrix, check_positive, check_user
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
-from lxr.storage import DataError, atomic_path, read_npz
+from lxr.storage import DataError, read_npz, save_npz
 
 
 class Explainer:
@@ -91,8 +91,7 @@ def explain_users(
 
 def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
     """Write the scores that :func:`explain_users` returns to one ``.npz`` file, atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, scores=scores.data)
+    save_npz(path, scores=scores.data)
 
 
 def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:

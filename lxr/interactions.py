@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.datasets import DATASETS, load_ratings
-from lxr.storage import DataError, atomic_path, read_npz
+from lxr.storage import DataError, read_npz, save_npz
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Interactions:
         }
         optional = {"item_titles": self.item_titles, "item_groups": self.item_groups}
         arrays |= {name: array for name, array in optional.items() if array is not None}
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        save_npz(path, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "Interactions":
@@ -206,8 +205,7 @@ def split_users(
 
 def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
     """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, train=train, validation=validation, test=test)
+    save_npz(path, train=train, validation=validation, test=test)
 
 
 def load_split(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

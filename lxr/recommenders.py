@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import check_logits, first
+from lxr.checks import check_logits, check_shape, first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -255,8 +255,7 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
     """
-    if history.ndim != 2 or history.shape[1] != model.n_items:
-        raise ValueError(f"history: expected shape (B, {model.n_items}), found {tuple(history.shape)}")
+    check_shape(model.n_items, history)
     full = (history > 0).all(dim=1)
     if full.any():
         raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")

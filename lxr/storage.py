@@ -36,6 +36,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def save_npz(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write named arrays to one ``.npz`` file, atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
 def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file; a :class:`lxr.DataError` if it is missing, corrupt or lacks a required array."""
     try:
