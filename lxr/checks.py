@@ -12,6 +12,13 @@ def check_positive(**values: int) -> None:
             raise ValueError(f"{name}: expected a positive integer, found {value}")
 
 
+def check_between(lowest: int, highest: int, **values: int) -> None:
+    """Refuse options that are no integers from ``lowest`` to ``highest``."""
+    for name, value in values.items():
+        if not (lowest <= value <= highest and value == int(value)):
+            raise ValueError(f"{name}: expected an integer from {lowest} to {highest}, found {value}")
+
+
 def check_matrix(n_items: int, **matrices: sp.csr_matrix) -> None:
     """Refuse matrices that are no binary CSR, without users or of another catalogue."""
     for name, matrix in matrices.items():

@@ -1,5 +1,6 @@
 """The contract of all explainers, and their application to sparse histories of many users."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,17 @@ class Explainer:
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Scores (B, I) of checked input; what stands outside the history does not matter."""
         raise NotImplementedError
+
+
+def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
+    """Random numbers for explaining one target by one history: they depend on these and the seed alone, so that they are
+    the same in whatever batch the user comes."""
+    return np.random.default_rng([seed, target, *items])
+
+
+def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch.Tensor) -> torch.Tensor:
+    """Apply a function to ``size`` rows of all tensors at a time, and join what it returns."""
+    return torch.cat([function(*rows) for rows in zip(*(tensor.split(size) for tensor in tensors), strict=True)])
 
 
 def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:

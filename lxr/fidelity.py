@@ -311,6 +311,14 @@ class ItemOrder:
         length = np.bincount(user, minlength=len(history))
         return cls(item[np.lexsort((-scores, user))], length.cumsum() - length, length)
 
+    def positions(self, history: torch.Tensor) -> torch.Tensor:
+        """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
+        user = np.arange(len(self.length)).repeat(self.length)
+        position = torch.from_numpy(np.arange(len(user)) - self.start.repeat(self.length)).to(history)
+        result = torch.zeros_like(history)
+        result[torch.from_numpy(user), torch.from_numpy(self.items)] = position
+        return result
+
     def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
         """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor."""
         count = stop - start

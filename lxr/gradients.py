@@ -1,10 +1,37 @@
 """Explainers that look at gradients with respect to the history."""
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 
-from lxr.explainer import Explainer
-from lxr.objectives import OBJECTIVES
+from lxr.checks import check_matrix, check_positive
+from lxr.explainer import Explainer, in_batches, user_generator
+from lxr.fidelity import ItemOrder, part_sizes
+from lxr.interactions import dense
+from lxr.objectives import Objective, RankMargin, objective_of
 from lxr.recommenders import Recommender
+
+BASELINES = ("empty", "user")
+
+
+def gradient(
+    objective: Objective, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
+) -> torch.Tensor:
+    """∂g/∂x (B, I); one backward pass serves all users, since each row depends on its own history alone.
+
+    Raises:
+        ValueError: the recommender is not differentiable.
+    """
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        return torch.autograd.grad(check_differentiable(objective(model, x, target, history)).sum(), x)[0]
+
+
+def check_differentiable(g: torch.Tensor) -> torch.Tensor:
+    """Refuse values that do not remember what they were computed from."""
+    if not g.requires_grad:
+        raise ValueError("model: its scores have no gradient with respect to the history")
+    return g
 
 
 class GradientTimesInput(Explainer):
@@ -12,21 +39,214 @@ class GradientTimesInput(Explainer):
 
     Args:
         model: the explained recommender.
-        objective: g, ``"log-prob"`` or ``"logit"`` of the target.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per pass; bounds the memory.
 
     Source: Shrikumar et al., ICML 2017, section 2.2.1.
     """
 
-    def __init__(self, model: Recommender, objective: str = "log-prob"):
+    def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
-        self.objective = OBJECTIVES[objective]
+        check_positive(batch_size=batch_size)
+        self.objective, self.batch_size = objective_of(objective), batch_size
 
-    @torch.enable_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Gradient × input; one backward pass serves all users, since each row depends on its own history alone."""
-        x = history.clone().requires_grad_()
-        g = self.objective(self.model, x, target)  # (B,)
-        if not g.requires_grad:
-            raise ValueError("model: its scores have no gradient with respect to the history")
-        (gradient,) = torch.autograd.grad(g.sum(), x)
-        return gradient * history
+        """Gradient × input."""
+
+        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x * gradient(self.objective, self.model, x, y, x)
+
+        return in_batches(explain, self.batch_size, history, target)
+
+
+class RankMarginGradient(GradientTimesInput):
+    """Gradient × input of the rank margin: what keeps the target ahead of its rivals.
+
+    Args:
+        model: the explained recommender.
+        k: number K of rivals; 100, or all other items if they are fewer, by default.
+        tau: τ, softness of the maximum over the rivals.
+        batch_size: histories per pass; bounds the memory.
+    """
+
+    def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
+        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
+
+
+class RankMarginPath(RankMarginGradient):
+    """The rank-margin gradient, iterated: remove the best items, look again at what is left, and go on.
+
+    The gradient at the whole history knows nothing of a history without its best items; following the removal does. An
+    item is the more important, the earlier it is removed.
+
+    Args:
+        model, k, tau, batch_size: as for :class:`RankMarginGradient`.
+        singles: steps at which a single item is removed.
+        share: of the original history that is removed at each later step (at least one item).
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        k: int | None = None,
+        tau: float = 1.0,
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, k, tau, batch_size)
+        if singles < 0 or singles != int(singles):
+            raise ValueError(f"singles: expected an integer of at least 0, found {singles}")
+        if not 0 < share <= 1:
+            raise ValueError(f"share: expected a number above 0 and up to 1, found {share}")
+        self.singles, self.share = singles, share
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Number of items that were left when an item was removed, counting those of the same step by their gradient."""
+        return in_batches(self.path, self.batch_size, history, target)
+
+    def path(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch."""
+        later = torch.ceil(history.sum(dim=1) * self.share - 1e-6)  # (B,) items per step after the single ones
+        x, scores, step = history.clone(), torch.zeros_like(history), 0
+        while (rows := x.any(dim=1).nonzero().ravel()).numel():
+            rest = x[rows]  # (b, I)
+            order = ItemOrder.by_importance(rest, rest * gradient(self.objective, self.model, rest, target[rows], history[rows]))
+            position = order.positions(rest)
+            count = torch.ones_like(later[rows]) if step < self.singles else later[rows]  # (b,)
+            gone = (rest > 0) & (position < count[:, None])
+            scores[rows] += gone * (rest.sum(dim=1, keepdim=True) - position)
+            x[rows] = rest * ~gone
+            step += 1
+        return scores
+
+
+class IntegratedGradients(Explainer):
+    """(x − x') ∘ the mean gradient of g on the straight line from a baseline history x' to x.
+
+    From the empty history, a recommender that normalises its input (the VAE) is constant along the line but for a jump at
+    its very start: the gradients are then those at x, but for a factor, and their sum does not reach g(x) − g(x').
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users, from whom baselines are drawn.
+        baseline: ``"empty"``, or ``"user"``: the history of a random training user, without the target. What a history
+            shares with its baseline scores 0.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        n_steps: points of the Gauss-Legendre quadrature.
+        batch_size: histories per pass; bounds the memory.
+        seed: of the baselines.
+        draw: which of several draws of a baseline is meant.
+
+    Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        baseline: str = "empty",
+        objective: str | Objective = "log-prob",
+        n_steps: int = 20,
+        batch_size: int = 512,
+        seed: int = 0,
+        draw: int = 0,
+    ):
+        super().__init__(model)
+        check_matrix(model.n_items, train_matrix=train_matrix)
+        check_positive(n_steps=n_steps, batch_size=batch_size)
+        if baseline not in BASELINES:
+            raise ValueError(f"baseline: expected one of {', '.join(BASELINES)}, found {baseline!r}")
+        self.train_matrix, self.baseline, self.objective = train_matrix, baseline, objective_of(objective)
+        self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, seed, draw
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Integrated gradients, as many users at a time as fit a batch with all their points."""
+        return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), history, target)
+
+    def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch."""
+        from captum.attr import IntegratedGradients as Quadrature
+
+        def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+            return check_differentiable(self.objective(self.model, x, y, original))
+
+        return Quadrature(g).attribute(
+            history,
+            baselines=self.start(history, target),
+            additional_forward_args=(target, history),
+            n_steps=self.n_steps,
+            # More points than a batch holds are taken in several passes.
+            internal_batch_size=self.batch_size if self.n_steps > self.batch_size else None,
+        )
+
+    def start(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Baselines x' (B, I)."""
+        if self.baseline == "empty":
+            return torch.zeros_like(history)
+        users = [
+            user_generator(self.seed, item, np.append(np.flatnonzero(row), self.draw)).integers(self.train_matrix.shape[0])
+            for row, item in zip(history.cpu().numpy(), target.tolist(), strict=True)
+        ]
+        return dense(self.train_matrix[users], history.device).scatter(1, target[:, None], 0.0)
+
+
+class SPINRec(Explainer):
+    """Integrated gradients from several random training users, of which each explained user keeps the best.
+
+    The best is the one whose order, removed from the most important item on, makes g fall most: the lowest mean of g over
+    the steps of the perturbation curve. That is one criterion for all metrics, which asks the recommender alone. (The code
+    published with the paper keeps, for every metric, the draw that is best on that very metric: an oracle.)
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users.
+        n_samples: baselines N per user.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        n_steps: points of each integral.
+        batch_size: histories per pass; bounds the memory.
+        seed: of the baselines.
+
+    Attributes:
+        draws: the N explainers among whose explanations each user's is chosen.
+
+    Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_samples: int = 10,
+        objective: str | Objective = "log-prob",
+        n_steps: int = 10,
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples)
+        self.batch_size = batch_size
+        self.draws = [
+            IntegratedGradients(model, train_matrix, "user", objective, n_steps, batch_size, seed, draw)
+            for draw in range(n_samples)
+        ]
+        self.objective = self.draws[0].objective
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The best of the N explanations, the first of equals."""
+        best, lowest = torch.zeros_like(history), torch.full(target.shape, torch.inf, device=history.device)
+        for draw in self.draws:
+            scores = draw.importance(history, target)  # (B, I)
+            left = in_batches(self.remainder, self.batch_size, history, target, scores)  # (B,)
+            best = torch.where((left < lowest)[:, None], scores, best)
+            lowest = torch.minimum(left, lowest)
+        return best
+
+    @torch.no_grad()
+    def remainder(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Mean of g (B,) over the eleven steps of removing the most important items."""
+        order = ItemOrder.by_importance(history, scores)
+        position = order.positions(history)
+        removed = torch.from_numpy(part_sizes(order.length, 10)).to(history.device)  # (B, 11)
+        kept = (history * (position >= size[:, None]) for size in removed.T)
+        return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)

@@ -1,23 +1,89 @@
 """What an explanation is about: the quantity g(x) of the target that history items raise or lower."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from lxr.checks import check_between, check_positive
 from lxr.recommenders import Recommender
 from lxr.registry import Registry
 
-Objective = Callable[[Recommender, torch.Tensor, torch.Tensor], torch.Tensor]
+# g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories (B, I) as they were → (B,).
+# The original history says which items compete with the target: perturbing it adds no competitor.
+Objective = Callable[[Recommender, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def target_logit(model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Logit of the target: histories (B, I), items (B,) → (B,)."""
-    return model(history).gather(1, target[:, None]).squeeze(1)
+def target_logit(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Logit of the target: (B,)."""
+    return model(x).gather(1, target[:, None]).squeeze(1)
 
 
-def target_log_prob(model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Log-probability of the target: histories (B, I), items (B,) → (B,)."""
-    return model.target_log_prob(model(history), target)
+def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Log-probability of the target: (B,)."""
+    return model.target_log_prob(model(x), target)
 
 
-OBJECTIVES: dict[str, Objective] = Registry("objective", {"logit": target_logit, "log-prob": target_log_prob})
+@dataclass(frozen=True)
+class RankMargin:
+    """By how much the target leads its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
+
+    Rivals are the items outside the original history. Where there are fewer than K, all of them count; where there is none,
+    the logit alone is left.
+
+    Attributes:
+        k: number K of rivals.
+        tau: τ, how soft the maximum over the rivals is; towards 0 only the best rival counts.
+
+    Raises:
+        ValueError: ``k`` or ``tau`` is not positive.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 1], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
+        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
+        >>> RankMargin(k=1)(model, history, target, history)  # 3 − 1
+        tensor([2.])
+    """
+
+    k: int = 100
+    tau: float = 1.0
+
+    def __post_init__(self):
+        check_positive(k=self.k)
+        if not (np.isfinite(self.tau) and self.tau > 0):
+            raise ValueError(f"tau: expected a positive number, found {self.tau}")
+
+    def __call__(
+        self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
+    ) -> torch.Tensor:
+        """The margin: (B,)."""
+        logits = model(x)  # (B, I)
+        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
+        rivals = logits.masked_fill(~others, -torch.inf).topk(min(self.k, logits.shape[1]), dim=1).values  # (B, K)
+        alone = ~others.any(dim=1)  # (B,)
+        best = self.tau * (rivals.masked_fill(alone[:, None], 0) / self.tau).logsumexp(dim=1)
+        return logits.gather(1, target[:, None]).squeeze(1) - best.masked_fill(alone, 0)
+
+    @classmethod
+    def of_catalogue(cls, n_items: int, k: int | None = None, tau: float = 1.0) -> "RankMargin":
+        """A margin whose K fits a catalogue: 100, or all other items if they are fewer, unless given.
+
+        Raises:
+            ValueError: ``k`` is more than the other items of the catalogue.
+        """
+        if k is None:
+            return cls(min(cls.k, max(1, n_items - 1)), tau)
+        check_between(1, max(1, n_items - 1), k=k)
+        return cls(k, tau)
+
+
+OBJECTIVES: dict[str, Objective] = Registry(
+    "objective", {"logit": target_logit, "log-prob": target_log_prob, "rank-margin": RankMargin()}
+)
+
+
+def objective_of(objective: str | Objective) -> Objective:
+    """An objective by its name in :data:`OBJECTIVES`, or the function itself."""
+    return OBJECTIVES[objective] if isinstance(objective, str) else objective

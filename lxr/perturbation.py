@@ -1,11 +1,17 @@
-"""Explainers that change the history and look at what the recommender does."""
+"""Explainers that leave items out of the history and look at what the recommender does."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 
-from lxr.checks import check_positive
-from lxr.explainer import Explainer
-from lxr.objectives import OBJECTIVES
+from lxr.checks import check_between, check_positive
+from lxr.explainer import Explainer, in_batches
+from lxr.fidelity import ItemOrder
+from lxr.objectives import Objective, objective_of
 from lxr.recommenders import Recommender
+
+RANKINGS = ("set", "mean")
 
 
 class LeaveOneOut(Explainer):
@@ -13,26 +19,179 @@ class LeaveOneOut(Explainer):
 
     Args:
         model: the explained recommender.
-        objective: g, ``"log-prob"`` or ``"logit"`` of the target.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
 
     Source: the FIA baseline of Barkan et al., WWW 2024; Tran et al., SIGIR 2021, for its use in recommendation.
     """
 
-    def __init__(self, model: Recommender, objective: str = "log-prob", batch_size: int = 512):
+    def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
-        self.objective, self.batch_size = OBJECTIVES[objective], batch_size
+        self.objective, self.batch_size = objective_of(objective), batch_size
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Fall of the objective when each item is left out."""
-        whole = self.objective(self.model, history, target)  # (B,)
-        user, item = history.nonzero(as_tuple=True)  # (N,)
+
+        def g(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return self.objective(self.model, x, target[user], history[user])
+
+        user, item, falls = leave_one_out(g, history, self.batch_size)
         scores = torch.zeros_like(history)
-        for rows in torch.arange(len(user), device=history.device).split(self.batch_size):
-            without = history[user[rows]]
-            without[torch.arange(len(rows), device=history.device), item[rows]] = 0
-            fall = whole[user[rows]] - self.objective(self.model, without, target[user[rows]])
-            scores[user[rows], item[rows]] = fall.to(scores.dtype)
+        scores[user, item] = falls.to(scores.dtype)
         return scores
+
+
+def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What every history item contributes: how g falls without it.
+
+    Args:
+        g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.
+        history: (B, I) histories.
+        batch_size: histories per call of g.
+
+    Returns:
+        Users (N,) and items (N,) of all history items, and their falls (N,) or (N, m).
+    """
+    whole = in_batches(g, batch_size, history, torch.arange(len(history), device=history.device))  # (B, …)
+
+    def fall(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        return whole[user] - g(history[user].scatter(1, item[:, None], 0.0), user)
+
+    user, item = history.nonzero(as_tuple=True)
+    return user, item, in_batches(fall, batch_size, user, item)
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The items without which something else would have been recommended.
+
+    Attributes:
+        removed: (m,) history items, in the order in which they were removed.
+        replacement: the item that is then recommended.
+    """
+
+    removed: np.ndarray
+    replacement: int
+
+
+class ACCENT(Explainer):
+    """The smallest set of history items whose removal lets a rival pass the target.
+
+    For each of the k − 1 next-best items y*, history items are removed in the order of (influence on the logit of y −
+    influence on that of y*), largest first, until y* has the higher logit; the smallest of the sets counts, of equally small
+    ones that after which y* leads most. Influence is measured by leaving one item out.
+
+    Args:
+        model: the explained recommender.
+        k: length of the recommendation list: the target and its k − 1 rivals.
+        ranking: importance of an item, ``"set"``: its influence on y less that on the y* of the smallest set (so that the
+            set's items come first; if no rival can pass, on the best rival), or ``"mean"``: on the mean of all rivals, the
+            ranking that the LXR papers mean (their code leaves the influence on y out).
+        batch_size: histories per forward pass; bounds the memory.
+
+    Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
+    """
+
+    def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
+        super().__init__(model)
+        check_positive(batch_size=batch_size)
+        k = min(5, model.n_items) if k is None else k
+        check_between(2, max(2, model.n_items), k=k)
+        if ranking not in RANKINGS:
+            raise ValueError(f"ranking: expected one of {', '.join(RANKINGS)}, found {ranking!r}")
+        self.k, self.ranking, self.batch_size = k, ranking, batch_size
+
+    @torch.no_grad()
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Influence on the target less that on its rival, or on the mean of its rivals."""
+
+        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            rival, valid, contrast = self.contrasts(x, y)
+            if self.ranking == "mean":
+                counted = valid | ~valid.any(dim=1, keepdim=True)  # (B, k − 1)
+                return (contrast * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
+            chosen, _ = self.smallest(x, y, rival, valid, contrast)
+            return contrast[torch.arange(len(x), device=x.device), chosen]
+
+        return in_batches(explain, self.users_at_a_time, history, target)
+
+    @torch.no_grad()
+    def counterfactuals(self, history: torch.Tensor, target: torch.Tensor) -> list[Counterfactual | None]:
+        """The smallest set of each user and the item that takes over; None where no rival can pass the target.
+
+        Args:
+            history: (B, I) binary histories.
+            target: (B,) explained items.
+        """
+        found = []
+        for x, y in zip(history.float().split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
+            rival, valid, contrast = self.contrasts(x, y)
+            chosen, size = self.smallest(x, y, rival, valid, contrast)
+            order = ItemOrder.by_importance(x, contrast[torch.arange(len(x), device=x.device), chosen])
+            rest = x * (order.positions(x) >= size[:, None])
+            top = self.model(rest).masked_fill(x > 0, -torch.inf).argmax(dim=1).tolist()
+            for start, count, item in zip(order.start, size.tolist(), top, strict=True):
+                found.append(Counterfactual(order.items[start : start + count], item) if count else None)
+        return found
+
+    @property
+    def users_at_a_time(self) -> int:
+        """So many that one history for each of their rivals fits a batch."""
+        return max(1, self.batch_size // (self.k - 1))
+
+    def contrasts(
+        self, history: torch.Tensor, target: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The rivals and what history items do for the target against each of them.
+
+        Returns:
+            Rivals (B, k − 1), best first; which of them there are, since fewer items may be unseen; and influence on the
+            target less influence on the rival (B, k − 1, I), or on the target alone where there is no rival.
+        """
+        taken = history.scatter(1, target[:, None], 1.0) > 0
+        scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
+        valid = scores > -torch.inf
+        listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
+        user, item, falls = leave_one_out(lambda x, of: self.model(x).gather(1, listed[of]), history, self.batch_size)
+        contrast = torch.zeros(*rival.shape, history.shape[1], device=history.device)
+        contrast[user, :, item] = falls[:, :1] - falls[:, 1:] * valid[user]
+        return rival, valid, contrast
+
+    def smallest(
+        self,
+        history: torch.Tensor,
+        target: torch.Tensor,
+        rival: torch.Tensor,
+        valid: torch.Tensor,
+        contrast: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """For every user, the place (B,) among the rivals of the one that passes first, and the size (B,) of its set.
+
+        Sets grow for all users and rivals together, several sizes at a time as a batch has room; a user is done with the
+        first size at which a rival passes. Size 0: none ever does.
+        """
+        n_rivals, length = rival.shape[1], history.sum(dim=1)
+        order = ItemOrder.by_importance(history.repeat_interleave(n_rivals, dim=0), contrast.flatten(0, 1))
+        position = order.positions(contrast.flatten(0, 1)).view_as(contrast)  # (B, k − 1, I)
+
+        def lead(user: torch.Tensor, place: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+            logits = self.model(history[user] * (position[user, place] >= size[:, None]))
+            against = torch.stack([rival[user, place], target[user]], dim=1)
+            return logits.gather(1, against).diff(dim=1).neg().squeeze(1)
+
+        chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
+        while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
+            row, place = valid[users].nonzero(as_tuple=True)  # (P,)
+            sizes = torch.arange(done, done + max(1, self.batch_size // len(row)), device=history.device) + 1  # (S,)
+            pairs = (part.repeat_interleave(len(sizes)) for part in (users[row], place))
+            leads = torch.full((len(users), n_rivals, len(sizes)), -torch.inf, device=history.device)
+            leads[row, place] = in_batches(lead, self.batch_size, *pairs, sizes.repeat(len(row))).view(len(row), -1)
+            passed = (leads > 0).any(dim=1)  # (users, S)
+            first = passed.int().argmax(dim=1)
+            best = leads[torch.arange(len(users)), :, first].argmax(dim=1)
+            hit = passed.any(dim=1)
+            chosen[users[hit]], found[users[hit]] = best[hit], done + 1 + first[hit]
+            done += len(sizes)
+        return chosen, found

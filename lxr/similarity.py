@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 
 from lxr.checks import check_matrix
-from lxr.explainer import Explainer
+from lxr.explainer import Explainer, user_generator
 from lxr.recommenders import Recommender
 
 
@@ -87,11 +87,7 @@ class PopularItems(SimilarityExplainer):
 
 
 class RandomOrder(Explainer):
-    """Random importance: the floor of every comparison.
-
-    The draw of a user depends on the seed, the history and the target alone, so that it is the same in whatever batch the
-    user comes.
-    """
+    """Random importance: the floor of every comparison."""
 
     def __init__(self, model: Recommender, seed: int = 0):
         super().__init__(model)
@@ -102,5 +98,5 @@ class RandomOrder(Explainer):
         scores = np.zeros(history.shape, dtype=np.float32)
         for row, (items, item) in enumerate(zip((history > 0).cpu().numpy(), target.tolist(), strict=True)):
             consumed = np.flatnonzero(items)
-            scores[row, consumed] = np.random.default_rng([self.seed, item, *consumed]).random(len(consumed))
+            scores[row, consumed] = user_generator(self.seed, item, consumed).random(len(consumed))
         return torch.from_numpy(scores).to(history.device)

@@ -1,0 +1,356 @@
+"""Explainers that fit a simple model to a recommender around one history: LIME, LIRE, SHAP.
+
+They run the packages ``lime`` and ``shap`` on functions of the history alone: which of its items are kept. That is tens of
+features instead of a whole catalogue.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.cluster import KMeans
+from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
+
+from lxr.checks import check_between, check_matrix, check_positive
+from lxr.explainer import Explainer, user_generator
+from lxr.interactions import batches, dense
+from lxr.objectives import Objective, objective_of
+from lxr.recommenders import Recommender
+
+CLUSTER_SCORES = ("log-prob", "logit")
+
+
+def mask_function(
+    model: Recommender,
+    history: torch.Tensor,
+    target: int,
+    objective: str | Objective = "log-prob",
+    batch_size: int = 512,
+) -> Callable[..., np.ndarray]:
+    """The recommender as a function of which history items are kept: what packages such as shap and lime ask for.
+
+    Args:
+        model: any recommender.
+        history: (I,) one binary history of h items.
+        target: the explained item.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+
+    Returns:
+        A function of masks (S, h), one column per history item in ascending order, that returns g (S,) as float64. A
+        second argument, if given, are items (S, I) that are added to the histories, a CSR matrix.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 0, 2], [0, 0, 1], [0, 0, 0]]), 3, "sigmoid")
+        >>> score = mask_function(model, torch.tensor([1.0, 1, 0]), target=2, objective="logit")
+        >>> score(np.array([[1, 1], [1, 0], [0, 0]]))
+        array([3., 2., 0.])
+    """
+    g, items = objective_of(objective), history.nonzero().ravel()
+
+    @torch.no_grad()
+    def score(masks: np.ndarray, added: sp.csr_matrix | None = None) -> np.ndarray:
+        values = np.empty(len(masks))
+        for rows in batches(len(masks), batch_size):
+            x = torch.zeros(len(rows), len(history), device=history.device)
+            if added is not None:
+                x += dense(added[rows], history.device)
+            x[:, items] = torch.from_numpy(np.asarray(masks[rows], dtype=np.float32)).to(history.device)
+            y = torch.full((len(rows),), target, device=history.device)
+            values[rows] = g(model, x, y, history.expand_as(x)).cpu().numpy()
+        return values
+
+    return score
+
+
+class LIME(Explainer):
+    """Coefficients of a ridge regression of g on which history items are kept, around the history.
+
+    Every sample changes the history in 50 to 100 places: a random part of them are its own items, which are taken out, the
+    others are unseen items, which are put in (fewer where there are not so many; never the target). The nearer a sample, the
+    more it counts: its weight is 1 − its number of changes / the sum of all samples'.
+
+    Args:
+        model: the explained recommender.
+        n_samples: perturbed histories per user. Histories of more items are possible, since the regression is penalised,
+            but no longer determined by the samples: a warning says so.
+        min_flips, max_flips: bounds of the number of changes.
+        n_features: coefficients to keep, those of the highest absolute value, the others being 0; all of them by default.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+        seed: of the samples.
+
+    Source: Ribeiro et al., KDD 2016; Nóbrega & Marinho, SAC 2019, for recommenders. Numbers of samples and changes and the
+    weights are those of the code published with Baklanov et al., SIGIR 2025; the regression is LimeBase of the package
+    ``lime`` with ``feature_selection="highest_weights"``.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        n_samples: int = 150,
+        min_flips: int = 50,
+        max_flips: int = 100,
+        n_features: int | None = None,
+        objective: str | Objective = "logit",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples, min_flips=min_flips, batch_size=batch_size)
+        if not min_flips <= max_flips == int(max_flips):
+            raise ValueError(f"max_flips: expected an integer of at least min_flips = {min_flips}, found {max_flips}")
+        if n_features is not None:
+            check_positive(n_features=n_features)
+        self.n_samples, self.min_flips, self.max_flips, self.n_features = n_samples, min_flips, max_flips, n_features
+        self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, seed
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Coefficients, one user at a time."""
+        warn_long(history, self.n_samples, f"{self.n_samples} samples do not determine the coefficients of longer histories")
+        scores = torch.zeros_like(history)
+        for row, item, out in zip(history, target.tolist(), scores, strict=True):
+            items = np.flatnonzero(row.cpu().numpy())
+            kept, added = self.neighbourhood(items, item, user_generator(self.seed, item, items))
+            score = mask_function(self.model, row, item, self.objective, self.batch_size)
+            coefficients = self.regress(kept, score(kept, added), (1 - kept).sum(axis=1) + np.diff(added.indptr))
+            out[torch.from_numpy(items)] = torch.from_numpy(coefficients).to(out)
+        return scores
+
+    def neighbourhood(
+        self, items: np.ndarray, target: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, sp.csr_matrix]:
+        """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
+        others = np.setdiff1d(np.arange(self.model.n_items), np.append(items, target))
+        kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
+        for sample in kept[1:]:
+            flips = generator.integers(self.min_flips, self.max_flips, endpoint=True)
+            n_removed = min(generator.integers(flips, endpoint=True), len(items))
+            sample[generator.choice(len(items), n_removed, replace=False)] = 0
+            added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
+        return kept, rows_of(added, self.model.n_items)
+
+    def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at a distance (S,) counting less."""
+        from lime.lime_base import LimeBase
+
+        _, coefficients, _, _ = LimeBase(proximity).explain_instance_with_data(
+            kept,
+            values[:, None],
+            distance,
+            label=0,
+            num_features=self.n_features or kept.shape[1],
+            feature_selection="highest_weights",
+        )
+        result = np.zeros(kept.shape[1])
+        for place, value in coefficients:
+            result[place] = value
+        return result
+
+
+class LIRE(LIME):
+    """LIME whose samples only take items out, completed by the histories of similar users.
+
+    Every sample leaves each history item out with the same probability. The training users whose histories are most similar
+    (cosine) are further samples: what they share with the history is kept, the rest of theirs is added, the target left
+    out. Weights as for :class:`LIME`, which makes neighbours of long histories count little.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users.
+        n_samples: perturbed histories per user.
+        n_neighbours: similar users, or all training users if they are fewer.
+        share: probability of an item to be left out of a sample.
+        n_features, objective, batch_size, seed: as for :class:`LIME`.
+
+    Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
+    Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al., SIGIR 2025.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_samples: int = 200,
+        n_neighbours: int = 50,
+        share: float = 0.1,
+        n_features: int | None = None,
+        objective: str | Objective = "logit",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model, n_samples, n_features=n_features, objective=objective, batch_size=batch_size, seed=seed)
+        check_matrix(model.n_items, train_matrix=train_matrix)
+        if n_neighbours < 0 or n_neighbours != int(n_neighbours):
+            raise ValueError(f"n_neighbours: expected an integer of at least 0, found {n_neighbours}")
+        if not 0 < share < 1:
+            raise ValueError(f"share: expected a number between 0 and 1, found {share}")
+        self.train_matrix, self.n_neighbours, self.share = train_matrix, n_neighbours, share
+        self.directions = normalize(train_matrix)  # (n, I), for cosines
+
+    def neighbourhood(
+        self, items: np.ndarray, target: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, sp.csr_matrix]:
+        """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""
+        perturbed = generator.random((self.n_samples, len(items))) >= self.share
+        own = rows_of([items], self.model.n_items)
+        similarity = (self.directions @ own.T).toarray().ravel()  # (n,)
+        neighbours = self.train_matrix[np.argsort(-similarity, kind="stable")[: self.n_neighbours]]
+        shared = neighbours[:, items].toarray() > 0
+        others = [np.setdiff1d(row.indices, np.append(items, target)) for row in neighbours]
+        nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
+        kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
+        return kept, rows_of(nothing + others, self.model.n_items)
+
+
+def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
+    """A binary matrix (len(items), I) with these items in its rows."""
+    indptr = np.cumsum([0] + [len(row) for row in items])
+    indices = np.concatenate(items)
+    return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(items), n_items))
+
+
+def proximity(distance: np.ndarray) -> np.ndarray:
+    """Weights 1 − d / Σd of samples at distances d (S,)."""
+    return 1 - distance / max(distance.sum(), 1)
+
+
+class SHAPItems(Explainer):
+    """Shapley values of the history items for g, against the empty history, by Kernel SHAP.
+
+    The values of a user sum to g(x) − g(∅). They are exact where the budget covers all subsets of the history.
+
+    Args:
+        model: the explained recommender.
+        n_samples: subsets of a history that are scored. A history of more than half as many items gets two per item, since
+            fewer do not determine its values: a warning says so.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+        seed: of the subsets.
+
+    Source: Lundberg & Lee, NeurIPS 2017, section 4.1; computed by the package ``shap``, without its default selection of ten
+    features.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        n_samples: int = 512,
+        objective: str | Objective = "log-prob",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples, batch_size=batch_size)
+        self.n_samples, self.objective, self.batch_size, self.seed = n_samples, objective_of(objective), batch_size, seed
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Shapley values, one user at a time."""
+        from shap import KernelExplainer
+
+        warn_long(history, self.n_samples // 2, "longer histories get two samples per item")
+        scores = torch.zeros_like(history)
+        for row, item, out in zip(history, target.tolist(), scores, strict=True):
+            items = np.flatnonzero(row.cpu().numpy())
+            score = mask_function(self.model, row, item, self.objective, self.batch_size)
+            with seeded(user_generator(self.seed, item, items)):
+                explainer = KernelExplainer(score, np.zeros((1, len(items))))
+                values = explainer.shap_values(
+                    np.ones((1, len(items))), nsamples=max(self.n_samples, 2 * len(items)), l1_reg=0, silent=True
+                )
+            out[torch.from_numpy(items)] = torch.from_numpy(values[0]).to(out)
+        return scores
+
+
+class SHAPClusters(Explainer):
+    """Shapley values of clusters of items, which every history item inherits from its cluster.
+
+    The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
+    are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They are
+    exact: every coalition is counted.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means.
+        n_clusters: number of clusters, at most 12; 10, or all items if they are fewer, by default.
+        score: g, ``"log-prob"`` or ``"logit"``.
+        batch_size: histories per forward pass; bounds the memory, but for the table (2^clusters, I) of their scores.
+        seed: of k-means.
+
+    Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
+    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_clusters: int | None = None,
+        score: str = "log-prob",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_matrix(model.n_items, train_matrix=train_matrix)
+        check_positive(batch_size=batch_size)
+        n_clusters = min(10, model.n_items) if n_clusters is None else n_clusters
+        check_between(1, min(12, model.n_items), n_clusters=n_clusters)
+        if score not in CLUSTER_SCORES:
+            raise ValueError(f"score: expected one of {', '.join(CLUSTER_SCORES)}, found {score!r}")
+        self.n_clusters = n_clusters
+        with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
+            warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
+            self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
+        self.table = self.score_coalitions(model.log_prob if score == "log-prob" else model, batch_size)
+
+    @torch.no_grad()
+    def score_coalitions(self, score: Callable[[torch.Tensor], torch.Tensor], batch_size: int) -> np.ndarray:
+        """Scores (2^clusters, I) of the histories that consist of whole clusters; bit c of the row stands for cluster c."""
+        table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
+        for codes in batches(len(table), batch_size):
+            on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
+            x = torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
+            table[codes] = score(x).cpu().numpy()
+        return table
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The value of each item's cluster; users with the same clusters and several targets share one computation."""
+        from shap import KernelExplainer
+
+        member = np.eye(self.n_clusters)[self.cluster]  # (I, clusters)
+        present, group = np.unique((history.cpu().numpy() @ member > 0).astype(float), axis=0, return_inverse=True)
+        values = np.empty((len(history), self.n_clusters))
+        powers = 2 ** np.arange(self.n_clusters)
+        for number, clusters in enumerate(present):
+            users = np.flatnonzero(group.ravel() == number)
+            targets, place = np.unique(target.cpu().numpy()[users], return_inverse=True)
+
+            def look_up(coalitions: np.ndarray, targets: np.ndarray = targets) -> np.ndarray:
+                return self.table[(coalitions @ powers).astype(int)[:, None], targets]
+
+            explainer = KernelExplainer(look_up, np.zeros((1, self.n_clusters)))
+            found = explainer.shap_values(clusters[None], nsamples=2**self.n_clusters, l1_reg=0, silent=True)
+            values[users] = found[0].T[place]  # (clusters, targets) → (users, clusters)
+        return torch.from_numpy(values[:, self.cluster]).to(history)
+
+
+def warn_long(history: torch.Tensor, longest: int, consequence: str) -> None:
+    """Report histories (B, I) that are longer than a budget is made for."""
+    if (history.sum(dim=1) > longest).any():
+        warnings.warn(f"there are histories of more than {longest} items: {consequence}", stacklevel=4)
+
+
+@contextlib.contextmanager
+def seeded(generator: np.random.Generator) -> Iterator[None]:
+    """Seed NumPy's global random state, from which ``shap`` draws, and restore it afterwards."""
+    state = np.random.get_state()
+    try:
+        np.random.seed(generator.integers(2**32))
+        yield
+    finally:
+        np.random.set_state(state)
