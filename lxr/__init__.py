@@ -6,10 +6,11 @@ Model-agnostic, post-hoc explanations of any recommender that is differentiable 
 from lxr.datasets import DATASETS, Dataset, load_ratings
 from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
 from lxr.explainers import EXPLAINERS
-from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users
+from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
 from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, pos_area, published_settings, train_lxr
-from lxr.objectives import OBJECTIVES
+from lxr.objectives import OBJECTIVES, RankMargin
+from lxr.perturbation import Counterfactual
 from lxr.progress import progress
 from lxr.ranking import rank_quality
 from lxr.recommenders import (
@@ -24,6 +25,7 @@ from lxr.recommenders import (
     wrap,
 )
 from lxr.storage import DataError, save_frame
+from lxr.surrogates import mask_function
 from lxr.training import choose_device, fit
 from lxr.workspace import Workspace
 
@@ -37,6 +39,7 @@ __all__ = [
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",
+    "Counterfactual",
     "DataError",
     "Dataset",
     "Explainer",
@@ -45,6 +48,7 @@ __all__ = [
     "Interactions",
     "LXRSettings",
     "Popularity",
+    "RankMargin",
     "Recommender",
     "Workspace",
     "choose_device",
@@ -58,11 +62,13 @@ __all__ = [
     "load_recommender",
     "load_scores",
     "lxr_loss",
+    "mask_function",
     "pos_area",
     "prepare",
     "progress",
     "published_settings",
     "rank_quality",
+    "ranks_without_most",
     "save_frame",
     "save_recommender",
     "save_scores",

@@ -1,5 +1,6 @@
 """The contract of all explainers, and their application to sparse histories of many users."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,12 @@ class Explainer:
 
     Attributes:
         model: the recommender whose recommendations are explained.
+        longest: history items that an explainer's budget is made for; None if it has none.
+        if_longer: what it does about longer histories.
     """
+
+    longest: int | None = None
+    if_longer = ""
 
     def __init__(self, model: Recommender):
         self.model = model
@@ -38,15 +44,30 @@ class Explainer:
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
+
+        Warns:
+            UserWarning: histories are longer than the explainer's budget is made for.
         """
         check_histories(self.model.n_items, history, target)
-        history = history.detach().float()
-        scores = self.importance(history, target.to(history.device).long())
-        return torch.where(history > 0, scores, 0.0).detach()
+        self.report_long(history.detach().sum(dim=1).cpu().numpy())
+        return self.scores(history.detach().float(), target.to(history.device).long())
+
+    def scores(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`explain` for input that is known to be right."""
+        return torch.where(history > 0, self.importance(history, target), 0.0).detach()
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Scores (B, I) of checked input; what stands outside the history does not matter."""
         raise NotImplementedError
+
+    def report_long(self, lengths: np.ndarray) -> None:
+        """Warn of histories (lengths (B,)) that are longer than the budget is made for."""
+        if self.longest is not None and (lengths > self.longest).any():
+            warnings.warn(
+                f"{type(self).__name__}: {(lengths > self.longest).sum()} of {len(lengths)} histories have more than "
+                f"{self.longest} items (the longest {lengths.max():.0f}): {self.if_longer}",
+                stacklevel=3,
+            )
 
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
@@ -87,16 +108,20 @@ def explain_users(
 
     Raises:
         ValueError: an empty history, or a target that is inside its history or outside the catalogue.
+
+    Warns:
+        UserWarning: histories are longer than the explainer's budget is made for.
     """
     check_users(explainer.model.n_items, matrix, target)
     check_positive(batch_size=batch_size)
+    explainer.report_long(np.diff(matrix.indptr))
     matrix = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))
     for users in progress(groups, desc=label, unit="batch", disable=label is None):
         history = dense(matrix[users], device)
-        scores = explainer.explain(history, torch.from_numpy(target[users]).to(device))
+        scores = explainer.scores(history, torch.from_numpy(target[users]).long().to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 

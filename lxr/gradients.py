@@ -111,7 +111,9 @@ class RankMarginPath(RankMarginGradient):
         x, scores, step = history.clone(), torch.zeros_like(history), 0
         while (rows := x.any(dim=1).nonzero().ravel()).numel():
             rest = x[rows]  # (b, I)
-            order = ItemOrder.by_importance(rest, rest * gradient(self.objective, self.model, rest, target[rows], history[rows]))
+            order = ItemOrder.by_importance(
+                rest, rest * gradient(self.objective, self.model, rest, target[rows], history[rows])
+            )
             position = order.positions(rest)
             count = torch.ones_like(later[rows]) if step < self.singles else later[rows]  # (b,)
             gone = (rest > 0) & (position < count[:, None])

@@ -25,6 +25,11 @@ def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
     return model.target_log_prob(model(x), target)
 
 
+def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the target, log p / (1 − p): (B,)."""
+    return model.log_odds(model(x)).gather(1, target[:, None]).squeeze(1)
+
+
 @dataclass(frozen=True)
 class RankMargin:
     """By how much the target leads its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
@@ -55,9 +60,7 @@ class RankMargin:
         if not (np.isfinite(self.tau) and self.tau > 0):
             raise ValueError(f"tau: expected a positive number, found {self.tau}")
 
-    def __call__(
-        self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
-    ) -> torch.Tensor:
+    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """The margin: (B,)."""
         logits = model(x)  # (B, I)
         others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
@@ -80,7 +83,8 @@ class RankMargin:
 
 
 OBJECTIVES: dict[str, Objective] = Registry(
-    "objective", {"logit": target_logit, "log-prob": target_log_prob, "rank-margin": RankMargin()}
+    "objective",
+    {"logit": target_logit, "log-prob": target_log_prob, "log-odds": target_log_odds, "rank-margin": RankMargin()},
 )
 
 

@@ -141,9 +141,7 @@ class ACCENT(Explainer):
         """So many that one history for each of their rivals fits a batch."""
         return max(1, self.batch_size // (self.k - 1))
 
-    def contrasts(
-        self, history: torch.Tensor, target: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def contrasts(self, history: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The rivals and what history items do for the target against each of them.
 
         Returns:

@@ -50,6 +50,13 @@ class Recommender(nn.Module):
         """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
         return F.logsigmoid(logits) if self.activation == "sigmoid" else F.log_softmax(logits, dim=1)
 
+    def log_odds(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log-odds log p / (1 − p) (B, I) of logits (B, I): they themselves if each item is by itself."""
+        if self.activation == "sigmoid":
+            return logits
+        log_prob = F.log_softmax(logits.double(), dim=1)  # 1 − p has no digits left in single precision where p is near 1
+        return (log_prob - log_prob.clamp(max=-1e-15).expm1().neg().log()).to(logits.dtype)
+
     def log_prob(self, history: torch.Tensor) -> torch.Tensor:
         """Log-probability of every item: histories (B, I) → (B, I)."""
         return self.log_activation(self(history))

@@ -1,7 +1,8 @@
 """Explainers that fit a simple model to a recommender around one history: LIME, LIRE, SHAP.
 
 They run the packages ``lime`` and ``shap`` on functions of the history alone: which of its items are kept. That is tens of
-features instead of a whole catalogue.
+features instead of a whole catalogue. What they fit is additive, so by default it is the log-odds of the target, which do
+not flatten where its probability comes near 0 or 1.
 """
 
 import contextlib
@@ -12,7 +13,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.cluster import KMeans
-from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from lxr.checks import check_between, check_matrix, check_positive
@@ -21,14 +21,12 @@ from lxr.interactions import batches, dense
 from lxr.objectives import Objective, objective_of
 from lxr.recommenders import Recommender
 
-CLUSTER_SCORES = ("log-prob", "logit")
-
 
 def mask_function(
     model: Recommender,
     history: torch.Tensor,
     target: int,
-    objective: str | Objective = "log-prob",
+    objective: str | Objective = "log-odds",
     batch_size: int = 512,
 ) -> Callable[..., np.ndarray]:
     """The recommender as a function of which history items are kept: what packages such as shap and lime ask for.
@@ -97,7 +95,7 @@ class LIME(Explainer):
         min_flips: int = 50,
         max_flips: int = 100,
         n_features: int | None = None,
-        objective: str | Objective = "logit",
+        objective: str | Objective = "log-odds",
         batch_size: int = 512,
         seed: int = 0,
     ):
@@ -109,16 +107,17 @@ class LIME(Explainer):
             check_positive(n_features=n_features)
         self.n_samples, self.min_flips, self.max_flips, self.n_features = n_samples, min_flips, max_flips, n_features
         self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, seed
+        self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
 
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # threads cost more than such small regressions
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Coefficients, one user at a time."""
-        warn_long(history, self.n_samples, f"{self.n_samples} samples do not determine the coefficients of longer histories")
         scores = torch.zeros_like(history)
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
             items = np.flatnonzero(row.cpu().numpy())
             kept, added = self.neighbourhood(items, item, user_generator(self.seed, item, items))
-            score = mask_function(self.model, row, item, self.objective, self.batch_size)
-            coefficients = self.regress(kept, score(kept, added), (1 - kept).sum(axis=1) + np.diff(added.indptr))
+            values = mask_function(self.model, row, item, self.objective, self.batch_size)(kept, added)
+            coefficients = self.regress(kept, values, self.distance(kept.sum(axis=1), np.diff(added.indptr), len(items)))
             out[torch.from_numpy(items)] = torch.from_numpy(coefficients).to(out)
         return scores
 
@@ -135,11 +134,21 @@ class LIME(Explainer):
             added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
         return kept, rows_of(added, self.model.n_items)
 
+    @staticmethod
+    def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
+        """Distances (S,) from a history of n items to samples that keep and add so many (S,): the number of changes."""
+        return n_items - n_kept + n_added
+
+    @staticmethod
+    def proximity(distance: np.ndarray) -> np.ndarray:
+        """Weights (S,) of samples at distances (S,): 1 − d / Σd."""
+        return 1 - distance / max(distance.sum(), 1)
+
     def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at a distance (S,) counting less."""
+        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at distances (S,) count less."""
         from lime.lime_base import LimeBase
 
-        _, coefficients, _, _ = LimeBase(proximity).explain_instance_with_data(
+        _, coefficients, _, _ = LimeBase(self.proximity).explain_instance_with_data(
             kept,
             values[:, None],
             distance,
@@ -158,7 +167,7 @@ class LIRE(LIME):
 
     Every sample leaves each history item out with the same probability. The training users whose histories are most similar
     (cosine) are further samples: what they share with the history is kept, the rest of theirs is added, the target left
-    out. Weights as for :class:`LIME`, which makes neighbours of long histories count little.
+    out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / 25²).
 
     Args:
         model: the explained recommender.
@@ -169,7 +178,8 @@ class LIRE(LIME):
         n_features, objective, batch_size, seed: as for :class:`LIME`.
 
     Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
-    Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al., SIGIR 2025.
+    Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al.,
+    SIGIR 2025; distance and weights are the defaults of ``lime.lime_text``.
     """
 
     def __init__(
@@ -180,7 +190,7 @@ class LIRE(LIME):
         n_neighbours: int = 50,
         share: float = 0.1,
         n_features: int | None = None,
-        objective: str | Objective = "logit",
+        objective: str | Objective = "log-odds",
         batch_size: int = 512,
         seed: int = 0,
     ):
@@ -191,21 +201,30 @@ class LIRE(LIME):
         if not 0 < share < 1:
             raise ValueError(f"share: expected a number between 0 and 1, found {share}")
         self.train_matrix, self.n_neighbours, self.share = train_matrix, n_neighbours, share
-        self.directions = normalize(train_matrix)  # (n, I), for cosines
 
     def neighbourhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""
         perturbed = generator.random((self.n_samples, len(items))) >= self.share
-        own = rows_of([items], self.model.n_items)
-        similarity = (self.directions @ own.T).toarray().ravel()  # (n,)
-        neighbours = self.train_matrix[np.argsort(-similarity, kind="stable")[: self.n_neighbours]]
+        own = np.isin(np.arange(self.model.n_items), items).astype(float)
+        cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), but for √h
+        neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
         shared = neighbours[:, items].toarray() > 0
         others = [np.setdiff1d(row.indices, np.append(items, target)) for row in neighbours]
         nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
         kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
         return kept, rows_of(nothing + others, self.model.n_items)
+
+    @staticmethod
+    def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
+        """Distances (S,) from a history of n items to samples that keep and add so many (S,): 100 · (1 − cosine)."""
+        return 100 * (1 - n_kept / np.sqrt(n_items * np.maximum(n_kept + n_added, 1)))
+
+    @staticmethod
+    def proximity(distance: np.ndarray) -> np.ndarray:
+        """Weights (S,) of samples at distances (S,): √exp(−d² / 25²)."""
+        return np.sqrt(np.exp(-((distance / 25) ** 2)))
 
 
 def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
@@ -215,11 +234,6 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(items), n_items))
 
 
-def proximity(distance: np.ndarray) -> np.ndarray:
-    """Weights 1 − d / Σd of samples at distances d (S,)."""
-    return 1 - distance / max(distance.sum(), 1)
-
-
 class SHAPItems(Explainer):
     """Shapley values of the history items for g, against the empty history, by Kernel SHAP.
 
@@ -227,8 +241,8 @@ class SHAPItems(Explainer):
 
     Args:
         model: the explained recommender.
-        n_samples: subsets of a history that are scored. A history of more than half as many items gets two per item, since
-            fewer do not determine its values: a warning says so.
+        n_samples: subsets of a history that are scored. A history of more than a quarter as many items gets four per item,
+            since fewer hardly determine its values: a warning says so.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
         seed: of the subsets.
@@ -240,20 +254,21 @@ class SHAPItems(Explainer):
     def __init__(
         self,
         model: Recommender,
-        n_samples: int = 512,
-        objective: str | Objective = "log-prob",
+        n_samples: int = 1024,
+        objective: str | Objective = "log-odds",
         batch_size: int = 512,
         seed: int = 0,
     ):
         super().__init__(model)
         check_positive(n_samples=n_samples, batch_size=batch_size)
         self.n_samples, self.objective, self.batch_size, self.seed = n_samples, objective_of(objective), batch_size, seed
+        self.longest, self.if_longer = n_samples // 4, "they get four samples per item"
 
+    @threadpool_limits.wrap(limits=1, user_api="blas")
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Shapley values, one user at a time."""
         from shap import KernelExplainer
 
-        warn_long(history, self.n_samples // 2, "longer histories get two samples per item")
         scores = torch.zeros_like(history)
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
             items = np.flatnonzero(row.cpu().numpy())
@@ -261,24 +276,23 @@ class SHAPItems(Explainer):
             with seeded(user_generator(self.seed, item, items)):
                 explainer = KernelExplainer(score, np.zeros((1, len(items))))
                 values = explainer.shap_values(
-                    np.ones((1, len(items))), nsamples=max(self.n_samples, 2 * len(items)), l1_reg=0, silent=True
+                    np.ones((1, len(items))), nsamples=max(self.n_samples, 4 * len(items)), l1_reg=0, silent=True
                 )
             out[torch.from_numpy(items)] = torch.from_numpy(values[0]).to(out)
         return scores
 
 
 class SHAPClusters(Explainer):
-    """Shapley values of clusters of items, which every history item inherits from its cluster.
+    """Shapley values of clusters of items for the log-odds of the target; every history item inherits its cluster's.
 
     The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
-    are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They are
-    exact: every coalition is counted.
+    are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
+    are exact: every coalition is counted.
 
     Args:
         model: the explained recommender.
         train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means.
         n_clusters: number of clusters, at most 12; 10, or all items if they are fewer, by default.
-        score: g, ``"log-prob"`` or ``"logit"``.
         batch_size: histories per forward pass; bounds the memory, but for the table (2^clusters, I) of their scores.
         seed: of k-means.
 
@@ -291,7 +305,6 @@ class SHAPClusters(Explainer):
         model: Recommender,
         train_matrix: sp.csr_matrix,
         n_clusters: int | None = None,
-        score: str = "log-prob",
         batch_size: int = 512,
         seed: int = 0,
     ):
@@ -300,22 +313,20 @@ class SHAPClusters(Explainer):
         check_positive(batch_size=batch_size)
         n_clusters = min(10, model.n_items) if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
-        if score not in CLUSTER_SCORES:
-            raise ValueError(f"score: expected one of {', '.join(CLUSTER_SCORES)}, found {score!r}")
         self.n_clusters = n_clusters
         with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
             self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
-        self.table = self.score_coalitions(model.log_prob if score == "log-prob" else model, batch_size)
+        self.table = self.score_coalitions(batch_size)
 
     @torch.no_grad()
-    def score_coalitions(self, score: Callable[[torch.Tensor], torch.Tensor], batch_size: int) -> np.ndarray:
-        """Scores (2^clusters, I) of the histories that consist of whole clusters; bit c of the row stands for cluster c."""
+    def score_coalitions(self, batch_size: int) -> np.ndarray:
+        """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
         table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
         for codes in batches(len(table), batch_size):
             on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
             x = torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
-            table[codes] = score(x).cpu().numpy()
+            table[codes] = self.model.log_odds(self.model(x)).cpu().numpy()
         return table
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -337,12 +348,6 @@ class SHAPClusters(Explainer):
             found = explainer.shap_values(clusters[None], nsamples=2**self.n_clusters, l1_reg=0, silent=True)
             values[users] = found[0].T[place]  # (clusters, targets) → (users, clusters)
         return torch.from_numpy(values[:, self.cluster]).to(history)
-
-
-def warn_long(history: torch.Tensor, longest: int, consequence: str) -> None:
-    """Report histories (B, I) that are longer than a budget is made for."""
-    if (history.sum(dim=1) > longest).any():
-        warnings.warn(f"there are histories of more than {longest} items: {consequence}", stacklevel=4)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,11 @@ def items_of(row) -> list[int]:
     return [item for item in range(len(row)) if row[item] > 0]
 
 
+def only(items, n_items) -> list[float]:
+    """The history of these items."""
+    return [1.0 if item in items else 0.0 for item in range(n_items)]
+
+
 def logits_at(model, point, dtype=torch.float32) -> list[float]:
     """Logits of one history, passed through the recommender alone."""
     with torch.no_grad():
@@ -24,7 +29,7 @@ def logits_at(model, point, dtype=torch.float32) -> list[float]:
 
 def logits_of(model, items) -> list[float]:
     """Logits of the history that consists of ``items``."""
-    return logits_at(model, [1.0 if item in items else 0.0 for item in range(model.n_items)])
+    return logits_at(model, only(items, model.n_items))
 
 
 def log_probability(logits, target, activation) -> float:
@@ -147,32 +152,231 @@ def similarity_scores(similarity, train, row, target) -> list[float]:
     return [similarity(train, target, item) if row[item] > 0 else 0.0 for item in range(len(row))]
 
 
-def objective_at(model, point, target, objective, dtype=torch.float32) -> float:
-    """Logit or log-probability of the target at one history."""
-    logits = logits_at(model, point, dtype)
-    return logits[target] if objective == "logit" else log_probability(logits, target, model.activation)
+def logit(logits, target, consumed, activation) -> float:
+    """The target's score before activation."""
+    return logits[target]
+
+
+def log_prob(logits, target, consumed, activation) -> float:
+    """Logarithm of the target's probability."""
+    return log_probability(logits, target, activation)
+
+
+def log_odds(logits, target, consumed, activation) -> float:
+    """log p / (1 − p) of the target: against all other items, if they share one probability."""
+    if activation == "sigmoid":
+        return logits[target]
+    return logits[target] - soft_maximum([score for item, score in enumerate(logits) if item != target], 1.0)
+
+
+def rank_margin(logits, target, consumed, activation, k=100, tau=1.0) -> float:
+    """Lead of the target over its k best rivals outside the original history."""
+    rivals = [score for item, score in enumerate(logits) if item not in consumed and item != target]
+    return logits[target] - (soft_maximum(sorted(rivals, reverse=True)[:k], tau) if rivals else 0.0)
+
+
+def soft_maximum(scores, tau) -> float:
+    """τ · log of the sum of exp(score / τ)."""
+    highest = max(scores)
+    return highest + tau * math.log(sum(math.exp((score - highest) / tau) for score in scores))
+
+
+OBJECTIVES = {"logit": logit, "log-prob": log_prob, "log-odds": log_odds, "rank-margin": rank_margin}
+
+
+def objective_at(model, point, target, consumed, objective, dtype=torch.float32) -> float:
+    """An objective at one history, perturbed from one with the items ``consumed``."""
+    return objective(logits_at(model, point, dtype), target, consumed, model.activation)
 
 
 def leave_one_out(model, row, target, objective) -> list[float]:
     """Fall of the objective when one item is left out at a time (the FIA baseline of Barkan et al., WWW 2024)."""
-    scores = [0.0] * len(row)
-    for item in items_of(row):
+    scores, items = [0.0] * len(row), items_of(row)
+    for item in items:
         without = [0.0 if other == item else value for other, value in enumerate(row)]
-        scores[item] = objective_at(model, row, target, objective) - objective_at(model, without, target, objective)
+        whole = objective_at(model, row, target, items, objective)
+        scores[item] = whole - objective_at(model, without, target, items, objective)
     return scores
 
 
-def gradient_times_input(double_model, row, target, objective, epsilon=1e-5) -> list[float]:
-    """Central differences at the items of one history, of a recommender in double precision."""
+def slopes(double_model, point, places, target, consumed, objective, epsilon=1e-5) -> dict[int, float]:
+    """Central differences at one point, of a recommender in double precision: place → ∂g/∂x."""
+    found = {}
+    for place in places:
+        more, less = list(point), list(point)
+        more[place] += epsilon
+        less[place] -= epsilon
+        higher = objective_at(double_model, more, target, consumed, objective, torch.float64)
+        lower = objective_at(double_model, less, target, consumed, objective, torch.float64)
+        found[place] = (higher - lower) / (2 * epsilon)
+    return found
+
+
+def gradient_times_input(double_model, row, target, objective) -> list[float]:
+    """Slopes at the items of one history."""
+    found = slopes(double_model, row, items_of(row), target, items_of(row), objective)
+    return [found.get(item, 0.0) * row[item] for item in range(len(row))]
+
+
+def rank_margin_path(double_model, row, target, objective, singles, share) -> list[float]:
+    """Items left when an item goes: the steepest first, one at a time, then a share of the history at a time."""
+    left, scores, step = items_of(row), [0.0] * len(row), 0
+    several = math.ceil(share * len(left) - 1e-6)
+    while left:
+        found = slopes(double_model, only(left, len(row)), left, target, items_of(row), objective)
+        for item in sorted(left, key=lambda item: (-found[item], item))[: 1 if step < singles else several]:
+            scores[item] = float(len(left))
+            left.remove(item)
+        step += 1
+    return scores
+
+
+def baseline_user(train, row, target, seed, draw) -> list[float]:
+    """The history of a random training user, without the target."""
+    generator = np.random.default_rng([seed, target, *items_of(row), draw])
+    return [0.0 if item == target else float(value) for item, value in enumerate(train[generator.integers(len(train))])]
+
+
+def integrated_gradients(double_model, row, start, target, objective, n_steps) -> list[float]:
+    """Mean slopes between two histories, times their difference (Sundararajan et al., ICML 2017, eq. 1)."""
+    scores, items = [0.0] * len(row), items_of(row)
+    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
+    for node, weight in zip((1 + nodes) / 2, weights / 2, strict=True):
+        point = [begin + node * (end - begin) for begin, end in zip(start, row, strict=True)]
+        for item, slope in slopes(double_model, point, items, target, items, objective).items():
+            scores[item] += weight * slope * (row[item] - start[item])
+    return scores
+
+
+def spinrec(double_model, row, starts, target, objective, n_steps) -> list[float]:
+    """The integrated gradients whose order makes the objective fall most on average over the perturbation curve."""
+    items, best, lowest = items_of(row), None, math.inf
+    for start in starts:
+        scores = integrated_gradients(double_model, row, start, target, objective, n_steps)
+        order = ordered_items(row, scores)
+        parts = np.array_split(order, 10)
+        sizes = [sum(len(part) for part in parts[:step]) for step in range(11)]
+        values = [
+            objective_at(double_model, only(order[size:], len(row)), target, items, objective, torch.float64)
+            for size in sizes
+        ]
+        if sum(values) < lowest:
+            best, lowest = scores, sum(values)
+    return best
+
+
+def accent(model, row, target, k) -> tuple[list[float], list[int], int | None]:
+    """Influence on the target less that on a rival, the smallest set after which a rival has passed, and what is then first.
+
+    Tran et al.: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, with influence by leaving one item out.
+    """
+    items, logits = items_of(row), logits_at(model, row)
+    rivals = sorted(
+        (item for item in range(len(row)) if item not in items and item != target), key=lambda i: (-logits[i], i)
+    )
+    without = {item: logits_of(model, [other for other in items if other != item]) for item in items}
+    candidates = []
+    for rival in rivals[: k - 1]:
+        contrast = [0.0] * len(row)
+        for item in items:
+            contrast[item] = (logits[target] - without[item][target]) - (logits[rival] - without[item][rival])
+        order = ordered_items(row, contrast)
+        for size in range(1, len(items) + 1):
+            after = logits_of(model, order[size:])
+            if after[rival] > after[target]:
+                candidates.append((size, after[target] - after[rival], len(candidates), contrast, order[:size], after))
+                break
+        if rival == rivals[0]:
+            fallback = contrast
+    if not candidates:
+        return fallback, [], None
+    *_, contrast, removed, after = min(candidates)
+    return contrast, removed, top_item(after, items)
+
+
+def weighted_ridge(features, values, weights, penalty) -> np.ndarray:
+    """Coefficients of a ridge regression with an intercept that is not penalised."""
+    features, values, weights = np.array(features, dtype=float), np.array(values), np.array(weights)
+    centred = features - np.average(features, axis=0, weights=weights)
+    target = values - np.average(values, weights=weights)
+    gram = centred.T @ (centred * weights[:, None]) + penalty * np.eye(features.shape[1])
+    return np.linalg.solve(gram, centred.T @ (weights * target))
+
+
+def lime(model, row, target, objective, seed, n_samples, min_flips, max_flips) -> list[float]:
+    """Weighted ridge coefficients around a history in which items are taken out and others put in."""
+    items = items_of(row)
+    others = [item for item in range(len(row)) if item not in items and item != target]
+    generator = np.random.default_rng([seed, target, *items])
+    masks, values, distances = [[1.0] * len(items)], [objective_at(model, row, target, items, objective)], [0]
+    for _ in range(n_samples):
+        flips = generator.integers(min_flips, max_flips + 1)
+        n_out = min(generator.integers(0, flips + 1), len(items))
+        out = [items[place] for place in generator.choice(len(items), n_out, replace=False)]
+        put_in = list(generator.choice(others, min(flips - n_out, len(others)), replace=False))
+        history = [item for item in items if item not in out] + put_in
+        masks.append([float(item not in out) for item in items])
+        values.append(objective(logits_of(model, history), target, items, model.activation))
+        distances.append(len(out) + len(put_in))
+    weights = [1 - distance / sum(distances) for distance in distances]
     scores = [0.0] * len(row)
-    for item in items_of(row):
-        more, less = list(row), list(row)
-        more[item] += epsilon
-        less[item] -= epsilon
-        higher = objective_at(double_model, more, target, objective, torch.float64)
-        lower = objective_at(double_model, less, target, objective, torch.float64)
-        scores[item] = (higher - lower) / (2 * epsilon) * row[item]
+    for item, coefficient in zip(items, weighted_ridge(masks, values, weights, 1.0), strict=True):
+        scores[item] = coefficient
     return scores
+
+
+def lire(model, train, row, target, objective, seed, n_samples, n_neighbours, share) -> list[float]:
+    """Weighted ridge coefficients around a history of which items are taken out, and similar users' histories."""
+    items = items_of(row)
+    random = np.random.default_rng([seed, target, *items]).random((n_samples, len(items)))
+    histories = [items] + [[item for item, draw in zip(items, draws, strict=True) if draw >= share] for draws in random]
+
+    def similarity(user):
+        return len(set(items) & set(items_of(train[user]))) / math.sqrt(len(items_of(train[user])))
+
+    neighbours = sorted(range(len(train)), key=lambda user: (-similarity(user), user))[:n_neighbours]
+    histories += [[item for item in items_of(train[user]) if item != target] for user in neighbours]
+    masks, values, weights = [], [], []
+    for history in histories:
+        masks.append([float(item in history) for item in items])
+        values.append(objective(logits_of(model, history), target, items, model.activation))
+        cosine = len(set(items) & set(history)) / math.sqrt(len(items) * max(len(history), 1))
+        weights.append(math.sqrt(math.exp(-((100 * (1 - cosine)) ** 2) / 25**2)))
+    scores = [0.0] * len(row)
+    for item, coefficient in zip(items, weighted_ridge(masks, values, weights, 1.0), strict=True):
+        scores[item] = coefficient
+    return scores
+
+
+def shapley(value, players) -> dict:
+    """Exact Shapley values by all subsets: player → value (Lundberg & Lee, NeurIPS 2017, eq. 4)."""
+    values = dict.fromkeys(players, 0.0)
+    for player in players:
+        others = [other for other in players if other != player]
+        for code in range(2 ** len(others)):
+            subset = [other for place, other in enumerate(others) if code >> place & 1]
+            share = math.factorial(len(subset)) * math.factorial(len(others) - len(subset)) / math.factorial(len(players))
+            values[player] += share * (value([*subset, player]) - value(subset))
+    return values
+
+
+def shap_items(model, row, target, objective) -> list[float]:
+    """Exact Shapley values of the history items, against the empty history."""
+    items = items_of(row)
+    values = shapley(lambda kept: objective(logits_of(model, kept), target, items, model.activation), items)
+    return [values.get(item, 0.0) for item in range(len(row))]
+
+
+def shap_clusters(model, row, target, cluster) -> list[float]:
+    """Exact Shapley values, for the log-odds, of the clusters in a history; every item inherits its cluster's."""
+    items = items_of(row)
+
+    def value(clusters):
+        history = [item for item in range(len(row)) if cluster[item] in clusters]
+        return log_odds(logits_of(model, history), target, items, model.activation)
+
+    values = shapley(value, sorted({int(cluster[item]) for item in items}))
+    return [values[int(cluster[item])] if row[item] > 0 else 0.0 for item in range(len(row))]
 
 
 def rank_quality(model, rest, hidden) -> dict[str, float]:
