@@ -3,6 +3,7 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation.
 """
 
+from lxr.cost import Cost, cost_table, measure
 from lxr.datasets import DATASETS, Dataset, load_ratings
 from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
 from lxr.explainers import EXPLAINERS
@@ -39,6 +40,7 @@ __all__ = [
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",
+    "Cost",
     "Counterfactual",
     "DataError",
     "Dataset",
@@ -52,6 +54,7 @@ __all__ = [
     "Recommender",
     "Workspace",
     "choose_device",
+    "cost_table",
     "dense",
     "evaluate_fidelity",
     "evaluate_users",
@@ -63,6 +66,7 @@ __all__ = [
     "load_scores",
     "lxr_loss",
     "mask_function",
+    "measure",
     "pos_area",
     "prepare",
     "progress",

@@ -10,7 +10,7 @@ Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -107,6 +107,26 @@ class FidelityResult:
                 for name in ("history_length", "target", "rank", "prob")
             },
         )
+
+    @classmethod
+    def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
+        """For every user and metric, the best of several explanations of the same users by that very metric.
+
+        No explainer can be that good: it would have to know by which metric it is judged. It is an oracle.
+        """
+
+        def best(metric: str, values: np.ndarray, quality: np.ndarray) -> np.ndarray:
+            chosen = quality.argmin(axis=0) if direction(metric) == LOWER else quality.argmax(axis=0)
+            return np.take_along_axis(values, chosen[None], axis=0)[0]
+
+        curves, fixed = {}, {}
+        for name in candidates[0].curves:
+            values = np.stack([candidate.curves[name] for candidate in candidates])  # (N, B, steps + 1)
+            curves[name] = best(name, values, values.mean(axis=2, keepdims=True))
+        for name in candidates[0].fixed:
+            values = np.stack([candidate.fixed[name] for candidate in candidates])  # (N, B, len(lengths))
+            fixed[name] = best(name, values, values)
+        return replace(candidates[0], curves=curves, fixed=fixed)
 
 
 def fixed_name(metric: str, length: int) -> str:

@@ -82,6 +82,27 @@ def plot_fixed(results: Mapping[str, FidelityResult], metrics: Sequence[str] = F
     return line_panels(results, metrics, line, label)
 
 
+def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG ↓", "CDCG@Ke=5 ↓")) -> Figure:
+    """Fidelity of explainers over the time they take: one panel per metric.
+
+    Args:
+        fidelity: explainers × metrics, what :func:`lxr.tables.fidelity_table` returns.
+        cost: what :func:`lxr.cost_table` returns, indexed by the same explainers.
+        metrics: columns of ``fidelity``.
+    """
+    figure, axes = panels(len(metrics))
+    for ax, metric in zip(axes, metrics, strict=True):
+        for name in fidelity.index:
+            seconds = cost["explaining [s / 1,000 users]"][name]
+            ax.plot(seconds, fidelity[metric][name], **style(name) | {"linestyle": "none", "markevery": None})
+        ax.set_xscale("log")
+        ax.set_xlabel("explaining 1,000 users [s]")
+        ax.set_ylabel(f"{metric.split()[0]} of the target,\nmost important removed", fontsize=8)
+        ax.set_title(metric, fontsize=11)
+        ax.grid(alpha=0.3)
+    return add_legend(figure, axes[0])
+
+
 def line_panels(
     results: Mapping[str, FidelityResult],
     metrics: Sequence[str],

@@ -9,6 +9,7 @@ import torch
 
 from lxr.fidelity import FidelityResult
 from lxr.interactions import Interactions, dense
+from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
 
@@ -80,6 +81,23 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
     """
     columns = {name: titles_of(data, top_explanation(matrix, row, count)) for name, matrix in scores.items()}
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
+
+
+def counterfactual_sentence(data: Interactions, target: int, counterfactual: Counterfactual | None) -> str:
+    """A counterfactual explanation in words, with titles.
+
+    Args:
+        data: for the titles.
+        target: the explained item.
+        counterfactual: what :meth:`lxr.perturbation.ACCENT.counterfactuals` found for it.
+    """
+    (recommended,) = titles_of(data, np.array([target]))
+    if counterfactual is None:
+        return f"Whatever is removed, none of the next best items takes the place of {recommended}."
+    *others, last = titles_of(data, counterfactual.removed)
+    removed = f"{', '.join(others)} and {last}" if others else last
+    (replacement,) = titles_of(data, np.array([counterfactual.replacement]))
+    return f"Without {removed}, {replacement} would have been recommended instead of {recommended}."
 
 
 def top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:
