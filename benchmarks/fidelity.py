@@ -6,9 +6,6 @@ the same. Each quantity is the median of several rounds in which the compared th
 
 import argparse
 import resource
-import statistics
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,31 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from measuring import dataset_at_hand, naive, side_by_side
 
 import lxr
 from lxr.interactions import batches
 from lxr.network import start_network
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import naive
-
 CUTOFFS, LENGTHS, STEPS, BATCH = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10, 512
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Median wall times of works that take turns, after one round that does not count."""
-    times = {name: [] for name in works}
-    for _ in range(rounds + 1):
-        for name, work in works.items():
-            times[name].append(seconds(work))
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 class Recorded(lxr.Recommender):
@@ -151,8 +130,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median is taken")
     parser.add_argument("--sample", type=int, default=20, help="users of the per-user loops, extrapolated to all")
     options = parser.parse_args()
-    place = lxr.datasets.data_directory(options.data_dir)
-    name = "ml-1m" if any((place / path).is_file() for path in ("ml-1m/ratings.dat", "ratings.dat")) else "ml-100k"
+    name = dataset_at_hand(options.data_dir)
     matrix = lxr.load_dataset(name, options.data_dir).matrix
     train, validation, test = lxr.split_users(matrix.shape[0])
     history = lxr.dense(matrix[test])

@@ -141,9 +141,12 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
 
 
 def add_legend(figure: Figure, ax: Axes) -> Figure:
-    """One legend for all panels, below them, where it covers nothing."""
+    """One legend for all panels, below them, in room of its own."""
     handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, handlelength=3.5)
+    columns = min(len(labels), 5)
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.22 * rows)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, handlelength=3.5)
     return figure
 
 

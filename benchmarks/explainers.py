@@ -1,0 +1,124 @@
+"""What explaining costs, as ratios measured side by side in one run: `python benchmarks/explainers.py`.
+
+Every explainer that asks the recommender, against the bare passes it needs (forward, or forward and backward, in batches of
+the same size) and against its reference implementation, which explains one user with one history per pass and takes finite
+differences for gradients. MovieLens 1M where the data directory has it, else MovieLens 100K. The recommenders are trained
+for a few epochs only: how well they recommend does not matter here, that targets have real rivals does.
+"""
+
+import argparse
+import copy
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import shap
+import torch
+from measuring import dataset_at_hand, naive, seconds, side_by_side
+
+import lxr
+
+SEED, BATCH = 42, 512
+SIMILARITIES = ("random", "popularity", "jaccard", "cosine", "tf-idf")
+ASKING = [name for name in lxr.EXPLAINERS if name not in (*SIMILARITIES, "lxr")]
+
+
+def one_by_one(name: str, explainer: lxr.Explainer, train: np.ndarray, row: list, target: int) -> Callable[[], object]:
+    """The reference implementation of an explainer with its default options, for one user."""
+    model = explainer.model
+    double, margin = copy.deepcopy(model).double(), naive.rank_margin
+    starts = functools.partial(naive.baseline_user, train, row, target, SEED)
+    items = naive.items_of(row)
+
+    def kernel_shap():
+        def score(masks):
+            histories = ([item for item, kept in zip(items, mask, strict=True) if kept] for mask in masks)
+            return np.array(
+                [naive.log_odds(naive.logits_of(model, kept), target, items, model.activation) for kept in histories]
+            )
+
+        explainer = shap.KernelExplainer(score, np.zeros((1, len(items))))
+        explainer.shap_values(np.ones((1, len(items))), nsamples=1024, l1_reg=0, silent=True)
+
+    empty = [0.0] * len(row)
+    return {
+        "lime": lambda: naive.lime(model, row, target, naive.log_odds, SEED, 150, 50, 100),
+        "lire": lambda: naive.lire(model, train, row, target, naive.log_odds, SEED, 200, 50, 0.1),
+        "shap": lambda: naive.shap_clusters(model, row, target, explainer.cluster),
+        "shap-items": kernel_shap,
+        "accent": lambda: naive.accent(model, row, target, 5),
+        "leave-one-out": lambda: naive.leave_one_out(model, row, target, naive.log_prob),
+        "gradient": lambda: naive.gradient_times_input(double, row, target, naive.log_prob),
+        "integrated-gradients": lambda: naive.integrated_gradients(double, row, empty, target, naive.log_prob, 20),
+        "spinrec": lambda: naive.spinrec(double, row, [starts(draw) for draw in range(10)], target, naive.log_prob, 10),
+        "rank-margin": lambda: naive.gradient_times_input(double, row, target, margin),
+        "rank-margin-path": lambda: naive.rank_margin_path(double, row, target, margin, 5, 0.1),
+    }[name]
+
+
+def bare_passes(model: lxr.Recommender, history: torch.Tensor, target: torch.Tensor, passes: int, gradients: int) -> None:
+    """So many forward passes, and so many gradients of the target's log-probability with respect to the history."""
+    with torch.no_grad():
+        for start in range(0, passes - gradients, BATCH):
+            model(history[: min(BATCH, passes - gradients - start)])
+    for start in range(0, gradients, BATCH):
+        x = history[: min(BATCH, gradients - start)].clone().requires_grad_()
+        torch.autograd.grad(model.target_log_prob(model(x), target[: len(x)]).sum(), x)
+
+
+def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict[str, float]:
+    """Time of one explainer, and its ratios to the bare passes and to the reference implementation."""
+    target = lxr.top_items(model, matrix)
+    explainer = lxr.EXPLAINERS[name](model, train, seed=SEED)
+    with lxr.measure(model) as cost:
+        lxr.explain_users(explainer, matrix, target)
+    repeats = -(-BATCH // matrix.shape[0])
+    some, items = lxr.dense(matrix).repeat(repeats, 1)[:BATCH], torch.from_numpy(target).repeat(repeats)[:BATCH]
+    times = side_by_side(
+        rounds,
+        explain=lambda: lxr.explain_users(explainer, matrix, target),
+        floor=lambda: bare_passes(model, some, items, cost.histories, cost.gradients),
+    )
+    lengths = np.diff(matrix.indptr)
+    typical = int(np.abs(lengths - lengths.mean()).argmin())
+    row = matrix[[typical]].toarray()[0].tolist()
+    naive_seconds = seconds(one_by_one(name, explainer, train.toarray(), row, int(target[typical])))
+    per_user = times["explain"] / matrix.shape[0]
+    return {
+        "s per 1,000 users": 1000 * per_user,
+        "passes per user": cost.histories / matrix.shape[0],
+        "with gradient": cost.gradients / matrix.shape[0],
+        "explainer / bare passes": times["explain"] / times["floor"] if cost.histories else float("nan"),
+        "reference [s per user]": naive_seconds,
+        "reference / explainer": naive_seconds / per_user,
+    }
+
+
+def main() -> None:
+    """Print one table per recommender."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median is taken")
+    parser.add_argument("--users", type=int, default=200, help="test users to explain")
+    parser.add_argument("--recommenders", nargs="+", default=list(lxr.RECOMMENDERS), metavar="NAME")
+    parser.add_argument("--explainers", nargs="+", default=ASKING, metavar="NAME")
+    options = parser.parse_args()
+    name = dataset_at_hand(options.data_dir)
+    matrix = lxr.load_dataset(name, options.data_dir).matrix
+    train, validation, test = lxr.split_users(matrix.shape[0])
+    users = test[np.linspace(0, len(test) - 1, min(options.users, len(test))).astype(int)]
+    print(f"{name}, {len(users)} users, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
+    for recommender in options.recommenders:
+        model = lxr.RECOMMENDERS[recommender](matrix.shape[1])
+        lxr.fit(model, matrix[train], matrix[validation], seed=SEED, epochs=20)
+        rows = {
+            explainer: costs(explainer, model, matrix[train], matrix[users], options.rounds)
+            for explainer in lxr.progress(options.explainers, desc=recommender)
+        }
+        print(f"\n{recommender}\n{pd.DataFrame(rows).T.to_string(float_format='{:,.2f}'.format)}")
+
+
+if __name__ == "__main__":
+    main()
