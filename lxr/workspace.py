@@ -6,6 +6,7 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     <recommender>/recommender.pt          weights (02, 03)
     <recommender>/lxr.pt                  the explainer network (05)
     <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
+    <recommender>/cost/<name>.parquet     what they cost (05, 06)
     <recommender>/fidelity/<name>.parquet every metric of every test user (07)
     tables/, figures/                     what people read
     stages/<stage>.json                   what each stage read, wrote and was told
@@ -27,7 +28,19 @@ from lxr.datasets import PROJECT_ROOT, sha256
 from lxr.interactions import Interactions, load_split
 from lxr.storage import DataError, atomic_path
 
-PACKAGES = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "seaborn", "papermill")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "lime",
+    "shap",
+    "captum",
+    "matplotlib",
+    "seaborn",
+    "papermill",
+)
 
 
 class Workspace:

@@ -26,10 +26,12 @@ def bookshop(tmp_path, monkeypatch) -> Path:
 
 def test_the_examples_run_in_order(bookshop, capsys):
     names = {"data_dir": bookshop}
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), names)
-    assert "POS@20" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "POS@20" in printed
+    assert "would have been recommended instead of" in printed
     assert names["books"].item_titles[0].startswith("Book")
     rarity = lxr.EXPLAINERS["rarity"](names["model"], names["data"].matrix[names["train"]])
     assert rarity.explain(names["history"], names["target"]).shape == names["history"].shape
@@ -43,7 +45,7 @@ def test_the_tables_are_those_of_the_results(path, table):
 def test_every_linked_and_mapped_file_exists():
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", prose)
-    mapped = re.findall(r"^\| (`.*?`) \|", README, flags=re.MULTILINE)
+    mapped = re.findall(r"^\| (`.*?`) \|", README.partition("\n## Map\n")[2].partition("\n## ")[0], flags=re.MULTILINE)
     folder = PROJECT_ROOT
     for row in mapped:
         for name in re.findall(r"`([^`]+)`", row):
