@@ -43,7 +43,7 @@ def test_the_tables_are_those_of_the_results(path, table):
 
 
 def test_every_linked_and_mapped_file_exists():
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", README, flags=re.DOTALL)
     linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", prose)
     mapped = re.findall(r"^\| (`.*?`) \|", README.partition("\n## Map\n")[2].partition("\n## ")[0], flags=re.MULTILINE)
     folder = PROJECT_ROOT
