@@ -143,7 +143,7 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
 def add_legend(figure: Figure, ax: Axes) -> Figure:
     """One legend for all panels, below them, in room of its own."""
     handles, labels = ax.get_legend_handles_labels()
-    columns = min(len(labels), 5)
+    columns = min(len(labels), int(figure.get_figwidth() / 2.3))
     rows = -(-len(labels) // columns)
     figure.set_figheight(figure.get_figheight() + 0.22 * rows)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, handlelength=3.5)
