@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lxr.checks import check_between, check_positive
+from lxr.checks import check_between, check_histories, check_positive
 from lxr.explainer import Explainer, in_batches
 from lxr.fidelity import ItemOrder
 from lxr.objectives import Objective, objective_of
@@ -122,11 +122,16 @@ class ACCENT(Explainer):
         """The smallest set of each user and the item that takes over; None where no rival can pass the target.
 
         Args:
-            history: (B, I) binary histories.
-            target: (B,) explained items.
+            history: (B, I) binary histories, at least one item each.
+            target: (B,) explained items, outside the histories.
+
+        Raises:
+            ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
         """
+        check_histories(self.model.n_items, history, target)
+        history, target = history.float(), target.to(history.device).long()
         found = []
-        for x, y in zip(history.float().split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
+        for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
             rival, valid, contrast = self.contrasts(x, y)
             chosen, size = self.smallest(x, y, rival, valid, contrast)
             order = ItemOrder.by_importance(x, contrast[torch.arange(len(x), device=x.device), chosen])

@@ -315,6 +315,12 @@ def test_no_counterfactual_where_no_rival_can_pass(linear, train_matrix, history
     assert ACCENT(model).counterfactuals(history, lxr.top_item(model, history)) == [None] * len(history)
 
 
+def test_counterfactuals_refuse_bad_users(bad_users, linear):
+    history, target, message = bad_users
+    with pytest.raises(ValueError, match=message):
+        ACCENT(linear(np.eye(20))).counterfactuals(history, target)
+
+
 # --- axioms
 
 
