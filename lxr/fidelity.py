@@ -26,7 +26,19 @@ from lxr.statistics import bootstrap_interval
 LOWER, HIGHER = "↓", "↑"
 # Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
 # explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
-DIRECTIONS = {"POS": LOWER, "NEG": HIGHER, "NDCG": LOWER, "CDCG": LOWER, "DEL": LOWER, "INS": HIGHER}
+DIRECTIONS = {
+    "POS": LOWER,
+    "NEG": HIGHER,
+    "NDCG": LOWER,
+    "CDCG": LOWER,
+    "DEL": LOWER,
+    "INS": HIGHER,
+    "rankA": LOWER,
+    "rankB": LOWER,
+}
+
+# Columns of FidelityResult.per_user that say what was explained; the others are metrics.
+DESCRIPTION = ["target", "history_length", "rank", "probability"]
 
 
 def direction(metric: str) -> str:
@@ -58,16 +70,23 @@ class FidelityResult:
 
     def per_user(self) -> pd.DataFrame:
         """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
-        columns = {
-            "target": self.target,
-            "history_length": self.history_length,
-            "rank": self.rank,
-            "probability": self.prob,
-        }
+        columns = dict(zip(DESCRIPTION, (self.target, self.history_length, self.rank, self.prob), strict=True))
         columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
         for name, values in self.fixed.items():
             columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
         return pd.DataFrame(columns)
+
+    def first_release(self) -> pd.DataFrame:
+        """One row per user: the curves by the convention of the first release of LXR's code.
+
+        Means over the steps without the unperturbed one; beside the metrics of :attr:`curves`, those that it reports alone:
+        rankA@K = max(0, K + 1 − rank) / K and rankB = 1 / rank, without the most important items.
+        """
+        values = {name: curve[:, 1:] for name, curve in self.curves.items()}
+        rank = rank_of_gain(values["NDCG"])
+        cutoffs = [int(name.partition("@")[2]) for name in self.curves if name.startswith("POS")]
+        values |= {f"rankA@{k}": np.maximum(0, k + 1 - rank) / k for k in cutoffs} | {"rankB": 1 / rank}
+        return pd.DataFrame({name: curve.mean(axis=1) for name, curve in values.items()})
 
     def summary(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Means over users with BCa bootstrap intervals.
@@ -77,7 +96,7 @@ class FidelityResult:
             ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
             with what there is).
         """
-        values = self.per_user().drop(columns=["target", "history_length", "rank", "probability"])
+        values = self.per_user().drop(columns=DESCRIPTION)
         low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
         length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
         return pd.DataFrame(
@@ -127,6 +146,11 @@ class FidelityResult:
             values = np.stack([candidate.fixed[name] for candidate in candidates])  # (N, B, len(lengths))
             fixed[name] = best(name, values, values)
         return replace(candidates[0], curves=curves, fixed=fixed)
+
+
+def rank_of_gain(gain: np.ndarray) -> np.ndarray:
+    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are."""
+    return np.rint(2 ** (1 / gain) - 1)
 
 
 def fixed_name(metric: str, length: int) -> str:

@@ -1,6 +1,7 @@
 """One function per figure. Every explainer has the same colour, marker and line in all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +13,7 @@ from matplotlib.figure import Figure
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, direction
 
-CURVES = ("POS@5", "POS@20", "NDCG", "DEL", "NEG@20", "INS")
-FIXED = ("POS@1", "POS@5", "POS@20", "CDCG", "DEL", "INS")
+PANELS = (("POS@20", "POS@20"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 TITLES = {
@@ -46,40 +46,47 @@ def style(explainer: str) -> dict:
     }
 
 
-def plot_curves(results: Mapping[str, FidelityResult], metrics: Sequence[str] = CURVES) -> Figure:
-    """Perturbation curves: one panel per metric, explainers as lines over the share of the history (WWW 2024).
+def plot_fidelity(results: Mapping[str, FidelityResult], metrics: Sequence[tuple[str, str]] = PANELS) -> Figure:
+    """The eight panels of the papers: left perturbation curves (WWW 2024), right fixed-length metrics (SIGIR 2025).
+
+    Lines are means over users; bands are their 95 % normal intervals, mean ± 1.96 standard errors.
 
     Args:
         results: explainer → result.
-        metrics: names in ``FidelityResult.curves``.
+        metrics: one row of panels each: a name in ``FidelityResult.curves``, and one in ``FidelityResult.fixed``.
     """
+    figure, axes = panels(2 * len(metrics), columns=2, size=(5.85, 3.3))
+    for (curve, fixed), left, right in zip(metrics, axes[::2], axes[1::2], strict=True):
+        for name, result in results.items():
+            values = result.curves[curve]
+            draw_line(left, name, np.linspace(0, 100, values.shape[1]), values)
+            draw_line(right, name, result.lengths, result.fixed[fixed])
+        label_panel(left, curve, "history kept [%]" if curve == "INS" else "history removed [%]")
+        label_panel(right, fixed, "explanation length Ke [items]", relative=fixed in ("DEL", "INS"))
+        right.set_xticks(next(iter(results.values())).lengths)
+    return add_legend(figure, axes[0])
 
-    def line(result: FidelityResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        mean = result.curves[metric].mean(axis=0)  # (steps + 1,)
-        return np.linspace(0, 100, len(mean)), mean
 
-    def label(ax: Axes, metric: str) -> None:
-        label_panel(ax, metric, "history kept [%]" if metric == "INS" else "history removed [%]")
-
-    return line_panels(results, metrics, line, label)
+def draw_line(ax: Axes, explainer: str, x: Sequence[float], values: np.ndarray) -> None:
+    """The mean over users of (n_users, len(x)) values, with the band of its interval."""
+    mean, error = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
+    ax.plot(x, mean, **style(explainer))
+    ax.fill_between(x, mean - error, mean + error, color=style(explainer)["color"], alpha=0.12, linewidth=0)
 
 
-def plot_fixed(results: Mapping[str, FidelityResult], metrics: Sequence[str] = FIXED) -> Figure:
-    """Fixed-length metrics: one panel per metric, explainers as lines over the explanation length Ke (SIGIR 2025).
+def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
+    """Fidelity within groups of users: one column of panels per grouping, one row per metric.
 
     Args:
-        results: explainer → result.
-        metrics: names in ``FidelityResult.fixed``.
+        groups: what users are grouped by → what :func:`lxr.tables.group_table` returns.
     """
-
-    def line(result: FidelityResult, metric: str) -> tuple[tuple[int, ...], np.ndarray]:
-        return result.lengths, result.fixed[metric].mean(axis=0)
-
-    def label(ax: Axes, metric: str) -> None:
-        label_panel(ax, metric, "explanation length Ke [items]", relative=metric in ("DEL", "INS"))
-        ax.set_xticks(next(iter(results.values())).lengths)
-
-    return line_panels(results, metrics, line, label)
+    metrics = list(next(iter(groups.values())).columns[3:])
+    figure, axes = panels(len(groups) * len(metrics), columns=len(groups), size=(5.85, 3.3))
+    for ax, (metric, what) in zip(axes, itertools.product(metrics, groups), strict=True):
+        for name, rows in groups[what].groupby("explainer", sort=False):
+            ax.plot(rows["group"].astype(str), rows[metric], **style(name))
+        label_panel(ax, metric, what)
+    return add_legend(figure, axes[0])
 
 
 def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG ↓", "CDCG@Ke=5 ↓")) -> Figure:
@@ -103,26 +110,12 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
     return add_legend(figure, axes[0])
 
 
-def line_panels(
-    results: Mapping[str, FidelityResult],
-    metrics: Sequence[str],
-    line: Callable[[FidelityResult, str], tuple],
-    label: Callable[[Axes, str], None],
-) -> Figure:
-    """One panel per metric, one line (x, y) per explainer, one legend."""
-    figure, axes = panels(len(metrics))
-    for ax, metric in zip(axes, metrics, strict=True):
-        for name, result in results.items():
-            ax.plot(*line(result, metric), **style(name))
-        label(ax, metric)
-    return add_legend(figure, axes[0])
-
-
-def panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels, three in a row."""
-    columns = min(3, count)
+def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels of a size in inches, so many in a row."""
+    columns = min(columns, count)
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.9 * columns, 3.1 * rows), layout="constrained", squeeze=False)
+    figsize = size[0] * columns, size[1] * rows
+    figure, axes = plt.subplots(rows, columns, figsize=figsize, layout="constrained", squeeze=False)
     for ax in axes.flat[count:]:
         ax.set_visible(False)
     return figure, list(axes.flat[:count])

@@ -7,11 +7,12 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.fidelity import FidelityResult
+from lxr.fidelity import LOWER, FidelityResult, direction
 from lxr.interactions import Interactions, dense
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
+from lxr.statistics import holm, sign_flip_test
 
 
 def recommender_table(models: Mapping[str, Recommender], matrix: sp.csr_matrix, seed: int = 0) -> pd.DataFrame:
@@ -45,9 +46,12 @@ def fidelity_table(summary: pd.DataFrame, metrics: Sequence[str] | None = None) 
     """
     order = list(dict.fromkeys(summary["metric"])) if metrics is None else list(metrics)
     names = list(dict.fromkeys(summary["explainer"]))
-    table = summary.pivot(index="explainer", columns="metric", values="mean").loc[names, order]
-    arrows = dict(zip(summary["metric"], summary["direction"], strict=True))
-    return table.rename(columns=lambda metric: f"{metric} {arrows[metric]}").rename_axis(columns=None)
+    return with_arrows(summary.pivot(index="explainer", columns="metric", values="mean").loc[names, order])
+
+
+def with_arrows(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table, each metric with its direction: ``"POS@5"`` → ``"POS@5 ↓"``."""
+    return table.rename(columns=lambda metric: f"{metric} {direction(metric)}").rename_axis(columns=None)
 
 
 def interval_table(summary: pd.DataFrame, metrics: Sequence[str], decimals: int = 3) -> pd.DataFrame:
@@ -59,6 +63,119 @@ def interval_table(summary: pd.DataFrame, metrics: Sequence[str], decimals: int 
         ]
     )
     return fidelity_table(text, metrics)
+
+
+def comparison_table(
+    results: Mapping[str, FidelityResult], metrics: Sequence[str], n_permutations: int = 10_000, seed: int = 0
+) -> pd.DataFrame:
+    """Paired tests between every two explainers, for each metric.
+
+    Returns:
+        One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first less mean of the
+        second), ``p`` of the sign-flip permutation test over users (:func:`lxr.statistics.sign_flip_test`), and ``p_holm``,
+        corrected for all pairs of that metric.
+
+    Raises:
+        ValueError: so few permutations that no corrected p could be below 5 %.
+    """
+    names = list(results)
+    first, second = np.triu_indices(len(names), k=1)
+    if len(first) > 0.05 * n_permutations:
+        raise ValueError(f"n_permutations: expected at least 20 for each of {len(first)} pairs, found {n_permutations}")
+    per_user = [results[name].per_user() for name in names]
+    tables = []
+    for metric in metrics:
+        values = np.column_stack([frame[metric] for frame in per_user])  # (n_users, n_explainers)
+        mean, p = values.mean(axis=0), sign_flip_test(values, n_permutations, seed)[first, second]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "metric": metric,
+                    "explainer": np.array(names)[first],
+                    "other": np.array(names)[second],
+                    "difference": mean[first] - mean[second],
+                    "p": p,
+                    "p_holm": holm(p),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def mark_best(table: pd.DataFrame, comparisons: pd.DataFrame, level: float = 0.05) -> pd.DataFrame:
+    """Marks of the entries of a table of means: ``"best"`` of a metric, ``"tie"`` for what no test tells apart from it.
+
+    Args:
+        table: explainers × metrics, what :func:`fidelity_table` returns.
+        comparisons: what :func:`comparison_table` returns for these explainers and at least these metrics.
+        level: of the corrected tests.
+    """
+    marks = pd.DataFrame("", table.index, table.columns)
+    for column in table:
+        metric, arrow = column.split(" ")
+        best = table[column].idxmin() if arrow == LOWER else table[column].idxmax()
+        rows = comparisons[(comparisons["metric"] == metric) & (comparisons["p_holm"] >= level)]
+        ties = pd.concat([rows["other"][rows["explainer"] == best], rows["explainer"][rows["other"] == best]])
+        marks.loc[ties, column] = "tie"
+        marks.loc[best, column] = "best"
+    return marks
+
+
+def group_table(results: Mapping[str, FidelityResult], groups: pd.Series, metrics: Sequence[str]) -> pd.DataFrame:
+    """Means within groups of users.
+
+    Args:
+        results: explainer → result.
+        groups: (n_users,) the group of each user, see :func:`quartiles`.
+        metrics: the metrics to show.
+
+    Returns:
+        Long form: ``explainer``, ``group``, ``n_users``, and a column per metric.
+    """
+    parts = {}
+    for name, result in results.items():
+        grouped = result.per_user()[list(metrics)].groupby(groups.array, observed=True)
+        parts[name] = grouped.mean().assign(n_users=grouped.size())
+    table = pd.concat(parts, names=["explainer", "group"]).reset_index()
+    return table[["explainer", "group", "n_users", *metrics]]
+
+
+def quartiles(values: np.ndarray) -> pd.Series:
+    """The quarter of each value among all of them, named by its bounds, ``"8–21"``; equal values share a quarter.
+
+    Example:
+        >>> quartiles(np.array([1, 2, 3, 4, 5, 6, 7, 8])).unique().tolist()
+        ['1–2', '3–4', '5–6', '7–8']
+    """
+    quarter = np.searchsorted(np.quantile(values, [0.25, 0.5, 0.75]), values)
+    numbers, codes = np.unique(quarter, return_inverse=True)
+    names = [f"{values[quarter == number].min()}–{values[quarter == number].max()}" for number in numbers]
+    return pd.Series(pd.Categorical.from_codes(codes, names, ordered=True))
+
+
+def first_release_table(results: Mapping[str, FidelityResult]) -> pd.DataFrame:
+    """Explainers × metrics by the convention of the first release of LXR's code, :meth:`FidelityResult.first_release`."""
+    means = pd.DataFrame({name: result.first_release().mean() for name, result in results.items()}).T
+    return with_arrows(means.rename_axis("explainer"))
+
+
+def seed_table(summaries: Mapping[int, pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
+    """How much results vary between trainings, beside how much they vary between users.
+
+    Args:
+        summaries: training seed → what :func:`summary_table` returns.
+        metrics: the metrics to show.
+
+    Returns:
+        One row per explainer and metric: ``mean``, ``sd`` and ``n`` over the seeds, and ``half_interval``, half the width
+        of the 95 % interval over users, mean over the seeds.
+    """
+    joined = pd.concat(summaries.values())
+    joined = joined[joined["metric"].isin(metrics)].assign(half=lambda frame: (frame["ci_high"] - frame["ci_low"]) / 2)
+    table = joined.groupby(["explainer", "metric"], sort=False).agg(
+        mean=("mean", "mean"), sd=("mean", "std"), n=("mean", "size"), half_interval=("half", "mean")
+    )
+    return table.reset_index()
 
 
 def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:

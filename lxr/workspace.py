@@ -13,18 +13,22 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     notebooks/<stage>.ipynb               executed copies
 """
 
+import io
 import json
 import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
 from lxr.storage import DataError, atomic_path
 
@@ -103,20 +107,45 @@ class Workspace:
         """Index arrays of the training, validation and test users of the run."""
         return load_split(self.input("split.npz"))
 
-    def save_table(self, frame: pd.DataFrame, name: str, decimals: int = 4) -> pd.DataFrame:
-        """Write a rounded table as ``tables/<name>.csv`` and ``.md``; returns it as it was written."""
+    def table(self, name: str) -> pd.DataFrame:
+        """A table that an earlier stage has written, its first column as index."""
+        return pd.read_csv(self.input(f"tables/{name}.csv"), index_col=0)
+
+    def save_table(
+        self,
+        frame: pd.DataFrame,
+        name: str,
+        decimals: int = 4,
+        marks: pd.DataFrame | None = None,
+        formats: Sequence[str] = tuple(FORMATS),
+    ) -> pd.DataFrame:
+        """Write a rounded table as ``tables/<name>.csv``, ``.md`` and ``.tex``; returns it as it was written.
+
+        Args:
+            frame: the table.
+            name: of the files.
+            decimals: digits after the point.
+            marks: of the best entries and those that no test tells apart from them, see :func:`lxr.tables.mark_best`; they
+                show in Markdown and LaTeX.
+            formats: keys of :data:`lxr.formats.FORMATS`; a long table that nobody reads needs its CSV alone.
+        """
         rounded = frame.round(decimals)
-        with atomic_path(self.output(f"tables/{name}.csv")) as temporary:
-            rounded.to_csv(temporary)
-        with atomic_path(self.output(f"tables/{name}.md")) as temporary:
-            temporary.write_text(rounded.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n")
+        for kind in formats:
+            with atomic_path(self.output(f"tables/{name}.{kind}")) as temporary:
+                temporary.write_text(FORMATS[kind](rounded, decimals, marks))
         return rounded
 
     def save_figure(self, figure, name: str) -> None:
-        """Write a matplotlib figure as ``figures/<name>.png``."""
+        """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
         with atomic_path(self.output(f"figures/{name}.png")) as temporary:
-            # Without the version of matplotlib in its metadata, the same figure is the same file.
-            figure.savefig(temporary, dpi=110, metadata={"Software": None})
+            buffer = io.BytesIO()
+            figure.savefig(buffer, dpi=110)
+            # 256 colours are a quarter of the bytes and look the same.
+            palette = Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            palette.save(temporary, format="png", optimize=True)
+        with atomic_path(self.output(f"figures/{name}.pdf")) as temporary:
+            # Without date and version in it, the same figure is the same file.
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
     def finish(self, sources: tuple[str, ...] = (), **parameters) -> None:
         """Write the stage's record, ``stages/<name>.json``: the last thing a stage does.

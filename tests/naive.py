@@ -86,6 +86,19 @@ def curve_metrics(model, row, target, importance, steps, cutoffs) -> dict[str, l
     return curves
 
 
+def first_release(model, row, target, importance, steps, cutoffs) -> dict[str, float]:
+    """Means over the steps after the unperturbed one, with the two metrics of the first release of LXR's code."""
+    curves = curve_metrics(model, row, target, importance, steps, cutoffs)
+    order = ordered_items(row, importance)
+    parts = np.array_split(order, steps)
+    without_most = [order[sum(len(part) for part in parts[:step]) :] for step in range(steps + 1)]
+    ranks = [target_rank(logits_of(model, items), target, order) for items in without_most]
+    for k in cutoffs:
+        curves[f"rankA@{k}"] = [max(0, k + 1 - rank) / k for rank in ranks]
+    curves["rankB"] = [1 / rank for rank in ranks]
+    return {name: sum(curve[1:]) / steps for name, curve in curves.items()}
+
+
 def fixed_metrics(model, row, target, importance, lengths, cutoffs) -> dict[str, list[float]]:
     """Fixed-length metrics of one user: metric → one value per length Ke (Baklanov et al., SIGIR 2025).
 

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.fidelity import part_sizes
+from lxr.fidelity import direction, part_sizes, rank_of_gain
 
 SETTINGS = {
     "defaults": {},
@@ -414,3 +414,28 @@ def test_sparse_importance_of_another_shape_is_refused():
     for wrong in (sp.vstack([matrix, matrix]).tocsr(), matrix[:1], matrix.tocoo()):
         with pytest.raises(ValueError, match="importance: expected a CSR matrix of shape"):
             lxr.evaluate_users(model, matrix, np.array([3, 3]), wrong)
+
+
+# --- conventions
+
+
+def test_the_first_release_convention_equals_the_naive_loop(any_model, history):
+    history, target, importance = explained(any_model, history)
+    found = lxr.evaluate_fidelity(any_model, history, target, importance, cutoffs=(1, 5, 100)).first_release()
+    users = zip(history.tolist(), target.tolist(), importance.tolist(), strict=True)
+    expected = [naive.first_release(any_model, *user, steps=10, cutoffs=(1, 5, 100)) for user in users]
+    assert list(found.columns) == list(expected[0])
+    np.testing.assert_allclose(found, [list(user.values()) for user in expected], rtol=1e-5, atol=1e-7)
+
+
+def test_ranks_are_recovered_from_gains():
+    ranks = np.arange(1, 100_000)
+    np.testing.assert_array_equal(rank_of_gain(1 / np.log2(1 + ranks)), ranks)
+
+
+def test_every_metric_of_both_conventions_has_a_direction(model, history):
+    result = lxr.evaluate_fidelity(model, *explained(model, history))
+    arrows = {name: direction(name) for name in [*result.summary(n_resamples=20)["metric"], *result.first_release().columns]}
+    assert {name for name, arrow in arrows.items() if arrow == "↑"} == {
+        name for name in arrows if name.startswith(("NEG", "INS"))
+    }

@@ -1,4 +1,4 @@
-"""Tables and figures of explainers: counterfactuals in words, costs, the oracle."""
+"""Tables and figures of explainers: tests and marks, groups, seeds, published figures, costs, the oracle, words."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,19 @@ import pytest
 import torch
 
 import lxr
-from lxr.plots import plot_cost
-from lxr.tables import counterfactual_sentence
+from lxr.formats import to_csv, to_latex, to_markdown
+from lxr.plots import plot_cost, plot_fidelity, plot_groups, style
+from lxr.published import compare_with_published, in_published_layout, published_fidelity
+from lxr.tables import (
+    comparison_table,
+    counterfactual_sentence,
+    fidelity_table,
+    group_table,
+    mark_best,
+    quartiles,
+    seed_table,
+    summary_table,
+)
 
 
 @pytest.fixture
@@ -76,3 +87,153 @@ def test_the_oracle_takes_the_best_candidate_for_every_user_and_metric(model, hi
     for name, values in oracle.fixed.items():
         each = np.stack([candidate.fixed[name] for candidate in candidates])
         np.testing.assert_array_equal(values, each.max(axis=0) if name == "INS" else each.min(axis=0))
+
+
+# --- tests and marks
+
+
+@pytest.fixture
+def results(model, train_matrix):
+    """Leave-one-out, its equal by another name, and a random order, of eighty users."""
+    history = torch.from_numpy(train_matrix[:50].toarray())
+    target = lxr.top_item(model, history)
+    by_leaving_out, at_random = (lxr.EXPLAINERS[name](model, train_matrix) for name in ("leave-one-out", "random"))
+    scores = {"leave-one-out": by_leaving_out.explain(history, target), "random": at_random.explain(history, target)}
+    scores["gradient"] = scores["leave-one-out"].clone()
+    return {name: lxr.evaluate_fidelity(model, history, target, importance) for name, importance in scores.items()}
+
+
+def test_every_pair_is_compared_once_for_each_metric(results):
+    table = comparison_table(results, ["NDCG", "INS"], n_permutations=500)
+    pairs = [("leave-one-out", "random"), ("leave-one-out", "gradient"), ("random", "gradient")]
+    assert list(zip(table["metric"], table["explainer"], table["other"], strict=True)) == [
+        (metric, *pair) for metric in ("NDCG", "INS") for pair in pairs
+    ]
+    means = {name: result.per_user().mean() for name, result in results.items()}
+    for row in table.itertuples():
+        assert row.difference == pytest.approx(means[row.explainer][row.metric] - means[row.other][row.metric])
+        assert row.p <= row.p_holm <= 1
+        assert (row.p_holm < 0.05) == ("random" in (row.explainer, row.other))
+
+
+def test_too_few_permutations_for_the_correction_are_refused(results):
+    with pytest.raises(ValueError, match="n_permutations: expected at least 20 for each of 3 pairs, found 50"):
+        comparison_table(results, ["NDCG"], n_permutations=50)
+
+
+def test_the_best_and_what_is_not_told_apart_from_it_are_marked(results):
+    metrics = ["NDCG", "INS"]
+    table = fidelity_table(summary_table(results, n_resamples=20), metrics)
+    marks = mark_best(table, comparison_table(results, metrics, n_permutations=500))
+    assert marks.loc["random"].tolist() == ["", ""]
+    for column in marks:
+        assert sorted(marks.loc[["leave-one-out", "gradient"], column]) == ["best", "tie"]
+    assert table["NDCG ↓"]["random"] > table["NDCG ↓"]["gradient"] and table["INS ↑"]["random"] < table["INS ↑"]["gradient"]
+
+
+def test_a_table_as_text():
+    table = pd.DataFrame(
+        {"NDCG ↓": [0.25, 0.3, 0.5], "note": ["50 %", "a_b", "-"], "n": [1, 2, 3]}, index=["lxr", "x_y", "random"]
+    )
+    marks = pd.DataFrame("", table.index, table.columns)
+    marks["NDCG ↓"] = ["best", "tie", ""]
+    table.index.name = "explainer"
+    markdown = [line.split() for line in to_markdown(table, 3, marks).splitlines()]
+    assert markdown[2] == ["|", "lxr", "|", "**0.250**", "|", "50", "%", "|", "1", "|"]
+    assert markdown[3][3:5] == ["0.300", "†"]
+    assert markdown[4][3] == "0.500"
+    latex = to_latex(table, 3, marks)
+    for part in (
+        "\\toprule",
+        "\\bottomrule",
+        "explainer & NDCG $\\downarrow$ & note & n",
+        "lxr & \\textbf{0.250} & 50 \\% & 1",
+        "x\\_y & 0.300$^\\dagger$ & a\\_b & 2",
+        "random & 0.500 & - & 3",
+    ):
+        assert part in latex
+    assert to_csv(table, 3, marks).splitlines()[1] == "lxr,0.25,50 %,1"
+
+
+# --- groups, seeds, published figures
+
+
+def test_groups_hold_the_means_of_their_users(results):
+    lengths = results["random"].history_length
+    groups = quartiles(lengths)
+    assert 2 <= groups.nunique() <= 4
+    table = group_table(results, groups, ["NDCG", "INS"])
+    assert table["n_users"].sum() == len(lengths) * len(results)
+    for row in table.itertuples():
+        low, high = map(int, row.group.split("–"))
+        users = (lengths >= low) & (lengths <= high)
+        assert row.n_users == users.sum()
+        np.testing.assert_allclose(row.NDCG, results[row.explainer].per_user()["NDCG"][users].mean())
+    lows = [int(name.split("–")[0]) for name in table["group"][table["explainer"] == "random"]]
+    assert lows == sorted(lows)
+
+
+def test_a_value_that_most_users_share_makes_fewer_groups():
+    assert quartiles(np.array([3, 3, 3, 3, 3, 3, 8, 9])).unique().tolist() == ["3–3", "8–9"]
+    assert quartiles(np.array([5, 5])).unique().tolist() == ["5–5"]
+
+
+def test_seeds_are_summarised_beside_users():
+    def summary(mean, half):
+        rows = {"explainer": ["lxr", "lxr"], "metric": ["NDCG", "DEL"], "mean": [mean, 9.0]}
+        return pd.DataFrame(rows | {"ci_low": [mean - half, 9.0], "ci_high": [mean + half, 9.0]})
+
+    table = seed_table({1: summary(0.2, 0.01), 2: summary(0.4, 0.03)}, ["NDCG"])
+    assert table[["explainer", "metric", "n"]].to_numpy().tolist() == [["lxr", "NDCG", 2]]
+    assert table[["mean", "sd", "half_interval"]].to_numpy()[0] == pytest.approx([0.3, np.std([0.2, 0.4], ddof=1), 0.02])
+
+
+def test_published_figures_are_there_where_the_authors_report_them():
+    curves, fixed = (published_fidelity("ml-1m", "mf", kind) for kind in ("curves", "fixed"))
+    assert curves.loc["lxr", "POS@20"] == 0.5706 and fixed.loc["shap", "CDCG"] == 0.9595
+    assert published_fidelity("ml-1m", "vae").empty
+    with pytest.raises(ValueError, match="kind: expected one of curves, fixed, found 'nope'"):
+        published_fidelity("ml-1m", "mf", "nope")
+
+
+def test_our_figures_in_the_published_layout(results):
+    per_user = {name: result.per_user() for name, result in results.items()}
+    curves, fixed = in_published_layout(per_user), in_published_layout(per_user, "fixed")
+    result = results["random"]
+    assert curves.loc["random", "NEG@20"] == pytest.approx(result.curves["NEG@20"].mean())
+    assert fixed.loc["random", "CDCG"] == pytest.approx(result.fixed["CDCG"].mean())
+    assert fixed.loc["random", "DEL"] == pytest.approx((result.fixed["DEL"] * result.prob[:, None]).mean())
+
+
+def test_orders_of_explainers_are_compared():
+    ours = pd.DataFrame({"POS@5": [0.1, 0.2, 0.3, 0.9], "INS": [0.9, 0.8, 0.7, 0.0]}, index=["lxr", "lime", "shap", "more"])
+    published = pd.DataFrame({"INS": [0.1, 0.2, 0.3], "POS@5": [0.2, 0.4, 0.6], "NEG@5": 0.0}, index=["lxr", "lime", "shap"])
+    table = compare_with_published(ours, published)
+    assert table.columns.tolist() == [(name, source) for name in ("INS", "POS@5") for source in ("published", "ours")]
+    assert table.loc["lime", ("INS", "ours")] == 0.8 and table.loc["lime", ("INS", "published")] == 0.2
+    assert table.loc["Kendall τ", ("INS", "ours")] == pytest.approx(-1)
+    assert table.loc["Kendall τ", ("POS@5", "ours")] == pytest.approx(1)
+
+
+# --- figures
+
+
+def test_the_eight_panels_show_means_with_bands(results):
+    figure = plot_fidelity(results)
+    assert [ax.get_title() for ax in figure.axes] == [
+        *("POS@20 ↓", "POS@20 ↓", "NDCG ↓", "CDCG ↓", "DEL ↓", "DEL ↓", "INS ↑", "INS ↑")
+    ]
+    left, right = figure.axes[2:4]
+    for ax, values in (
+        (left, {n: r.curves["NDCG"] for n, r in results.items()}),
+        (right, {n: r.fixed["CDCG"] for n, r in results.items()}),
+    ):
+        lines = {line.get_label(): line for line in ax.lines}
+        for (name, user_values), band in zip(values.items(), ax.collections, strict=True):
+            mean = user_values.mean(axis=0)
+            np.testing.assert_allclose(lines[name].get_ydata(), mean)
+            assert lines[name].get_color() == style(name)["color"]
+            edges = band.get_paths()[0].vertices[:, 1]
+            error = 1.96 * user_values.std(axis=0) / np.sqrt(len(user_values))
+            assert edges.max() == pytest.approx((mean + error).max()) and edges.min() == pytest.approx((mean - error).min())
+    plot_groups({"length": group_table(results, quartiles(results["random"].history_length), ["NDCG"])})

@@ -1,4 +1,4 @@
-"""What a stage reads, writes and records; bootstrap intervals of means over users."""
+"""What a stage reads, writes and records."""
 
 import hashlib
 import json
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 import lxr
 from lxr import workspace as workspace_module
-from lxr.statistics import bootstrap_interval
 from lxr.workspace import read_json, write_json
 
 
@@ -49,7 +48,10 @@ def test_a_table_is_written_rounded(workspace):
     assert rows[2:] == [["lxr", "0.123", "10"], ["random", "0.500", "12"]]
     pd.testing.assert_frame_equal(pd.read_csv(directory / "fidelity.csv", index_col=0), returned)
     pd.testing.assert_frame_equal(TABLE, before)
-    assert sorted(path.name for path in directory.iterdir()) == ["fidelity.csv", "fidelity.md"]
+    assert sorted(path.name for path in directory.iterdir()) == ["fidelity.csv", "fidelity.md", "fidelity.tex"]
+    workspace.save_table(TABLE, "long", formats=["csv"])
+    assert [path.name for path in directory.glob("long.*")] == ["long.csv"]
+    pd.testing.assert_frame_equal(workspace.table("fidelity"), returned)
 
 
 def test_a_figure_is_the_same_file_every_time(workspace):
@@ -85,7 +87,8 @@ def test_the_record_tells_what_was_read_written_and_told(workspace, tmp_path):
     assert record["parameters"] == {"seed": 7, "explainers": ["lxr", "random"], "path": "é"}
     assert record["sources"] == {str(source): digest(source)}
     assert record["inputs"] == {"mf/recommender.pt": hashlib.sha256(b"weights").hexdigest()}
-    outputs = ["mf/lxr.pt", "tables/fidelity.csv", "tables/fidelity.md", "figures/curves.png"]
+    tables = [f"tables/fidelity.{kind}" for kind in ("csv", "md", "tex")]
+    outputs = ["mf/lxr.pt", *tables, "figures/curves.png", "figures/curves.pdf"]
     assert record["outputs"] == {name: digest(workspace.root / name) for name in outputs}
     assert record["outputs"]["mf/lxr.pt"] == hashlib.sha256(b"network").hexdigest()
     assert record["seconds"] >= 0
@@ -195,70 +198,3 @@ def test_the_data_of_a_run_are_read_and_noted(workspace):
     for found, expected in zip(workspace.split(), split, strict=True):
         assert found.tolist() == expected.tolist()
     assert [path.name for path in workspace.inputs] == ["interactions.npz", "split.npz"]
-
-
-# --- intervals -------------------------------------------------------------------------------------------------------
-
-
-def test_a_column_without_spread_has_its_mean_as_both_limits():
-    generator = np.random.default_rng(0)
-    values = np.column_stack([np.full(50, 0.3), generator.random(50), np.zeros(50)])
-    low, high = bootstrap_interval(values, n_resamples=200)
-    mean = values.mean(axis=0)
-    assert low[0] == high[0] == mean[0] == pytest.approx(0.3) and low[2] == high[2] == 0
-    assert low[1] < mean[1] < high[1]
-
-
-def test_a_spread_below_rounding_is_none():
-    values = np.array([[1.0], [1 + 2**-52], [1.0], [1.0]])
-    low, high = bootstrap_interval(values)
-    np.testing.assert_allclose([low, high], 1, rtol=1e-12)
-
-
-def test_a_single_user_has_its_values_as_limits():
-    values = np.array([[0.25, 1.0, -3.0]])
-    low, high = bootstrap_interval(values)
-    assert low.tolist() == high.tolist() == values[0].tolist()
-
-
-def test_limits_are_a_function_of_the_seed():
-    values = np.random.default_rng(1).normal(size=(60, 3))
-    np.random.seed(1)
-    first = bootstrap_interval(values, n_resamples=300, seed=4)
-    np.random.seed(2)
-    again, other = (bootstrap_interval(values, n_resamples=300, seed=seed) for seed in (4, 5))
-    np.testing.assert_array_equal(again, first)
-    assert (np.array(other) != np.array(first)).any()
-    twice = bootstrap_interval(np.column_stack([values, values[:, 0]]), n_resamples=300, seed=4)
-    np.testing.assert_array_equal(np.array(twice)[:, :3], first)  # a column does not depend on its neighbours
-    np.testing.assert_array_equal(np.array(twice)[:, 3], np.array(first)[:, 0])
-
-
-def test_a_higher_level_is_a_wider_interval():
-    values = np.random.default_rng(2).exponential(size=(80, 1))
-    widths = [np.subtract(*bootstrap_interval(values, level)[::-1])[0] for level in (0.5, 0.9, 0.99)]
-    assert 0 < widths[0] < widths[1] < widths[2]
-
-
-def test_the_interval_has_the_width_of_theory():
-    values = np.random.default_rng(3).normal(5, 2, size=(400, 1))
-    low, high = bootstrap_interval(values, n_resamples=2000)
-    expected = values.mean() + np.array([-1.96, 1.96]) * values.std() / np.sqrt(400)
-    np.testing.assert_allclose([low[0], high[0]], expected, atol=0.03)
-
-
-def test_the_interval_of_a_skewed_sample_is_bias_corrected():
-    # The percentile interval of a right-skewed sample is too far left: BCa moves both limits to the right.
-    values = np.random.default_rng(4).lognormal(sigma=1.2, size=(60, 1))
-    low, high = bootstrap_interval(values, n_resamples=2000)
-    resamples = np.random.default_rng(5).choice(values[:, 0], (2000, 60)).mean(axis=1)
-    percentile = np.quantile(resamples, [0.025, 0.975])
-    assert low[0] > percentile[0] and high[0] > percentile[1] + 0.05
-
-
-def test_the_interval_covers_the_true_mean_as_often_as_it_says():
-    values = np.random.default_rng(6).normal(3.0, 1.0, size=(80, 200))  # 200 experiments with 80 users each
-    low, high = bootstrap_interval(values, n_resamples=300)
-    assert 0.9 <= np.mean((low <= 3) & (high >= 3)) <= 0.99
-    low, high = bootstrap_interval(values, level=0.5, n_resamples=300)
-    assert 0.4 <= np.mean((low <= 3) & (high >= 3)) <= 0.6
