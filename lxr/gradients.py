@@ -107,7 +107,8 @@ class RankMarginPath(RankMarginGradient):
 
     def path(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
-        later = torch.ceil(history.sum(dim=1) * self.share - 1e-6)  # (B,) items per step after the single ones
+        # (B,) items per step after the single ones; in double precision, lest a whole number is rounded up.
+        later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
         x, scores, step = history.clone(), torch.zeros_like(history), 0
         while (rows := x.any(dim=1).nonzero().ravel()).numel():
             rest = x[rows]  # (b, I)

@@ -78,7 +78,8 @@ class LIME(Explainer):
         n_samples: perturbed histories per user. Histories of more items are possible, since the regression is penalised,
             but no longer determined by the samples: a warning says so.
         min_flips, max_flips: bounds of the number of changes.
-        n_features: coefficients to keep, those of the highest absolute value, the others being 0; all of them by default.
+        n_features: items to keep, those of the highest absolute coefficients in a first, hardly penalised regression; the
+            others score 0. All of them by default.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
         seed: of the samples.

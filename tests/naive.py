@@ -234,7 +234,7 @@ def gradient_times_input(double_model, row, target, objective) -> list[float]:
 def rank_margin_path(double_model, row, target, objective, singles, share) -> list[float]:
     """Items left when an item goes: the steepest first, one at a time, then a share of the history at a time."""
     left, scores, step = items_of(row), [0.0] * len(row), 0
-    several = math.ceil(share * len(left) - 1e-6)
+    several = max(1, math.ceil(share * len(left) - 1e-6))
     while left:
         found = slopes(double_model, only(left, len(row)), left, target, items_of(row), objective)
         for item in sorted(left, key=lambda item: (-found[item], item))[: 1 if step < singles else several]:

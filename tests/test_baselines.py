@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from sklearn.cluster import KMeans
 
 import lxr
 from lxr.gradients import IntegratedGradients
@@ -120,6 +121,17 @@ def test_rank_margin_path_equals_the_naive_loop(model, double_model, train_matri
     np.testing.assert_array_equal(found, expected)
 
 
+# Just above 7 in single precision; 2.0085; far less than one item, which is one.
+@pytest.mark.parametrize("share", [7 / 13, 0.1545, 1e-9])
+def test_the_share_of_the_rank_margin_path_is_rounded_up_exactly(model, double_model, train_matrix, histories, share):
+    history = histories([13])
+    target = lxr.top_item(model, history)
+    found = make("rank-margin-path", model, train_matrix, k=4, singles=0, share=share).explain(history, target)
+    objective = functools.partial(naive.rank_margin, k=4)
+    expected = [naive.rank_margin_path(double_model, *user, objective, 0, share) for user in users_of(history, target)]
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("objective", ["logit", "log-prob", "rank-margin"])
 def test_integrated_gradients_equal_the_naive_quadrature(model, double_model, train_matrix, history, target, objective):
     options = {"baseline": "user", "objective": objective, "n_steps": 6, "seed": 3}
@@ -134,12 +146,14 @@ def test_integrated_gradients_equal_the_naive_quadrature(model, double_model, tr
     assert_close(found, expected, 1e-4)
 
 
-def test_spinrec_equals_the_naive_choice(model, double_model, train_matrix, history, target):
-    found = make("spinrec", model, train_matrix, n_samples=4, n_steps=5, seed=3).explain(history, target)
+@pytest.mark.parametrize("objective", ["logit", "log-prob", "rank-margin"])
+def test_spinrec_equals_the_naive_choice(model, double_model, train_matrix, history, target, objective):
+    options = {"objective": objective, "n_samples": 4, "n_steps": 5, "seed": 3}
+    found = make("spinrec", model, train_matrix, **options).explain(history, target)
     train, expected = train_matrix.toarray().tolist(), []
     for row, item in users_of(history, target):
         starts = [naive.baseline_user(train, row, item, 3, draw) for draw in range(4)]
-        expected.append(naive.spinrec(double_model, row, starts, item, naive.log_prob, 5))
+        expected.append(naive.spinrec(double_model, row, starts, item, naive.OBJECTIVES[objective], 5))
     assert_close(found, expected, 1e-4)
 
 
@@ -321,6 +335,71 @@ def test_counterfactuals_refuse_bad_users(bad_users, linear):
         ACCENT(linear(np.eye(20))).counterfactuals(history, target)
 
 
+@pytest.mark.parametrize("ranking", ["set", "mean"])
+def test_accent_without_rivals_is_the_influence_on_the_target(any_model, train_matrix, histories, ranking):
+    history = histories([19])
+    target = lxr.top_item(any_model, history)
+    expected = make("leave-one-out", any_model, train_matrix, objective="logit").explain(history, target)
+    assert_close(make("accent", any_model, train_matrix, ranking=ranking).explain(history, target), expected)
+
+
+def test_the_mean_ranking_of_accent_counts_the_rivals_there_are(any_model, train_matrix, histories):
+    history = histories([18])  # one rival
+    target = lxr.top_item(any_model, history)
+    found = make("accent", any_model, train_matrix, k=5, ranking="mean").explain(history, target)
+    assert_close(found, make("accent", any_model, train_matrix, k=2).explain(history, target))
+
+
+def test_counterfactuals_do_not_depend_on_batch_size_and_type(model, history, target):
+    expected = ACCENT(model).counterfactuals(history, target)
+    assert max(len(one.removed) for one in expected if one) > 1
+    for found in (
+        ACCENT(model, batch_size=3).counterfactuals(history, target),
+        ACCENT(model).counterfactuals(history.double(), target.int()),
+        ACCENT(model).counterfactuals(history.bool(), target),
+    ):
+        for one, other in zip(found, expected, strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                assert one.removed.tolist() == other.removed.tolist()
+                assert one.replacement == other.replacement
+
+
+# --- clusters of items
+
+
+def test_items_of_one_taste_are_one_cluster(linear, planted):
+    place = np.random.default_rng(0).permutation(20)
+    cluster = make("shap", linear(np.eye(20)), planted[0][:, place], n_clusters=2).cluster
+    assert len(np.unique(cluster[place % 2 == 0])) == len(np.unique(cluster[place % 2 == 1])) == 1
+    assert len(np.unique(cluster)) == 2
+
+
+def test_clusters_are_those_of_the_columns_by_the_seed(model, train_matrix):
+    expected = KMeans(6, n_init=1, random_state=3).fit_predict(train_matrix.toarray().T)
+    found, other = (make("shap", model, train_matrix, n_clusters=6, seed=seed).cluster for seed in (3, 4))
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(other, expected)
+
+
+def test_more_than_ten_clusters_are_all_explained(linear, train_matrix, histories):
+    history = histories([18])
+    model = linear(np.random.default_rng(0).normal(size=(20, 20)))
+    target = lxr.top_item(model, history)
+    explainer = make("shap", model, train_matrix, n_clusters=12)
+    assert len(np.unique(explainer.cluster[history[0] > 0])) > 10
+    expected = [naive.shap_clusters(model, *user, explainer.cluster) for user in users_of(history, target)]
+    assert_close(explainer.explain(history, target), expected, 1e-4)
+
+
+def test_several_targets_of_one_history_have_values_of_their_own(model, train_matrix, histories):
+    history = histories([7]).repeat(13, 1)
+    target = (history[0] == 0).nonzero().ravel()
+    explainer = make("shap", model, train_matrix, n_clusters=6)
+    expected = [naive.shap_clusters(model, *user, explainer.cluster) for user in users_of(history, target)]
+    assert_close(explainer.explain(history, target), expected, 1e-4)
+
+
 # --- axioms
 
 
@@ -385,9 +464,57 @@ def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, tr
     assert_close(found, expected, 1e-4)
 
 
-def test_the_highest_coefficients_of_lime_are_kept(model, train_matrix, history, target):
-    found = make("lime", model, train_matrix, n_features=3, **FLIPS).explain(history, target)
+@pytest.mark.parametrize("name", ["lime", "lire"])
+def test_the_highest_coefficients_are_kept(model, train_matrix, history, target, name):
+    options = FLIPS if name == "lime" else {"n_samples": 40}
+    found = make(name, model, train_matrix, n_features=3, **options).explain(history, target)
     assert ((found != 0).sum(dim=1) == history.sum(dim=1).clamp(max=3)).all()
+
+
+def test_lime_keeps_the_highest_coefficient_not_the_best_single_predictor(linear):
+    a, b = np.random.default_rng(0).integers(0, 2, (2, 200))
+    kept = np.vstack([np.ones(3), np.stack([a, b, a & b], axis=1)])  # a & b alone explains the values best
+    explainer = lxr.EXPLAINERS["lime"](linear(np.eye(20)), None, n_features=1)
+    assert np.flatnonzero(explainer.regress(kept, kept @ [1.2, 1, 0], np.ones(len(kept)))).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lime", {"n_samples": 150, "min_flips": 50, "max_flips": 100, "n_features": None}),
+        ("lire", {"n_samples": 200, "n_neighbours": 50, "share": 0.1, "n_features": None}),
+        ("shap", {"n_clusters": 10}),
+        ("shap-items", {"n_samples": 1024}),
+        ("accent", {"k": 5, "ranking": "set"}),
+        ("integrated-gradients", {"baseline": "empty", "n_steps": 20}),
+        ("rank-margin", {"objective": lxr.RankMargin(19, 1.0)}),
+        ("rank-margin-path", {"objective": lxr.RankMargin(19, 1.0), "singles": 5, "share": 0.1}),
+    ],
+)
+def test_the_documented_settings_are_the_defaults(linear, train_matrix, name, expected):
+    explainer = make(name, linear(np.eye(20)), train_matrix)
+    assert {option: getattr(explainer, option) for option in expected} == expected
+
+
+def test_spinrec_draws_ten_users_by_default(linear, train_matrix):
+    explainer = make("spinrec", linear(np.eye(20)), train_matrix)
+    assert [(draw.baseline, draw.draw, draw.n_steps) for draw in explainer.draws] == [("user", n, 10) for n in range(10)]
+
+
+@pytest.mark.parametrize("name", ["lime", "lire", "shap-items"])
+def test_surrogates_fit_log_odds_by_default(name, train_matrix, history):
+    model = lxr.VAE(20, n_hidden=16, n_latent=4)
+    target = lxr.top_item(model, history)
+    default, log_odds = (
+        make(name, model, train_matrix, **options).explain(history, target) for options in ({}, {"objective": "log-odds"})
+    )
+    assert torch.equal(default, log_odds)
+
+
+def test_rivals_of_a_large_catalogue_are_a_hundred():
+    assert lxr.OBJECTIVES["rank-margin"] == lxr.RankMargin() == lxr.RankMargin.of_catalogue(200) == lxr.RankMargin(100, 1.0)
+    assert lxr.RankMargin.of_catalogue(200, tau=2.0) == lxr.RankMargin(100, 2.0)
+    assert lxr.RankMargin.of_catalogue(200, k=150) == lxr.RankMargin(150, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +540,7 @@ def test_the_highest_coefficients_of_lime_are_kept(model, train_matrix, history,
         ("rank-margin", {"k": 0}, "k: expected an integer from 1 to 19, found 0"),
         ("rank-margin", {"tau": -1.0}, "tau: expected a positive number, found -1.0"),
         ("rank-margin", {"tau": float("nan")}, "tau: expected a positive number, found nan"),
+        ("rank-margin", {"tau": float("inf")}, "tau: expected a positive number, found inf"),
         ("rank-margin-path", {"tau": 0}, "tau: expected a positive number, found 0"),
         ("rank-margin-path", {"singles": -1}, "singles: expected an integer of at least 0, found -1"),
         ("rank-margin-path", {"share": 0}, "share: expected a number above 0 and up to 1, found 0"),
@@ -448,6 +576,20 @@ def test_histories_beyond_the_budget_are_explained_and_reported(model, train_mat
     with pytest.warns(UserWarning, match=message) as record:
         lxr.explain_users(explainer, sp.csr_matrix(history.numpy()), target.numpy(), batch_size=2)
     assert len([warning for warning in record if "histories have more" in str(warning.message)]) == 1
+
+
+def test_long_histories_get_four_subsets_per_item(model, train_matrix, histories):
+    history = histories([18])
+    target = lxr.top_item(model, history)
+    explainer = make("shap-items", model, train_matrix, n_samples=10)
+    with lxr.measure(model) as cost, pytest.warns(UserWarning, match="four samples per item"):
+        explainer.explain(history, target)
+    assert cost.histories == 4 * 18 + 2  # and the whole and the empty history
+
+
+def test_a_function_of_the_mask_is_in_log_odds_by_default(linear):
+    score = lxr.mask_function(linear([[0, 0, 2], [0, 0, 1], [0, 0, 0]]), torch.tensor([1.0, 1, 0]), 2)
+    assert score(np.ones((1, 2))) == pytest.approx(3)
 
 
 def test_a_function_of_the_mask_is_what_shap_and_lime_ask_for(model, history, target):

@@ -1,5 +1,7 @@
 """Tables and figures of explainers: tests and marks, groups, seeds, published figures, costs, the oracle, words."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,23 @@ def test_passes_and_gradients_are_counted_while_measuring(model, train_matrix, h
     model(history)
     assert cost.histories == 6 * len(history)  # no longer
     assert cost.seconds > 0
+
+
+def test_passes_without_a_gradient_of_the_history_are_no_gradients(history):
+    model = lxr.MF(20)
+    with lxr.measure(model) as cost:
+        assert model(history).requires_grad  # by its weights
+    assert (cost.histories, cost.gradients) == (len(history), 0)
+
+
+def test_measuring_ends_with_an_error_too(model, history):
+    with pytest.raises(KeyError), lxr.measure(model) as cost:
+        model(history)
+        time.sleep(0.05)
+        raise KeyError
+    model(history)
+    assert cost.histories == len(history)
+    assert 0.05 <= cost.seconds < 5
 
 
 def test_costs_are_per_user_and_drawn(model):
