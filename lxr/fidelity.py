@@ -328,8 +328,14 @@ class ItemOrder:
         scores = importance.detach().to(history.device)[user, item].double().cpu().numpy()
         user, item = user.cpu().numpy(), item.cpu().numpy()
         check_finite(user, item, scores)
-        length = np.bincount(user, minlength=len(history))
-        return cls(item[np.lexsort((-scores, user))], length.cumsum() - length, length)
+        return cls.by_keys(user, item, scores[:, None], len(history))
+
+    @classmethod
+    def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
+        """Order the items (N,) of each user by descending keys (N, m), of which the first decides and the others break its
+        ties; the last ties stay as they come. Users (N,) ascend."""
+        length = np.bincount(user, minlength=n_users)
+        return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
 
     def positions(self, history: torch.Tensor) -> torch.Tensor:
         """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
