@@ -17,7 +17,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_finite, check_histories, check_positive, check_users
+from lxr.checks import check_all_positive, check_finite, check_histories, check_positive, check_users
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender
@@ -27,6 +27,9 @@ LOWER, HIGHER = "↓", "↑"
 # Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
 # explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
 DIRECTIONS = {"POS": LOWER, "NEG": HIGHER, "NDCG": LOWER, "CDCG": LOWER, "DEL": LOWER, "INS": HIGHER}
+
+# What a result knows of every user beside the metrics.
+PER_USER = ("history_length", "target", "rank", "prob")
 
 
 def direction(metric: str) -> str:
@@ -102,11 +105,25 @@ class FidelityResult:
             curves={name: np.concatenate([part.curves[name] for part in parts]) for name in first.curves},
             fixed={name: np.concatenate([part.fixed[name] for part in parts]) for name in first.fixed},
             lengths=first.lengths,
-            **{
-                name: np.concatenate([getattr(part, name) for part in parts])
-                for name in ("history_length", "target", "rank", "prob")
-            },
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_USER},
         )
+
+    def select(self, rows: np.ndarray) -> "FidelityResult":
+        """The result of some of the users only, by their rows."""
+        return replace(
+            self,
+            curves={name: values[rows] for name, values in self.curves.items()},
+            fixed={name: values[rows] for name, values in self.fixed.items()},
+            **{name: getattr(self, name)[rows] for name in PER_USER},
+        )
+
+    @classmethod
+    def mean_of(cls, results: Sequence["FidelityResult"]) -> "FidelityResult":
+        """For every user and metric, the mean over several explanations of the same users: what they achieve on average."""
+        first = results[0]
+        curves = {name: np.mean([result.curves[name] for result in results], axis=0) for name in first.curves}
+        fixed = {name: np.mean([result.fixed[name] for result in results], axis=0) for name in first.fixed}
+        return replace(first, curves=curves, fixed=fixed)
 
     @classmethod
     def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
@@ -175,9 +192,7 @@ def evaluate_fidelity(
     """
     check_inputs(model, history, target, importance)
     cutoffs, lengths = tuple(cutoffs), tuple(lengths)
-    for name, values in (("cutoffs", cutoffs), ("lengths", lengths)):
-        if not values or min(values) < 1:
-            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+    check_all_positive(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size)
     history, target = history.detach().float(), target.detach().to(history.device).long()
     order = ItemOrder.by_importance(history, importance)
