@@ -135,9 +135,9 @@ def greedy_bound(
 ) -> FidelityResult:
     """What faithful explanations could reach: for every user and metric the best of several greedy orders.
 
-    The orders are those of all criteria of :class:`GreedySearch`, and of :class:`lxr.gradients.RankMarginPath`, which looks
-    ahead by gradients and so is sometimes better. As the best is chosen metric by metric, no single order reaches them all.
-    It is no proof either: an optimum may be better still.
+    The orders are those of all criteria of :class:`GreedySearch`, and that of :class:`lxr.gradients.RankMarginPath`, which
+    for whole curves is sometimes better. As the best is chosen metric by metric, no single order need reach them all; and
+    an optimum may be better still.
 
     Args:
         model: recommender of I items, differentiable, on the device to compute on.

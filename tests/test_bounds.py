@@ -9,6 +9,7 @@ import torch
 
 import lxr
 from lxr.bounds import CRITERIA
+from lxr.plots import plot_gain
 
 PACES = [(5, 0.1), (0, 0.34), (2, 1.0)]
 OPTIONS = {"lxr": {"epochs": 2, "hidden_size": 8}, "shap-items": {"n_samples": 100}}
@@ -237,6 +238,19 @@ def test_gain_by_hand(users):
     expected = [(low - value) / (low - high) for low, value, high in zip(*means, strict=True)]
     pd.testing.assert_series_equal(gain.loc["one"], pd.Series(expected, gain.columns, name="one"))
     assert gain.index.tolist() == ["one", "other"]
+
+
+def test_gain_is_drawn_in_the_order_of_the_registry():
+    gain = pd.DataFrame(
+        {"DEL": {"mine": 0.5, "lxr": 0.75, "random": 0.0}, "INS": {"mine": np.nan, "lxr": 1.5, "random": -0.5}}
+    )
+    left, right = plot_gain(gain).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["random", "lxr", "mine"]
+    assert left.get_ylim() == (2.5, -0.5)  # from top to bottom
+    points = {line.get_label(): line.get_xydata()[0].tolist() for line in right.lines[2:]}
+    assert points["random"] == [-0.5, 0]
+    assert points["lxr"] == [1.5, 1]
+    assert np.isnan(points["mine"][0])
 
 
 def test_gain_is_missing_where_there_is_no_way_to_go(linear, histories):
