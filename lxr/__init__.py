@@ -3,6 +3,7 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation.
 """
 
+from lxr.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.cost import Cost, cost_table, measure
 from lxr.datasets import DATASETS, Dataset, load_ratings
 from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
@@ -47,6 +48,7 @@ __all__ = [
     "Explainer",
     "ExplainerNetwork",
     "FidelityResult",
+    "GreedySearch",
     "Interactions",
     "LXRSettings",
     "Popularity",
@@ -58,8 +60,11 @@ __all__ = [
     "dense",
     "evaluate_fidelity",
     "evaluate_users",
+    "exhaustive_optimum",
     "explain_users",
+    "fidelity_gain",
     "fit",
+    "greedy_bound",
     "load_dataset",
     "load_ratings",
     "load_recommender",
@@ -71,6 +76,7 @@ __all__ = [
     "prepare",
     "progress",
     "published_settings",
+    "random_bound",
     "rank_quality",
     "ranks_without_most",
     "save_frame",

@@ -12,6 +12,13 @@ def check_positive(**values: int) -> None:
             raise ValueError(f"{name}: expected a positive integer, found {value}")
 
 
+def check_all_positive(**options: tuple[int, ...]) -> None:
+    """Refuse options that are no or not only positive integers."""
+    for name, values in options.items():
+        if not values or min(values) < 1:
+            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+
+
 def check_between(lowest: int, highest: int, **values: int) -> None:
     """Refuse options that are no integers from ``lowest`` to ``highest``."""
     for name, value in values.items():

@@ -17,7 +17,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_finite, check_histories, check_positive, check_users
+from lxr.checks import check_all_positive, check_finite, check_histories, check_positive, check_users
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender
@@ -37,8 +37,8 @@ DIRECTIONS = {
     "rankB": LOWER,
 }
 
-# Columns of FidelityResult.per_user that say what was explained; the others are metrics.
-DESCRIPTION = ["target", "history_length", "rank", "probability"]
+# What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
+DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
 
 
 def direction(metric: str) -> str:
@@ -70,7 +70,7 @@ class FidelityResult:
 
     def per_user(self) -> pd.DataFrame:
         """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
-        columns = dict(zip(DESCRIPTION, (self.target, self.history_length, self.rank, self.prob), strict=True))
+        columns = {column: getattr(self, name) for column, name in DESCRIPTION.items()}
         columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
         for name, values in self.fixed.items():
             columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
@@ -96,7 +96,7 @@ class FidelityResult:
             ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
             with what there is).
         """
-        values = self.per_user().drop(columns=DESCRIPTION)
+        values = self.per_user().drop(columns=list(DESCRIPTION))
         low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
         length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
         return pd.DataFrame(
@@ -121,11 +121,25 @@ class FidelityResult:
             curves={name: np.concatenate([part.curves[name] for part in parts]) for name in first.curves},
             fixed={name: np.concatenate([part.fixed[name] for part in parts]) for name in first.fixed},
             lengths=first.lengths,
-            **{
-                name: np.concatenate([getattr(part, name) for part in parts])
-                for name in ("history_length", "target", "rank", "prob")
-            },
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in DESCRIPTION.values()},
         )
+
+    def select(self, rows: np.ndarray) -> "FidelityResult":
+        """The result of some of the users only, by their rows."""
+        return replace(
+            self,
+            curves={name: values[rows] for name, values in self.curves.items()},
+            fixed={name: values[rows] for name, values in self.fixed.items()},
+            **{name: getattr(self, name)[rows] for name in DESCRIPTION.values()},
+        )
+
+    @classmethod
+    def mean_of(cls, results: Sequence["FidelityResult"]) -> "FidelityResult":
+        """For every user and metric, the mean over several explanations of the same users: what they achieve on average."""
+        first = results[0]
+        curves = {name: np.mean([result.curves[name] for result in results], axis=0) for name in first.curves}
+        fixed = {name: np.mean([result.fixed[name] for result in results], axis=0) for name in first.fixed}
+        return replace(first, curves=curves, fixed=fixed)
 
     @classmethod
     def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
@@ -199,9 +213,7 @@ def evaluate_fidelity(
     """
     check_inputs(model, history, target, importance)
     cutoffs, lengths = tuple(cutoffs), tuple(lengths)
-    for name, values in (("cutoffs", cutoffs), ("lengths", lengths)):
-        if not values or min(values) < 1:
-            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+    check_all_positive(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size)
     history, target = history.detach().float(), target.detach().to(history.device).long()
     order = ItemOrder.by_importance(history, importance)
@@ -352,8 +364,14 @@ class ItemOrder:
         scores = importance.detach().to(history.device)[user, item].double().cpu().numpy()
         user, item = user.cpu().numpy(), item.cpu().numpy()
         check_finite(user, item, scores)
-        length = np.bincount(user, minlength=len(history))
-        return cls(item[np.lexsort((-scores, user))], length.cumsum() - length, length)
+        return cls.by_keys(user, item, scores[:, None], len(history))
+
+    @classmethod
+    def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
+        """Order the items (N,) of each user by descending keys (N, m), of which the first decides and the others break its
+        ties; the last ties stay as they come. Users (N,) ascend."""
+        length = np.bincount(user, minlength=n_users)
+        return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
 
     def positions(self, history: torch.Tensor) -> torch.Tensor:
         """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""

@@ -10,6 +10,7 @@ from lxr.fidelity import ItemOrder, part_sizes
 from lxr.interactions import dense
 from lxr.objectives import Objective, RankMargin, objective_of
 from lxr.recommenders import Recommender
+from lxr.stepwise import Stepwise
 
 BASELINES = ("empty", "user")
 
@@ -73,7 +74,7 @@ class RankMarginGradient(GradientTimesInput):
         super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
 
 
-class RankMarginPath(RankMarginGradient):
+class RankMarginPath(Stepwise):
     """The rank-margin gradient, iterated: remove the best items, look again at what is left, and go on.
 
     The gradient at the whole history knows nothing of a history without its best items; following the removal does. An
@@ -81,8 +82,7 @@ class RankMarginPath(RankMarginGradient):
 
     Args:
         model, k, tau, batch_size: as for :class:`RankMarginGradient`.
-        singles: steps at which a single item is removed.
-        share: of the original history that is removed at each later step (at least one item).
+        singles, share: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
     """
 
     def __init__(
@@ -94,34 +94,12 @@ class RankMarginPath(RankMarginGradient):
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, k, tau, batch_size)
-        if singles < 0 or singles != int(singles):
-            raise ValueError(f"singles: expected an integer of at least 0, found {singles}")
-        if not 0 < share <= 1:
-            raise ValueError(f"share: expected a number above 0 and up to 1, found {share}")
-        self.singles, self.share = singles, share
+        super().__init__(model, singles, share, batch_size)
+        self.objective = RankMargin.of_catalogue(model.n_items, k, tau)
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Number of items that were left when an item was removed, counting those of the same step by their gradient."""
-        return in_batches(self.path, self.batch_size, history, target)
-
-    def path(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`importance` of one batch."""
-        # (B,) items per step after the single ones; in double precision, lest a whole number is rounded up.
-        later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
-        x, scores, step = history.clone(), torch.zeros_like(history), 0
-        while (rows := x.any(dim=1).nonzero().ravel()).numel():
-            rest = x[rows]  # (b, I)
-            order = ItemOrder.by_importance(
-                rest, rest * gradient(self.objective, self.model, rest, target[rows], history[rows])
-            )
-            position = order.positions(rest)
-            count = torch.ones_like(later[rows]) if step < self.singles else later[rows]  # (b,)
-            gone = (rest > 0) & (position < count[:, None])
-            scores[rows] += gone * (rest.sum(dim=1, keepdim=True) - position)
-            x[rows] = rest * ~gone
-            step += 1
-        return scores
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By descending gradient at what is left."""
+        return ItemOrder.by_importance(rest, rest * gradient(self.objective, self.model, rest, target, history))
 
 
 class IntegratedGradients(Explainer):

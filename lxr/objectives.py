@@ -62,7 +62,10 @@ class RankMargin:
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """The margin: (B,)."""
-        logits = model(x)  # (B, I)
+        return self.of_logits(model(x), target, history)
+
+    def of_logits(self, logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """The margin (B,) in logits (B, I)."""
         others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
         rivals = logits.masked_fill(~others, -torch.inf).topk(min(self.k, logits.shape[1]), dim=1).values  # (B, K)
         alone = ~others.any(dim=1)  # (B,)

@@ -56,11 +56,31 @@ def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tens
     """
     whole = in_batches(g, batch_size, history, torch.arange(len(history), device=history.device))  # (B, …)
 
-    def fall(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
-        return whole[user] - g(history[user].scatter(1, item[:, None], 0.0), user)
+    user, item, without = change_one(g, history, history, 0.0, batch_size)
+    return user, item, whole[user] - without
 
-    user, item = history.nonzero(as_tuple=True)
-    return user, item, in_batches(fall, batch_size, user, item)
+
+def change_one(
+    g, x: torch.Tensor, items: torch.Tensor, value: float, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What g becomes when one item of a history is set to a value, for each of several items.
+
+    Args:
+        g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.
+        x: (B, I) histories.
+        items: (B, I), positive at the items that are changed, one at a time.
+        value: 0 leaves the item out, 1 puts it in.
+        batch_size: histories per call of g.
+
+    Returns:
+        Users (N,), ascending, and items (N,), ascending for each user, and the values (N,) or (N, m).
+    """
+
+    def changed(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        return g(x[user].scatter_(1, item[:, None], value), user)
+
+    user, item = items.nonzero(as_tuple=True)
+    return user, item, in_batches(changed, batch_size, user, item)
 
 
 @dataclass(frozen=True)

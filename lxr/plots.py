@@ -110,6 +110,27 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
     return add_legend(figure, axes[0])
 
 
+def plot_gain(gain: pd.DataFrame) -> Figure:
+    """Fidelity gain: one panel per metric, explainers below each other in the order of the registry.
+
+    Args:
+        gain: explainers × metrics, what :func:`lxr.fidelity_gain` returns; what is missing is left out.
+    """
+    names = [name for name in EXPLAINERS if name in gain.index] + [name for name in gain.index if name not in EXPLAINERS]
+    figure, axes = panels(len(gain.columns))
+    for place, (ax, metric) in enumerate(zip(axes, gain.columns, strict=True)):
+        for bound in (0, 1):
+            ax.axvline(bound, color="0.6", linewidth=1)
+        for row, name in enumerate(names):
+            ax.plot(gain[metric][name], row, **style(name) | {"linestyle": "none", "markevery": None})
+        ax.set_yticks(range(len(names)), names if place % 3 == 0 else [""] * len(names), fontsize=8)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.set_xlabel("gain: 0 random, 1 greedy", fontsize=8)
+        ax.set_title(metric, fontsize=11)
+        ax.grid(alpha=0.3)
+    return figure
+
+
 def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` panels of a size in inches, so many in a row."""
     columns = min(columns, count)
