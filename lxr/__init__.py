@@ -3,12 +3,14 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation.
 """
 
+from lxr.agreement import rank_biased_overlap, rank_correlation
 from lxr.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.cost import Cost, cost_table, measure
 from lxr.datasets import DATASETS, Dataset, load_ratings
 from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
+from lxr.ground_truth import true_reasons
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
 from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, pos_area, published_settings, train_lxr
 from lxr.objectives import OBJECTIVES, RankMargin
@@ -26,6 +28,7 @@ from lxr.recommenders import (
     top_item,
     wrap,
 )
+from lxr.sanity import least_influential_item, randomised, shuffled_histories, stability
 from lxr.storage import DataError, save_frame
 from lxr.surrogates import mask_function
 from lxr.training import choose_device, fit
@@ -65,6 +68,7 @@ __all__ = [
     "fidelity_gain",
     "fit",
     "greedy_bound",
+    "least_influential_item",
     "load_dataset",
     "load_ratings",
     "load_recommender",
@@ -77,15 +81,21 @@ __all__ = [
     "progress",
     "published_settings",
     "random_bound",
+    "randomised",
+    "rank_biased_overlap",
+    "rank_correlation",
     "rank_quality",
     "ranks_without_most",
     "save_frame",
     "save_recommender",
     "save_scores",
     "save_split",
+    "shuffled_histories",
     "split_users",
+    "stability",
     "top_item",
     "top_items",
     "train_lxr",
+    "true_reasons",
     "wrap",
 ]

@@ -201,11 +201,46 @@ def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:
 
 
 def plot_agreement(agreement: pd.DataFrame) -> Figure:
-    """Heat map of the agreement between explainers, (explainer × explainer) shares from 0 to 1."""
+    """Heat map of the agreement between explainers.
+
+    Args:
+        agreement: what :func:`lxr.tables.agreement_table` returns.
+    """
     size = 1.6 + 0.62 * len(agreement)
     figure, ax = plt.subplots(figsize=(size + 1, size), layout="constrained")
     sns.heatmap(agreement, vmin=0, vmax=1, annot=True, fmt=".2f", cmap="Greys", square=True, ax=ax, cbar=False)
     ax.tick_params(axis="x", labelrotation=45)
     ax.tick_params(axis="y", labelrotation=0)
-    ax.set_title("share of the top items in common", fontsize=10)
+    ax.set_title("rank-biased overlap of the orders of a history, mean over users", fontsize=10)
+    return figure
+
+
+def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mapping[str, str]) -> Figure:
+    """What is left of explanations when the recommender is made meaningless (Adebayo et al., NeurIPS 2018).
+
+    Left, one line per explainer over the layers that are randomised one after the other, from 1 for the recommender as it
+    is. Right, one row per explainer for changes that stand by themselves; the rows are the legend of the lines too.
+
+    Args:
+        correlation: explainers × changes, mean rank correlation with the explanation of the recommender as it is.
+        cascade: columns that follow one another.
+        apart: columns that stand by themselves → fill of their markers, ``"full"`` or ``"none"``.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained")
+    lines = pd.concat([pd.Series(1.0, correlation.index), correlation[list(cascade)]], axis=1)
+    for place, (name, values) in enumerate(lines.iterrows()):
+        left.plot(range(len(values)), values, **style(name) | {"markevery": None})
+        for change, fill in apart.items():
+            alone = {"linestyle": "none", "markevery": None, "fillstyle": fill}
+            right.plot(correlation[change][name], place, **style(name) | alone)
+    left.set_xticks(range(lines.shape[1]), ["none", *(f"+ {layer}" for layer in cascade)])
+    left.set_xlabel("layers randomised, one after the other")
+    left.set_ylabel("rank correlation with the explanation\nof the trained recommender, mean over users", fontsize=8)
+    left.set_title("random weights (markers as on the right)", fontsize=11)
+    right.set_yticks(range(len(lines)), lines.index)
+    right.invert_yaxis()
+    right.set_xlabel("rank correlation")
+    right.set_title(", ".join(f"{change} ({'●' if fill == 'full' else '○'})" for change, fill in apart.items()), fontsize=11)
+    for ax in (left, right):
+        ax.grid(alpha=0.3)
     return figure

@@ -7,12 +7,14 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.agreement import check_same_entries, overlap_of_positions, positions
 from lxr.fidelity import LOWER, FidelityResult, direction
+from lxr.ground_truth import area_under_roc, precision
 from lxr.interactions import Interactions, dense
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
-from lxr.statistics import holm, sign_flip_test
+from lxr.statistics import bootstrap_interval, holm, sign_flip_test
 
 
 def recommender_table(models: Mapping[str, Recommender], matrix: sp.csr_matrix, seed: int = 0) -> pd.DataFrame:
@@ -223,15 +225,62 @@ def top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:
     return scores.indices[begin:end][np.argsort(-scores.data[begin:end], kind="stable")[:count]]
 
 
-def agreement_table(scores: Mapping[str, sp.csr_matrix], count: int = 5) -> pd.DataFrame:
-    """Share of the ``count`` most important items that two explainers have in common, mean over users."""
-    tops = {
-        name: [set(top_explanation(matrix, row, count).tolist()) for row in range(matrix.shape[0])]
-        for name, matrix in scores.items()
-    }
+def agreement_table(scores: Mapping[str, sp.csr_matrix], p: float = 0.9) -> pd.DataFrame:
+    """Explainers × explainers: :func:`lxr.rank_biased_overlap` of their orders, mean over users.
+
+    Args:
+        scores: explainer → (n, I) CSR importance of the same history items.
+        p: persistence; the higher, the deeper an order is read.
+    """
+    (first, *others) = scores.values()
+    for matrix in others:
+        check_same_entries(first, matrix)
+    places = {name: positions(matrix) for name, matrix in scores.items()}
     return pd.DataFrame(
-        {a: {b: np.mean([len(x & y) / len(x) for x, y in zip(tops[a], tops[b], strict=True)]) for b in tops} for a in tops}
+        {a: {b: overlap_of_positions(places[a], places[b], first.indptr, p).mean() for b in places} for a in places}
     )
+
+
+def ground_truth_table(
+    scores: Mapping[str, sp.csr_matrix],
+    truth: sp.csr_matrix,
+    cutoffs: Sequence[int] = (1, 3, 5),
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Explanations against true reasons, one row per explainer.
+
+    Args:
+        scores: explainer → (n, I) CSR importance.
+        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, as :func:`lxr.true_reasons` gives it.
+        cutoffs: the K of precision@K.
+        n_resamples: bootstrap samples of the interval.
+        seed: of the resampling.
+
+    Returns:
+        ``precision@K ↑`` and ``AUC ↑``, means over the users for whom they are defined (K true reasons; a history with
+        reasons and other items); the 95 % interval of the AUC (``AUC low``, ``AUC high``); ``fails``: the interval reaches
+        down to 0.5, so that the explainer finds the reasons no better than a random order; and the numbers of users.
+
+    Raises:
+        ValueError: other entries in ``truth``, or no user with both reasons and other items.
+    """
+    rows = {}
+    for name, matrix in scores.items():
+        values = pd.DataFrame({f"precision@{count}": precision(matrix, truth, count) for count in cutoffs})
+        values["AUC"] = area_under_roc(matrix, truth)
+        areas = values[["AUC"]].dropna().to_numpy()
+        if not len(areas):
+            raise ValueError("truth: expected at least one user with both reasons and other items, found none")
+        (low,), (high,) = bootstrap_interval(areas, n_resamples=n_resamples, seed=seed)
+        rows[name] = {
+            **values.mean().rename(lambda metric: f"{metric} ↑"),
+            "AUC low": low,
+            "AUC high": high,
+            "fails": bool(low <= 0.5),
+            **values.count().rename(lambda metric: f"users {metric}"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explainer")
 
 
 def titles_of(data: Interactions, items: np.ndarray) -> list[str]:

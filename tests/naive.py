@@ -63,6 +63,15 @@ def ordered_items(row, importance) -> list[int]:
     return sorted(items_of(row), key=lambda item: (-importance[item], item))
 
 
+def rank_biased_overlap(first, second, p) -> float:
+    """Extrapolated overlap of two orders of the same items, depth by depth (Webber et al., TOIS 2010, eq. 32)."""
+    total = 0.0
+    for depth in range(1, len(first) + 1):
+        shared = len(set(first[:depth]) & set(second[:depth]))
+        total += shared / depth * p**depth
+    return shared / len(first) * p ** len(first) + (1 - p) / p * total
+
+
 def discounted_gain(rank) -> float:
     """1 / log2(1 + rank): NDCG of Barkan et al., WWW 2024, and CDCG of Baklanov et al., SIGIR 2025."""
     return 1 / math.log2(1 + rank)

@@ -31,7 +31,17 @@ def code(notebook):
 
 def test_all_notebooks_are_there():
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["01_data_preparation", "02_mf", "03_vae", "05_lxr", "06_baselines", "07_bounds", "07_evaluation"]
+    assert names == [
+        "01_data_preparation",
+        "02_mf",
+        "03_vae",
+        "05_lxr",
+        "06_baselines",
+        "07_bounds",
+        "07_evaluation",
+        "07_sanity",
+        "08_report",
+    ]
 
 
 def test_it_was_executed_in_order_and_without_error(code):
