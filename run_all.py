@@ -12,51 +12,69 @@ from lxr.datasets import DATASETS, PROJECT_ROOT, data_directory
 from lxr.explainers import EXPLAINERS
 from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
+from lxr.report import export_html
 from lxr.training import choose_device
 from lxr.workspace import environment, read_json, write_json
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae"}
+JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
+REPORT = "08_report"
+TRAINING = {
+    "mf": {"epochs": 300, "batch_size": 256, "learning_rate": 0.002},
+    "vae": {"epochs": 200, "batch_size": 128, "learning_rate": 0.001},
+}
 # The notebooks' own defaults are the tiny run; these make it a full one.
 FULL = {
-    "02_mf": {"n_factors": 64, "epochs": 300, "batch_size": 256, "learning_rate": 0.002},
-    "03_vae": {
-        "n_hidden": 512,
-        "n_latent": 128,
-        "anneal_steps": 500,
-        "epochs": 200,
-        "batch_size": 128,
-        "learning_rate": 0.001,
-    },
+    "02_mf": {"n_factors": 64} | TRAINING["mf"],
+    "03_vae": {"n_hidden": 512, "n_latent": 128, "anneal_steps": 500} | TRAINING["vae"],
     "05_lxr": {"epochs": 40},
     "07_evaluation": {"n_resamples": 1000},
+    "07_bounds": {"n_users": 400, "n_exhaustive": 100},
+    # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
+    "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5} | TRAINING["mf"],
+    "07_sanity-vae": {"n_users": 30, "lxr_epochs": 3} | TRAINING["vae"],
 }
 TINY_DATASET = "synthetic"
 
 
 def build_stages(options: argparse.Namespace) -> list[Stage]:
-    """The graph of notebooks for the chosen dataset, recommenders and explainers."""
-    common = {"dataset": options.dataset, "results": str(options.results), "seed": options.seed}
-    computing = common | {"device": options.device}
+    """The graph of notebooks for the chosen dataset, recommenders, explainers and seeds."""
     tiny = options.smoke or options.dataset == TINY_DATASET
     stages = []
 
-    def add(notebook: str, parameters: dict, needs: list[str], recommender: str | None = None) -> str:
-        name = f"{notebook}-{recommender}" if recommender else notebook
-        full = {} if tiny else FULL.get(notebook, {})
+    def add(notebook: str, parameters: dict, needs: list[str], recommender: str | None = None, folder: str = "") -> str:
+        name = folder + (f"{notebook}-{recommender}" if recommender else notebook)
+        full = {} if tiny else FULL.get(notebook, {}) | FULL.get(f"{notebook}-{recommender}", {})
         stages.append(Stage(name, NOTEBOOKS / f"{notebook}.ipynb", parameters | full, tuple(needs)))
         return name
 
-    data = add("01_data_preparation", common | {"data_dir": str(options.data_dir)}, [])
-    for recommender in options.recommenders:
-        trained = add(RECOMMENDER_NOTEBOOKS[recommender], computing, [data])
-        about = computing | {"recommender": recommender}
-        explained = []
-        if "lxr" in options.explainers:
-            explained.append(add("05_lxr", about, [data, trained], recommender))
-        baselines = [name for name in options.explainers if name != "lxr"]
-        if baselines:
-            explained.append(add("06_baselines", about | {"explainers": baselines}, [data, trained], recommender))
-        add("07_evaluation", about | {"explainers": options.explainers}, [data, trained, *explained], recommender)
+    def add_run(results: Path, seed: int, judging: tuple[str, ...], folder: str = "") -> None:
+        """From raw ratings to judged explanations. The seed is of all but the split, which is that of the command."""
+        common = {"dataset": options.dataset, "results": str(results), "seed": seed}
+        computing = common | {"device": options.device}
+        preparing = common | {"data_dir": str(options.data_dir), "seed": options.seed}
+        data = add("01_data_preparation", preparing, [], folder=folder)
+        for recommender in options.recommenders:
+            trained = add(RECOMMENDER_NOTEBOOKS[recommender], computing, [data], folder=folder)
+            about = computing | {"recommender": recommender}
+            explained = []
+            if "lxr" in options.explainers:
+                explained.append(add("05_lxr", about, [data, trained], recommender, folder))
+            baselines = [name for name in options.explainers if name != "lxr"]
+            if baselines:
+                explained.append(
+                    add("06_baselines", about | {"explainers": baselines}, [data, trained], recommender, folder)
+                )
+            for notebook in judging:
+                needs = [data, trained, *explained]
+                add(notebook, about | {"explainers": options.explainers}, needs, recommender, folder)
+
+    for seed in options.seeds:
+        folder = Path("seeds") / str(seed)
+        add_run(options.results / options.dataset / folder, seed, JUDGING[:1], f"{folder / options.dataset}/")
+    add_run(options.results, options.seed, JUDGING)
+    reported = {name: getattr(options, name) for name in ("dataset", "recommenders", "explainers", "seeds", "seed")}
+    add(REPORT, reported | {"results": str(options.results)}, [stage.name for stage in stages])
     return stages
 
 
@@ -73,6 +91,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
     parser.add_argument("--results", type=Path, default=PROJECT_ROOT / "results", help="directory of all results")
     parser.add_argument("--seed", type=int, default=42, help="of the split, the training and the explainers")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="repeat all training with these seeds, on the same split",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at a time")
     parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in a minute")
@@ -85,8 +111,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         options.results /= "smoke"  # a tiny run never replaces a full one
     if options.jobs < 1:
         parser.error(f"argument --jobs: expected at least 1, found {options.jobs}")
-    if options.seed < 0:
-        parser.error(f"argument --seed: expected at least 0, found {options.seed}")
+    for argument, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
+        if min(seeds, default=0) < 0:
+            parser.error(f"argument {argument}: expected at least 0, found {min(seeds)}")
+        if len(set(seeds)) < len(seeds):
+            parser.error(f"argument {argument}: expected different seeds, found {' '.join(map(str, seeds))}")
     try:
         choose_device(options.device)
     except ValueError as error:
@@ -118,7 +147,7 @@ def main_tables(root: Path, recommenders: list[str]) -> str:
 
 def write_run(root: Path, stages: list[Stage], threads: int) -> None:
     """Leave ``run.json`` beside the tables: the command's parameters, versions, data and durations."""
-    records = {stage.name: read_json(root / "stages" / f"{stage.name}.json") for stage in stages}
+    records = {stage.name: read_json(stage.path(root, "stages", "json")) for stage in stages}
     data = records["01_data_preparation"]["sources"]
     previous = (read_json(root / "run.json") or {}).get("stages", {})  # a run of some stages keeps the record of the others
     run = {
@@ -154,10 +183,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     failures = {name: outcome for name, outcome in outcomes.items() if outcome.state in ("failed", "not run")}
     if not failures and not options.before:
-        if any(outcome.state == "done" for outcome in outcomes.values()):
+        report = root / "report.html"
+        if any(outcome.state == "done" for outcome in outcomes.values()) or not report.is_file():
             write_run(root, stages, pipeline.threads)
+            export_html(stages[-1].path(root, "notebooks", "ipynb"), report)
         print(f"\n{main_tables(root, options.recommenders)}\n")
-        print(f"tables   {root / 'tables'}\nfigures  {root / 'figures'}\nnotebooks as they ran  {root / 'notebooks'}")
+        print(f"tables   {root / 'tables'}\nfigures  {root / 'figures'}\nreport   {report}")
+        print(f"notebooks as they ran  {root / 'notebooks'}")
     counts = ", ".join(
         f"{sum(outcome.state == state for outcome in outcomes.values())} {state}"
         for state in ("done", "skipped", "failed", "not run")

@@ -22,7 +22,7 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drop from an executed notebook what differs between machines or cannot be compared."""
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count = count
-        cell.outputs = [output for output in map(text_only, cell.outputs) if output]
+        cell.outputs = joined([output for output in map(text_only, cell.outputs) if output])
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -44,6 +44,17 @@ def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
         output.metadata = {}
         return output if output.data else None
     return output
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs in which text that was printed in one go is one: a busy kernel sends it in several parts."""
+    result = []
+    for output in outputs:
+        if result and output.output_type == result[-1].output_type == "stream":
+            result[-1].text += output.text
+        else:
+            result.append(output)
+    return result
 
 
 def canonicalise(path: Path) -> None:

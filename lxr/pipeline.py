@@ -35,7 +35,8 @@ class Stage:
     """One notebook with its parameters.
 
     Attributes:
-        name: unique, the notebook's name with what distinguishes this run of it: ``"05_lxr-mf"``.
+        name: unique, the notebook's name with what distinguishes this run of it: ``"05_lxr-mf"``; a folder before it,
+            ``"seeds/1/ml-1m/05_lxr-mf"``, is where below the pipeline's root it keeps its files.
         notebook: its file.
         parameters: injected below its cell tagged ``parameters``.
         needs: names of the stages whose outputs it reads.
@@ -45,6 +46,11 @@ class Stage:
     notebook: Path
     parameters: dict
     needs: tuple[str, ...] = ()
+
+    def path(self, root: Path, kind: str, suffix: str) -> Path:
+        """Where the stage of a pipeline in ``root`` keeps its file of a kind, as ``<kind>/<name>.<suffix>``."""
+        name = root / self.name
+        return name.parent / kind / f"{name.name}.{suffix}"
 
 
 @dataclass
@@ -98,7 +104,7 @@ class Pipeline:
 
     def stamp_path(self, stage: Stage) -> Path:
         """The stamp of a stage: its record, with the key added once it is finished."""
-        return self.root / "stages" / f"{stage.name}.json"
+        return stage.path(self.root, "stages", "json")
 
     def why_stale(self, stage: Stage) -> str:
         """Why a stage has to run, or an empty string if it has not."""
@@ -114,7 +120,8 @@ class Pipeline:
             return "it read another data directory"
         if record["key"] != self.keys[stage.name]:
             return "its code, parameters or what it needs have changed"
-        files = {self.root / name: expected for kind in ("inputs", "outputs") for name, expected in record[kind].items()}
+        place = (self.root / stage.name).parent
+        files = {place / name: expected for kind in ("inputs", "outputs") for name, expected in record[kind].items()}
         files |= {Path(name): expected for name, expected in record["sources"].items()}
         for path, expected in files.items():
             if not path.is_file():
@@ -173,7 +180,7 @@ class Pipeline:
         tqdm.write(f"  run  {stage.name}: {reason}")
         started = time.perf_counter()
         try:
-            error = execute(stage, self.root / "notebooks" / f"{stage.name}.ipynb", self.stamp_path(stage))
+            error = execute(stage, stage.path(self.root, "notebooks", "ipynb"), self.stamp_path(stage))
             if not error:
                 self.stamp(stage)
         except OSError as failure:  # a results directory that is read-only, full, or no directory

@@ -89,7 +89,8 @@ def test_canonical_drops_what_cannot_be_compared():
     cell.metadata = {"tags": ["parameters"], "papermill": {"duration": 1}}
     cell.outputs = [
         nbformat.v4.new_output("stream", name="stderr", text="a warning"),
-        nbformat.v4.new_output("stream", name="stdout", text="printed"),
+        nbformat.v4.new_output("stream", name="stdout", text="prin"),
+        nbformat.v4.new_output("stream", name="stdout", text="ted"),
         nbformat.v4.new_output("display_data", data={"image/png": "…"}),
         nbformat.v4.new_output("execute_result", data={"text/plain": "2", "text/html": "<b>2</b>"}, execution_count=7),
     ]
@@ -97,4 +98,5 @@ def test_canonical_drops_what_cannot_be_compared():
     assert result.execution_count == 1
     assert result.metadata == {"tags": ["parameters"]}
     assert [output.output_type for output in result.outputs] == ["stream", "execute_result"]
+    assert result.outputs[0].text == "printed"
     assert result.outputs[1].data == {"text/plain": "2"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -127,6 +128,8 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
         (["--explainers", "oracle"], "invalid choice: 'oracle'"),
         (["--jobs", "0"], "--jobs: expected at least 1, found 0"),
         (["--seed", "-1"], "--seed: expected at least 0, found -1"),
+        (["--seeds", "1", "-1"], "--seeds: expected at least 0, found -1"),
+        (["--seeds", "1", "1"], "--seeds: expected different seeds, found 1 1"),
         (["--sede", "1"], "unrecognized arguments"),
         (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
     ],
@@ -149,14 +152,35 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_lxr-mf",
         "06_baselines-mf",
         "07_evaluation-mf",
+        "07_bounds-mf",
+        "07_sanity-mf",
         "03_vae",
         "05_lxr-vae",
         "06_baselines-vae",
         "07_evaluation-vae",
+        "07_bounds-vae",
+        "07_sanity-vae",
+        "08_report",
     ]
     only = run_all.build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
-    assert [stage.name for stage in only] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in run_all.restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+def test_seeds_repeat_the_training_on_the_same_split():
+    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
+    stages = run_all.build_stages(options)
+    folders = ["seeds/1/ml-100k/", "seeds/2/ml-100k/"]
+    names = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_evaluation-mf"]
+    assert [stage.name for stage in stages][:8] == [folder + name for folder in folders for name in names]
+    for stage, seed in zip(stages[:4], [42, 1, 1, 1], strict=True):
+        assert stage.parameters["seed"] == seed
+        assert stage.parameters["results"] == str(options.results / "ml-100k" / "seeds" / "1")
+        assert all(need.startswith(folders[0]) for need in stage.needs)
+    root = options.results / "ml-100k"
+    assert stages[1].path(root, "stages", "json") == root / "seeds" / "1" / "ml-100k" / "stages" / "02_mf.json"
+    assert stages[-1].parameters["seeds"] == [1, 2]
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
@@ -183,15 +207,28 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
     results, finished = tiny_run
     assert finished.returncode == 0, finished.stderr
     root = results / "synthetic"
-    for name in ("data", "recommender_mf", "fidelity_mf", "summary_mf", "intervals_mf", "cost_mf"):
+    for name in ("data", "recommender_mf", "headline_mf", "intervals_mf", "cost_mf", "gain_mf", "sanity_mf"):
         assert (root / "tables" / f"{name}.csv").stat().st_size > 0
         assert (root / "tables" / f"{name}.md").read_text().startswith("|")
-    for name in ("data", "training_mf", "training_lxr_mf", "curves_mf", "fixed_mf", "cost_mf"):
+        assert "\\toprule" in (root / "tables" / f"{name}.tex").read_text()
+    for name in ("data", "training_mf", "training_lxr_mf", "fidelity_mf", "groups_mf", "cost_mf", "gain_mf", "sanity_mf"):
         assert (root / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (root / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert "POS@20 ↓" in finished.stdout
     assert str(root / "tables") in finished.stdout
-    assert "5 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
+    assert "8 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
     assert not list(root.rglob("*.partial.ipynb"))
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
+    results, _ = tiny_run
+    page = (results / "synthetic" / "report.html").read_text()
+    assert "<title>08 · Report</title>" in page
+    assert page.count('src="data:image/png;base64,') >= 5
+    assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*|url\(|@import|https?://""", page) == []
+    assert "would have been recommended instead of" in page
+    assert "workspace" not in page  # no code
+    assert str(results) not in page and str(PROJECT_ROOT) not in page
 
 
 def test_run_json_has_the_provenance_and_no_path_of_the_machine(tiny_run):
@@ -208,11 +245,11 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     results, _ = tiny_run
     second = run(results)
     assert second.returncode == 0
-    assert "0 done, 5 skipped" in second.stdout
+    assert "0 done, 8 skipped" in second.stdout
     copy = results.parent / "other-seed"
     shutil.copytree(results, copy)
     other = run(copy, "--seed", "7")
-    assert "5 done, 0 skipped" in other.stdout
+    assert "8 done, 0 skipped" in other.stdout
 
 
 def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
@@ -226,7 +263,7 @@ def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
             passes = [pd.read_csv(path).filter(like="passes") for path in (table, again)]
             assert passes[0].shape == (3, 3)
             assert passes[0].equals(passes[1])
-        elif table.name != "cost_mf.md":
+        elif table.stem != "cost_mf":
             assert table.read_bytes() == again.read_bytes(), table.name
 
 
@@ -239,7 +276,7 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert again.returncode == 0, again.stderr
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
-    assert "1 done, 4 skipped" in again.stdout
+    assert "1 done, 7 skipped" in again.stdout
 
 
 def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):

@@ -1,0 +1,56 @@
+"""A report that opens anywhere: an executed notebook as one HTML file."""
+
+from pathlib import Path
+
+import nbformat
+
+from lxr.storage import atomic_path
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #222; }}
+h1, h2, h3 {{ line-height: 1.2; margin-top: 2em; }}
+h1 {{ margin-top: 0; }}
+img {{ max-width: 100%; height: auto; }}
+table {{ border-collapse: collapse; margin: 1em 0; font-size: 0.85em; font-variant-numeric: tabular-nums; }}
+.output_subarea, .jp-OutputArea-output {{ overflow-x: auto; }}
+th, td {{ padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+th {{ border-bottom: 1px solid #888; }}
+th:first-child, td:first-child {{ text-align: left; }}
+pre {{ white-space: pre-wrap; font-size: 0.85em; }}
+.anchor-link {{ display: none; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def export_html(notebook: Path, path: Path) -> None:
+    """Write an executed notebook without its code as a page that needs nothing beside itself.
+
+    Args:
+        notebook: the executed copy.
+        path: of the page, whose title is the first heading of the notebook.
+    """
+    from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
+
+    node = nbformat.read(notebook, as_version=4)
+    title = node.cells[0].source.splitlines()[0].lstrip("# ")
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        embed_images=True,
+    )
+    body, _ = exporter.from_notebook_node(node)
+    with atomic_path(path) as temporary:
+        temporary.write_text(PAGE.format(title=title, body=body), encoding="utf-8")
