@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = root / "report.html"
         if any(outcome.state == "done" for outcome in outcomes.values()) or not report.is_file():
             write_run(root, stages, pipeline.threads)
-            export_html(stages[-1].path(root, "notebooks", "ipynb"), report)
+            export_html(stages[-1].path(root, "notebooks", "ipynb"), report, f"LXR on {options.dataset}")
         print(f"\n{main_tables(root, options.recommenders)}\n")
         print(f"tables   {root / 'tables'}\nfigures  {root / 'figures'}\nreport   {report}")
         print(f"notebooks as they ran  {root / 'notebooks'}")

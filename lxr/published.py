@@ -58,16 +58,16 @@ def compare_with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.Da
     """Published and our figures side by side, for the explainers and metrics that both have.
 
     Returns:
-        Rows: the common explainers, then ``Kendall τ``, the agreement of the two orders of explainers (1: the same order,
-        −1: the opposite one). Columns: (metric, ``published`` or ``ours``).
+        Two rows for each of the common explainers, then ``Kendall τ``: the agreement of the two orders of explainers by each
+        metric, 1 for the same order, −1 for the opposite one.
     """
     from scipy.stats import kendalltau
 
     explainers = [name for name in published.index if name in ours.index]
     metrics = [name for name in published.columns if name in ours.columns]
     ours, published = ours.loc[explainers, metrics], published.loc[explainers, metrics]
-    table = pd.concat({"published": published, "ours": ours}, axis=1).swaplevel(axis=1)
-    table = table[[(metric, source) for metric in metrics for source in ("published", "ours")]]
-    for metric in metrics:
-        table.loc["Kendall τ", (metric, "ours")] = kendalltau(published[metric], ours[metric]).statistic
-    return table
+    rows = {}
+    for name in explainers:
+        rows |= {f"{name}, published": published.loc[name], f"{name}, ours": ours.loc[name]}
+    rows["Kendall τ"] = pd.Series({name: kendalltau(published[name], ours[name]).statistic for name in metrics})
+    return pd.DataFrame(rows).T

@@ -17,6 +17,7 @@ body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 sys
 h1, h2, h3 {{ line-height: 1.2; margin-top: 2em; }}
 h1 {{ margin-top: 0; }}
 img {{ max-width: 100%; height: auto; }}
+table, th, td {{ border: 0; }}
 table {{ border-collapse: collapse; margin: 1em 0; font-size: 0.85em; font-variant-numeric: tabular-nums; }}
 .output_subarea, .jp-OutputArea-output {{ overflow-x: auto; }}
 th, td {{ padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
@@ -27,30 +28,36 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 </style>
 </head>
 <body>
+<h1>{title}</h1>
 {body}
 </body>
 </html>
 """
 
 
-def export_html(notebook: Path, path: Path) -> None:
-    """Write an executed notebook without its code as a page that needs nothing beside itself.
+HIDDEN = "not-in-report"  # tag of the cells that matter to those who run a notebook, not to those who read its report
+
+
+def export_html(notebook: Path, path: Path, title: str) -> None:
+    """Write an executed notebook, without its code, as a page that needs nothing beside itself.
 
     Args:
-        notebook: the executed copy.
-        path: of the page, whose title is the first heading of the notebook.
+        notebook: the executed copy; cells with the tag :data:`HIDDEN` are left out.
+        path: of the page.
+        title: of the page.
     """
     from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
+    from traitlets.config import Config
 
-    node = nbformat.read(notebook, as_version=4)
-    title = node.cells[0].source.splitlines()[0].lstrip("# ")
+    config = Config(TagRemovePreprocessor={"enabled": True, "remove_cell_tags": [HIDDEN]})
     exporter = HTMLExporter(
+        config=config,
         template_name="basic",
         exclude_input=True,
         exclude_input_prompt=True,
         exclude_output_prompt=True,
         embed_images=True,
     )
-    body, _ = exporter.from_notebook_node(node)
+    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
     with atomic_path(path) as temporary:
         temporary.write_text(PAGE.format(title=title, body=body), encoding="utf-8")

@@ -169,15 +169,15 @@ def seed_table(summaries: Mapping[int, pd.DataFrame], metrics: Sequence[str]) ->
         metrics: the metrics to show.
 
     Returns:
-        One row per explainer and metric: ``mean``, ``sd`` and ``n`` over the seeds, and ``half_interval``, half the width
-        of the 95 % interval over users, mean over the seeds.
+        Explainers × three columns per metric: the ``mean`` over seeds, their standard deviation ``sd``, and the ``±`` of
+        users, half the width of the 95 % interval over users, mean over seeds.
     """
     joined = pd.concat(summaries.values())
-    joined = joined[joined["metric"].isin(metrics)].assign(half=lambda frame: (frame["ci_high"] - frame["ci_low"]) / 2)
-    table = joined.groupby(["explainer", "metric"], sort=False).agg(
-        mean=("mean", "mean"), sd=("mean", "std"), n=("mean", "size"), half_interval=("half", "mean")
-    )
-    return table.reset_index()
+    joined["half"] = (joined["ci_high"] - joined["ci_low"]) / 2
+    groups = joined.groupby(["explainer", "metric"], sort=False)
+    spread = groups.agg(mean=("mean", "mean"), sd=("mean", "std"), half=("half", "mean")).rename(columns={"half": "± users"})
+    wide = spread.unstack("metric", sort=False)
+    return pd.DataFrame({f"{metric} {kind}": wide[kind][metric] for metric in metrics for kind in spread})
 
 
 def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:

@@ -223,7 +223,8 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
 def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
     results, _ = tiny_run
     page = (results / "synthetic" / "report.html").read_text()
-    assert "<title>08 · Report</title>" in page
+    assert "<title>LXR on synthetic</title>" in page
+    assert "## Parameters" not in page and ">Parameters" not in page
     assert page.count('src="data:image/png;base64,') >= 5
     assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*|url\(|@import|https?://""", page) == []
     assert "would have been recommended instead of" in page
