@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, direction
 
-PANELS = (("POS@20", "POS@20"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
+PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 TITLES = {
@@ -125,6 +125,7 @@ def plot_gain(gain: pd.DataFrame) -> Figure:
             ax.plot(gain[metric][name], row, **style(name) | {"linestyle": "none", "markevery": None})
         ax.set_yticks(range(len(names)), names if place % 3 == 0 else [""] * len(names), fontsize=8)
         ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.locator_params(axis="x", nbins=6)
         ax.set_xlabel("gain: 0 random, 1 greedy", fontsize=8)
         ax.set_title(metric, fontsize=11)
         ax.grid(alpha=0.3)

@@ -21,7 +21,8 @@ table, th, td {{ border: 0; }}
 table {{ border-collapse: collapse; margin: 1em 0; font-size: 0.85em; font-variant-numeric: tabular-nums; }}
 .output_subarea, .jp-OutputArea-output {{ overflow-x: auto; }}
 th, td {{ padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
-th {{ border-bottom: 1px solid #888; }}
+thead th {{ border-bottom: 1px solid #888; }}
+tbody th {{ font-weight: normal; }}
 th:first-child, td:first-child {{ text-align: left; }}
 pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 .anchor-link {{ display: none; }}

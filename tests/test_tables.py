@@ -243,7 +243,7 @@ def test_orders_of_explainers_are_compared():
 def test_the_eight_panels_show_means_with_bands(results):
     figure = plot_fidelity(results)
     assert [ax.get_title() for ax in figure.axes] == [
-        *("POS@20 ↓", "POS@20 ↓", "NDCG ↓", "CDCG ↓", "DEL ↓", "DEL ↓", "INS ↑", "INS ↑")
+        *("POS@20 ↓", "POS@5 ↓", "NDCG ↓", "CDCG ↓", "DEL ↓", "DEL ↓", "INS ↑", "INS ↑")
     ]
     left, right = figure.axes[2:4]
     for ax, values in (
