@@ -27,7 +27,7 @@ def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
 
 def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """Log-odds of the target, log p / (1 − p): (B,)."""
-    return model.log_odds(model(x)).gather(1, target[:, None]).squeeze(1)
+    return model.target_log_odds(model(x), target)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,14 @@ class Recommender(nn.Module):
         chosen = logits.gather(1, target[:, None]).squeeze(1)  # (B,)
         return F.logsigmoid(chosen) if self.activation == "sigmoid" else chosen - logits.logsumexp(dim=1)
 
+    def target_log_odds(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Log-odds of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
+        chosen = logits.gather(1, target[:, None])
+        if self.activation == "sigmoid":
+            return chosen.squeeze(1)
+        others = logits.scatter(1, target[:, None], -torch.inf)
+        return chosen.squeeze(1) - others.logsumexp(dim=1)
+
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
         raise NotImplementedError(f"{type(self).__name__} has no training loss: train it where it comes from")

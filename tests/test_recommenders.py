@@ -398,3 +398,14 @@ def test_logits_that_are_not_numbers_are_refused():
         lxr.top_item(model, history)
     with pytest.raises(ValueError, match="model: the logit of item 3 in row 0 is not a number"):
         lxr.rank_quality(model, sp.csr_matrix(history.numpy()))
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_log_odds_of_one_item_are_those_among_all(linear, activation):
+    model = linear(np.eye(5), activation)
+    logits = torch.tensor([[0.5, -1, 2, 0, 3], [60, 0, 0, 0, 0]])  # in the second row 1 − p has no digits left
+    target = torch.tensor([4, 0])
+    found = model.target_log_odds(logits, target)
+    expected = [[3, 60], [3 - np.log(np.exp([0.5, -1, 2, 0]).sum()), 60 - np.log(4)]][activation == "softmax"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(found[:1], model.log_odds(logits).gather(1, target[:, None])[0], rtol=1e-6)
