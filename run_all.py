@@ -29,7 +29,7 @@ FULL = {
     "03_vae": {"n_hidden": 512, "n_latent": 128, "anneal_steps": 500} | TRAINING["vae"],
     "05_lxr": {"epochs": 40},
     "07_evaluation": {"n_resamples": 1000},
-    "07_bounds": {"n_users": 250, "n_exhaustive": 100},
+    "07_bounds": {"n_users": 200, "n_exhaustive": 100},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
     "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5} | TRAINING["mf"],
     "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2} | TRAINING["vae"],
