@@ -101,7 +101,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at a time")
-    parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in a minute")
+    parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in two minutes")
     parser.add_argument("--force", action="store_true", help="run everything, unchanged or not")
     parser.add_argument("--before", choices=notebooks, metavar="NOTEBOOK", help="run only what this notebook needs")
     options = parser.parse_args(arguments)
