@@ -227,7 +227,7 @@ class SPINRec(Explainer):
     def remainder(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Mean of g (B,) over the eleven steps of removing the most important items."""
         order = ItemOrder.by_importance(history, scores)
-        position = order.positions(history)
-        removed = torch.from_numpy(part_sizes(order.length, 10)).to(history.device)  # (B, 11)
-        kept = (history * (position >= size[:, None]) for size in removed.T)
+        position = order.positions(history).masked_fill(history == 0, -1)  # before all that is kept
+        removed = torch.from_numpy(part_sizes(order.length, 10)).to(position)  # (B, 11)
+        kept = ((position >= size[:, None]).to(history) for size in removed.T)
         return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)
