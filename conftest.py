@@ -9,4 +9,4 @@ os.environ["TQDM_DISABLE"] = "1"
 def pytest_collectstart(collector):
     """Compare the text of notebook outputs, not what the canonical form leaves out."""
     if type(collector).__name__ == "IPyNbFile":
-        collector.skip_compare += ("stderr", "text/html", "image/png", "image/svg+xml")
+        collector.skip_compare += ("stderr", "text/html", "text/markdown", "image/png", "image/svg+xml")
