@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,68 +16,173 @@ from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
 from lxr.training import choose_device
+from lxr.tuning import load_tuned
 from lxr.workspace import environment, read_json, write_json
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae"}
+TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
-TRAINING = {
-    "mf": {"epochs": 300, "batch_size": 256, "learning_rate": 0.002},
-    "vae": {"epochs": 200, "batch_size": 128, "learning_rate": 0.001},
+LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
+DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name != "lxr-combined"]  # the same as lxr
+BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
+# Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
+RECOMMENDER_START = {
+    "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
+    "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
 }
+RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps": 500}}
 # The notebooks' own defaults are the tiny run; these make it a full one.
 FULL = {
-    "02_mf": {"n_factors": 64} | TRAINING["mf"],
-    "03_vae": {"n_hidden": 512, "n_latent": 128, "anneal_steps": 500} | TRAINING["vae"],
-    "05_lxr": {"epochs": 40},
+    LXR_NOTEBOOK: {"epochs": 40},
+    TUNING: {"trials": 20, "n_users": 300},
+    ABLATION: {"epochs": 40},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
-    "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5} | TRAINING["mf"],
-    "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2} | TRAINING["vae"],
+    "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
+    "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
 }
+FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")
 TINY_DATASET = "synthetic"
 
 
+@dataclass
+class Run:
+    """The stages of one run, from raw ratings on, as they are added.
+
+    Attributes:
+        options: of the command line.
+        results: directory of all results of the run.
+        seed: of all but the split, which is that of the command.
+        folder: of the stages' names.
+        stages: so far.
+    """
+
+    options: argparse.Namespace
+    results: Path
+    seed: int
+    folder: str = ""
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def tiny(self) -> bool:
+        """Whether notebooks keep their own parameters."""
+        return self.options.smoke or self.options.dataset == TINY_DATASET
+
+    def tuned(self, recommender: str) -> dict[str, dict]:
+        """``"recommender"`` and explainers → records of their tuning; what is not there keeps its own options."""
+        if self.tiny or self.options.hyperparameters == "published":
+            return {}
+        return load_tuned(self.options.dataset, recommender, self.options.results)
+
+    def chosen(self, recommender: str) -> dict[str, dict]:
+        """``"recommender"`` and explainers → tuned options."""
+        return {what: record["options"] for what, record in self.tuned(recommender).items()}
+
+    def add(self, notebook: str, parameters: dict, needs: Sequence[str] = (), recommender: str | None = None) -> str:
+        """Add a notebook; returns the stage's name."""
+        about = {"dataset": self.options.dataset, "results": str(self.results), "seed": self.seed}
+        name, full = notebook, FULL.get(notebook, {})
+        if recommender:
+            about["recommender"] = recommender
+            name, full = f"{notebook}-{recommender}", full | FULL.get(f"{notebook}-{recommender}", {})
+        parameters = about | ({} if self.tiny else full) | parameters
+        self.stages.append(Stage(self.folder + name, NOTEBOOKS / f"{notebook}.ipynb", parameters, tuple(needs)))
+        return self.folder + name
+
+    def prepare(self) -> str:
+        """Add the preparation of the data."""
+        parameters = {"data_dir": str(self.options.data_dir), "seed": self.options.seed}
+        return self.add("01_data_preparation", parameters)
+
+    def training(self, recommender: str) -> dict:
+        """Hyperparameters of a recommender; none in a tiny run."""
+        if self.tiny:
+            return {}
+        tuned = self.chosen(recommender).get("recommender", {})
+        return RECOMMENDER_FIXED[recommender] | RECOMMENDER_START[recommender] | tuned
+
+    def train(self, recommender: str, data: str) -> str:
+        """Add the training of a recommender."""
+        parameters = {"device": self.options.device} | self.training(recommender)
+        return self.add(RECOMMENDER_NOTEBOOKS[recommender], parameters, [data])
+
+    def tune(self, recommender: str, needs: list[str]) -> None:
+        """Add the tuning of a recommender, or of all its explainers that have options."""
+        budget = {
+            name: getattr(self.options, name) for name in ("trials", "minutes") if getattr(self.options, name) is not None
+        }
+        parameters = {"device": self.options.device, "workers": self.options.workers} | budget
+        if self.options.tune == "recommenders":
+            parameters["tuned"] = ["recommender"]
+            if not self.tiny:
+                parameters["fixed"] = {"recommender": RECOMMENDER_FIXED[recommender]}
+                parameters["start"] = {"recommender": RECOMMENDER_START[recommender]}
+        else:
+            parameters["tuned"] = [name for name in self.options.explainers if EXPLAINERS[name].search_space]
+            if not self.tiny:
+                parameters["fixed"] = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if EXPLAINERS[name].learns}
+        self.add(TUNING, parameters, needs, recommender)
+
+    def explain(self, recommender: str, needs: list[str]) -> list[str]:
+        """Add the explainers of a recommender."""
+        chosen, added = self.chosen(recommender), []
+        for notebook, names in ((LXR_NOTEBOOK, LXR_FAMILY), ("06_baselines", BASELINES)):
+            names = [name for name in self.options.explainers if name in names]
+            if names:
+                told = {"explainers": names, "options": {name: chosen[name] for name in names if name in chosen}}
+                added.append(self.add(notebook, told | {"device": self.options.device}, needs, recommender))
+        return added
+
+    def judge(self, recommender: str, needs: list[str], notebooks: Sequence[str]) -> None:
+        """Add what judges the explanations of a recommender."""
+        explainers = self.options.explainers
+        options = {name: value for name, value in self.chosen(recommender).items() if name in explainers}
+        parameters = {
+            "07_evaluation": {"explainers": explainers, "options": options},
+            "07_bounds": {"explainers": explainers},
+            # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family.
+            "07_sanity": {
+                "explainers": [name for name in explainers if name == "lxr" or name not in LXR_FAMILY],
+                "options": options,
+            }
+            | {name: value for name, value in self.training(recommender).items() if name in FIT_OPTIONS},
+        }
+        for notebook in notebooks:
+            self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
+
+
 def build_stages(options: argparse.Namespace) -> list[Stage]:
-    """The graph of notebooks for the chosen dataset, recommenders, explainers and seeds."""
-    tiny = options.smoke or options.dataset == TINY_DATASET
-    stages = []
-
-    def add(notebook: str, parameters: dict, needs: list[str], recommender: str | None = None, folder: str = "") -> str:
-        name = folder + (f"{notebook}-{recommender}" if recommender else notebook)
-        full = {} if tiny else FULL.get(notebook, {}) | FULL.get(f"{notebook}-{recommender}", {})
-        stages.append(Stage(name, NOTEBOOKS / f"{notebook}.ipynb", parameters | full, tuple(needs)))
-        return name
-
-    def add_run(results: Path, seed: int, judging: tuple[str, ...], folder: str = "") -> None:
-        """From raw ratings to judged explanations. The seed is of all but the split, which is that of the command."""
-        common = {"dataset": options.dataset, "results": str(results), "seed": seed}
-        computing = common | {"device": options.device}
-        preparing = common | {"data_dir": str(options.data_dir), "seed": options.seed}
-        data = add("01_data_preparation", preparing, [], folder=folder)
+    """The graph of notebooks for the chosen dataset, recommenders, explainers and seeds; or of their tuning."""
+    again = [Path("seeds") / str(seed) for seed in options.seeds]
+    runs = [
+        Run(options, options.results / options.dataset / folder, seed, f"{folder / options.dataset}/")
+        for seed, folder in zip(options.seeds, again, strict=True)
+    ]
+    runs.append(Run(options, options.results, options.seed))
+    for run in runs[-1:] if options.tune else runs:
+        last = run is runs[-1]
+        data = run.prepare()
         for recommender in options.recommenders:
-            trained = add(RECOMMENDER_NOTEBOOKS[recommender], computing, [data], folder=folder)
-            about = computing | {"recommender": recommender}
-            explained = []
-            if "lxr" in options.explainers:
-                explained.append(add("05_lxr", about, [data, trained], recommender, folder))
-            baselines = [name for name in options.explainers if name != "lxr"]
-            if baselines:
-                explained.append(
-                    add("06_baselines", about | {"explainers": baselines}, [data, trained], recommender, folder)
-                )
-            for notebook in judging:
-                needs = [data, trained, *explained]
-                add(notebook, about | {"explainers": options.explainers}, needs, recommender, folder)
-
-    for seed in options.seeds:
-        folder = Path("seeds") / str(seed)
-        add_run(options.results / options.dataset / folder, seed, JUDGING[:1], f"{folder / options.dataset}/")
-    add_run(options.results, options.seed, JUDGING)
-    reported = {name: getattr(options, name) for name in ("dataset", "recommenders", "explainers", "seeds", "seed")}
-    add(REPORT, reported | {"results": str(options.results)}, [stage.name for stage in stages])
-    return stages
+            if options.tune == "recommenders":
+                run.tune(recommender, [data])
+                continue
+            needs = [data, run.train(recommender, data)]
+            if options.tune:
+                run.tune(recommender, needs)
+                continue
+            explained = run.explain(recommender, needs)
+            if options.ablation and last:
+                about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
+                explained.append(run.add(ABLATION, about, needs, recommender))
+            run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:1])
+    stages = [stage for run in runs for stage in run.stages]
+    if not options.tune:
+        reported = {name: getattr(options, name) for name in ("recommenders", "explainers", "seeds", "ablation")}
+        tuned = {name: records for name in options.recommenders if (records := runs[-1].tuned(name))}
+        runs[-1].add(REPORT, reported | {"tuned": tuned}, [stage.name for stage in stages])
+    return [stage for run in runs for stage in run.stages]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -87,7 +194,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
     parser.add_argument("--dataset", choices=list(DATASETS), help="ml-100k, or synthetic with --smoke, unless given")
     parser.add_argument("--recommenders", nargs="+", choices=list(RECOMMENDERS), default=list(RECOMMENDERS), metavar="NAME")
-    parser.add_argument("--explainers", nargs="+", choices=list(EXPLAINERS), default=list(EXPLAINERS), metavar="NAME")
+    parser.add_argument("--explainers", nargs="+", choices=list(EXPLAINERS), default=DEFAULT_EXPLAINERS, metavar="NAME")
     parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
     parser.add_argument("--results", type=Path, default=PROJECT_ROOT / "results", help="directory of all results")
     parser.add_argument("--seed", type=int, default=42, help="of the split, the training and the explainers")
@@ -99,6 +206,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="repeat all training with these seeds, on the same split",
     )
+    parser.add_argument(
+        "--hyperparameters",
+        choices=["tuned", "published"],
+        default="tuned",
+        help="those found by --tune, where there are some, or the published ones of the nearest dataset and recommender",
+    )
+    parser.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
+    parser.add_argument(
+        "--tune",
+        choices=["recommenders", "explainers"],
+        help="only look for hyperparameters, and leave them in tuned_*.json of the results; goes on with what is there",
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help="of every study that --tune runs; 20 unless given")
+    parser.add_argument("--minutes", type=float, metavar="M", help="after which no study begins another trial")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share each study")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at a time")
     parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in two minutes")
@@ -109,8 +231,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
     if options.smoke and options.dataset != TINY_DATASET:
         options.results /= "smoke"  # a tiny run never replaces a full one
-    if options.jobs < 1:
-        parser.error(f"argument --jobs: expected at least 1, found {options.jobs}")
+    for argument, lowest in (("jobs", 1), ("workers", 1), ("trials", 0), ("minutes", 0)):
+        value = getattr(options, argument)
+        if value is not None and not value >= lowest:
+            parser.error(f"argument --{argument}: expected at least {lowest}, found {value}")
     for argument, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
         if min(seeds, default=0) < 0:
             parser.error(f"argument {argument}: expected at least 0, found {min(seeds)}")
@@ -133,6 +257,16 @@ def restrict(stages: list[Stage], notebook: str) -> list[Stage]:
         if stage.name in needed:
             needed.update(stage.needs)
     return [stage for stage in stages if stage.name in needed]
+
+
+def collect_tuned(root: Path, recommender: str) -> Path:
+    """Put what has been tuned of a recommender and its explainers beside the tables, into one file; returns its path."""
+    path = root / f"tuned_{recommender}.json"
+    found = {record.stem: read_json(record) for record in (root / recommender / "tuned").glob("*.json")}
+    known = read_json(path) or {}
+    order = ["recommender", *EXPLAINERS]
+    write_json({name: value for name in order if (value := found.get(name, known.get(name)))}, path)
+    return path
 
 
 def main_tables(root: Path, recommenders: list[str]) -> str:
@@ -182,7 +316,10 @@ def main(arguments: list[str] | None = None) -> int:
         print("\ninterrupted: what was finished is kept, the next run goes on from there", file=sys.stderr)
         return 130
     failures = {name: outcome for name, outcome in outcomes.items() if outcome.state in ("failed", "not run")}
-    if not failures and not options.before:
+    if not failures and options.tune:
+        for recommender in options.recommenders:
+            print(f"hyperparameters  {collect_tuned(root, recommender)}")
+    elif not failures and not options.before:
         report = root / "report.html"
         if any(outcome.state == "done" for outcome in outcomes.values()) or not report.is_file():
             write_run(root, stages, pipeline.threads)

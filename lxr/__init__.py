@@ -7,12 +7,12 @@ from lxr.agreement import rank_biased_overlap, rank_correlation
 from lxr.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.cost import Cost, cost_table, measure
 from lxr.datasets import DATASETS, Dataset, load_ratings
-from lxr.explainer import Explainer, explain_users, load_scores, save_scores, top_items
+from lxr.explainer import Explainer, explain_users, load_scores, mean_fidelity, save_scores, top_items
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
 from lxr.ground_truth import true_reasons
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
-from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, pos_area, published_settings, train_lxr
+from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, published_settings, train_lxr
 from lxr.objectives import OBJECTIVES, RankMargin
 from lxr.perturbation import Counterfactual
 from lxr.progress import progress
@@ -28,10 +28,12 @@ from lxr.recommenders import (
     top_item,
     wrap,
 )
+from lxr.refinement import RefinedLXR
 from lxr.sanity import least_influential_item, randomised, shuffled_histories, stability
 from lxr.storage import DataError, save_frame
 from lxr.surrogates import mask_function
 from lxr.training import choose_device, fit
+from lxr.tuning import Budget, ExplainerTuning, RecommenderTuning, Tuning, load_tuned, open_study, tune
 from lxr.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -44,12 +46,14 @@ __all__ = [
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",
+    "Budget",
     "Cost",
     "Counterfactual",
     "DataError",
     "Dataset",
     "Explainer",
     "ExplainerNetwork",
+    "ExplainerTuning",
     "FidelityResult",
     "GreedySearch",
     "Interactions",
@@ -57,6 +61,9 @@ __all__ = [
     "Popularity",
     "RankMargin",
     "Recommender",
+    "RecommenderTuning",
+    "RefinedLXR",
+    "Tuning",
     "Workspace",
     "choose_device",
     "cost_table",
@@ -73,10 +80,12 @@ __all__ = [
     "load_ratings",
     "load_recommender",
     "load_scores",
+    "load_tuned",
     "lxr_loss",
     "mask_function",
+    "mean_fidelity",
     "measure",
-    "pos_area",
+    "open_study",
     "prepare",
     "progress",
     "published_settings",
@@ -97,5 +106,6 @@ __all__ = [
     "top_items",
     "train_lxr",
     "true_reasons",
+    "tune",
     "wrap",
 ]

@@ -1,29 +1,87 @@
 """The registry of explainers: one line each."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+
+import scipy.sparse as sp
 
 from lxr.explainer import Explainer
 from lxr.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, RankMarginPath, SPINRec
-from lxr.network import default_settings, settings_from, train_lxr
+from lxr.network import default_settings, search_space, settings_from, train_lxr
 from lxr.perturbation import ACCENT, LeaveOneOut
+from lxr.recommenders import Recommender
+from lxr.refinement import RefinedLXR
 from lxr.registry import Registry
 from lxr.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
 from lxr.surrogates import LIME, LIRE, SHAPClusters, SHAPItems
 
 
-def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) -> Callable[..., Explainer]:
+@dataclass(frozen=True)
+class Factory:
+    """Makes explainers of recommenders.
+
+    Attributes:
+        make: of a recommender, training and validation histories, a seed and options.
+        search_space: what :mod:`lxr.tuning` may choose options from.
+        defaults: options that :attr:`make` takes for a recommender unless it is told otherwise.
+        learns: whether :attr:`make` trains, and so takes ``criterion`` and ``report``, as :func:`lxr.train_lxr` does.
+    """
+
+    make: Callable[..., Explainer]
+    search_space: Mapping = field(default_factory=dict)
+    defaults: Callable[[Recommender], dict] = lambda model: {}
+    learns: bool = False
+
+    def __call__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        validation_matrix: sp.csr_matrix | None = None,
+        seed: int = 0,
+        **options,
+    ) -> Explainer:
+        """An explainer of a recommender."""
+        return self.make(model, train_matrix, validation_matrix, seed, **options)
+
+
+def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) -> Factory:
     """Factory of an explainer that may need the training users or a seed beside the recommender."""
 
-    def make(model, train_matrix, validation_matrix=None, seed=0, **options):
+    def make(model, train_matrix, validation_matrix, seed, **options):
         options |= ({"train_matrix": train_matrix} if users else {}) | ({"seed": seed} if seeded else {})
         return cls(model, **options)
 
-    return make
+    return Factory(make, cls.search_space, lambda model: default_options(cls))
 
 
-def learning_to_explain(model, train_matrix, validation_matrix=None, seed=0, **options):
-    """Factory of LXR; options are the fields of :class:`lxr.LXRSettings`, published values by default."""
-    return train_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, default_settings(model)))
+def default_options(function: Callable) -> dict:
+    """Arguments that a function or class has unless it is told otherwise."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def learning_to_explain(variant: str) -> Factory:
+    """Factory of LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
+
+    def make(model, train_matrix, validation_matrix, seed, report=None, **options):
+        settings = settings_from(options, default_settings(model, variant))
+        return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
+
+    return Factory(make, search_space(variant), lambda model: asdict(default_settings(model, variant)), learns=True)
+
+
+def refined() -> Factory:
+    """Factory of refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
+    own = {name: value for name, value in default_options(RefinedLXR).items() if name in RefinedLXR.search_space}
+
+    def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
+        refinement = {name: options.pop(name) for name in own if name in options}
+        if explainer is None:
+            explainer = EXPLAINERS["lxr"](model, train_matrix, validation_matrix, seed, **options)
+        return RefinedLXR(explainer, **refinement)
+
+    return Factory(make, RefinedLXR.search_space, lambda model: own)
 
 
 # name -> factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep this order and its colours.
@@ -40,7 +98,11 @@ EXPLAINERS: dict[str, Callable[..., Explainer]] = Registry(
         "shap": factory(SHAPClusters, users=True, seeded=True),
         "shap-items": factory(SHAPItems, seeded=True),
         "accent": factory(ACCENT),
-        "lxr": learning_to_explain,
+        "lxr": learning_to_explain("combined"),
+        "lxr-combined": learning_to_explain("combined"),  # the same
+        "lxr-pos": learning_to_explain("pos"),
+        "lxr-neg": learning_to_explain("neg"),
+        "lxr-refined": refined(),
         "leave-one-out": factory(LeaveOneOut),
         "gradient": factory(GradientTimesInput),
         "integrated-gradients": factory(IntegratedGradients, users=True, seeded=True),

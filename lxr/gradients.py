@@ -1,5 +1,7 @@
 """Explainers that look at gradients with respect to the history."""
 
+from typing import ClassVar
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -70,6 +72,8 @@ class RankMarginGradient(GradientTimesInput):
         batch_size: histories per pass; bounds the memory.
     """
 
+    search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [0.3, 1.0, 3.0]}
+
     def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
         super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
 
@@ -84,6 +88,13 @@ class RankMarginPath(Stepwise):
         model, k, tau, batch_size: as for :class:`RankMarginGradient`.
         singles, share: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
     """
+
+    search_space: ClassVar[dict] = {
+        "k": [10, 20, 50, 100],
+        "tau": (0.3, 3.0, "log"),
+        "singles": [5, 10],
+        "share": [0.05, 0.1, 0.2],
+    }
 
     def __init__(
         self,
@@ -121,6 +132,8 @@ class IntegratedGradients(Explainer):
 
     Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
     """
+
+    search_space: ClassVar[dict] = {"baseline": list(BASELINES), "n_steps": [5, 10, 20, 50]}
 
     def __init__(
         self,
@@ -193,6 +206,8 @@ class SPINRec(Explainer):
 
     Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
     """
+
+    search_space: ClassVar[dict] = {"n_samples": [1, 5, 10, 20], "n_steps": [5, 10, 20]}
 
     def __init__(
         self,

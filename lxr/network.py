@@ -6,8 +6,8 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 import copy
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from lxr.checks import check_matrix, check_positive, check_step, check_users
-from lxr.explainer import Explainer, top_items
-from lxr.fidelity import ranks_without_most
+from lxr.explainer import Explainer, mean_fidelity, top_items
+from lxr.fidelity import LOWER, direction
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
@@ -28,6 +28,21 @@ from lxr.storage import DataError
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
 VARIANTS = ("combined", "pos", "neg")
+FIRST_RELEASE = "first-release"
+CHOICES = {
+    "activation": tuple(HIDDEN_ACTIVATIONS),
+    "inputs": ("both", "history", "target"),
+    "initialisation": ("xavier", "torch"),
+}
+# For lxr.tuning: that of the authors, weights on a logarithmic scale (published ones are from 0.14 to 19); 0 is left to the
+# variants.
+SEARCH_SPACE = {
+    "lambda_pos": (0.1, 50.0, "log"),
+    "lambda_neg": (0.05, 50.0, "log"),
+    "learning_rate": (1e-3, 1e-2, "log"),
+    "batch_size": [32, 64, 128, 256],
+    "hidden_size": [32, 64, 128],
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,11 @@ class LXRSettings:
         batch_size: users per step.
         epochs: passes over the training users.
         activation: ``"tanh"``, or ``"relu"`` as the first release used for the VAE.
+        inputs: what the network looks at: ``"both"`` history and target, or only one of them.
+        initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
         warm_start: start the encoders from the recommender's, as the first release did; ``hidden_size`` is then theirs.
+        criterion: metric of the validation users by which the epoch is chosen, any of
+            :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
     """
 
     lambda_pos: float = 11.599
@@ -56,7 +75,10 @@ class LXRSettings:
     batch_size: int = 32
     epochs: int = 40
     activation: str = "tanh"
+    inputs: str = "both"
+    initialisation: str = "xavier"
     warm_start: bool = False
+    criterion: str = "POS@20"
 
     def __post_init__(self):
         for name in ("lambda_pos", "lambda_neg", "alpha"):
@@ -66,9 +88,9 @@ class LXRSettings:
         for name in ("learning_rate", "learning_rate_decay"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name}: expected a positive number, found {getattr(self, name)}")
-        if self.activation not in HIDDEN_ACTIVATIONS:
-            known = ", ".join(HIDDEN_ACTIVATIONS)
-            raise ValueError(f"activation: expected one of {known}, found {self.activation!r}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
 
 
 def published_settings(dataset: str, recommender: str, variant: str = "combined") -> LXRSettings:
@@ -77,14 +99,19 @@ def published_settings(dataset: str, recommender: str, variant: str = "combined"
     Args:
         dataset: its own row if there is one, else the row of MovieLens 1M.
         recommender: ``"mf"`` or ``"vae"``; any other has the row of MF.
-        variant: ``"combined"``, ``"pos"`` or ``"neg"``.
+        variant: ``"combined"``, ``"pos"`` or ``"neg"``; or ``"first-release"``: the network of the first release of their
+            code, which has no negative term, starts from the recommender's encoders and for the VAE has ReLU activations,
+            with the values of ``"pos"``.
 
     Example:
         >>> published_settings("ml-100k", "vae").hidden_size
         128
     """
+    if variant == FIRST_RELEASE:
+        activation = "relu" if recommender == "vae" else "tanh"
+        return replace(published_settings(dataset, recommender, "pos"), warm_start=True, activation=activation)
     if variant not in VARIANTS:
-        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, found {variant!r}")
+        raise ValueError(f"variant: expected one of {', '.join([*VARIANTS, FIRST_RELEASE])}, found {variant!r}")
     table = pd.read_csv(PUBLISHED)
     dataset = dataset if dataset in set(table["dataset"]) else "ml-1m"
     recommender = recommender if recommender in set(table["recommender"]) else "mf"
@@ -99,12 +126,21 @@ class ExplainerNetwork(nn.Module):
     Args:
         n_items: number of items I.
         hidden_size: width h of the encoders.
-        activation: key of :data:`HIDDEN_ACTIVATIONS`.
+        activation, inputs, initialisation: as for :class:`LXRSettings`.
         seed: of the initial weights.
     """
 
-    def __init__(self, n_items: int, hidden_size: int, activation: str = "tanh", seed: int = 0):
+    def __init__(
+        self,
+        n_items: int,
+        hidden_size: int,
+        activation: str = "tanh",
+        inputs: str = "both",
+        initialisation: str = "xavier",
+        seed: int = 0,
+    ):
         super().__init__()
+        self.inputs = inputs
         self.history_encoder = skip_init(nn.Linear, n_items, hidden_size)
         self.item_encoder = skip_init(nn.Linear, n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
@@ -113,12 +149,25 @@ class ExplainerNetwork(nn.Module):
             HIDDEN_ACTIVATIONS[activation](),
             skip_init(nn.Linear, hidden_size, n_items),
         )
-        initialise(self, seed)
+        initialise(self, seed) if initialisation == "xavier" else initialise_uniformly(self, seed)
 
     def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
+        user = self.history_encoder(history)  # (B, h)
         item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
-        return self.head(torch.cat([self.history_encoder(history), item], dim=1))
+        if self.inputs != "both":  # what is not looked at is constant
+            user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
+        return self.head(torch.cat([user, item], dim=1))
+
+
+def initialise_uniformly(module: nn.Module, seed: int) -> None:
+    """What PyTorch gives linear layers by default, uniform within ±1/√(inputs), drawn from a generator of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            for parameter in (layer.weight, layer.bias):
+                bound = layer.in_features**-0.5
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def lxr_loss(
@@ -154,7 +203,8 @@ class LXR(Explainer):
     Attributes:
         network: the explainer network.
         settings: what it was trained with.
-        training: one row per epoch: ``epoch``, ``loss``, ``POS@20`` (area, validation users), ``learning_rate``.
+        training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users (``POS@20``),
+            ``learning_rate``.
     """
 
     def __init__(self, model: Recommender, network: ExplainerNetwork, settings: LXRSettings, training: pd.DataFrame):
@@ -184,7 +234,7 @@ class LXR(Explainer):
         if state["n_items"] != model.n_items:
             raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
         settings = LXRSettings(**state["settings"])
-        network = ExplainerNetwork(model.n_items, state["hidden_size"], settings.activation)
+        network = new_network(model.n_items, state["hidden_size"], settings)
         restore_weights(network, state["weights"], path)
         return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
 
@@ -195,8 +245,9 @@ def train_lxr(
     validation_matrix: sp.csr_matrix | None = None,
     seed: int = 0,
     settings: LXRSettings | None = None,
+    report: Callable[[int, float], None] | None = None,
 ) -> LXR:
-    """Train LXR on the top recommendation of every training user; keep the epoch with the best validation POS@20.
+    """Train LXR on the top recommendation of every training user; keep the epoch that is best for the validation users.
 
     Args:
         model: the recommender to explain; it is left as it is.
@@ -204,6 +255,7 @@ def train_lxr(
         validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
         seed: of the initial weights and of the order of users.
         settings: weights and hyperparameters; the published ones of MovieLens 1M by default.
+        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
 
     Raises:
         ValueError: an empty matrix, a loss that is not finite, or a warm start from a recommender without encoders.
@@ -221,20 +273,23 @@ def train_lxr(
     target, validation_target = top_items(model, train_matrix), top_items(model, validation_matrix)
     check_users(model.n_items, train_matrix, target)
 
-    rows, best_area, best_weights = [], np.inf, None
+    rows, best, best_weights = [], np.inf, None
+    name, sign = settings.criterion, 1 if direction(settings.criterion) == LOWER else -1
     explainer = LXR(model, network, settings, pd.DataFrame())
     with frozen(model), progress(total=settings.epochs, desc="training LXR", unit="epoch") as bar:
         for epoch in range(1, settings.epochs + 1):
             order = shuffle.permutation(len(target))
             loss = train_epoch(explainer, optimizer, train_matrix, target, order)
             check_step(epoch, loss, network, settings.learning_rate)
-            area = pos_area(explainer, validation_matrix, validation_target)
-            rows.append({"epoch": epoch, "loss": loss, "POS@20": area, "learning_rate": schedule.get_last_lr()[0]})
+            value = mean_fidelity(explainer, validation_matrix, validation_target, name)
+            rows.append({"epoch": epoch, "loss": loss, name: value, "learning_rate": schedule.get_last_lr()[0]})
             schedule.step()
             bar.update()
-            bar.set_postfix({"loss": f"{loss:.3f}", "POS@20": f"{area:.3f}"})
-            if area < best_area:
-                best_area, best_weights = area, copy.deepcopy(network.state_dict())
+            bar.set_postfix({"loss": f"{loss:.3f}", name: f"{value:.3f}"})
+            if report:
+                report(epoch, value)
+            if sign * value < best:
+                best, best_weights = sign * value, copy.deepcopy(network.state_dict())
     network.load_state_dict(best_weights)
     return LXR(model, network, settings, pd.DataFrame(rows))
 
@@ -269,43 +324,32 @@ def frozen(model: Recommender) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def default_settings(model: Recommender) -> LXRSettings:
+def default_settings(model: Recommender, variant: str = "combined") -> LXRSettings:
     """Published settings of MovieLens 1M for the recommender of the same kind of score."""
-    return published_settings("ml-1m", "vae" if model.activation == "softmax" else "mf")
+    return published_settings("ml-1m", "vae" if model.activation == "softmax" else "mf", variant)
+
+
+def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
+    """An explainer network of these settings."""
+    return ExplainerNetwork(n_items, hidden_size, settings.activation, settings.inputs, settings.initialisation, seed)
 
 
 def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:
     """A new network, its encoders copied from the recommender's if a warm start is asked for."""
     if not settings.warm_start:
-        return ExplainerNetwork(model.n_items, settings.hidden_size, settings.activation, seed)
+        return new_network(model.n_items, settings.hidden_size, settings, seed)
     history_encoder, item_encoder = model.encoders()
-    network = ExplainerNetwork(model.n_items, history_encoder.shape[0], settings.activation, seed)
+    network = new_network(model.n_items, history_encoder.shape[0], settings, seed)
     with torch.no_grad():
         network.history_encoder.weight.copy_(history_encoder)
         network.item_encoder.weight.copy_(item_encoder)
     return network
 
 
-def pos_area(
-    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray | None = None, cutoff: int = 20, steps: int = 10
-) -> float:
-    """Area under the POS@``cutoff`` curve, mean over users (lower is better): the criterion by which an epoch is chosen.
-
-    Args:
-        explainer: any explainer.
-        matrix: (n, I) CSR histories.
-        target: (n,) explained items; the top recommendations by default.
-        cutoff: the K of POS@K.
-        steps: parts into which each history is cut.
-    """
-    target = top_items(explainer.model, matrix) if target is None else target
-    hits = 0
-    for users in batches(matrix.shape[0], 512):
-        history = dense(matrix[users], explainer.model.device)
-        explained = torch.from_numpy(target[users]).to(history.device)
-        importance = explainer.explain(history, explained)
-        hits += (ranks_without_most(explainer.model, history, explained, importance, steps) <= cutoff).sum()
-    return float(hits / (matrix.shape[0] * (steps + 1)))
+def search_space(variant: str) -> dict:
+    """What :mod:`lxr.tuning` may choose settings of a variant from."""
+    absent = {"pos": "lambda_neg", "neg": "lambda_pos"}.get(variant)
+    return {name: values for name, values in SEARCH_SPACE.items() if name != absent}
 
 
 def settings_from(options: dict, base: LXRSettings) -> LXRSettings:

@@ -1,6 +1,7 @@
 """Explainers that leave items out of the history and look at what the recommender does."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -113,6 +114,8 @@ class ACCENT(Explainer):
 
     Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
     """
+
+    search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(RANKINGS)}
 
     def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
         super().__init__(model)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, direction
+
+if TYPE_CHECKING:
+    import optuna
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
@@ -29,14 +33,15 @@ TITLES = {
 def style(explainer: str) -> dict:
     """Colour, marker and line of an explainer: by its place in the registry, distinct in black and white too.
 
-    LXR, the method under study, is black and thick. Neighbours carry their markers at alternate points, so that two lines
-    that coincide are still both seen.
+    LXR, the method under study, is black and thick, its variants are grey. Neighbours carry their markers at alternate
+    points, so that two lines that coincide are still both seen.
     """
     place = list(EXPLAINERS).index(explainer) if explainer in EXPLAINERS else len(EXPLAINERS)
     palette = sns.color_palette("colorblind")
-    emphasis = explainer.startswith("lxr")
+    emphasis = explainer == "lxr"
+    family = "0.45" if explainer.startswith("lxr") else palette[place % len(palette)]
     return {
-        "color": "black" if emphasis else palette[place % len(palette)],
+        "color": "black" if emphasis else family,
         "marker": MARKERS[place % len(MARKERS)],
         "markevery": (place % 2, 2),
         "linestyle": "-" if emphasis else DASHES[place % len(DASHES)],
@@ -186,6 +191,28 @@ def plot_training(training: pd.DataFrame, quality: str) -> Figure:
     return figure
 
 
+def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: float) -> Figure:
+    """Validation quality over epochs, one line per training.
+
+    Args:
+        curves: name → quality indexed by epoch.
+        quality: its name.
+        floor: quality of a random order, a dotted line.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 4.2), layout="constrained")
+    palette = sns.color_palette("colorblind")
+    for place, (name, curve) in enumerate(curves.items()):
+        dashes = DASHES[place % len(DASHES)]
+        colour, width = (palette[place % len(palette)], 1.5) if place else ("black", 2.5)
+        ax.plot(curve.index, curve, color=colour, linestyle=dashes, linewidth=width, label=name)
+    ax.axhline(floor, color="0.6", linestyle=":", label="random order")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
+    ax.grid(alpha=0.3)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8, handlelength=3.5)
+    return figure
+
+
 def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:
     """Distributions of the lengths of histories and of the popularity of items.
 
@@ -245,3 +272,68 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mappin
     for ax in (left, right):
         ax.grid(alpha=0.3)
     return figure
+
+
+def plot_tuning(study: "optuna.Study") -> Figure:
+    """A study at a glance: its history, how much each option matters, and which options go with which values.
+
+    Left, every trial and the best so far. Middle, the share of the metric's variance that an option explains (functional
+    ANOVA; Hutter et al., ICML 2014), if there are enough trials for it. Right, one line per trial that was not pruned,
+    through its options, from the lowest to the highest that was tried; the darker, the better.
+
+    Args:
+        study: what :func:`lxr.tune` returns; at least one trial must have succeeded.
+    """
+    metric, lower = study.user_attrs["about"]["metric"], study.direction.name == "MINIMIZE"
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    figure, (history, importance, lines) = plt.subplots(
+        1, 3, figsize=(11.7, 3.3), layout="constrained", width_ratios=[1, 0.8, 1.4]
+    )
+    for state, marker in (("COMPLETE", "o"), ("PRUNED", "x")):
+        points = [(trial.number, trial.value) for trial in trials if trial.state.name == state]
+        if points:
+            history.plot(*zip(*points, strict=True), marker, color="0.4", label=state.lower())
+    values = pd.Series([trial.value for trial in complete])
+    best = values.cummin() if lower else values.cummax()
+    history.step([trial.number for trial in complete], best, where="post", color="black", label="best so far")
+    history.set_xlabel("trial")
+    history.set_ylabel(f"{metric} of validation users")
+    history.legend(frameon=False, fontsize=8)
+
+    shares = option_importance(study)
+    importance.barh(list(shares)[::-1], list(shares.values())[::-1], color="0.4")
+    importance.set_xlabel("importance [share]" if shares else "importance: too few trials")
+
+    rank = values.rank(ascending=not lower, pct=True)
+    space = complete[0].distributions
+    places = {name: axis_places([trial.params[name] for trial in complete], space[name]) for name in space}
+    for row, share in enumerate(rank):
+        heights = [height[row] for height, _ in places.values()]
+        lines.plot(heights, color=plt.cm.Greys(0.15 + 0.85 * share), linewidth=2.2 if row == rank.idxmax() else 0.9)
+    lines.set_xticks(range(len(space)), [f"{name}\n{values}" for name, (_, values) in places.items()], fontsize=8)
+    lines.set_yticks([])
+    for ax, title in ((history, "history"), (importance, "importance"), (lines, "options, best trial thick")):
+        ax.set_title(title, fontsize=11)
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def axis_places(values: Sequence, distribution: "optuna.distributions.BaseDistribution") -> tuple[np.ndarray, str]:
+    """Places from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
+    if hasattr(distribution, "choices"):
+        numbers = np.array([distribution.choices.index(value) for value in values]) / max(1, len(distribution.choices) - 1)
+        return numbers, ", ".join(map(str, distribution.choices))
+    low, high = distribution.low, distribution.high
+    scale = np.log if distribution.log else np.asarray
+    return (scale(values) - scale(low)) / max(scale(high) - scale(low), 1e-12), f"{low:g} – {high:g}"
+
+
+def option_importance(study: "optuna.Study") -> dict[str, float]:
+    """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    try:
+        return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    except (ValueError, RuntimeError):  # a single trial, or trials that are all alike
+        return {}

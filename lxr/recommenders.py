@@ -6,6 +6,7 @@ from the generator that is passed in.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,9 +28,11 @@ class Recommender(nn.Module):
     Attributes:
         n_items: number of items I.
         activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all).
+        search_space: what :mod:`lxr.tuning` may choose its options from.
     """
 
     activation = "sigmoid"
+    search_space: ClassVar[dict] = {}
 
     def __init__(self, n_items: int):
         super().__init__()
@@ -97,8 +100,12 @@ class MF(Recommender):
             probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
         seed: of the initial weights.
 
+    The weight of positives is not in the search space: it says on which level probabilities lie, and so what is explained.
+
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
     """
+
+    search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
 
     def __init__(
         self, n_items: int, n_factors: int = 64, dropout: float = 0.3, positive_weight: float = 60.0, seed: int = 0
@@ -135,6 +142,12 @@ class VAE(Recommender):
     """
 
     activation = "softmax"
+    search_space: ClassVar[dict] = {
+        "n_hidden": [256, 512],
+        "n_latent": [64, 128, 256],
+        "dropout": (0.2, 0.7),
+        "beta": (0.05, 0.5),
+    }
 
     def __init__(
         self,

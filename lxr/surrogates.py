@@ -8,6 +8,7 @@ not flatten where its probability comes near 0 or 1.
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -78,6 +79,7 @@ class LIME(Explainer):
         n_samples: perturbed histories per user. Histories of more items are possible, since the regression is penalised,
             but no longer determined by the samples: a warning says so.
         min_flips, max_flips: bounds of the number of changes.
+        kernel_width: w of another weight, √exp(−d² / w²) of a sample at distance d, that of ``lime.lime_text``.
         n_features: items to keep, those of the highest absolute coefficients in a first, hardly penalised regression; the
             others score 0. All of them by default.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
@@ -89,12 +91,19 @@ class LIME(Explainer):
     ``lime`` with ``feature_selection="highest_weights"``.
     """
 
+    search_space: ClassVar[dict] = {
+        "n_samples": (100, 500, "log"),
+        "min_flips": [1, 10, 50],
+        "kernel_width": [None, 25.0, 50.0, 100.0],
+    }
+
     def __init__(
         self,
         model: Recommender,
         n_samples: int = 150,
         min_flips: int = 50,
         max_flips: int = 100,
+        kernel_width: float | None = None,
         n_features: int | None = None,
         objective: str | Objective = "log-odds",
         batch_size: int = 512,
@@ -104,9 +113,12 @@ class LIME(Explainer):
         check_positive(n_samples=n_samples, min_flips=min_flips, batch_size=batch_size)
         if not min_flips <= max_flips == int(max_flips):
             raise ValueError(f"max_flips: expected an integer of at least min_flips = {min_flips}, found {max_flips}")
+        if kernel_width is not None and not kernel_width > 0:
+            raise ValueError(f"kernel_width: expected a positive number, found {kernel_width}")
         if n_features is not None:
             check_positive(n_features=n_features)
-        self.n_samples, self.min_flips, self.max_flips, self.n_features = n_samples, min_flips, max_flips, n_features
+        self.n_samples, self.min_flips, self.max_flips = n_samples, min_flips, max_flips
+        self.kernel_width, self.n_features = kernel_width, n_features
         self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, seed
         self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
 
@@ -140,10 +152,11 @@ class LIME(Explainer):
         """Distances (S,) from a history of n items to samples that keep and add so many (S,): the number of changes."""
         return n_items - n_kept + n_added
 
-    @staticmethod
-    def proximity(distance: np.ndarray) -> np.ndarray:
-        """Weights (S,) of samples at distances (S,): 1 − d / Σd."""
-        return 1 - distance / max(distance.sum(), 1)
+    def proximity(self, distance: np.ndarray) -> np.ndarray:
+        """Weights (S,) of samples at distances (S,)."""
+        if self.kernel_width is None:
+            return 1 - distance / max(distance.sum(), 1)
+        return np.sqrt(np.exp(-((distance / self.kernel_width) ** 2)))
 
     def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at distances (S,) count less."""
@@ -168,7 +181,7 @@ class LIRE(LIME):
 
     Every sample leaves each history item out with the same probability. The training users whose histories are most similar
     (cosine) are further samples: what they share with the history is kept, the rest of theirs is added, the target left
-    out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / 25²).
+    out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / w²).
 
     Args:
         model: the explained recommender.
@@ -176,12 +189,20 @@ class LIRE(LIME):
         n_samples: perturbed histories per user.
         n_neighbours: similar users, or all training users if they are fewer.
         share: probability of an item to be left out of a sample.
+        kernel_width: w.
         n_features, objective, batch_size, seed: as for :class:`LIME`.
 
     Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
     Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al.,
     SIGIR 2025; distance and weights are the defaults of ``lime.lime_text``.
     """
+
+    search_space: ClassVar[dict] = {
+        "n_samples": (100, 400, "log"),
+        "n_neighbours": [0, 50, 200],
+        "share": (0.05, 0.5),
+        "kernel_width": [10.0, 25.0, 50.0, 100.0],
+    }
 
     def __init__(
         self,
@@ -190,12 +211,14 @@ class LIRE(LIME):
         n_samples: int = 200,
         n_neighbours: int = 50,
         share: float = 0.1,
+        kernel_width: float = 25.0,
         n_features: int | None = None,
         objective: str | Objective = "log-odds",
         batch_size: int = 512,
         seed: int = 0,
     ):
-        super().__init__(model, n_samples, n_features=n_features, objective=objective, batch_size=batch_size, seed=seed)
+        options = {"kernel_width": kernel_width, "n_features": n_features, "objective": objective}
+        super().__init__(model, n_samples, batch_size=batch_size, seed=seed, **options)
         check_matrix(model.n_items, train_matrix=train_matrix)
         if n_neighbours < 0 or n_neighbours != int(n_neighbours):
             raise ValueError(f"n_neighbours: expected an integer of at least 0, found {n_neighbours}")
@@ -222,11 +245,6 @@ class LIRE(LIME):
         """Distances (S,) from a history of n items to samples that keep and add so many (S,): 100 · (1 − cosine)."""
         return 100 * (1 - n_kept / np.sqrt(n_items * np.maximum(n_kept + n_added, 1)))
 
-    @staticmethod
-    def proximity(distance: np.ndarray) -> np.ndarray:
-        """Weights (S,) of samples at distances (S,): √exp(−d² / 25²)."""
-        return np.sqrt(np.exp(-((distance / 25) ** 2)))
-
 
 def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
     """A binary matrix (len(items), I) with these items in its rows."""
@@ -251,6 +269,8 @@ class SHAPItems(Explainer):
     Source: Lundberg & Lee, NeurIPS 2017, section 4.1; computed by the package ``shap``, without its default selection of ten
     features.
     """
+
+    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024]}
 
     def __init__(
         self,
@@ -300,6 +320,8 @@ class SHAPClusters(Explainer):
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
     of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.
     """
+
+    search_space: ClassVar[dict] = {"n_clusters": [2, 4, 6, 8, 10, 12]}
 
     def __init__(
         self,

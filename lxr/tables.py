@@ -180,6 +180,26 @@ def seed_table(summaries: Mapping[int, pd.DataFrame], metrics: Sequence[str]) ->
     return pd.DataFrame({f"{metric} {kind}": wide[kind][metric] for metric in metrics for kind in spread})
 
 
+def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> pd.DataFrame:
+    """Who was tuned, with how many trials, and what it has brought.
+
+    Args:
+        records: ``"recommender"`` and explainers → what :func:`lxr.tuning.tuning_record` returns.
+        explainers: all of the comparison; those without options, or not tuned, have no trials.
+
+    Returns:
+        One row each: ``metric``, its values on validation users with the ``start`` options and with the best, ``trials`` and
+        how many of them were ``pruned`` or ``failed``, ``users`` by whom, ``minutes``, the chosen ``options``.
+    """
+    rows = {}
+    for name in ["recommender", *explainers]:
+        record = records.get(name, {"trials": 0, "options": {}})
+        row = {column: record.get(column) for column in ("metric", "start", "value", "trials", "pruned", "failed", "users")}
+        options = ", ".join(f"{option} {value}" for option, value in record["options"].items())
+        rows[name] = row | {"minutes": round(record.get("seconds", 0) / 60, 1), "options": options or "none"}
+    return pd.DataFrame(rows).T.rename_axis("tuned")
+
+
 def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:
     """The first ``count`` recommendations of a user by title, with their logits."""
     history = dense(data.matrix[[user]], model.device)

@@ -1,6 +1,7 @@
 """The training loop of the recommenders: batches of dense rows, early stopping on validation users."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,10 @@ from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.ranking import hide_share, holdout_ndcg
 from lxr.recommenders import Recommender
+
+HOLDOUT_METRIC = "NDCG@100"
+# Of fit, for lxr.tuning: what is worth tuning beside the options of the recommender itself.
+FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 512]}
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -37,6 +42,7 @@ def fit(
     learning_rate: float = 2e-3,
     weight_decay: float = 0.0,
     patience: int = 10,
+    report: Callable[[int, float], None] | None = None,
 ) -> pd.DataFrame:
     """Train a recommender in place and keep the weights of the epoch that is best on validation users.
 
@@ -53,6 +59,7 @@ def fit(
         learning_rate: of Adam.
         weight_decay: of Adam.
         patience: epochs without improvement before stopping.
+        report: called after every epoch with its number and the validation NDCG@100; whatever it raises ends the training.
 
     Returns:
         One row per epoch: ``epoch``, ``loss`` (mean over batches), ``NDCG@100``.
@@ -81,9 +88,11 @@ def fit(
             mean_loss = float(torch.stack(losses).mean())
             check_step(epoch, mean_loss, model, learning_rate)
             quality = holdout_ndcg(model, rest, hidden)
-            rows.append({"epoch": epoch, "loss": mean_loss, "NDCG@100": quality})
+            rows.append({"epoch": epoch, "loss": mean_loss, HOLDOUT_METRIC: quality})
             bar.update()
-            bar.set_postfix({"loss": f"{mean_loss:.4f}", "NDCG@100": f"{quality:.4f}"})
+            bar.set_postfix({"loss": f"{mean_loss:.4f}", HOLDOUT_METRIC: f"{quality:.4f}"})
+            if report:
+                report(epoch, quality)
             if quality > best_quality:
                 best_quality, best_epoch = quality, epoch
                 best_weights = copy.deepcopy(model.state_dict())

@@ -8,7 +8,9 @@ import torch
 
 import lxr
 
-OPTIONS = {"lxr": {"epochs": 2, "hidden_size": 8}, "shap-items": {"n_samples": 100}}  # everything else runs as it is
+FAMILY = [name for name in lxr.EXPLAINERS if name.startswith("lxr")]
+# Everything else runs as it is.
+OPTIONS = {"shap-items": {"n_samples": 100}} | {name: {"epochs": 2, "hidden_size": 8} for name in FAMILY}
 SIMILARITIES = {
     "jaccard": naive.jaccard,
     "cosine": naive.cosine,
@@ -75,7 +77,7 @@ def test_same_seed_same_explanation(name, model, train_matrix, history):
     assert all(torch.equal(other, found[0]) for other in found[1:])
 
 
-@pytest.mark.parametrize("name", ["random", "lime", "lire", "shap-items", "spinrec", "lxr"])
+@pytest.mark.parametrize("name", ["random", "lime", "lire", "shap-items", "spinrec", *FAMILY])
 def test_another_seed_another_explanation(name, model, train_matrix, history):
     target = lxr.top_item(model, history)
     first, second = (make(name, model, train_matrix, seed=seed).explain(history, target) for seed in (5, 6))
@@ -141,7 +143,7 @@ def test_unknown_explainer_is_refused():
         lxr.EXPLAINERS["nope"]
 
 
-@pytest.mark.parametrize("name", [*SIMILARITIES, "lxr", "lire", "shap", "integrated-gradients", "spinrec"])
+@pytest.mark.parametrize("name", [*SIMILARITIES, *FAMILY, "lire", "shap", "integrated-gradients", "spinrec"])
 def test_training_users_of_another_catalogue_are_refused(name, model, train_matrix):
     with pytest.raises(ValueError, match=r"train_matrix: expected \(users, 20\).*found \(\d+, 19\)"):
         make(name, model, train_matrix[:, :-1])

@@ -226,7 +226,7 @@ def test_the_first_reason_is_of_the_targets_own_group(explainer, model, data):
 
 
 def test_the_kept_epoch_is_the_best_on_validation_users(explainer, data):
-    assert lxr.pos_area(explainer, data[2]) == explainer.training["POS@20"].min()
+    assert lxr.mean_fidelity(explainer, data[2]) == explainer.training["POS@20"].min()
 
 
 def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
@@ -234,15 +234,37 @@ def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
     areas = iter([0.5, 0.3, 0.4, 0.3, 0.6])
     seen = []
 
-    def scripted(explainer, matrix, target=None):
+    def scripted(explainer, matrix, target, metric):
         assert (matrix != validation).nnz == 0 and target.tolist() == lxr.top_items(model, validation).tolist()
         seen.append(copy.deepcopy(weights_of(explainer)))
         return next(areas)
 
-    monkeypatch.setattr(network_module, "pos_area", scripted)
+    monkeypatch.setattr(network_module, "mean_fidelity", scripted)
     explainer = lxr.train_lxr(model, train, validation, settings=settings_from({"epochs": 5}, QUICK))
     assert explainer.training["POS@20"].tolist() == [0.5, 0.3, 0.4, 0.3, 0.6]
     assert [same(weights_of(explainer), weights) for weights in seen] == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize(("criterion", "best"), [("NDCG", "min"), ("INS", "max"), ("CDCG@Ke=5", "min")])
+def test_the_criterion_chooses_the_epoch(model, few, criterion, best):
+    explainer = lxr.train_lxr(model, *few, settings=settings_from({"criterion": criterion, "epochs": 4}, QUICK))
+    values = explainer.training[criterion]
+    assert values.nunique() > 1
+    assert lxr.mean_fidelity(explainer, few[1], metric=criterion) == getattr(values, best)()
+
+
+def test_the_report_hears_every_epoch_and_may_end_the_training(model, few):
+    heard = []
+
+    def report(epoch, value):
+        heard.append((epoch, value))
+        if epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        lxr.train_lxr(model, *few, settings=QUICK, report=report)
+    training = lxr.train_lxr(model, *few, settings=QUICK).training
+    assert heard == list(zip(training["epoch"], training["POS@20"], strict=True))[:2]
 
 
 def test_importance_is_the_mask_logit_within_the_history(explainer, data):
@@ -276,7 +298,7 @@ def test_the_recommender_is_left_as_it_is(few, monkeypatch, mode, failing):
     weights, flags = copy.deepcopy(model.state_dict()), [parameter.requires_grad for parameter in model.parameters()]
     assert flags == [True, True, True, False]
     if failing:
-        monkeypatch.setattr(network_module, "pos_area", lambda *arguments: 1 / 0)
+        monkeypatch.setattr(network_module, "mean_fidelity", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             lxr.train_lxr(model, *few, settings=QUICK)
     else:
@@ -297,7 +319,7 @@ def test_the_histories_are_left_as_they_are(model, few):
 def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     train, _ = few
     seen = {}
-    monkeypatch.setattr(network_module, "pos_area", lambda explainer, matrix, target: seen.setdefault("area", matrix).nnz)
+    monkeypatch.setattr(network_module, "mean_fidelity", lambda _, matrix, *about: seen.setdefault("area", matrix).nnz)
     loss = network_module.lxr_loss
 
     def counting(model, history, target, mask, settings):
@@ -394,6 +416,8 @@ BAD_SETTINGS = [
     ("learning_rate", np.inf, "a positive (number|integer)"),
     ("activation", "gelu", "one of tanh, relu"),
     ("activation", None, "one of tanh, relu"),
+    ("inputs", "user", "one of both, history, target"),
+    ("initialisation", "zeros", "one of xavier, torch"),
 ]
 
 
@@ -441,8 +465,16 @@ def test_settings_of_the_nearest_configuration_are_published_for_the_unknown():
         assert lxr.published_settings("ml-100k", "vae", variant) == lxr.published_settings("ml-1m", "vae", variant)
         assert lxr.published_settings("pinterest", "ncf", variant) == lxr.published_settings("pinterest", "mf", variant)
         assert lxr.published_settings("nothing", "known", variant) == lxr.published_settings("ml-1m", "mf", variant)
-    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, found 'both'"):
+    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, first-release, found 'both'"):
         lxr.published_settings("ml-1m", "mf", "both")
+
+
+def test_the_first_release_is_a_warm_start_without_the_negative_term():
+    for recommender, activation in (("mf", "tanh"), ("vae", "relu")):
+        found = lxr.published_settings("ml-1m", recommender, "first-release")
+        expected = lxr.published_settings("ml-1m", recommender, "pos")
+        assert found == settings_from({"warm_start": True, "activation": activation}, expected)
+        assert found.lambda_neg == 0
 
 
 def test_the_default_settings_are_those_of_movielens_1m():
@@ -450,13 +482,92 @@ def test_the_default_settings_are_those_of_movielens_1m():
     assert default_settings(lxr.MF(3)) == lxr.published_settings("ml-1m", "mf")
     assert default_settings(lxr.VAE(3)) == lxr.published_settings("ml-1m", "vae")
     signature = inspect.signature(lxr.train_lxr)
-    assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings"]
+    assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings", "report"]
+
+
+# --- variants of the network -----------------------------------------------------------------------------------------
+
+
+def test_what_is_no_input_does_not_matter(histories):
+    first, second, target = histories([5, 9]), histories([5, 9], seed=1), torch.tensor([3, 4])
+    by_history, by_target = (lxr.ExplainerNetwork(20, 8, inputs=inputs) for inputs in ("history", "target"))
+    with torch.no_grad():
+        assert torch.equal(by_history(first, target), by_history(first, target.flip(0)))
+        assert not torch.equal(by_history(first, target), by_history(second, target))
+        assert torch.equal(by_target(first, target), by_target(second, target))
+        assert not torch.equal(by_target(first, target), by_target(first, target.flip(0)))
+
+
+def test_pytorchs_initialisation_is_uniform_by_the_number_of_inputs():
+    network, xavier = (lxr.ExplainerNetwork(400, 8, initialisation=name, seed=3) for name in ("torch", "xavier"))
+    for layer in (network.history_encoder, network.item_encoder, network.head[1], network.head[3]):
+        bound = layer.in_features**-0.5
+        assert 0.8 * bound < layer.weight.abs().max() <= bound
+        assert 0 < layer.bias.abs().max() <= bound
+    assert not xavier.history_encoder.bias.any()
+    again, other = (lxr.ExplainerNetwork(400, 8, initialisation="torch", seed=seed) for seed in (3, 4))
+    assert torch.equal(again.head[3].weight, network.head[3].weight)
+    assert not torch.equal(other.head[3].weight, network.head[3].weight)
+
+
+@pytest.mark.parametrize("name", ["lxr", "lxr-combined", "lxr-pos", "lxr-neg"])
+def test_the_family_has_the_published_weights_of_its_variant(few, name):
+    variant = name.removeprefix("lxr").strip("-") or "combined"
+    model = lxr.MF(160, n_factors=4)
+    found = lxr.EXPLAINERS[name](model, *few, epochs=1).settings
+    assert found == settings_from({"epochs": 1}, lxr.published_settings("ml-1m", "mf", variant))
+
+
+# --- refinement ------------------------------------------------------------------------------------------------------
+
+
+def loss_of_user(explainer: lxr.LXR, history, target, logits) -> float:
+    loss = lxr.lxr_loss(explainer.model, history[None], target[None], torch.sigmoid(logits)[None], explainer.settings)
+    return float(loss.detach())
+
+
+def test_refining_lowers_the_loss_of_every_user(explainer, data):
+    history = lxr.dense(data[3][:12])
+    target = lxr.top_item(explainer.model, history)
+    before, after = explainer.importance(history, target), lxr.RefinedLXR(explainer, steps=30).importance(history, target)
+    for row in range(len(history)):
+        lost = [loss_of_user(explainer, history[row], target[row], logits[row]) for logits in (before, after)]
+        assert lost[1] < lost[0]
+
+
+def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data):
+    history = lxr.dense(data[3][:5])
+    target = lxr.top_item(explainer.model, history)
+    start = explainer.importance(history, target).requires_grad_()
+    lxr.lxr_loss(explainer.model, history, target, torch.sigmoid(start), explainer.settings).backward()
+    refined = lxr.RefinedLXR(explainer, steps=1, rate=0.25).explain(history, target)
+    # Outside the history there is no gradient; within it, Adam's first step is the rate, against the sign.
+    clear = (history > 0) & (start.grad.abs() > 1e-4)
+    expected = (start - 0.25 * start.grad.sign()).detach()
+    assert clear.sum() > 20
+    torch.testing.assert_close(refined[clear], expected[clear], rtol=0, atol=1e-3)
+
+
+def test_a_trained_network_is_refined_as_it_is(explainer, data):
+    model, history = explainer.model, lxr.dense(data[3][:5])
+    target = lxr.top_item(model, history)
+    weights = copy.deepcopy(weights_of(explainer))
+    refined = lxr.EXPLAINERS["lxr-refined"](model, data[1], data[2], explainer=explainer, steps=3, rate=0.2)
+    assert refined.explainer is explainer and (refined.steps, refined.rate) == (3, 0.2)
+    assert not torch.equal(refined.explain(history, target), explainer.explain(history, target))
+    assert same(weights_of(explainer), weights)
+
+
+@pytest.mark.parametrize(("options", "message"), [({"steps": 0}, "steps: expected"), ({"rate": -1}, "rate: expected")])
+def test_bad_refinements_are_refused(explainer, options, message):
+    with pytest.raises(ValueError, match=message):
+        lxr.RefinedLXR(explainer, **options)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"warm_start": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"warm_start": True}, {"inputs": "target"}], ids=str)
 def test_what_is_saved_is_loaded(few, tmp_path, options):
     model = lxr.MF(160, n_factors=6)
     explainer = lxr.train_lxr(model, *few, settings=settings_from(options, QUICK))

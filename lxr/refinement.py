@@ -1,0 +1,49 @@
+"""LXR, refined for each user: the mask that the network puts out is the start of a short descent on the loss itself."""
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from lxr.checks import check_positive
+from lxr.explainer import Explainer, in_batches
+from lxr.network import LXR, frozen, lxr_loss
+
+
+class RefinedLXR(Explainer):
+    """A few steps of Adam on the mask of one user at a time, from the output of a trained network.
+
+    The network has learnt what is true of most users, in one forward pass; the refinement minimises the same loss for the
+    history at hand. It costs two forward and two backward passes per step (one of each if a weight of the loss is 0).
+
+    Args:
+        explainer: the trained network, whose settings weigh the loss.
+        steps: of Adam.
+        rate: learning rate of the mask logits.
+        batch_size: users at a time; bounds the memory.
+    """
+
+    search_space: ClassVar[dict] = {"steps": [5, 10, 20, 40], "rate": (0.01, 1.0, "log")}
+
+    def __init__(self, explainer: LXR, steps: int = 10, rate: float = 0.1, batch_size: int = 512):
+        super().__init__(explainer.model)
+        check_positive(steps=steps, batch_size=batch_size)
+        if not (np.isfinite(rate) and rate > 0):
+            raise ValueError(f"rate: expected a positive number, found {rate}")
+        self.explainer, self.steps, self.rate, self.batch_size = explainer, steps, rate, batch_size
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Refined mask logits."""
+        return in_batches(self.refine, self.batch_size, history, target)
+
+    def refine(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch. Adam treats every entry by itself, so that users do not meet."""
+        logits = self.explainer.importance(history, target).requires_grad_()
+        optimizer = torch.optim.Adam([logits], lr=self.rate)
+        with torch.enable_grad(), frozen(self.model):
+            for _ in range(self.steps):
+                loss = lxr_loss(self.model, history, target, torch.sigmoid(logits), self.explainer.settings)
+                optimizer.zero_grad()
+                (loss * len(history)).backward()  # the sum: a user's gradient does not depend on the batch
+                optimizer.step()
+        return logits.detach()
