@@ -130,6 +130,12 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
         (["--seed", "-1"], "--seed: expected at least 0, found -1"),
         (["--seeds", "1", "-1"], "--seeds: expected at least 0, found -1"),
         (["--seeds", "1", "1"], "--seeds: expected different seeds, found 1 1"),
+        (["--tune", "everything"], "invalid choice: 'everything'"),
+        (["--hyperparameters", "mine"], "invalid choice: 'mine'"),
+        (["--trials", "-1"], "--trials: expected at least 0, found -1"),
+        (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
+        (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
+        (["--workers", "0"], "--workers: expected at least 1, found 0"),
         (["--sede", "1"], "unrecognized arguments"),
         (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
     ],
@@ -181,6 +187,90 @@ def test_seeds_repeat_the_training_on_the_same_split():
     root = options.results / "ml-100k"
     assert stages[1].path(root, "stages", "json") == root / "seeds" / "1" / "ml-100k" / "stages" / "02_mf.json"
     assert stages[-1].parameters["seeds"] == [1, 2]
+
+
+TUNED = {
+    "recommender": {"options": {"n_factors": 32, "learning_rate": 0.01}, "trials": 5},
+    "lime": {"options": {"n_samples": 99}, "trials": 5},
+    "lxr": {"options": {"lambda_pos": 3.0}, "trials": 5},
+    "spinrec": {"options": {"n_samples": 2}, "trials": 5},
+}
+
+
+@pytest.fixture
+def tuned_results(tmp_path) -> Path:
+    """A directory of results in which MF has been tuned on MovieLens 100K."""
+    (tmp_path / "ml-100k").mkdir()
+    (tmp_path / "ml-100k" / "tuned_mf.json").write_text(json.dumps(TUNED))
+    return tmp_path
+
+
+def parameters(*arguments: str) -> dict[str, dict]:
+    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", *arguments])
+    return {stage.name: stage.parameters for stage in run_all.build_stages(options)}
+
+
+def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
+    chosen = ["--explainers", "random", "lime", "lxr", "spinrec", "--results", str(tuned_results)]
+    told = parameters(*chosen, "--ablation", "--seeds", "1")
+    for folder in ("", "seeds/1/ml-100k/"):
+        assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
+        assert told[f"{folder}02_mf"]["batch_size"] == run_all.RECOMMENDER_START["mf"]["batch_size"]
+        assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": {"lambda_pos": 3.0}}
+        assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
+        assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
+    assert told["05_ablation-mf"]["options"] == {"lambda_pos": 3.0}
+    assert told["07_sanity-mf"]["learning_rate"] == 0.01
+    assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "lxr", "spinrec")}
+    assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
+    assert "seeds/1/ml-100k/05_ablation-mf" not in told
+    published = parameters(*chosen, "--hyperparameters", "published")
+    assert published["02_mf"]["n_factors"] == 64
+    assert published["05_lxr-mf"]["options"] == {} == published["06_baselines-mf"]["options"]
+    assert published["08_report"]["tuned"] == {}
+    assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
+
+
+def test_tuning_has_a_graph_of_its_own(tuned_results):
+    place = ["--results", str(tuned_results)]
+    recommenders = parameters(*place, "--tune", "recommenders", "--minutes", "2.5", "--workers", "2")
+    assert list(recommenders) == ["01_data_preparation", "05_tuning-mf"]
+    told = recommenders["05_tuning-mf"]
+    assert (told["tuned"], told["trials"], told["minutes"], told["workers"]) == (["recommender"], 20, 2.5, 2)
+    assert told["start"]["recommender"]["n_factors"] == 64
+    explainers = parameters(*place, "--tune", "explainers", "--trials", "7", "--explainers", "cosine", "lime", "lxr")
+    assert list(explainers) == ["01_data_preparation", "02_mf", "05_tuning-mf"]
+    assert explainers["02_mf"]["n_factors"] == 32
+    told = explainers["05_tuning-mf"]
+    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr"], 7, {"lxr": {"epochs": 40}})
+
+
+def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
+    root = tuned_results / "ml-100k"
+    (root / "mf" / "tuned").mkdir(parents=True)
+    (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "trials": 20}')
+    assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
+    found = json.loads((root / "tuned_mf.json").read_text())
+    assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "trials": 20}}
+    assert list(found) == ["recommender", "lime", "lxr", "spinrec"]
+
+
+def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
+    command = ["--smoke", "--recommenders", "mf", "--explainers", "rank-margin", "lxr", "--results", str(tmp_path)]
+    for trials in ("2", "3"):
+        finished = subprocess.run(
+            [sys.executable, "run_all.py", *command, "--tune", "explainers", "--trials", trials],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        found = json.loads((tmp_path / "synthetic" / "tuned_mf.json").read_text())
+        assert {name: record["trials"] for name, record in found.items()} == {"lxr": int(trials), "rank-margin": int(trials)}
+    assert len(list((tmp_path / "synthetic" / "mf" / "studies").glob("*.journal"))) == 2
+    assert "tuned_mf.json" in finished.stdout and "POS@20 ↓" not in finished.stdout
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
