@@ -72,7 +72,7 @@ class RankMarginGradient(GradientTimesInput):
         batch_size: histories per pass; bounds the memory.
     """
 
-    search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [0.3, 1.0, 3.0]}
+    search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [1.0, 3.0, 10.0]}
 
     def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
         super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)

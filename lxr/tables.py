@@ -161,16 +161,16 @@ def first_release_table(results: Mapping[str, FidelityResult]) -> pd.DataFrame:
     return with_arrows(means.rename_axis("explainer"))
 
 
-def seed_table(summaries: Mapping[int, pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
+def seed_table(summaries: Mapping[str, pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
     """How much results vary between trainings, beside how much they vary between users.
 
     Args:
-        summaries: training seed → what :func:`summary_table` returns.
+        summaries: training → what :func:`summary_table` returns.
         metrics: the metrics to show.
 
     Returns:
-        Explainers × three columns per metric: the ``mean`` over seeds, their standard deviation ``sd``, and the ``±`` of
-        users, half the width of the 95 % interval over users, mean over seeds.
+        Explainers × three columns per metric: the ``mean`` over trainings, their standard deviation ``sd``, and the ``±``
+        of users, half the width of the 95 % interval over users, mean over trainings.
     """
     joined = pd.concat(summaries.values())
     joined["half"] = (joined["ci_high"] - joined["ci_low"]) / 2

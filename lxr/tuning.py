@@ -18,7 +18,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,7 @@ import torch
 from lxr.checks import check_positive
 from lxr.datasets import PROJECT_ROOT
 from lxr.explainer import mean_fidelity, top_items
-from lxr.explainers import EXPLAINERS, default_options
+from lxr.explainers import EXPLAINERS, Factory, default_options
 from lxr.fidelity import LOWER, direction
 from lxr.progress import progress
 from lxr.ranking import rank_quality
@@ -178,12 +178,16 @@ class ExplainerTuning(Tuning):
     seed: int = 0
 
     def __post_init__(self):
-        self.make = EXPLAINERS[self.name]
         self.space = without(self.make.search_space, self.fixed)
         self.start = self.make.defaults(self.model) if self.start is None else self.start
         self.about = about(self, self.name) | {"weights": digest(self.model.state_dict().values())}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_items(self.model, self.validation_matrix)
+
+    @property
+    def make(self) -> Factory:
+        """The registered factory (looked up in every process: it would not travel)."""
+        return EXPLAINERS[self.name]
 
     def evaluate(self, options: dict, report: Report) -> float:
         """Mean fidelity to the validation users of the explainer with these options."""
@@ -251,34 +255,39 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
                 study.enqueue_trial(options, skip_if_exists=True)
     if exhaustive:
         budget = replace(budget, trials=len(points))
-    if budget.workers > 1:
-        in_processes(tuning, path, budget)
-    else:
-        work(tuning, path, budget)
-    return study
-
-
-def work(tuning: Tuning, path: Path, budget: Budget) -> None:
-    """Take part in a study until its budget is spent."""
-    study, began = open_study(path, tuning), time.monotonic()
     with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
-        while budget.minutes is None or time.monotonic() - began < 60 * budget.minutes:
-            trial = ask(study, tuning, path, budget.trials)
-            if trial is None:
-                break
-            run_trial(study, trial, tuning)
+
+        def show() -> None:
             bar.update(sum(counts(trial) for trial in study.get_trials(deepcopy=False)) - bar.n)
             with contextlib.suppress(ValueError):  # no trial has succeeded yet
                 bar.set_postfix({"best": f"{study.best_value:.4f}"})
 
+        (in_processes if budget.workers > 1 else work)(tuning, path, budget, show)
+    return study
 
-def in_processes(tuning: Tuning, path: Path, budget: Budget) -> None:
-    """Have several processes take part in a study."""
+
+def work(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
+    """Take part in a study until its budget is spent; ``show`` is called after every trial."""
+    study, began = open_study(path, tuning), time.monotonic()
+    while budget.minutes is None or time.monotonic() - began < 60 * budget.minutes:
+        trial = ask(study, tuning, path, budget.trials)
+        if trial is None:
+            break
+        run_trial(study, trial, tuning)
+        show()
+
+
+def in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None]) -> None:
+    """Have several processes take part in a study, and show how far it is."""
     threads = max(1, torch.get_num_threads() // budget.workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(budget.workers, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        for future in [pool.submit(work, tuning, path, budget) for _ in range(budget.workers)]:
-            future.result()
+        running = {pool.submit(work, tuning, path, budget) for _ in range(budget.workers)}
+        while running:
+            ended, running = wait(running, timeout=1)
+            show()
+            for future in ended:
+                future.result()
 
 
 def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study":

@@ -368,6 +368,18 @@ def test_an_explainer_is_tuned_on_validation_users(journal, planted, model, name
     assert bool(study.trials[0].intermediate_values) == name.startswith("lxr")
 
 
+def test_two_processes_tune_an_explainer_and_a_recommender(tmp_path, planted, model):
+    explainer = lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, hidden_size=8)
+    tasks = {
+        "recommender": lxr.RecommenderTuning("mf", *planted, fixed={"epochs": 2}),
+        "lime": lxr.ExplainerTuning("lime", model, *planted),
+        "refined": lxr.ExplainerTuning("lxr-refined", model, *planted, given={"explainer": explainer}),
+    }
+    for name, task in tasks.items():
+        study = lxr.tune(task, tmp_path / f"{name}.journal", lxr.Budget(3, workers=2))
+        assert states(study) == ["complete"] * 3
+
+
 def test_a_trained_explainer_can_be_given(journal, planted, model):
     explainer = lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, hidden_size=8)
     task = lxr.ExplainerTuning("lxr-refined", model, *planted, given={"explainer": explainer})
