@@ -548,6 +548,13 @@ def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data
     torch.testing.assert_close(refined[clear], expected[clear], rtol=0, atol=1e-3)
 
 
+def test_the_batch_size_changes_nothing(explainer, data):
+    history = lxr.dense(data[3][:7])
+    target = lxr.top_item(explainer.model, history)
+    expected, found = (lxr.RefinedLXR(explainer, batch_size=size).explain(history, target) for size in (512, 3))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_a_trained_network_is_refined_as_it_is(explainer, data):
     model, history = explainer.model, lxr.dense(data[3][:5])
     target = lxr.top_item(model, history)
