@@ -175,7 +175,7 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
             explained = run.explain(recommender, needs)
             if options.ablation and last:
                 about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
-                explained.append(run.add(ABLATION, about, needs, recommender))
+                run.add(ABLATION, about, needs, recommender)
             run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:1])
     stages = [stage for run in runs for stage in run.stages]
     if not options.tune:
