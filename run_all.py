@@ -15,6 +15,7 @@ from lxr.explainers import EXPLAINERS
 from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
+from lxr.storage import DataError
 from lxr.training import choose_device
 from lxr.tuning import load_tuned
 from lxr.workspace import environment, read_json, write_json
@@ -24,7 +25,8 @@ TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
-DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name != "lxr-combined"]  # the same as lxr
+SAME = {"lxr-combined": "lxr"}
+DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]
 BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
 RECOMMENDER_START = {
@@ -71,14 +73,22 @@ class Run:
         return self.options.smoke or self.options.dataset == TINY_DATASET
 
     def tuned(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → records of their tuning; what is not there keeps its own options."""
+        """``"recommender"`` and explainers → records of their tuning; what is not there keeps its own options.
+
+        Only of the split of the command: the validation users of another one may be test users here.
+        """
         if self.tiny or self.options.hyperparameters == "published":
             return {}
-        return load_tuned(self.options.dataset, recommender, self.options.results)
+        records = load_tuned(self.options.dataset, recommender, self.options.results)
+        return {what: record for what, record in records.items() if record["seed"] == self.options.seed}
 
     def chosen(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → tuned options."""
-        return {what: record["options"] for what, record in self.tuned(recommender).items()}
+        """``"recommender"`` and explainers → tuned options; what learns chooses its epoch by the metric of its tuning."""
+        options = {}
+        for what, record in self.tuned(recommender).items():
+            learns = what in EXPLAINERS and EXPLAINERS[what].learns
+            options[what] = record["options"] | ({"criterion": record["metric"]} if learns else {})
+        return options
 
     def add(self, notebook: str, parameters: dict, needs: Sequence[str] = (), recommender: str | None = None) -> str:
         """Add a notebook; returns the stage's name."""
@@ -88,7 +98,8 @@ class Run:
             about["recommender"] = recommender
             name, full = f"{notebook}-{recommender}", full | FULL.get(f"{notebook}-{recommender}", {})
         parameters = about | ({} if self.tiny else full) | parameters
-        self.stages.append(Stage(self.folder + name, NOTEBOOKS / f"{notebook}.ipynb", parameters, tuple(needs)))
+        path = NOTEBOOKS / f"{notebook}.ipynb"
+        self.stages.append(Stage(self.folder + name, path, parameters, tuple(needs), goes_on=notebook == TUNING))
         return self.folder + name
 
     def prepare(self) -> str:
@@ -122,7 +133,10 @@ class Run:
         else:
             parameters["tuned"] = [name for name in self.options.explainers if EXPLAINERS[name].search_space]
             if not self.tiny:
-                parameters["fixed"] = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if EXPLAINERS[name].learns}
+                fixed = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if EXPLAINERS[name].learns}
+                if "lxr" not in fixed:  # lxr-refined refines it
+                    fixed["lxr"] = FULL[LXR_NOTEBOOK] | self.chosen(recommender).get("lxr", {})
+                parameters["fixed"] = fixed
         self.add(TUNING, parameters, needs, recommender)
 
     def explain(self, recommender: str, needs: list[str]) -> list[str]:
@@ -131,7 +145,8 @@ class Run:
         for notebook, names in ((LXR_NOTEBOOK, LXR_FAMILY), ("06_baselines", BASELINES)):
             names = [name for name in self.options.explainers if name in names]
             if names:
-                told = {"explainers": names, "options": {name: chosen[name] for name in names if name in chosen}}
+                needed = {*names, "lxr"} if "lxr-refined" in names else names  # which refines it
+                told = {"explainers": names, "options": {name: chosen[name] for name in chosen if name in needed}}
                 added.append(self.add(notebook, told | {"device": self.options.device}, needs, recommender))
         return added
 
@@ -210,7 +225,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--hyperparameters",
         choices=["tuned", "published"],
         default="tuned",
-        help="those found by --tune, where there are some, or the published ones of the nearest dataset and recommender",
+        help="those found by --tune for this split, or LXR's published ones and the defaults of everything else",
     )
     parser.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
     parser.add_argument(
@@ -218,7 +233,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=["recommenders", "explainers"],
         help="only look for hyperparameters, and leave them in tuned_*.json of the results; goes on with what is there",
     )
-    parser.add_argument("--trials", type=int, metavar="N", help="of every study that --tune runs; 20 unless given")
+    parser.add_argument("--trials", type=int, metavar="N", help="of every study of --tune; 20 (or 5, if tiny) unless given")
     parser.add_argument("--minutes", type=float, metavar="M", help="after which no study begins another trial")
     parser.add_argument("--workers", type=int, default=1, help="processes that share each study")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -240,13 +255,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             parser.error(f"argument {argument}: expected at least 0, found {min(seeds)}")
         if len(set(seeds)) < len(seeds):
             parser.error(f"argument {argument}: expected different seeds, found {' '.join(map(str, seeds))}")
+    for argument in ("seeds", "ablation", "before"):
+        if options.tune and getattr(options, argument):
+            parser.error(f"argument --tune: expected alone, found --{argument} beside it")
     try:
         choose_device(options.device)
     except ValueError as error:
         parser.error(f"argument --device: {error}")
     # In the order of the registry, each once.
     options.recommenders = [name for name in RECOMMENDERS if name in options.recommenders]
-    options.explainers = [name for name in EXPLAINERS if name in options.explainers]
+    wanted = {SAME.get(name, name) for name in options.explainers}
+    options.explainers = [name for name in EXPLAINERS if name in wanted]
+    if options.tune == "explainers" and not any(EXPLAINERS[name].search_space for name in options.explainers):
+        parser.error(f"argument --tune: none of {', '.join(options.explainers)} has options")
     return options
 
 
@@ -263,10 +284,18 @@ def collect_tuned(root: Path, recommender: str) -> Path:
     """Put what has been tuned of a recommender and its explainers beside the tables, into one file; returns its path."""
     path = root / f"tuned_{recommender}.json"
     found = {record.stem: read_json(record) for record in (root / recommender / "tuned").glob("*.json")}
-    known = read_json(path) or {}
+    known = load_tuned(root.name, recommender, root.parent)
     order = ["recommender", *EXPLAINERS]
     write_json({name: value for name in order if (value := found.get(name, known.get(name)))}, path)
     return path
+
+
+def say_what_is_untuned(options: argparse.Namespace) -> None:
+    """Tell of hyperparameters that are there, but were tuned on the validation users of another split."""
+    for recommender in options.recommenders:
+        seeds = {record["seed"] for record in load_tuned(options.dataset, recommender, options.results).values()}
+        if seeds and options.seed not in seeds:
+            print(f"{recommender}: hyperparameters were tuned on the split of --seed {min(seeds)}, and are not used")
 
 
 def main_tables(root: Path, recommenders: list[str]) -> str:
@@ -277,6 +306,14 @@ def main_tables(root: Path, recommenders: list[str]) -> str:
         if path.is_file():
             parts.append(f"{recommender}\n{pd.read_csv(path, index_col=0).to_string(float_format='{:.3f}'.format)}")
     return "\n\n".join(parts)
+
+
+def stages_of(options: argparse.Namespace) -> list[Stage]:
+    """The stages that a command runs: all, or those that the notebook of ``--before`` needs."""
+    if not options.before:
+        return build_stages(options)
+    whole = {"ablation": options.before == ABLATION, "tune": "explainers" if options.before == TUNING else None}
+    return restrict(build_stages(argparse.Namespace(**vars(options) | whole)), options.before)
 
 
 def write_run(root: Path, stages: list[Stage], threads: int) -> None:
@@ -304,9 +341,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run; returns the exit status: 0, or 1 if a notebook failed."""
     options = parse(arguments)
     started = time.perf_counter()
-    stages = build_stages(options)
-    if options.before:
-        stages = restrict(stages, options.before)
+    try:
+        stages = stages_of(options)
+        if not (options.tune or options.smoke) and options.hyperparameters == "tuned":
+            say_what_is_untuned(options)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
     root = options.results / options.dataset
     print(f"{options.dataset}: {len(stages)} stages, results in {root}")
     pipeline = Pipeline(stages, root, options.jobs, options.force)

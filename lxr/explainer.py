@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.checks import check_histories, check_matrix, check_positive, check_users, first
-from lxr.fidelity import DESCRIPTION, evaluate_users, ranks_without_most
+from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
@@ -35,6 +35,11 @@ class Explainer:
 
     def __init__(self, model: Recommender):
         self.model = model
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """Defaults of options that depend on the size of the catalogue."""
+        return {}
 
     def explain(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Explain one recommendation per user.
@@ -145,13 +150,12 @@ def mean_fidelity(
     Raises:
         ValueError: an unknown metric.
     """
+    check_metric(metric)
     target = top_items(explainer.model, matrix) if target is None else target
     name, _, cutoff = metric.partition("@")
     if not (metric == "NDCG" or (name == "POS" and cutoff.isdigit())):
-        values = evaluate_users(explainer.model, matrix, target, explain_users(explainer, matrix, target)).per_user()
-        if metric not in values or metric in DESCRIPTION:
-            raise ValueError(f"unknown metric {metric!r}: expected one of {', '.join(values.columns.drop([*DESCRIPTION]))}")
-        return float(values[metric].mean())
+        scores = explain_users(explainer, matrix, target)
+        return float(evaluate_users(explainer.model, matrix, target, scores).per_user()[metric].mean())
     total, count = 0.0, 0
     for users in batches(matrix.shape[0], 512):
         history = dense(matrix[users], explainer.model.device)

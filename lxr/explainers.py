@@ -52,7 +52,7 @@ def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) 
         options |= ({"train_matrix": train_matrix} if users else {}) | ({"seed": seed} if seeded else {})
         return cls(model, **options)
 
-    return Factory(make, cls.search_space, lambda model: default_options(cls))
+    return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items))
 
 
 def default_options(function: Callable) -> dict:
@@ -77,15 +77,15 @@ def refined() -> Factory:
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
         refinement = {name: options.pop(name) for name in own if name in options}
-        if explainer is None:
-            explainer = EXPLAINERS["lxr"](model, train_matrix, validation_matrix, seed, **options)
+        settings = settings_from(options, default_settings(model))
+        explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings)
         return RefinedLXR(explainer, **refinement)
 
-    return Factory(make, RefinedLXR.search_space, lambda model: own)
+    return Factory(make, RefinedLXR.search_space, lambda model: own | asdict(default_settings(model)))
 
 
 # name -> factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep this order and its colours.
-EXPLAINERS: dict[str, Callable[..., Explainer]] = Registry(
+EXPLAINERS: dict[str, Factory] = Registry(
     "explainer",
     {
         "random": factory(RandomOrder, seeded=True),

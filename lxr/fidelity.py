@@ -37,6 +37,7 @@ DIRECTIONS = {
     "rankB": LOWER,
 }
 
+CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
 # What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
 DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
 
@@ -172,14 +173,23 @@ def fixed_name(metric: str, length: int) -> str:
     return f"{metric},Ke={length}" if "@" in metric else f"{metric}@Ke={length}"
 
 
+def check_metric(metric: str) -> None:
+    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual."""
+    ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
+    known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
+    known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
+    if metric not in known:
+        raise ValueError(f"unknown metric {metric!r}: expected one of {', '.join(known)}")
+
+
 def evaluate_fidelity(
     model: Recommender,
     history: torch.Tensor,
     target: torch.Tensor,
     importance: torch.Tensor,
     steps: int = 10,
-    cutoffs: Sequence[int] = (1, 5, 10, 20, 50, 100),
-    lengths: Sequence[int] = (1, 2, 3, 4, 5),
+    cutoffs: Sequence[int] = CUTOFFS,
+    lengths: Sequence[int] = LENGTHS,
     batch_size: int = 512,
 ) -> FidelityResult:
     """Evaluate one explainer's importance scores for a group of users.

@@ -77,6 +77,11 @@ class RankMarginGradient(GradientTimesInput):
     def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
         super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
 
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """As many rivals as usual."""
+        return {"k": RankMargin.usual_k(n_items)}
+
 
 class RankMarginPath(Stepwise):
     """The rank-margin gradient, iterated: remove the best items, look again at what is left, and go on.
@@ -107,6 +112,11 @@ class RankMarginPath(Stepwise):
     ):
         super().__init__(model, singles, share, batch_size)
         self.objective = RankMargin.of_catalogue(model.n_items, k, tau)
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """As many rivals as usual."""
+        return {"k": RankMargin.usual_k(n_items)}
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
         """By descending gradient at what is left."""

@@ -19,7 +19,7 @@ from torch.nn.utils import skip_init
 
 from lxr.checks import check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, mean_fidelity, top_items
-from lxr.fidelity import LOWER, direction
+from lxr.fidelity import LOWER, check_metric, direction
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
@@ -91,6 +91,7 @@ class LXRSettings:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
+        check_metric(self.criterion)
 
 
 def published_settings(dataset: str, recommender: str, variant: str = "combined") -> LXRSettings:

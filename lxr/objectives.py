@@ -73,6 +73,11 @@ class RankMargin:
         return logits.gather(1, target[:, None]).squeeze(1) - best.masked_fill(alone, 0)
 
     @classmethod
+    def usual_k(cls, n_items: int) -> int:
+        """100 rivals, or all other items of the catalogue if they are fewer."""
+        return min(cls.k, max(1, n_items - 1))
+
+    @classmethod
     def of_catalogue(cls, n_items: int, k: int | None = None, tau: float = 1.0) -> "RankMargin":
         """A margin whose K fits a catalogue: 100, or all other items if they are fewer, unless given.
 
@@ -80,7 +85,7 @@ class RankMargin:
             ValueError: ``k`` is more than the other items of the catalogue.
         """
         if k is None:
-            return cls(min(cls.k, max(1, n_items - 1)), tau)
+            return cls(cls.usual_k(n_items), tau)
         check_between(1, max(1, n_items - 1), k=k)
         return cls(k, tau)
 

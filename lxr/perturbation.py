@@ -120,11 +120,16 @@ class ACCENT(Explainer):
     def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
-        k = min(5, model.n_items) if k is None else k
+        k = self.sized(model.n_items)["k"] if k is None else k
         check_between(2, max(2, model.n_items), k=k)
         if ranking not in RANKINGS:
             raise ValueError(f"ranking: expected one of {', '.join(RANKINGS)}, found {ranking!r}")
         self.k, self.ranking, self.batch_size = k, ranking, batch_size
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """A list of five, or of all items if they are fewer."""
+        return {"k": min(5, n_items)}
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

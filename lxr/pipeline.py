@@ -40,12 +40,14 @@ class Stage:
         notebook: its file.
         parameters: injected below its cell tagged ``parameters``.
         needs: names of the stages whose outputs it reads.
+        goes_on: whether it runs even if nothing has changed, since it goes on with work of its own.
     """
 
     name: str
     notebook: Path
     parameters: dict
     needs: tuple[str, ...] = ()
+    goes_on: bool = False
 
     def path(self, root: Path, kind: str, suffix: str) -> Path:
         """Where the stage of a pipeline in ``root`` keeps its file of a kind, as ``<kind>/<name>.<suffix>``."""
@@ -110,6 +112,8 @@ class Pipeline:
         """Why a stage has to run, or an empty string if it has not."""
         if self.force:
             return "forced"
+        if stage.goes_on:
+            return "it goes on with what is there"
         record = read_json(self.stamp_path(stage))
         if record is None or "key" not in record:
             return "not finished before"

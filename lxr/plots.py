@@ -277,9 +277,9 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mappin
 def plot_tuning(study: "optuna.Study") -> Figure:
     """A study at a glance: its history, how much each option matters, and which options go with which values.
 
-    Left, every trial and the best so far. Middle, the share of the metric's variance that an option explains (functional
-    ANOVA; Hutter et al., ICML 2014), if there are enough trials for it. Right, one line per trial that was not pruned,
-    through its options, from the lowest to the highest that was tried; the darker, the better.
+    Left, every trial and the best so far. Middle, how much of the metric's variance each option explains, as shares of what
+    all explain (functional ANOVA; Hutter et al., ICML 2014), if there are enough trials for it. Right, one line per trial
+    that was not pruned, through its options, on axes that span the search space; the darker, the better.
 
     Args:
         study: what :func:`lxr.tune` returns; at least one trial must have succeeded.
@@ -287,6 +287,8 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     metric, lower = study.user_attrs["about"]["metric"], study.direction.name == "MINIMIZE"
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    if not complete:
+        raise ValueError("study: expected at least one trial that succeeded, found none")
     figure, (history, importance, lines) = plt.subplots(
         1, 3, figsize=(11.7, 3.3), layout="constrained", width_ratios=[1, 0.8, 1.4]
     )

@@ -26,6 +26,8 @@ class RefinedLXR(Explainer):
     search_space: ClassVar[dict] = {"steps": [5, 10, 20, 40], "rate": (0.03, 3.0, "log")}
 
     def __init__(self, explainer: LXR, steps: int = 10, rate: float = 0.1, batch_size: int = 512):
+        if not isinstance(explainer, LXR):
+            raise ValueError(f"explainer: expected a trained LXR, found {type(explainer).__name__}")
         super().__init__(explainer.model)
         check_positive(steps=steps, batch_size=batch_size)
         if not (np.isfinite(rate) and rate > 0):

@@ -334,13 +334,18 @@ class SHAPClusters(Explainer):
         super().__init__(model)
         check_matrix(model.n_items, train_matrix=train_matrix)
         check_positive(batch_size=batch_size)
-        n_clusters = min(10, model.n_items) if n_clusters is None else n_clusters
+        n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
         self.n_clusters = n_clusters
         with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
             self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
         self.table = self.score_coalitions(batch_size)
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """Ten clusters, or one per item if they are fewer."""
+        return {"n_clusters": min(10, n_items)}
 
     @torch.no_grad()
     def score_coalitions(self, batch_size: int) -> np.ndarray:

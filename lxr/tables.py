@@ -196,7 +196,7 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
         record = records.get(name, {"trials": 0, "options": {}})
         row = {column: record.get(column) for column in ("metric", "start", "value", "trials", "pruned", "failed", "users")}
         options = ", ".join(f"{option} {value}" for option, value in record["options"].items())
-        rows[name] = row | {"minutes": round(record.get("seconds", 0) / 60, 1), "options": options or "none"}
+        rows[name] = row | {"minutes": f"{record.get('seconds', 0) / 60:.1f}", "options": options or "none"}
     return pd.DataFrame(rows).T.rename_axis("tuned")
 
 

@@ -5,7 +5,8 @@ A search space stands beside the class that it tunes. It maps options to what th
 ``(low, high)`` of integers (if both are) or numbers, with ``"log"`` as a third entry for a logarithmic scale.
 
 A study is one journal file. Its trials are drawn one after the other under a lock, each by a sampler that is seeded by the
-number of trials before it: a study by one process is the same whether it was interrupted or not, and no draw is repeated.
+number of trials before it, and what was interrupted is tried again: a study by one process is the same whether it was
+interrupted or not, and going on does not repeat draws.
 """
 
 import contextlib
@@ -20,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,19 +34,23 @@ from lxr.checks import check_positive
 from lxr.datasets import PROJECT_ROOT
 from lxr.explainer import mean_fidelity, top_items
 from lxr.explainers import EXPLAINERS, Factory, default_options
-from lxr.fidelity import LOWER, direction
+from lxr.fidelity import LOWER, check_metric, direction
+from lxr.interactions import dense
 from lxr.progress import progress
 from lxr.ranking import rank_quality
 from lxr.recommenders import RECOMMENDERS, Recommender
 from lxr.storage import DataError
 from lxr.training import FIT_SPACE, HOLDOUT_METRIC, fit
-from lxr.workspace import read_json
+from lxr.workspace import package_versions, read_json
 
 if TYPE_CHECKING:
     import optuna
 
 STUDY = "study"  # each journal holds one
-REASON = "reason"
+STUDY_PACKAGES = ("torch", "optuna")
+REASON, AGAIN = "reason", "again"
+SCALES = {(): False, ("log",): True}
+RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # of rank_quality, where higher is better
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 Space = Mapping[str, Sequence]
 # Called after each step of a trial with its number and the metric so far; ends a trial that is not worth going on with.
@@ -68,7 +72,7 @@ class Budget:
     workers: int = 1
 
     def __post_init__(self):
-        if self.trials < 0 or self.trials != int(self.trials):
+        if not (self.trials >= 0 and self.trials == int(self.trials)):
             raise ValueError(f"trials: expected an integer of at least 0, found {self.trials}")
         if self.minutes is not None and not self.minutes >= 0:
             raise ValueError(f"minutes: expected a number of at least 0, found {self.minutes}")
@@ -110,8 +114,8 @@ class RecommenderTuning(Tuning):
     Attributes:
         name: key of :data:`lxr.RECOMMENDERS`.
         train_matrix, validation_matrix: CSR histories of the training and the validation users.
-        metric: ``"NDCG@100"``, by which :func:`lxr.fit` chooses the epoch, or a key of :func:`lxr.rank_quality` where higher
-            is better.
+        metric: ``"NDCG@100"``, by which :func:`lxr.fit` chooses the epoch, or one of :func:`lxr.rank_quality`: ``"HR@10"``,
+            ``"HR@50"``, ``"HR@100"``, ``"NDCG@10"``, ``"MRR"``.
         fixed: options of the recommender and of :func:`lxr.fit` that are not tuned.
         start: options of the first trial; the defaults of the recommender and of :func:`lxr.fit` unless given.
         dataset: its name, for the record.
@@ -130,7 +134,11 @@ class RecommenderTuning(Tuning):
     device: str | torch.device = "cpu"
 
     def __post_init__(self):
+        if self.metric not in (HOLDOUT_METRIC, *RANK_METRICS):
+            known = ", ".join([HOLDOUT_METRIC, *RANK_METRICS])
+            raise ValueError(f"metric: expected one of {known}, found {self.metric!r}")
         self.cls = RECOMMENDERS[self.name]
+        check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
         self.space = without(self.cls.search_space | FIT_SPACE, self.fixed)
         self.start = default_options(self.cls) | default_options(fit) if self.start is None else self.start
         self.about = about(self, "recommender") | {"recommender": self.name}
@@ -178,9 +186,14 @@ class ExplainerTuning(Tuning):
     seed: int = 0
 
     def __post_init__(self):
+        check_metric(self.metric)
+        if not self.make.search_space:
+            raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
+        defaults = self.make.defaults(self.model)
+        check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = without(self.make.search_space, self.fixed)
-        self.start = self.make.defaults(self.model) if self.start is None else self.start
-        self.about = about(self, self.name) | {"weights": digest(self.model.state_dict().values())}
+        self.start = defaults if self.start is None else self.start
+        self.about = about(self, self.name) | {"weights": model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_items(self.model, self.validation_matrix)
 
@@ -192,7 +205,7 @@ class ExplainerTuning(Tuning):
     def evaluate(self, options: dict, report: Report) -> float:
         """Mean fidelity to the validation users of the explainer with these options."""
         learning = {"criterion": self.metric, "report": report} if self.make.learns else {}
-        options = dict(self.fixed) | dict(self.given) | learning | options
+        options = learning | dict(self.fixed) | dict(self.given) | options
         explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, self.metric)
 
@@ -225,6 +238,21 @@ def digest(arrays) -> str:
     return total.hexdigest()[:16]
 
 
+def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
+    """Short hash of a recommender: of its weights, or of its scores of some users if it shows none."""
+    weights = list(model.state_dict().values())
+    with torch.no_grad():
+        return digest(weights or [model(dense(matrix[:8], model.device))])
+
+
+def check_options(known: Mapping, **options: Mapping) -> None:
+    """Refuse options that nothing has."""
+    for argument, values in options.items():
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ValueError(f"{argument}: unknown option {unknown[0]!r}, expected some of {', '.join(known)}")
+
+
 def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "optuna.Study":
     """Run a study, or go on with it, until its budget is spent.
 
@@ -245,16 +273,10 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
         DataError: the file is no journal, or one of another study.
     """
     path, budget = Path(path), budget or Budget()
-    study, points = open_study(path, tuning), grid(tuning.space)
-    exhaustive = points is not None and len(points) <= budget.trials
+    study = open_study(path, tuning)
     with locked(path):
         fail_abandoned(study)
-        start = within(tuning.start, tuning.space)
-        for options in [start, *points] if exhaustive else [start]:
-            if options in points if exhaustive else options:
-                study.enqueue_trial(options, skip_if_exists=True)
-    if exhaustive:
-        budget = replace(budget, trials=len(points))
+        budget = replace(budget, trials=enqueue(study, tuning, budget.trials))
     with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
 
         def show() -> None:
@@ -262,8 +284,33 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
             with contextlib.suppress(ValueError):  # no trial has succeeded yet
                 bar.set_postfix({"best": f"{study.best_value:.4f}"})
 
-        (in_processes if budget.workers > 1 else work)(tuning, path, budget, show)
+        if budget.workers > 1:
+            in_processes(tuning, path, budget, show)
+        else:
+            work(tuning, path, budget, show)
     return study
+
+
+def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
+    """Put what is to be tried in any case before what will be drawn; returns the trials that the study shall have.
+
+    That is what was interrupted; the start; and all points of a finite space, if they are no more than ``trials``.
+    """
+    known = study.get_trials(deepcopy=False)
+    repeated = {trial.user_attrs.get(AGAIN) for trial in known}
+    for trial in known:
+        interrupted = trial.state.name == "FAIL" and REASON not in trial.user_attrs
+        if interrupted and trial.params and trial.number not in repeated:
+            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+    start, points = within(tuning.start, tuning.space), grid(tuning.space)
+    if points is None or len(points) > trials:
+        if start:
+            study.enqueue_trial(start, skip_if_exists=True)
+        return trials
+    for options in [start, *points]:
+        if options in points:
+            study.enqueue_trial(options, skip_if_exists=True)
+    return sum(counts(trial) or trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
 
 
 def work(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
@@ -299,6 +346,7 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
 
     Raises:
         DataError: the file is missing or no journal, or the study is one of something else.
+        OSError: the file cannot be read or written.
     """
     import optuna
     from optuna.storages.journal import JournalFileBackend
@@ -316,21 +364,39 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
         if tuning is None:
             return optuna.load_study(study_name=STUDY, storage=storage)
         with locked(path):
+            drop_torn_line(path)
             study = optuna.create_study(
                 storage=storage,
                 study_name=STUDY,
-                direction="minimize" if tuning.lower_is_better else "maximize",
+                direction=direction_of(tuning),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=tuning.warmup),
                 load_if_exists=True,
             )
-            if "about" not in study.user_attrs:
+            if not study.user_attrs and not study.get_trials(deepcopy=False):
                 study.set_user_attr("about", dict(tuning.about))
                 study.set_user_attr("space", {name: list(values) for name, values in tuning.space.items()})
+                study.set_user_attr("versions", package_versions(STUDY_PACKAGES))
+    except OSError:
+        raise
     except Exception as error:  # a damaged journal raises many kinds
         raise DataError(f"{path} is no journal of a study ({error}): delete it to start anew") from error
-    check_same(path, study.user_attrs["about"], tuning.about)
+    check_same(path, study.user_attrs.get("about", {}), tuning.about)
     check_same(path, study.user_attrs["space"], {name: list(values) for name, values in tuning.space.items()}, "space of ")
+    check_same(path, {"direction": study.direction.name.lower()}, {"direction": direction_of(tuning)})
     return study
+
+
+def direction_of(tuning: Tuning) -> str:
+    """Optuna's word for it."""
+    return "minimize" if tuning.lower_is_better else "maximize"
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a process that was killed while writing has left of its last line, lest the next one is joined to it."""
+    content = path.read_bytes() if path.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
@@ -359,13 +425,11 @@ def locked(path: Path) -> Iterator[None]:
 def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
     """The next trial, or None if the study has as many as it shall have."""
     from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
 
     with locked(path):
-        known = study.get_trials(deepcopy=False)
-        if sum(counts(trial) for trial in known) >= trials:
+        drawn = sum(counts(trial) for trial in study.get_trials(deepcopy=False))
+        if drawn >= trials:
             return None
-        drawn = sum(trial.state != TrialState.WAITING for trial in known)
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([tuning.seed, drawn]).generate_state(1)[0]))
         trial = study.ask(distributions(tuning.space))
         trial.set_user_attr("worker", this_process())
@@ -404,14 +468,22 @@ def counts(trial: "optuna.trial.FrozenTrial") -> bool:
 
 
 def fail_abandoned(study: "optuna.Study") -> None:
-    """Mark as failed the trials of processes of this machine that have ended without telling."""
+    """Mark as failed the trials of processes of this machine that have ended without telling. (Of other machines' processes
+    nothing is known: their trials are left running.)"""
     from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, process, started = trial.user_attrs.get("worker", [socket.gethostname(), None, None])
-        alive = process is not None and psutil.pid_exists(process) and psutil.Process(process).create_time() == started
-        if host == socket.gethostname() and not alive:
+        if host == socket.gethostname() and not alive(process, started):
             study.tell(trial.number, state=TrialState.FAIL)
+
+
+def alive(process: int | None, started: float | None) -> bool:
+    """Whether a process still runs, and is the one that was born then (clocks may be set by a few seconds)."""
+    try:
+        return process is not None and abs(psutil.Process(process).create_time() - started) < 5
+    except psutil.NoSuchProcess:
+        return False
 
 
 def this_process() -> list:
@@ -432,14 +504,16 @@ def distributions(space: Space) -> dict:
         raise ValueError("space: expected at least one option to tune, found none")
     result = {}
     for name, values in space.items():
-        if isinstance(values, list):
-            result[name] = CategoricalDistribution(values)
-        else:
-            low, high, *scale = values
-            kind = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
-            if low > high or scale not in ([], ["log"]):
-                raise ValueError(f"space of {name}: expected (low, high) or (low, high, 'log'), found {values}")
-            result[name] = kind(low, high, log=bool(scale))
+        try:
+            if isinstance(values, list):
+                result[name] = CategoricalDistribution(values)
+            else:
+                low, high, *scale = values
+                whole = isinstance(low, int) and isinstance(high, int)
+                result[name] = (IntDistribution if whole else FloatDistribution)(low, high, log=SCALES[tuple(scale)])
+        except (ValueError, TypeError, KeyError) as error:
+            expected = "a list of choices, (low, high) or (low, high, 'log')"
+            raise ValueError(f"space of {name}: expected {expected}, found {values}") from error
     return result
 
 
@@ -469,38 +543,40 @@ def trial_table(study: "optuna.Study") -> pd.DataFrame:
     """All trials of a study that have ended.
 
     Returns:
-        One row per trial: ``state`` (complete, pruned, failed), the metric, ``steps`` reported, ``seconds``, every option,
+        One row per trial: ``state`` (complete, pruned, failed), the metric, how many ``reports``, ``seconds``, every option,
         and ``reason``: why it failed.
     """
     rows, metric = [], study.user_attrs["about"]["metric"]
     for trial in study.get_trials(deepcopy=False):
         if trial.state.is_finished():
             row = {"trial": trial.number, "state": STATES[trial.state.name], metric: trial.value}
-            row |= {"steps": len(trial.intermediate_values), "seconds": trial.duration.total_seconds()}
+            row |= {"reports": len(trial.intermediate_values), "seconds": trial.duration.total_seconds()}
             reason = "" if trial.state.name != "FAIL" else trial.user_attrs.get(REASON, "interrupted")
             rows.append(row | trial.user_attrs.get("options", trial.params) | {"reason": reason})
-    columns = ["trial", "state", metric, "steps", "seconds", *study.user_attrs["space"], "reason"]
+    columns = ["trial", "state", metric, "reports", "seconds", *study.user_attrs["space"], "reason"]
     return pd.DataFrame(rows, columns=columns).set_index("trial")
 
 
-def tuning_record(study: "optuna.Study") -> dict:
+def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
     """What a study has found: the best options, and where they come from.
 
     Returns:
         ``options`` (none if no trial succeeded), ``value`` of the metric with them, ``start``: its value with the options
-        that it began with (None if that trial did not succeed), and how many trials, of what, how long, by which versions.
+        that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
+        trials, of what, how long, by which versions.
     """
     from optuna.trial import TrialState
 
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     best = study.best_trial if complete else None
+    start = [trial.value for trial in complete if trial.params == {name: tuning.start.get(name) for name in tuning.space}]
     about = study.user_attrs["about"]
     return {
         "options": best.user_attrs["options"] if best else {},
         "metric": about["metric"],
         "value": round(best.value, 5) if best else None,
-        "start": round(complete[0].value, 5) if complete and complete[0].number == 0 else None,
+        "start": round(start[0], 5) if start else None,
         "trials": len(ended),
         "pruned": sum(trial.state == TrialState.PRUNED for trial in ended),
         "failed": sum(trial.state == TrialState.FAIL for trial in ended),
@@ -508,7 +584,7 @@ def tuning_record(study: "optuna.Study") -> dict:
         "fixed": about["fixed"],
         "seed": about["seed"],
         "seconds": round(sum(trial.duration.total_seconds() for trial in ended), 1),
-        "versions": {name: version(name) for name in ("torch", "optuna")},
+        "versions": study.user_attrs.get("versions", package_versions(STUDY_PACKAGES)),
     }
 
 

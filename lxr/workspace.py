@@ -4,7 +4,8 @@ A run of one dataset lives in ``<results>/<dataset>/``:
 
     interactions.npz, split.npz           data (01)
     <recommender>/recommender.pt          weights (02, 03)
-    <recommender>/lxr.pt                  the explainer network (05)
+    <recommender>/<explainer>.pt          explainer networks (05)
+    <recommender>/studies/*.journal       studies, <recommender>/tuned/*.json what they found (05)
     <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
     <recommender>/cost/<name>.parquet     what they cost (05, 06)
     <recommender>/fidelity/<name>.parquet every metric of every test user (07)
@@ -41,6 +42,7 @@ PACKAGES = (
     "lime",
     "shap",
     "captum",
+    "optuna",
     "matplotlib",
     "seaborn",
     "papermill",
@@ -139,7 +141,7 @@ class Workspace:
         """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
         with atomic_path(self.output(f"figures/{name}.png")) as temporary:
             buffer = io.BytesIO()
-            figure.savefig(buffer, dpi=90)
+            figure.savefig(buffer, dpi=80)
             # 256 colours look the same in a third of the bytes.
             image = Image.open(buffer).convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
             image.save(temporary, format="png", optimize=True)
@@ -182,9 +184,9 @@ def environment() -> dict:
     }
 
 
-def package_versions() -> dict[str, str]:
-    """Name → version of the packages that results depend on."""
-    return {name: version(name) for name in PACKAGES}
+def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Name → version of packages, of those that results depend on unless others are asked for."""
+    return {name: version(name) for name in names}
 
 
 def commit() -> str | None:

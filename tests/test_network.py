@@ -416,6 +416,7 @@ BAD_SETTINGS = [
     ("learning_rate", np.inf, "a positive (number|integer)"),
     ("activation", "gelu", "one of tanh, relu"),
     ("activation", None, "one of tanh, relu"),
+    ("criterion", "nonsense", None),
     ("inputs", "user", "one of both, history, target"),
     ("initialisation", "zeros", "one of xavier, torch"),
 ]
@@ -423,7 +424,8 @@ BAD_SETTINGS = [
 
 @pytest.mark.parametrize("name, value, expected", BAD_SETTINGS)
 def test_bad_settings_are_refused(name, value, expected):
-    with pytest.raises(ValueError, match=f"{name}: expected.* {expected}, found {value!r}"):
+    message = f"{name}: expected.* {expected}, found {value!r}" if expected else f"unknown metric {value!r}"
+    with pytest.raises(ValueError, match=message):
         lxr.LXRSettings(**{name: value})
 
 
@@ -569,6 +571,10 @@ def test_a_trained_network_is_refined_as_it_is(explainer, data):
 def test_bad_refinements_are_refused(explainer, options, message):
     with pytest.raises(ValueError, match=message):
         lxr.RefinedLXR(explainer, **options)
+    with pytest.raises(ValueError, match="explainer: expected a trained LXR, found Explainer"):
+        lxr.RefinedLXR(lxr.Explainer(explainer.model))
+    with pytest.raises(ValueError, match="unknown option 'stepz' of LXR"):
+        lxr.EXPLAINERS["lxr-refined"](explainer.model, None, explainer=explainer, stepz=3)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -132,6 +132,9 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
         (["--seeds", "1", "1"], "--seeds: expected different seeds, found 1 1"),
         (["--tune", "everything"], "invalid choice: 'everything'"),
         (["--hyperparameters", "mine"], "invalid choice: 'mine'"),
+        (["--tune", "explainers", "--seeds", "1"], "--tune: expected alone, found --seeds beside it"),
+        (["--tune", "explainers", "--explainers", "cosine"], "--tune: none of cosine has options"),
+        (["--tune", "recommenders", "--ablation"], "--tune: expected alone, found --ablation beside it"),
         (["--trials", "-1"], "--trials: expected at least 0, found -1"),
         (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
         (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
@@ -190,11 +193,12 @@ def test_seeds_repeat_the_training_on_the_same_split():
 
 
 TUNED = {
-    "recommender": {"options": {"n_factors": 32, "learning_rate": 0.01}, "trials": 5},
-    "lime": {"options": {"n_samples": 99}, "trials": 5},
-    "lxr": {"options": {"lambda_pos": 3.0}, "trials": 5},
-    "spinrec": {"options": {"n_samples": 2}, "trials": 5},
+    "recommender": {"options": {"n_factors": 32, "learning_rate": 0.01}, "metric": "HR@10", "seed": 42},
+    "lime": {"options": {"n_samples": 99}, "metric": "NDCG", "seed": 42},
+    "lxr": {"options": {"lambda_pos": 3.0}, "metric": "NDCG", "seed": 42},
+    "spinrec": {"options": {"n_samples": 2}, "metric": "NDCG", "seed": 42},
 }
+LXR_TOLD = {"lambda_pos": 3.0, "criterion": "NDCG"}
 
 
 @pytest.fixture
@@ -203,6 +207,10 @@ def tuned_results(tmp_path) -> Path:
     (tmp_path / "ml-100k").mkdir()
     (tmp_path / "ml-100k" / "tuned_mf.json").write_text(json.dumps(TUNED))
     return tmp_path
+
+
+def place_of(results: Path) -> list[str]:
+    return ["--results", str(results)]
 
 
 def parameters(*arguments: str) -> dict[str, dict]:
@@ -216,12 +224,16 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     for folder in ("", "seeds/1/ml-100k/"):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
         assert told[f"{folder}02_mf"]["batch_size"] == run_all.RECOMMENDER_START["mf"]["batch_size"]
-        assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": {"lambda_pos": 3.0}}
+        assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
         assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
         assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
-    assert told["05_ablation-mf"]["options"] == {"lambda_pos": 3.0}
+    assert told["05_ablation-mf"]["options"] == LXR_TOLD
     assert told["07_sanity-mf"]["learning_rate"] == 0.01
-    assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "lxr", "spinrec")}
+    assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "spinrec")} | {
+        "lxr": LXR_TOLD
+    }
+    refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
+    assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
     assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
     assert "seeds/1/ml-100k/05_ablation-mf" not in told
     published = parameters(*chosen, "--hyperparameters", "published")
@@ -231,8 +243,14 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
 
 
+def test_damaged_hyperparameters_are_named(tuned_results, capsys):
+    (tuned_results / "ml-100k" / "tuned_mf.json").write_text("{")
+    assert run_all.main(["--recommenders", "mf", "--results", str(tuned_results)]) == 1
+    assert "tuned_mf.json: expected records of tuning" in capsys.readouterr().err
+
+
 def test_tuning_has_a_graph_of_its_own(tuned_results):
-    place = ["--results", str(tuned_results)]
+    place = place_of(tuned_results)
     recommenders = parameters(*place, "--tune", "recommenders", "--minutes", "2.5", "--workers", "2")
     assert list(recommenders) == ["01_data_preparation", "05_tuning-mf"]
     told = recommenders["05_tuning-mf"]
@@ -243,15 +261,28 @@ def test_tuning_has_a_graph_of_its_own(tuned_results):
     assert explainers["02_mf"]["n_factors"] == 32
     told = explainers["05_tuning-mf"]
     assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr"], 7, {"lxr": {"epochs": 40}})
+    told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["05_tuning-mf"]
+    assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 40} | LXR_TOLD})
+
+
+def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
+    assert parameters(*place_of(tuned_results), "--seed", "7")["02_mf"]["n_factors"] == 64
+    run_all.say_what_is_untuned(run_all.parse([*place_of(tuned_results), "--recommenders", "mf", "--seed", "7"]))
+    assert "mf: hyperparameters were tuned on the split of --seed 42, and are not used" in capsys.readouterr().out
+
+
+def test_lxr_combined_is_lxr():
+    assert run_all.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
+    assert "lxr-combined" not in run_all.parse([]).explainers
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
     root = tuned_results / "ml-100k"
     (root / "mf" / "tuned").mkdir(parents=True)
-    (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "trials": 20}')
+    (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "seed": 42}')
     assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
     found = json.loads((root / "tuned_mf.json").read_text())
-    assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "trials": 20}}
+    assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
     assert list(found) == ["recommender", "lime", "lxr", "spinrec"]
 
 
@@ -368,6 +399,18 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
     assert "1 done, 7 skipped" in again.stdout
+
+
+@pytest.mark.parametrize("notebook", ["05_tuning", "05_ablation"])
+def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook):
+    options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
+    assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", "02_mf"]
+
+
+def test_no_trials_are_a_tiny_tuning_too(tmp_path):
+    finished = run(tmp_path, "--tune", "explainers", "--trials", "0")
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads((tmp_path / "synthetic" / "tuned_mf.json").read_text())["lxr"]["options"] == {}
 
 
 def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):
