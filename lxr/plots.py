@@ -31,17 +31,18 @@ TITLES = {
 
 
 def style(explainer: str) -> dict:
-    """Colour, marker and line of an explainer: by its place in the registry, distinct in black and white too.
+    """Colour, marker and line of an explainer: by its place among its peers, distinct in black and white too.
 
     LXR, the method under study, is black and thick, its variants are grey. Neighbours carry their markers at alternate
     points, so that two lines that coincide are still both seen.
     """
-    place = list(EXPLAINERS).index(explainer) if explainer in EXPLAINERS else len(EXPLAINERS)
+    family = explainer.startswith("lxr")
+    peers = [name for name in EXPLAINERS if name.startswith("lxr") == family]
+    place = peers.index(explainer) if explainer in peers else len(peers)
     palette = sns.color_palette("colorblind")
     emphasis = explainer == "lxr"
-    family = "0.45" if explainer.startswith("lxr") else palette[place % len(palette)]
     return {
-        "color": "black" if emphasis else family,
+        "color": "black" if emphasis else "0.45" if family else palette[place % len(palette)],
         "marker": MARKERS[place % len(MARKERS)],
         "markevery": (place % 2, 2),
         "linestyle": "-" if emphasis else DASHES[place % len(DASHES)],
