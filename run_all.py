@@ -320,7 +320,11 @@ def write_run(root: Path, stages: list[Stage], threads: int) -> None:
     """Leave ``run.json`` beside the tables: the command's parameters, versions, data and durations."""
     records = {stage.name: read_json(stage.path(root, "stages", "json")) for stage in stages}
     data = records["01_data_preparation"]["sources"]
-    previous = (read_json(root / "run.json") or {}).get("stages", {})  # a run of some stages keeps the record of the others
+    # A run of some stages keeps the records of the others, as far as they are still there.
+    previous = (read_json(root / "run.json") or {}).get("stages", {})
+    previous = {
+        name: record for name, record in previous.items() if Stage(name, root, {}).path(root, "stages", "json").is_file()
+    }
     run = {
         "environment": environment() | {"threads_per_notebook": threads},
         "data": {Path(path).name: digest for path, digest in data.items()},
