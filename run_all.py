@@ -170,10 +170,9 @@ class Run:
 
 def build_stages(options: argparse.Namespace) -> list[Stage]:
     """The graph of notebooks for the chosen dataset, recommenders, explainers and seeds; or of their tuning."""
-    again = [Path("seeds") / str(seed) for seed in options.seeds]
     runs = [
-        Run(options, options.results / options.dataset / folder, seed, f"{folder / options.dataset}/")
-        for seed, folder in zip(options.seeds, again, strict=True)
+        Run(options, options.results / options.dataset / f"seeds/{seed}", seed, f"seeds/{seed}/{options.dataset}/")
+        for seed in options.seeds
     ]
     runs.append(Run(options, options.results, options.seed))
     for run in runs[-1:] if options.tune else runs:
@@ -192,11 +191,11 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
                 about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
                 run.add(ABLATION, about, needs, recommender)
             run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:1])
-    stages = [stage for run in runs for stage in run.stages]
     if not options.tune:
+        before = [stage.name for run in runs for stage in run.stages]
         reported = {name: getattr(options, name) for name in ("recommenders", "explainers", "seeds", "ablation")}
         tuned = {name: records for name in options.recommenders if (records := runs[-1].tuned(name))}
-        runs[-1].add(REPORT, reported | {"tuned": tuned}, [stage.name for stage in stages])
+        runs[-1].add(REPORT, reported | {"tuned": tuned}, before)
     return [stage for run in runs for stage in run.stages]
 
 

@@ -280,7 +280,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
 
         def show() -> None:
-            bar.update(sum(counts(trial) for trial in study.get_trials(deepcopy=False)) - bar.n)
+            bar.update(spent(study) - bar.n)
             with contextlib.suppress(ValueError):  # no trial has succeeded yet
                 bar.set_postfix({"best": f"{study.best_value:.4f}"})
 
@@ -310,7 +310,7 @@ def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
     for options in [start, *points]:
         if options in points:
             study.enqueue_trial(options, skip_if_exists=True)
-    return sum(counts(trial) or trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
+    return spent(study) + sum(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
 
 
 def work(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
@@ -351,7 +351,7 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
-    path = Path(path)
+    path, space = Path(path), {name: list(values) for name, values in tuning.space.items()} if tuning else {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if tuning is None:
         if not path.is_file():
@@ -374,14 +374,14 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
             )
             if not study.user_attrs and not study.get_trials(deepcopy=False):
                 study.set_user_attr("about", dict(tuning.about))
-                study.set_user_attr("space", {name: list(values) for name, values in tuning.space.items()})
+                study.set_user_attr("space", space)
                 study.set_user_attr("versions", package_versions(STUDY_PACKAGES))
     except OSError:
         raise
     except Exception as error:  # a damaged journal raises many kinds
         raise DataError(f"{path} is no journal of a study ({error}): delete it to start anew") from error
     check_same(path, study.user_attrs.get("about", {}), tuning.about)
-    check_same(path, study.user_attrs["space"], {name: list(values) for name, values in tuning.space.items()}, "space of ")
+    check_same(path, study.user_attrs["space"], space, "space of ")
     check_same(path, {"direction": study.direction.name.lower()}, {"direction": direction_of(tuning)})
     return study
 
@@ -427,7 +427,7 @@ def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optu
     from optuna.samplers import TPESampler
 
     with locked(path):
-        drawn = sum(counts(trial) for trial in study.get_trials(deepcopy=False))
+        drawn = spent(study)
         if drawn >= trials:
             return None
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([tuning.seed, drawn]).generate_state(1)[0]))
@@ -462,9 +462,10 @@ def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> N
         study.tell(trial, value if state == TrialState.COMPLETE else None, state)
 
 
-def counts(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Whether a trial uses up the budget: all do that were tried to the end, or still are."""
-    return trial.state.name in ("RUNNING", "COMPLETE", "PRUNED") or REASON in trial.user_attrs
+def spent(study: "optuna.Study") -> int:
+    """Trials that use up the budget: all that were tried to the end, or still are."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state.name in ("RUNNING", "COMPLETE", "PRUNED") or REASON in trial.user_attrs for trial in trials)
 
 
 def fail_abandoned(study: "optuna.Study") -> None:
