@@ -4,7 +4,8 @@
 from the generator that is passed in.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,12 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
+from torch.utils.checkpoint import checkpoint
 
 from lxr.checks import check_logits, check_shape, first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
 ACTIVATIONS = ("sigmoid", "softmax")
+BRANCHES = ("both", "gmf", "mlp")
 
 
 class Recommender(nn.Module):
@@ -123,9 +126,7 @@ class MF(Recommender):
 
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Binary cross-entropy of whole rows, mean over users and items."""
-        logits = self(drop(history, self.dropout, generator))
-        weight = 1 + (self.positive_weight - 1) * history
-        return F.binary_cross_entropy_with_logits(logits, history, weight)
+        return weighted_cross_entropy(self, history, generator)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""
@@ -196,6 +197,119 @@ class VAE(Recommender):
         return self.encoder.weight, self.output.weight.T
 
 
+class NCF(Recommender):
+    """NeuMF with linear history encoders in the place of user ids: a GMF branch and an MLP branch, joined.
+
+    With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
+    branch a tower of ReLU layers on (u, v_i), whose first layer is split into a part of the user and a part of the item, so
+    that it is computed once for each. The logit is the sum of both and a bias of the item.
+
+    The tower has features for every pair of user and item: it is scored in chunks of items, and its intermediate values are
+    computed anew for the gradient, so that never more than ``max_pairs`` pairs are in memory.
+
+    Args:
+        n_items: number of items.
+        n_factors: width of the vectors of both branches.
+        layers: widths of the tower.
+        dropout, positive_weight: as for :class:`MF`.
+        branches: ``"both"``, or ``"gmf"`` or ``"mlp"`` alone, for training them one after the other
+            (:meth:`start_from`).
+        max_pairs: pairs of user and item that are scored at a time.
+        seed: of the initial weights.
+
+    Source: He et al., Neural Collaborative Filtering, WWW 2017, eqs. 9-12.
+    """
+
+    search_space: ClassVar[dict] = {"n_factors": [16, 32, 64], "dropout": (0.1, 0.7)}
+
+    def __init__(
+        self,
+        n_items: int,
+        n_factors: int = 32,
+        layers: Sequence[int] = (16, 8),
+        dropout: float = 0.3,
+        positive_weight: float = 60.0,
+        branches: str = "both",
+        max_pairs: int = 2**18,
+        seed: int = 0,
+    ):
+        super().__init__(n_items)
+        if branches not in BRANCHES:
+            raise ValueError(f"branches: expected one of {', '.join(BRANCHES)}, found {branches!r}")
+        if not layers or min(layers) < 1:
+            raise ValueError(f"layers: expected one or more positive widths, found {layers}")
+        self.dropout, self.positive_weight, self.max_pairs = dropout, positive_weight, max_pairs
+        self.bias = nn.Parameter(torch.empty(n_items))
+        if branches != "mlp":
+            self.gmf_history = skip_init(nn.Linear, n_items, n_factors)
+            self.gmf_item = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_output = skip_init(nn.Linear, n_factors, 1, bias=False)
+        if branches != "gmf":
+            self.mlp_history = skip_init(nn.Linear, n_items, n_factors)
+            self.mlp_item = skip_init(nn.Linear, n_items, n_factors)
+            self.first_of_user = skip_init(nn.Linear, n_factors, layers[0])
+            self.first_of_item = skip_init(nn.Linear, n_factors, layers[0], bias=False)
+            widths = [*layers, 1]
+            self.tower = nn.ModuleList(skip_init(nn.Linear, *pair) for pair in itertools.pairwise(widths))
+        self.branches = branches
+        initialise(self, seed)
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I)."""
+        logits = self.bias.expand(len(history), -1)
+        if self.branches != "mlp":
+            user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
+            logits = logits + user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
+        if self.branches != "gmf":
+            user = self.first_of_user(self.mlp_history(history))  # (B, k)
+            item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
+            chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
+            logits = logits + torch.cat([self.score_pairs(user, chunk) for chunk in chunks], dim=1)
+        return logits
+
+    def score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """The MLP branch (B, c) of users (B, k) and c items (c, k) after their parts of the first layer."""
+        if torch.is_grad_enabled() and user.requires_grad:
+            return checkpoint(self.climb, user, item, use_reentrant=False)
+        return self.climb(user, item)
+
+    def climb(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """:meth:`score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
+        x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
+        for layer in self.tower:
+            x = layer.weight @ F.relu(x) + layer.bias[:, None]
+        return x.view(len(user), len(item))
+
+    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
+        """Binary cross-entropy of whole rows, mean over users and items."""
+        return weighted_cross_entropy(self, history, generator)
+
+    def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """History encoders and item tables of the branches below each other, both (width, I)."""
+        history = [getattr(self, name).weight for name in ("gmf_history", "mlp_history") if hasattr(self, name)]
+        item = [getattr(self, name).weight for name in ("gmf_item", "mlp_item") if hasattr(self, name)]
+        return torch.cat(history), torch.cat(item)
+
+    @torch.no_grad()
+    def start_from(self, gmf: "NCF", mlp: "NCF", share: float = 0.5) -> "NCF":
+        """Start both branches from models of one branch each, whose outputs are mixed; returns the model itself.
+
+        Args:
+            gmf, mlp: trained with ``branches="gmf"`` and ``"mlp"``, of the same widths.
+            share: of the GMF branch in the logits (α of the paper).
+
+        Source: He et al., WWW 2017, section 3.4.1.
+        """
+        weights = gmf.state_dict() | mlp.state_dict()
+        weights["bias"] = share * gmf.bias + (1 - share) * mlp.bias
+        weights["gmf_output.weight"] = share * gmf.gmf_output.weight
+        last = f"tower.{len(mlp.tower) - 1}"
+        for name in (f"{last}.weight", f"{last}.bias"):
+            weights[name] = (1 - share) * weights[name]
+        self.load_state_dict(weights)
+        return self
+
+
 class Popularity(Recommender):
     """Recommends by popularity among training users, whatever the history: the floor of every comparison.
 
@@ -251,7 +365,14 @@ def wrap(module_or_function: Callable[[torch.Tensor], torch.Tensor], n_items: in
     return Wrapped(module_or_function, n_items, activation)
 
 
-RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE})
+RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
+
+
+def weighted_cross_entropy(model: MF | NCF, history: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Binary cross-entropy of whole rows (B, I), mean over users and items, positives weighed, after history dropout."""
+    logits = model(drop(history, model.dropout, generator))
+    weight = 1 + (model.positive_weight - 1) * history
+    return F.binary_cross_entropy_with_logits(logits, history, weight)
 
 
 def initialise(module: nn.Module, seed: int) -> None:
