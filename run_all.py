@@ -20,7 +20,8 @@ from lxr.training import choose_device
 from lxr.tuning import load_tuned
 from lxr.workspace import environment, read_json, write_json
 
-RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae"}
+RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
+DEFAULT_RECOMMENDERS = ["mf", "vae"]
 TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
@@ -32,8 +33,9 @@ BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
 RECOMMENDER_START = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
+    "ncf": {"n_factors": 32, "dropout": 0.3, "batch_size": 128, "learning_rate": 0.002},
 }
-RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps": 500}}
+RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps": 500}, "ncf": {"epochs": 200}}
 # The notebooks' own defaults are the tiny run; these make it a full one.
 FULL = {
     LXR_NOTEBOOK: {"epochs": 40},
@@ -44,6 +46,7 @@ FULL = {
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
     "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
     "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
+    "07_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
 }
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")
 TINY_DATASET = "synthetic"
@@ -207,7 +210,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
     parser.add_argument("--dataset", choices=list(DATASETS), help="ml-100k, or synthetic with --smoke, unless given")
-    parser.add_argument("--recommenders", nargs="+", choices=list(RECOMMENDERS), default=list(RECOMMENDERS), metavar="NAME")
+    parser.add_argument(
+        "--recommenders", nargs="+", choices=list(RECOMMENDERS), default=DEFAULT_RECOMMENDERS, metavar="NAME"
+    )
     parser.add_argument("--explainers", nargs="+", choices=list(EXPLAINERS), default=DEFAULT_EXPLAINERS, metavar="NAME")
     parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
     parser.add_argument("--results", type=Path, default=PROJECT_ROOT / "results", help="directory of all results")
@@ -311,7 +316,12 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
     """The stages that a command runs: all, or those that the notebook of ``--before`` needs."""
     if not options.before:
         return build_stages(options)
-    whole = {"ablation": options.before == ABLATION, "tune": "explainers" if options.before == TUNING else None}
+    trained = [name for name, notebook in RECOMMENDER_NOTEBOOKS.items() if notebook == options.before]
+    whole = {
+        "ablation": options.before == ABLATION,
+        "tune": "explainers" if options.before == TUNING else None,
+        "recommenders": trained or options.recommenders,
+    }
     return restrict(build_stages(argparse.Namespace(**vars(options) | whole)), options.before)
 
 

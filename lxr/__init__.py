@@ -19,6 +19,7 @@ from lxr.progress import progress
 from lxr.ranking import rank_quality
 from lxr.recommenders import (
     MF,
+    NCF,
     RECOMMENDERS,
     VAE,
     Popularity,
@@ -43,6 +44,7 @@ __all__ = [
     "EXPLAINERS",
     "LXR",
     "MF",
+    "NCF",
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
-from lxr.checks import check_logits, check_shape, first
+from lxr.checks import check_all_positive, check_logits, check_positive, check_shape, first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -202,7 +202,7 @@ class NCF(Recommender):
 
     With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
     branch a tower of ReLU layers on (u, v_i), whose first layer is split into a part of the user and a part of the item, so
-    that it is computed once for each. The logit is the sum of both and a bias of the item.
+    that it is computed once for each. The logit is the sum of both.
 
     The tower has features for every pair of user and item: it is scored in chunks of items, and its intermediate values are
     computed anew for the gradient, so that never more than ``max_pairs`` pairs are in memory.
@@ -236,10 +236,9 @@ class NCF(Recommender):
         super().__init__(n_items)
         if branches not in BRANCHES:
             raise ValueError(f"branches: expected one of {', '.join(BRANCHES)}, found {branches!r}")
-        if not layers or min(layers) < 1:
-            raise ValueError(f"layers: expected one or more positive widths, found {layers}")
+        check_all_positive(layers=layers)
+        check_positive(n_factors=n_factors, max_pairs=max_pairs)
         self.dropout, self.positive_weight, self.max_pairs = dropout, positive_weight, max_pairs
-        self.bias = nn.Parameter(torch.empty(n_items))
         if branches != "mlp":
             self.gmf_history = skip_init(nn.Linear, n_items, n_factors)
             self.gmf_item = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items, as in MF
@@ -249,23 +248,27 @@ class NCF(Recommender):
             self.mlp_item = skip_init(nn.Linear, n_items, n_factors)
             self.first_of_user = skip_init(nn.Linear, n_factors, layers[0])
             self.first_of_item = skip_init(nn.Linear, n_factors, layers[0], bias=False)
-            widths = [*layers, 1]
-            self.tower = nn.ModuleList(skip_init(nn.Linear, *pair) for pair in itertools.pairwise(widths))
+            self.tower = nn.ModuleList(skip_init(nn.Linear, *widths) for widths in itertools.pairwise(layers))
+            self.mlp_output = skip_init(nn.Linear, layers[-1], 1, bias=False)
         self.branches = branches
         initialise(self, seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
-        logits = self.bias.expand(len(history), -1)
-        if self.branches != "mlp":
-            user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
-            logits = logits + user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
-        if self.branches != "gmf":
-            user = self.first_of_user(self.mlp_history(history))  # (B, k)
-            item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
-            chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
-            logits = logits + torch.cat([self.score_pairs(user, chunk) for chunk in chunks], dim=1)
-        return logits
+        branches = {"both": (self.score_gmf, self.score_mlp), "gmf": (self.score_gmf,), "mlp": (self.score_mlp,)}
+        return sum(score(history) for score in branches[self.branches])
+
+    def score_gmf(self, history: torch.Tensor) -> torch.Tensor:
+        """The GMF branch: histories (B, I) → (B, I)."""
+        user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
+        return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
+
+    def score_mlp(self, history: torch.Tensor) -> torch.Tensor:
+        """The MLP branch, in chunks of items: histories (B, I) → (B, I)."""
+        user = self.first_of_user(self.mlp_history(history))  # (B, k)
+        item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
+        chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
+        return torch.cat([self.score_pairs(user, chunk) for chunk in chunks], dim=1)
 
     def score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
         """The MLP branch (B, c) of users (B, k) and c items (c, k) after their parts of the first layer."""
@@ -278,7 +281,7 @@ class NCF(Recommender):
         x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
         for layer in self.tower:
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
-        return x.view(len(user), len(item))
+        return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
 
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Binary cross-entropy of whole rows, mean over users and items."""
@@ -301,11 +304,8 @@ class NCF(Recommender):
         Source: He et al., WWW 2017, section 3.4.1.
         """
         weights = gmf.state_dict() | mlp.state_dict()
-        weights["bias"] = share * gmf.bias + (1 - share) * mlp.bias
         weights["gmf_output.weight"] = share * gmf.gmf_output.weight
-        last = f"tower.{len(mlp.tower) - 1}"
-        for name in (f"{last}.weight", f"{last}.bias"):
-            weights[name] = (1 - share) * weights[name]
+        weights["mlp_output.weight"] = (1 - share) * mlp.mlp_output.weight
         self.load_state_dict(weights)
         return self
 

@@ -40,6 +40,7 @@ def widened(model: lxr.Recommender, seed=0) -> lxr.Recommender:
 RECOMMENDERS = {
     "mf": lambda: widened(lxr.MF(N_ITEMS, n_factors=4)),
     "vae": lambda: widened(lxr.VAE(N_ITEMS, n_hidden=16, n_latent=4)),
+    "ncf": lambda: widened(lxr.NCF(N_ITEMS, n_factors=4, layers=(6, 3), max_pairs=3 * N_ITEMS)),
     "linear-sigmoid": lambda: integers("sigmoid"),
     "linear-softmax": lambda: integers("softmax"),
 }
@@ -51,15 +52,15 @@ def linear_fixture():
     return linear
 
 
-@pytest.fixture(params=["mf", "vae"])
+@pytest.fixture(params=["mf", "vae", "ncf"])
 def model(request):
-    """A small random MF or VAE."""
+    """A small random MF, VAE or NCF."""
     return RECOMMENDERS[request.param]()
 
 
 @pytest.fixture(params=list(RECOMMENDERS))
 def any_model(request):
-    """A small random MF or VAE, or a linear recommender of integers with either activation."""
+    """A small random MF, VAE or NCF, or a linear recommender of integers with either activation."""
     return RECOMMENDERS[request.param]()
 
 

@@ -380,6 +380,13 @@ WARM = {
         lambda: lxr.VAE(160, n_hidden=10, n_latent=4),
         lambda model: (model.encoder.weight, model.output.weight.T),
     ),
+    "ncf": (
+        lambda: lxr.NCF(160, n_factors=3, layers=(4, 2)),
+        lambda model: (
+            torch.cat([model.gmf_history.weight, model.mlp_history.weight]),
+            torch.cat([model.gmf_item.weight, model.mlp_item.weight]),
+        ),
+    ),
 }
 
 

@@ -35,6 +35,7 @@ def test_all_notebooks_are_there():
         "01_data_preparation",
         "02_mf",
         "03_vae",
+        "04_ncf",
         "05_ablation",
         "05_lxr",
         "05_tuning",

@@ -401,10 +401,10 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert "1 done, 7 skipped" in again.stdout
 
 
-@pytest.mark.parametrize("notebook", ["05_tuning", "05_ablation"])
-def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook):
+@pytest.mark.parametrize("notebook, needs", [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", [])])
+def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
-    assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", "02_mf"]
+    assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", *needs]
 
 
 def test_no_trials_are_a_tiny_tuning_too(tmp_path):

@@ -10,7 +10,11 @@ import lxr
 from lxr.ranking import hide_one_item
 
 N_ITEMS = 20
-TINY = {"mf": {"n_factors": 4}, "vae": {"n_hidden": 16, "n_latent": 4}}
+TINY = {
+    "mf": {"n_factors": 4},
+    "vae": {"n_hidden": 16, "n_latent": 4},
+    "ncf": {"n_factors": 4, "layers": [6, 3], "max_pairs": 3 * N_ITEMS},
+}
 
 
 class Scorer(torch.nn.Module):
@@ -26,13 +30,14 @@ class Scorer(torch.nn.Module):
 
 
 def small(name, seed=0, **options) -> lxr.Recommender:
-    """A small untrained MF or VAE."""
+    """A small untrained recommender of the registry."""
     return lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
 
 
 MAKERS = {
     "mf": lambda train_matrix: small("mf"),
     "vae": lambda train_matrix: small("vae"),
+    "ncf": lambda train_matrix: small("ncf"),
     "popularity": lxr.Popularity,
     "wrapped module": lambda train_matrix: lxr.wrap(Scorer(), N_ITEMS, "softmax"),
     "wrapped function": lambda train_matrix: lxr.wrap(lambda history: 2 * history - 1, N_ITEMS, "sigmoid"),
@@ -53,7 +58,7 @@ def name(request):
 
 def test_every_registered_recommender_is_tested():
     assert set(TINY) == set(lxr.RECOMMENDERS)
-    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae"):
+    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf"):
         lxr.RECOMMENDERS["nope"]
 
 
@@ -113,7 +118,7 @@ def test_log_prob_of_extreme_logits_is_finite(linear, activation):
     assert found == expected
 
 
-@pytest.mark.parametrize("name", ["mf", "vae", "wrapped module", "wrapped function"])
+@pytest.mark.parametrize("name", ["mf", "vae", "ncf", "wrapped module", "wrapped function"])
 def test_scores_can_be_differentiated_in_the_history(name, train_matrix, history):
     x = history.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(MAKERS[name](train_matrix).log_prob(x).sum(), x)
@@ -125,6 +130,7 @@ def test_activations(train_matrix):
     assert {name: make(train_matrix).activation for name, make in MAKERS.items()} == {
         "mf": "sigmoid",
         "vae": "softmax",
+        "ncf": "sigmoid",
         "popularity": "sigmoid",
         "wrapped module": "softmax",
         "wrapped function": "sigmoid",
@@ -144,10 +150,7 @@ def test_mf_is_the_product_of_its_encoders(histories):
 
 
 def test_vae_decodes_the_mean_code_of_the_normalised_history(histories):
-    model, history = small("vae"), histories([4])
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1)  # biases are not zero either
+    model, history = with_biases(small("vae")), histories([4])
     weight = {name: value.double().numpy() for name, value in model.state_dict().items()}
     hidden = np.tanh(weight["encoder.weight"] @ (history[0].numpy() / 2) + weight["encoder.bias"])  # four items: norm 2
     mean = (weight["latent.weight"] @ hidden + weight["latent.bias"])[:4]  # the other half is log σ²
@@ -156,8 +159,74 @@ def test_vae_decodes_the_mean_code_of_the_normalised_history(histories):
     assert model(history)[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
+def with_biases(model: lxr.Recommender) -> lxr.Recommender:
+    """Biases are not zero either."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    return model
+
+
+@pytest.mark.parametrize("branches", ["both", "gmf", "mlp"])
+def test_ncf_scores_pairs_of_user_and_item(histories, branches):
+    model, history = with_biases(small("ncf", branches=branches)), histories([4])
+    weight = {name: value.double().numpy() for name, value in model.state_dict().items()}
+
+    def vectors(branch, item):
+        user = weight[f"{branch}_history.weight"] @ history[0].numpy() + weight[f"{branch}_history.bias"]
+        return user, weight[f"{branch}_item.weight"][:, item] + weight[f"{branch}_item.bias"]
+
+    def gmf(item):
+        user, vector = vectors("gmf", item)
+        return weight["gmf_output.weight"][0] @ (user * vector)
+
+    def mlp(item):
+        user, vector = vectors("mlp", item)
+        x = weight["first_of_user.weight"] @ user + weight["first_of_user.bias"]
+        x = np.maximum(x + weight["first_of_item.weight"] @ vector, 0)
+        x = np.maximum(weight["tower.0.weight"] @ x + weight["tower.0.bias"], 0)
+        return weight["mlp_output.weight"][0] @ x
+
+    parts = {"both": (gmf, mlp), "gmf": (gmf,), "mlp": (mlp,)}[branches]
+    assert model(history)[0].tolist() == pytest.approx(
+        [sum(part(item) for part in parts) for item in range(N_ITEMS)], abs=1e-5
+    )
+
+
+def test_ncf_in_chunks_equals_ncf_at_once(history):
+    chunked, whole = small("ncf", max_pairs=1), small("ncf", max_pairs=10**6)
+    gradients = []
+    for model in (chunked, whole):
+        x = history.clone().requires_grad_()
+        model(x).square().sum().backward()
+        gradients.append([x.grad, *(parameter.grad for parameter in model.parameters())])
+    torch.testing.assert_close(chunked(history), whole(history))
+    torch.testing.assert_close(*gradients)
+
+
+def test_ncf_starts_from_its_branches(history):
+    gmf, mlp = (with_biases(small("ncf", seed, branches=name)) for seed, name in enumerate(("gmf", "mlp")))
+    joined = small("ncf").start_from(gmf, mlp, share=0.3)
+    torch.testing.assert_close(joined(history), 0.3 * gmf(history) + 0.7 * mlp(history))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"branches": "none"}, "branches: expected one of both, gmf, mlp, found 'none'"),
+        ({"layers": []}, r"layers: expected one or more positive integers, found \[\]"),
+        ({"layers": [4, 0]}, r"layers: expected one or more positive integers, found \[4, 0\]"),
+        ({"max_pairs": 0}, "max_pairs: expected a positive integer, found 0"),
+    ],
+)
+def test_ncf_refuses_what_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        small("ncf", **options)
+
+
 def test_encoders_for_a_warm_start(train_matrix):
     assert [encoder.shape for encoder in small("vae").encoders()] == [(16, N_ITEMS)] * 2
+    assert [encoder.shape for encoder in small("ncf").encoders()] == [(8, N_ITEMS)] * 2
     with pytest.raises(ValueError, match="warm_start: Popularity has no linear encoders"):
         lxr.Popularity(train_matrix).encoders()
 

@@ -134,7 +134,21 @@ def changed_layers(model, other) -> list[str]:
 
 
 def test_the_cascade_goes_from_the_output_to_the_input(model, unchanged_model):
-    order = {"MF": ["item_encoder", "history_encoder"], "VAE": ["output", "decoder", "latent", "encoder"]}
+    order = {
+        "MF": ["item_encoder", "history_encoder"],
+        "VAE": ["output", "decoder", "latent", "encoder"],
+        "NCF": [
+            "mlp_output",
+            "tower.0",
+            "first_of_item",
+            "first_of_user",
+            "mlp_item",
+            "mlp_history",
+            "gmf_output",
+            "gmf_item",
+            "gmf_history",
+        ],
+    }
     layers, copies = [], []
     with unchanged_model(model):
         for layer, copied in lxr.randomised(model, seed=0):
