@@ -1,0 +1,122 @@
+"""How time and memory grow with users and items: `python benchmarks/scale.py`.
+
+Generated ratings, at the largest size as many as MovieLens 25M has; every size runs in a process of its own, so that its
+peaks are its own. Training runs one epoch each, explanation and evaluation take a fixed number of users.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import psutil
+
+import lxr
+
+SIZES = {"10,000 x 1,000": (10_000, 1_000), "45,000 x 5,500": (45_000, 5_500), "200,000 x 30,000": (200_000, 30_000)}
+RATINGS_PER_USER, N_TASTES = 125, 20
+
+
+def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame:
+    """Ratings from 1 to 5 of items with a long tail, of which every user prefers those of one taste.
+
+    Tastes take every twentieth item each; within a taste and over all items the chance of an item falls like 1 / rank. The
+    number of ratings of a user is log-normal, their mean 125.
+    """
+    generator = np.random.default_rng(seed)
+    length = generator.lognormal(np.log(RATINGS_PER_USER) - 0.5, 1.0, n_users).astype(int).clip(2, n_items // 4)
+    user = np.repeat(np.arange(n_users, dtype=np.int32), length)
+    in_taste = generator.random(len(user), dtype=np.float32) < 0.7
+    ranks = np.where(in_taste, n_items // N_TASTES, n_items)
+    rank = (ranks ** generator.random(len(user), dtype=np.float32)).astype(np.int32) - 1  # log-uniform: 1 / rank
+    item = np.where(in_taste, rank * N_TASTES + user % N_TASTES, rank).astype(np.int32)
+    pairs = np.unique(user.astype(np.int64) * n_items + item)
+    rating = generator.integers(1, 6, len(pairs), dtype=np.int8)
+    return pd.DataFrame(
+        {"user": (pairs // n_items).astype(np.int32), "item": (pairs % n_items).astype(np.int32), "rating": rating}
+    )
+
+
+class Peak(threading.Thread):
+    """Highest memory of this process, looked at fifty times a second."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.process, self.highest, self.over = psutil.Process(), 0, threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while True:
+            self.highest = max(self.highest, self.process.memory_info().rss)
+            if self.over.wait(0.02):
+                return
+
+
+def measured(work: Callable[[], object]) -> tuple[object, dict]:
+    """What a stage returns, its wall time and the highest memory of the process meanwhile."""
+    peak, started = Peak(), time.perf_counter()
+    peak.start()
+    result = work()
+    seconds = time.perf_counter() - started
+    peak.over.set()
+    peak.join()
+    return result, {"seconds": seconds, "peak [GB]": peak.highest / 1024**3}
+
+
+def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> dict:
+    """All stages at one size: stage → seconds and peak memory."""
+    stages = {}
+    ratings = generated_ratings(n_users, n_items)
+    data, stages["preparation"] = measured(partial(lxr.prepare, ratings))
+    rows = len(ratings)
+    del ratings
+    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+    test = test[:explained]
+    model = lxr.RECOMMENDERS[recommender](data.matrix.shape[1])
+    _, stages["recommender, an epoch"] = measured(lambda: lxr.fit(model, train, validation, epochs=1))
+    make = lxr.EXPLAINERS["lxr"]
+    explainer, stages["LXR, an epoch"] = measured(lambda: make(model, train, validation, epochs=1))
+    target = lxr.top_items(model, test)
+    scores, stages[f"LXR explains {explained} users"] = measured(lambda: lxr.explain_users(explainer, test, target))
+    for name in ("cosine", "gradient", "leave-one-out", "shap"):
+        baseline = lxr.EXPLAINERS[name](model, train, validation)
+        _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: lxr.explain_users(by, test, target))
+    _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_users(model, test, target, scores))
+    shape = {"ratings": rows, "users": data.matrix.shape[0], "items": data.matrix.shape[1], "interactions": data.matrix.nnz}
+    return {"shape": shape, "stages": stages}
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recommender", choices=list(lxr.RECOMMENDERS), default="mf")
+    parser.add_argument("--explained", type=int, default=200, metavar="N", help="users to explain and to evaluate")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="this size alone, as JSON")
+    options = parser.parse_args()
+    if options.size:
+        print(json.dumps(run_size(*options.size, options.recommender, options.explained)))
+        return
+    command = [sys.executable, __file__, "--recommender", options.recommender, "--explained", str(options.explained)]
+    found = {}
+    for name, size in lxr.progress(SIZES.items(), desc="sizes"):
+        finished = subprocess.run([*command, "--size", *map(str, size)], stdout=subprocess.PIPE, text=True, check=True)
+        found[name] = json.loads(finished.stdout)
+    stages = {name: pd.DataFrame(record["stages"]).T for name, record in found.items()}
+    seconds = pd.DataFrame({name: table["seconds"] for name, table in stages.items()})
+    first, last = seconds.columns[0], seconds.columns[-1]
+    growth = np.prod(SIZES[last], dtype=float) / np.prod(SIZES[first], dtype=float)
+    seconds["exponent"] = np.log(seconds[last] / seconds[first]) / np.log(growth)
+    peaks = pd.DataFrame({name: table["peak [GB]"] for name, table in stages.items()})
+    print(f"{options.recommender}\n{pd.DataFrame({name: record['shape'] for name, record in found.items()}).to_string()}")
+    print(f"\nseconds, and the exponent by which they grow with users x items\n{seconds.round(2).to_string()}")
+    print(f"\nhighest memory of the process [GB]\n{peaks.round(2).to_string()}")
+
+
+if __name__ == "__main__":
+    main()
