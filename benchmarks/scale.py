@@ -20,14 +20,14 @@ import psutil
 import lxr
 
 SIZES = {"10,000 x 1,000": (10_000, 1_000), "45,000 x 5,500": (45_000, 5_500), "200,000 x 30,000": (200_000, 30_000)}
-RATINGS_PER_USER, N_TASTES = 125, 20
+RATINGS_PER_USER, N_TASTES = 180, 20
 
 
 def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame:
     """Ratings from 1 to 5 of items with a long tail, of which every user prefers those of one taste.
 
     Tastes take every twentieth item each; within a taste and over all items the chance of an item falls like 1 / rank. The
-    number of ratings of a user is log-normal, their mean 125.
+    number of ratings of a user is log-normal, their mean 180 before repeated pairs are dropped.
     """
     generator = np.random.default_rng(seed)
     length = generator.lognormal(np.log(RATINGS_PER_USER) - 0.5, 1.0, n_users).astype(int).clip(2, n_items // 4)
