@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from wrapped import WRAPPED
 
 import lxr
 
@@ -42,7 +43,7 @@ RECOMMENDERS = {
     "vae": lambda: widened(lxr.VAE(N_ITEMS, n_hidden=16, n_latent=4)),
     "linear-sigmoid": lambda: integers("sigmoid"),
     "linear-softmax": lambda: integers("softmax"),
-}
+} | WRAPPED
 
 
 @pytest.fixture(name="linear")
@@ -59,7 +60,7 @@ def model(request):
 
 @pytest.fixture(params=list(RECOMMENDERS))
 def any_model(request):
-    """A small random MF or VAE, or a linear recommender of integers with either activation."""
+    """A small random MF or VAE, a linear recommender of integers with either activation, or one that was wrapped."""
     return RECOMMENDERS[request.param]()
 
 
