@@ -64,6 +64,10 @@ def test_one_finite_score_per_history_item(name, any_model, train_matrix, histor
     assert not importance.requires_grad
 
 
+def test_explainers_say_whether_they_need_a_gradient():
+    assert [name for name, each in lxr.EXPLAINERS.items() if each.needs_gradient] == NEED_GRADIENT
+
+
 @pytest.mark.parametrize("name", NEED_GRADIENT)
 @pytest.mark.parametrize("make_model", NO_GRADIENT.values(), ids=NO_GRADIENT)
 def test_without_a_gradient_it_is_refused_at_once(name, make_model, train_matrix):
