@@ -70,7 +70,9 @@ def learning_to_explain(variant: str) -> Factory:
         settings = settings_from(options, default_settings(model, variant))
         return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
 
-    return Factory(make, search_space(variant), lambda model: asdict(default_settings(model, variant)), True, learns=True)
+    return Factory(
+        make, search_space(variant), lambda model: asdict(default_settings(model, variant)), needs_gradient=True, learns=True
+    )
 
 
 def refined() -> Factory:

@@ -247,13 +247,14 @@ class Wrapped(Recommender):
         return f"{name} of NumPy arrays" if self.arrays else name
 
 
+@torch.enable_grad()
 def takes_arrays(scorer: Callable, history: torch.Tensor) -> bool:
     """Whether a scorer wants histories as NumPy arrays: it is asked about one history (1, I), as a tensor and as an array.
 
     Raises:
         ValueError: neither brings logits (1, I) of the same kind.
     """
-    x = history.clone().requires_grad_().clone()  # which NumPy refuses, where it would take another tensor for an array
+    x = history.clone().requires_grad_().clone()  # NumPy would take it for an array if it asked for no gradient
     found = []
     for kind, asked in ((torch.Tensor, x), (np.ndarray, history.numpy(force=True))):
         try:

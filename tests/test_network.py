@@ -484,6 +484,8 @@ def test_the_default_settings_are_those_of_movielens_1m():
     assert lxr.LXRSettings() == lxr.published_settings("ml-1m", "mf")
     assert default_settings(lxr.MF(3)) == lxr.published_settings("ml-1m", "mf")
     assert default_settings(lxr.VAE(3)) == lxr.published_settings("ml-1m", "vae")
+    for activation, alike in (("sigmoid", "mf"), ("softmax", "vae")):
+        assert default_settings(lxr.wrap(torch.tanh, 3, activation)) == lxr.published_settings("ml-1m", alike)
     signature = inspect.signature(lxr.train_lxr)
     assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings", "report"]
 

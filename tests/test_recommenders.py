@@ -253,7 +253,8 @@ ARRAYS = {
 
 @pytest.mark.parametrize("scorer", ARRAYS.values(), ids=ARRAYS)
 def test_black_boxes_of_every_kind_of_array(history, scorer):
-    before, model = history.clone(), lxr.wrap(scorer, N_ITEMS, "sigmoid")
+    with torch.no_grad():
+        before, model = history.clone(), lxr.wrap(scorer, N_ITEMS, "sigmoid")
     assert model.arrays
     logits = model(history)
     assert logits.dtype == torch.float32
