@@ -21,8 +21,10 @@ notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
 	$(BIN)/python -m lxr.canonical notebooks/*.ipynb
 
-.venv/installed: requirements.txt pyproject.toml
+# A machine for which other recommender libraries are not to be had does without them.
+.venv/installed: requirements.txt requirements-optional.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	-$(BIN)/python -m pip install --quiet -r requirements-optional.txt
 	touch $@

@@ -135,12 +135,12 @@ def greedy_bound(
 ) -> FidelityResult:
     """What faithful explanations could reach: for every user and metric the best of several greedy orders.
 
-    The orders are those of all criteria of :class:`GreedySearch`, and that of :class:`lxr.gradients.RankMarginPath`, which
-    for whole curves is sometimes better. As the best is chosen metric by metric, no single order need reach them all; and
-    an optimum may be better still.
+    The orders are those of all criteria of :class:`GreedySearch`, and, if the recommender is differentiable, that of
+    :class:`lxr.gradients.RankMarginPath`, which for whole curves is sometimes better. As the best is chosen metric by
+    metric, no single order need reach them all; and an optimum may be better still.
 
     Args:
-        model: recommender of I items, differentiable, on the device to compute on.
+        model: recommender of I items, on the device to compute on.
         matrix: (n, I) CSR histories.
         target: (n,) explained items.
         singles: steps of a single item from the most important one on. (From the least important one on there are none:
@@ -152,9 +152,11 @@ def greedy_bound(
         options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
 
     Raises:
-        ValueError: as :func:`lxr.evaluate_users`, or the recommender has no gradient.
+        ValueError: as :func:`lxr.evaluate_users`.
     """
-    explainers: dict[str, Explainer] = {"gradients": RankMarginPath(model, None, 1.0, singles, share, batch_size)}
+    explainers: dict[str, Explainer] = {}
+    if model.differentiable:
+        explainers["gradients"] = RankMarginPath(model, None, 1.0, singles, share, batch_size)
     for name, criterion in CRITERIA.items():
         explainers[name] = GreedySearch(model, name, 0 if criterion.least_first else singles, share, batch_size)
     return FidelityResult.best_of(

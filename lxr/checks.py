@@ -94,6 +94,15 @@ def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: 
         raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")
 
 
+def check_differentiable(model) -> None:
+    """Refuse a recommender that has no gradient with respect to the history."""
+    if not model.differentiable:
+        raise ValueError(
+            f"model: {type(model).__name__}({model.extra_repr()}) has no gradient with respect to the history: "
+            "expected a differentiable function of tensors, or an explainer that needs none (leave-one-out, lime, shap, …)"
+        )
+
+
 def check_logits(logits: torch.Tensor) -> None:
     """Refuse logits (B, I) of a recommender that are not numbers."""
     if logits.isnan().any():

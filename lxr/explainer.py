@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_histories, check_matrix, check_positive, check_users, first
+from lxr.checks import check_differentiable, check_histories, check_matrix, check_positive, check_users, first
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
 from lxr.interactions import batches, dense
 from lxr.progress import progress
@@ -24,16 +24,20 @@ class Explainer:
 
     Attributes:
         model: the recommender whose recommendations are explained.
+        needs_gradient: whether it must be differentiable.
         longest: history items that an explainer's budget is made for; None if it has none.
         if_longer: what it does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
     """
 
+    needs_gradient = False
     longest: int | None = None
     if_longer = ""
     search_space: ClassVar[dict] = {}
 
     def __init__(self, model: Recommender):
+        if self.needs_gradient:
+            check_differentiable(model)
         self.model = model
 
     @classmethod

@@ -25,12 +25,14 @@ class Factory:
         make: of a recommender, training and validation histories, a seed and options.
         search_space: what :mod:`lxr.tuning` may choose options from.
         defaults: options that :attr:`make` takes for a recommender unless it is told otherwise.
+        needs_gradient: whether the recommender must be differentiable; else it may be a black box.
         learns: whether :attr:`make` trains, and so takes ``criterion`` and ``report``, as :func:`lxr.train_lxr` does.
     """
 
     make: Callable[..., Explainer]
     search_space: Mapping = field(default_factory=dict)
     defaults: Callable[[Recommender], dict] = lambda model: {}
+    needs_gradient: bool = False
     learns: bool = False
 
     def __call__(
@@ -52,7 +54,7 @@ def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) 
         options |= ({"train_matrix": train_matrix} if users else {}) | ({"seed": seed} if seeded else {})
         return cls(model, **options)
 
-    return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items))
+    return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items), cls.needs_gradient)
 
 
 def default_options(function: Callable) -> dict:
@@ -68,7 +70,9 @@ def learning_to_explain(variant: str) -> Factory:
         settings = settings_from(options, default_settings(model, variant))
         return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
 
-    return Factory(make, search_space(variant), lambda model: asdict(default_settings(model, variant)), learns=True)
+    return Factory(
+        make, search_space(variant), lambda model: asdict(default_settings(model, variant)), needs_gradient=True, learns=True
+    )
 
 
 def refined() -> Factory:
@@ -81,7 +85,7 @@ def refined() -> Factory:
         explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings)
         return RefinedLXR(explainer, **refinement)
 
-    return Factory(make, RefinedLXR.search_space, lambda model: own | asdict(default_settings(model)))
+    return Factory(make, RefinedLXR.search_space, lambda model: own | asdict(default_settings(model)), needs_gradient=True)
 
 
 # name -> factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep this order and its colours.

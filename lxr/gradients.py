@@ -23,17 +23,17 @@ def gradient(
     """∂g/∂x (B, I); one backward pass serves all users, since each row depends on its own history alone.
 
     Raises:
-        ValueError: the recommender is not differentiable.
+        ValueError: the objective is not differentiable.
     """
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        return torch.autograd.grad(check_differentiable(objective(model, x, target, history)).sum(), x)[0]
+        return torch.autograd.grad(check_connected(objective(model, x, target, history)).sum(), x)[0]
 
 
-def check_differentiable(g: torch.Tensor) -> torch.Tensor:
+def check_connected(g: torch.Tensor) -> torch.Tensor:
     """Refuse values that do not remember what they were computed from."""
     if not g.requires_grad:
-        raise ValueError("model: its scores have no gradient with respect to the history")
+        raise ValueError("objective: its values have no gradient with respect to the history")
     return g
 
 
@@ -47,6 +47,8 @@ class GradientTimesInput(Explainer):
 
     Source: Shrikumar et al., ICML 2017, section 2.2.1.
     """
+
+    needs_gradient = True
 
     def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
@@ -94,6 +96,7 @@ class RankMarginPath(Stepwise):
         singles, share: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
     """
 
+    needs_gradient = True
     search_space: ClassVar[dict] = {
         "k": [10, 20, 50, 100],
         "tau": (0.3, 3.0, "log"),
@@ -143,6 +146,7 @@ class IntegratedGradients(Explainer):
     Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
     """
 
+    needs_gradient = True
     search_space: ClassVar[dict] = {"baseline": list(BASELINES), "n_steps": [5, 10, 20, 50]}
 
     def __init__(
@@ -173,7 +177,7 @@ class IntegratedGradients(Explainer):
         from captum.attr import IntegratedGradients as Quadrature
 
         def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-            return check_differentiable(self.objective(self.model, x, y, original))
+            return check_connected(self.objective(self.model, x, y, original))
 
         return Quadrature(g).attribute(
             history,
@@ -217,6 +221,7 @@ class SPINRec(Explainer):
     Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
     """
 
+    needs_gradient = True
     search_space: ClassVar[dict] = {"n_samples": [1, 5, 10, 20], "n_steps": [5, 10, 20]}
 
     def __init__(

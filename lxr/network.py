@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import check_matrix, check_positive, check_step, check_users
+from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.interactions import batches, dense
@@ -259,8 +259,10 @@ def train_lxr(
         report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
 
     Raises:
-        ValueError: an empty matrix, a loss that is not finite, or a warm start from a recommender without encoders.
+        ValueError: an empty matrix, a loss that is not finite, a warm start from a recommender without encoders, or a
+            recommender without a gradient.
     """
+    check_differentiable(model)
     settings = settings or default_settings(model)
     if validation_matrix is None:
         order = np.random.default_rng(seed).permutation(train_matrix.shape[0])

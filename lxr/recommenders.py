@@ -1,4 +1,4 @@
-"""Recommenders: anything that maps histories (B, I) to logits (B, I) and is differentiable in its input.
+"""Recommenders: anything that maps histories (B, I) to logits (B, I), as a rule differentiable in its input.
 
 ``forward`` is inference and deterministic; what is random in training (dropout, sampling) happens in ``loss`` and draws
 from the generator that is passed in.
@@ -51,6 +51,14 @@ class Recommender(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are; the CPU if there are none."""
         return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether logits have a gradient with respect to the history, as one history shows."""
+        with torch.enable_grad():
+            x = torch.eye(1, self.n_items, device=self.device, requires_grad=True)
+            total = self.forward(x).sum()  # without the hooks that count what explainers ask for
+        return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
 
     def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
@@ -330,35 +338,76 @@ class Popularity(Recommender):
 class Wrapped(Recommender):
     """See :func:`wrap`."""
 
-    def __init__(self, scorer: Callable[[torch.Tensor], torch.Tensor], n_items: int, activation: str):
+    def __init__(self, scorer: Callable, n_items: int, activation: str):
         super().__init__(n_items)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, found {activation!r}")
         self.scorer, self.activation = scorer, activation
+        self.arrays = takes_arrays(scorer, torch.eye(1, n_items, device=self.device))
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to the scorer's logits (B, I)."""
-        logits = self.scorer(history.clone())  # a scorer may work in place
+        """Map histories (B, I) to the scorer's logits (B, I), in the precision of the history."""
+        if self.arrays:
+            logits = torch.from_numpy(np.array(self.scorer(history.numpy(force=True).copy()), dtype=float))
+        else:
+            logits = self.scorer(history.clone())  # a scorer may work in place
         if logits.shape != history.shape:
             raise ValueError(f"scorer: expected logits of shape {tuple(history.shape)}, found {tuple(logits.shape)}")
-        return logits
+        return logits.to(history)
+
+    def extra_repr(self) -> str:
+        """What is wrapped."""
+        name = getattr(self.scorer, "__name__", type(self.scorer).__name__)
+        return f"{name} of NumPy arrays" if self.arrays else name
 
 
-def wrap(module_or_function: Callable[[torch.Tensor], torch.Tensor], n_items: int, activation: str) -> Recommender:
-    """Make a recommender of any differentiable scorer of histories.
+@torch.enable_grad()
+def takes_arrays(scorer: Callable, history: torch.Tensor) -> bool:
+    """Whether a scorer wants histories as NumPy arrays: it is asked about one history (1, I), as a tensor and as an array.
+
+    Raises:
+        ValueError: neither brings logits (1, I) of the same kind.
+    """
+    x = history.clone().requires_grad_().clone()  # NumPy would take it for an array if it asked for no gradient
+    found = []
+    for kind, asked in ((torch.Tensor, x), (np.ndarray, history.numpy(force=True))):
+        try:
+            logits = scorer(asked)
+        except Exception as error:  # somebody else's code may raise anything
+            found.append(f"{type(error).__name__}: {error}")
+            continue
+        if isinstance(logits, kind) and logits.shape == history.shape:
+            return kind is np.ndarray
+        shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
+        found.append(type(logits).__name__ + shape)
+    raise ValueError(
+        f"scorer: expected logits of shape {tuple(history.shape)} for a history as a tensor or as a NumPy array, "
+        f"found for the tensor {found[0]}; for the array {found[1]}"
+    )
+
+
+def wrap(module_or_function: Callable, n_items: int, activation: str) -> Recommender:
+    """Make a recommender of any scorer of histories.
+
+    A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
+    differentiable. Of which kind a scorer is, is found out by asking it about one history.
 
     Args:
-        module_or_function: maps (B, I) float histories to (B, I) logits. A module is put into evaluation mode.
+        module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
+            to NumPy arrays. A module is put into evaluation mode, and gets histories on its device; a function, on the CPU.
         n_items: number of items I.
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities.
 
     Raises:
-        ValueError: unknown activation; later, logits of another shape than the history.
+        ValueError: unknown activation, or a scorer that does not return logits of the history's shape.
 
     Example:
         >>> model = wrap(lambda history: history @ torch.ones(3, 3), n_items=3, activation="sigmoid")
         >>> model(torch.eye(3)).shape
         torch.Size([3, 3])
+        >>> black_box = wrap(lambda history: history @ np.ones((3, 3)), n_items=3, activation="sigmoid")
+        >>> model.differentiable, black_box.differentiable
+        (True, False)
     """
     if isinstance(module_or_function, nn.Module):
         module_or_function.eval()

@@ -23,6 +23,7 @@ class RefinedLXR(Explainer):
         batch_size: users at a time; bounds the memory.
     """
 
+    needs_gradient = True
     search_space: ClassVar[dict] = {"steps": [5, 10, 20, 40], "rate": (0.03, 3.0, "log")}
 
     def __init__(self, explainer: LXR, steps: int = 10, rate: float = 0.1, batch_size: int = 512):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from wrapped import WRAPPED
 
 import lxr
 
@@ -43,7 +44,7 @@ RECOMMENDERS = {
     "ncf": lambda: widened(lxr.NCF(N_ITEMS, n_factors=4, layers=(6, 3), max_pairs=3 * N_ITEMS)),
     "linear-sigmoid": lambda: integers("sigmoid"),
     "linear-softmax": lambda: integers("softmax"),
-}
+} | WRAPPED
 
 
 @pytest.fixture(name="linear")
@@ -60,7 +61,7 @@ def model(request):
 
 @pytest.fixture(params=list(RECOMMENDERS))
 def any_model(request):
-    """A small random MF, VAE or NCF, or a linear recommender of integers with either activation."""
+    """A small random MF, VAE or NCF, a linear recommender of integers with either activation, or one that was wrapped."""
     return RECOMMENDERS[request.param]()
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from wrapped import NEED_GRADIENT, black_box
 
 import lxr
 
@@ -17,6 +18,22 @@ SIMILARITIES = {
     "tf-idf": naive.tf_idf,
     "popularity": naive.popularity,
 }
+
+NO_GRADIENT = {
+    "popularity": lxr.Popularity,
+    "arrays": lambda train_matrix: black_box(),
+    "detached": lambda train_matrix: lxr.wrap(lambda history: 2 * history.detach(), 20, "sigmoid"),
+    "detached from weights": lambda train_matrix: lxr.wrap(Detached(20, 20), 20, "softmax"),
+    "argmax": lambda train_matrix: lxr.wrap(lambda history: torch.eye(20)[history.argmax(dim=1)], 20, "sigmoid"),
+}
+
+
+class Detached(torch.nn.Linear):
+    """Logits that have a gradient with respect to the weights alone."""
+
+    def forward(self, history):
+        """Map histories (B, I) to logits (B, I)."""
+        return super().forward(history.detach())
 
 
 @pytest.fixture(params=list(lxr.EXPLAINERS))
@@ -35,14 +52,27 @@ def assert_close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
-def test_one_finite_score_per_history_item(name, model, train_matrix, history):
-    importance = make(name, model, train_matrix).explain(history, lxr.top_item(model, history))
+def test_one_finite_score_per_history_item(name, any_model, train_matrix, history):
+    if name in NEED_GRADIENT and not any_model.differentiable:
+        pytest.skip("refused, see below")
+    importance = make(name, any_model, train_matrix).explain(history, lxr.top_item(any_model, history))
     assert importance.shape == history.shape
     assert importance.dtype.is_floating_point
     assert torch.isfinite(importance).all()
     assert (importance[history == 0] == 0).all()
     assert (importance[history > 0] != 0).any()
     assert not importance.requires_grad
+
+
+def test_explainers_say_whether_they_need_a_gradient():
+    assert [name for name, each in lxr.EXPLAINERS.items() if each.needs_gradient] == NEED_GRADIENT
+
+
+@pytest.mark.parametrize("name", NEED_GRADIENT)
+@pytest.mark.parametrize("make_model", NO_GRADIENT.values(), ids=NO_GRADIENT)
+def test_without_a_gradient_it_is_refused_at_once(name, make_model, train_matrix):
+    with pytest.raises(ValueError, match=r"model: (Popularity|Wrapped)\(.*\) has no gradient with respect to the history"):
+        make(name, make_model(train_matrix), train_matrix)
 
 
 def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history, unchanged_model):

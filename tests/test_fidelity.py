@@ -235,9 +235,10 @@ def test_each_masked_history_is_computed_once(linear, histories):
         seen.append(history.clone())
         return scorer(history)
 
-    history = histories([13])
+    model, history = lxr.wrap(recorded, 20, "sigmoid"), histories([13])
     target, importance = torch.tensor([int((history[0] == 0).nonzero()[0])]), scores(history)
-    lxr.evaluate_fidelity(lxr.wrap(recorded, 20, "sigmoid"), history, target, importance, batch_size=6)
+    seen.clear()
+    lxr.evaluate_fidelity(model, history, target, importance, batch_size=6)
     assert max(len(batch) for batch in seen) <= 6
     rows = torch.cat(seen)
     assert len(rows) == len(rows.unique(dim=0))

@@ -20,7 +20,7 @@ QUICK = lxr.LXRSettings(epochs=3, hidden_size=8, learning_rate=0.01, batch_size=
 def linear(weights, activation: str, bias=0.0) -> lxr.Recommender:
     """history @ weights + bias."""
     weights, bias = torch.as_tensor(weights), torch.as_tensor(bias)
-    return lxr.wrap(lambda history: history @ weights + bias, len(weights), activation)
+    return lxr.wrap(lambda history: history @ weights.to(history.dtype) + bias, len(weights), activation)
 
 
 def weights_of(explainer: lxr.LXR) -> dict[str, torch.Tensor]:
@@ -89,6 +89,7 @@ def test_a_variant_asks_the_recommender_for_its_own_history_alone():
         return history
 
     model = lxr.wrap(scorer, 2, "sigmoid")
+    seen.clear()
     history, target, mask = torch.tensor([[1.0, 0.0]]), torch.tensor([1]), torch.tensor([[0.25, 0.5]])
     lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
     lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
@@ -490,6 +491,8 @@ def test_the_default_settings_are_those_of_movielens_1m():
     assert lxr.LXRSettings() == lxr.published_settings("ml-1m", "mf")
     assert default_settings(lxr.MF(3)) == lxr.published_settings("ml-1m", "mf")
     assert default_settings(lxr.VAE(3)) == lxr.published_settings("ml-1m", "vae")
+    for activation, alike in (("sigmoid", "mf"), ("softmax", "vae")):
+        assert default_settings(lxr.wrap(torch.tanh, 3, activation)) == lxr.published_settings("ml-1m", alike)
     signature = inspect.signature(lxr.train_lxr)
     assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings", "report"]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from wrapped import WRAPPED, fold_in
 
 import lxr
 from lxr.ranking import hide_one_item
@@ -17,18 +18,6 @@ TINY = {
 }
 
 
-class Scorer(torch.nn.Module):
-    """Somebody's own network, with a dropout that must not act."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = torch.nn.Sequential(torch.nn.Linear(N_ITEMS, N_ITEMS), torch.nn.Dropout(0.5))
-
-    def forward(self, history):
-        """Map histories (B, I) to logits (B, I)."""
-        return self.layers(history)
-
-
 def small(name, seed=0, **options) -> lxr.Recommender:
     """A small untrained recommender of the registry."""
     return lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
@@ -39,9 +28,7 @@ MAKERS = {
     "vae": lambda train_matrix: small("vae"),
     "ncf": lambda train_matrix: small("ncf"),
     "popularity": lxr.Popularity,
-    "wrapped module": lambda train_matrix: lxr.wrap(Scorer(), N_ITEMS, "softmax"),
-    "wrapped function": lambda train_matrix: lxr.wrap(lambda history: 2 * history - 1, N_ITEMS, "sigmoid"),
-}
+} | {name: lambda train_matrix, make=make: make() for name, make in WRAPPED.items()}
 
 
 @pytest.fixture(params=MAKERS)
@@ -118,12 +105,15 @@ def test_log_prob_of_extreme_logits_is_finite(linear, activation):
     assert found == expected
 
 
-@pytest.mark.parametrize("name", ["mf", "vae", "ncf", "wrapped module", "wrapped function"])
+@pytest.mark.parametrize("name", MAKERS)
 def test_scores_can_be_differentiated_in_the_history(name, train_matrix, history):
-    x = history.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(MAKERS[name](train_matrix).log_prob(x).sum(), x)
-    assert torch.isfinite(gradient).all()
-    assert (gradient != 0).any()
+    recommender = MAKERS[name](train_matrix)
+    assert recommender.differentiable == (name not in ("popularity", "black-box"))
+    if recommender.differentiable:
+        x = history.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(recommender.log_prob(x).sum(), x)
+        assert torch.isfinite(gradient).all()
+        assert (gradient != 0).any()
 
 
 def test_activations(train_matrix):
@@ -132,8 +122,10 @@ def test_activations(train_matrix):
         "vae": "softmax",
         "ncf": "sigmoid",
         "popularity": "sigmoid",
-        "wrapped module": "softmax",
-        "wrapped function": "sigmoid",
+        "autoencoder": "softmax",
+        "ease": "sigmoid",
+        "als": "sigmoid",
+        "black-box": "softmax",
     }
 
 
@@ -284,10 +276,78 @@ def test_wrap_refuses_an_unknown_activation(activation):
         lxr.wrap(lambda history: history, N_ITEMS, activation)
 
 
-@pytest.mark.parametrize("scorer", [lambda history: history[:, :-1], lambda history: history.sum(dim=1)])
-def test_wrap_refuses_logits_of_another_shape(history, scorer):
-    with pytest.raises(ValueError, match=r"scorer: expected logits of shape \(7, 20\), found \(7"):
-        lxr.wrap(scorer, N_ITEMS, "sigmoid")(history)
+NO_SCORERS = {
+    "other columns": (
+        lambda history: history[:, :-1],
+        r"tensor Tensor of shape \(1, 19\); .*array ndarray of shape \(1, 19\)",
+    ),
+    "one score": (
+        lambda history: history.sum(axis=1),
+        r"tensor Tensor of shape \(1,\); for the array ndarray of shape \(1,\)",
+    ),
+    "several results": (torch.nn.LSTM(N_ITEMS, N_ITEMS), "tensor tuple; for the array AttributeError"),
+    "nothing": (lambda history: None, "tensor NoneType; for the array NoneType"),
+    "other catalogue": (
+        lambda history: history @ np.ones((19, 19)),
+        "tensor RuntimeError: .*; for the array ValueError: .* 19",
+    ),
+    "double weights": (lambda history: history @ torch.ones(20, 20).double(), "tensor RuntimeError: expected .* same dtype"),
+    "no function": (np.ones((20, 20)), "tensor TypeError: 'numpy.ndarray' object is not callable"),
+}
+
+
+@pytest.mark.parametrize(("scorer", "message"), NO_SCORERS.values(), ids=NO_SCORERS)
+def test_wrap_refuses_what_does_not_score_histories(scorer, message):
+    with pytest.raises(ValueError, match=r"scorer: expected logits of shape \(1, 20\) .*found for the " + message):
+        lxr.wrap(scorer, N_ITEMS, "sigmoid")
+
+
+def test_logits_of_another_shape_are_refused_later_too(history):
+    model = lxr.wrap(lambda history: history[:1], N_ITEMS, "sigmoid")
+    with pytest.raises(ValueError, match=r"scorer: expected logits of shape \(7, 20\), found \(1, 20\)"):
+        model(history)
+
+
+WEIGHTS = np.random.default_rng(0).integers(-9, 10, (N_ITEMS, N_ITEMS))
+ARRAYS = {
+    "float64": lambda history: history @ WEIGHTS,
+    "float16": lambda history: (history @ WEIGHTS).astype(np.float16),
+    "integers": lambda history: (history @ WEIGHTS).astype(int),
+    "Fortran order": lambda history: np.asfortranarray(history @ WEIGHTS),
+    "a view backwards": lambda history: (history @ WEIGHTS[:, ::-1])[:, ::-1],
+    "read-only": lambda history: np.broadcast_to(history[:, None, :] @ WEIGHTS, (len(history), 1, N_ITEMS))[:, 0],
+    "in place": lambda history: np.matmul(history.copy(), WEIGHTS, out=history, casting="unsafe"),
+}
+
+
+@pytest.mark.parametrize("scorer", ARRAYS.values(), ids=ARRAYS)
+def test_black_boxes_of_every_kind_of_array(history, scorer):
+    with torch.no_grad():
+        before, model = history.clone(), lxr.wrap(scorer, N_ITEMS, "sigmoid")
+    assert model.arrays
+    logits = model(history)
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits, history @ torch.from_numpy(WEIGHTS).float())
+    assert torch.equal(history, before)
+
+
+def test_what_works_on_tensors_and_arrays_is_differentiable():
+    assert lxr.wrap(lambda history: 2 * history - 1, N_ITEMS, "sigmoid").differentiable
+
+
+def test_wrapped_recommenders_say_what_they_are():
+    assert repr(lxr.wrap(np.tanh, N_ITEMS, "sigmoid")) == "Wrapped(tanh of NumPy arrays)"
+    assert repr(lxr.wrap(torch.tanh, N_ITEMS, "sigmoid")) == "Wrapped(tanh)"
+
+
+def test_als_folds_histories_in_as_the_package_implicit_does(history):
+    als = pytest.importorskip("implicit.cpu.als")
+    matrix = sp.csr_matrix((np.random.default_rng(0).random((60, N_ITEMS)) < 0.3).astype(np.float32))
+    model = als.AlternatingLeastSquares(4, regularization=0.5, alpha=10.0, iterations=3, num_threads=1, random_state=0)
+    model.fit(matrix, show_progress=False)
+    users = model.recalculate_user(np.arange(len(history)), sp.csr_matrix(history.numpy()))  # (B, f)
+    found = fold_in(torch.from_numpy(model.item_factors), model.alpha, model.regularization)(history)
+    np.testing.assert_allclose(found, users @ model.item_factors.T, atol=1e-5)
 
 
 def test_rank_quality_equals_the_naive_loop(any_model, train_matrix):
@@ -457,7 +517,7 @@ def test_a_huge_learning_rate_is_refused(name, planted, epochs):
 
 def test_a_recommender_without_a_loss_is_not_trained(planted):
     with pytest.raises(NotImplementedError, match="Wrapped has no training loss"):
-        lxr.fit(lxr.wrap(Scorer(), N_ITEMS, "sigmoid"), *planted)
+        lxr.fit(WRAPPED["autoencoder"](), *planted)
 
 
 def test_logits_that_are_not_numbers_are_refused():

@@ -1,0 +1,65 @@
+"""Small recommenders that nobody wrote as an ``lxr`` model, each as its own package would hand it over."""
+
+import numpy as np
+import torch
+from torch import nn
+
+import lxr
+
+N_ITEMS, N_FACTORS = 20, 4
+
+
+def autoencoder() -> lxr.Recommender:
+    """A plain module with a dropout that must not act."""
+    module = nn.Sequential(
+        nn.Linear(N_ITEMS, N_FACTORS), nn.Tanh(), nn.Dropout(0.5), nn.Linear(N_FACTORS, N_ITEMS, bias=False)
+    )
+    generator = torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    return lxr.wrap(module, N_ITEMS, "softmax")
+
+
+def ease_weights(penalty=5.0) -> np.ndarray:
+    """Item-item weights (I, I) of EASE, float64: B = I − P / diag(P) with P the inverse of the penalised Gram matrix."""
+    matrix = (np.random.default_rng(3).random((60, N_ITEMS)) < 0.3).astype(float)
+    inverse = np.linalg.inv(matrix.T @ matrix + penalty * np.eye(N_ITEMS))
+    return np.eye(N_ITEMS) - inverse / np.diag(inverse)
+
+
+def ease() -> lxr.Recommender:
+    """A linear model in closed form, of float64 weights as NumPy leaves them."""
+    weights = torch.from_numpy(ease_weights())
+    return lxr.wrap(lambda history: history.double() @ weights, N_ITEMS, "sigmoid")
+
+
+def fold_in(items: torch.Tensor, confidence: float, penalty: float):
+    """Scores of ALS with item factors Y (I, f): user factors u solve (YᵀY + λ + Σ (c − 1) y yᵀ) u = Σ c y over a history."""
+    gram = items.T @ items + penalty * torch.eye(items.shape[1])
+    outer = items[:, :, None] * items[:, None, :]  # (I, f, f)
+    return lambda x: (
+        torch.linalg.solve(gram + (confidence - 1) * torch.tensordot(x, outer, 1), confidence * x @ items) @ items.T
+    )
+
+
+def als() -> lxr.Recommender:
+    """Matrix factorisation whose user factors are recomputed from the history."""
+    items = torch.randn(N_ITEMS, N_FACTORS, generator=torch.Generator().manual_seed(4))
+    return lxr.wrap(fold_in(items, confidence=10.0, penalty=0.5), N_ITEMS, "sigmoid")
+
+
+def black_box() -> lxr.Recommender:
+    """A function of NumPy arrays whose result is float64 and in Fortran order."""
+    generator = np.random.default_rng(5)
+    into, out = generator.normal(size=(N_ITEMS, N_FACTORS)), generator.normal(size=(N_FACTORS, N_ITEMS))
+    return lxr.wrap(lambda history: np.asfortranarray(np.tanh(history @ into) @ out), N_ITEMS, "softmax")
+
+
+WRAPPED = {"autoencoder": autoencoder, "ease": ease, "als": als, "black-box": black_box}
+NEED_GRADIENT = [name for name in lxr.EXPLAINERS if name.startswith("lxr")] + [
+    "gradient",
+    "integrated-gradients",
+    "spinrec",
+    "rank-margin",
+    "rank-margin-path",
+]
