@@ -214,8 +214,8 @@ def parse(
     Returns:
         The kept columns; the index is the number of the line.
     """
-    if len(separator) > 1:
-        content = content.replace(separator.encode(), FIELD.encode())
+    delimiter = separator if len(separator) == 1 else FIELD
+    content = content.replace(separator.encode(), delimiter.encode())
     bad = []
 
     def note(row) -> str:
@@ -227,7 +227,7 @@ def parse(
             pa.BufferReader(content),
             pa.csv.ReadOptions(column_names=columns, skip_rows=skip, use_threads=False, block_size=1 << 24),
             pa.csv.ParseOptions(
-                delimiter=separator if len(separator) == 1 else FIELD,
+                delimiter=delimiter,
                 quote_char=quote or False,
                 newlines_in_values=quote is not None,
                 ignore_empty_lines=False,
@@ -239,7 +239,7 @@ def parse(
         if not bad:
             raise DataError(f"{path}: expected lines of {separator.join(columns)}, found {error}") from error
         expected = separator.join(columns).replace("\t", "<tab>")
-        found = bad[0].text.replace(FIELD, separator)[:80]
+        found = bad[0].text.replace(delimiter, separator)[:80]
         raise DataError(f"{path}, {word} {bad[0].number}: expected {expected}, found {found!r}") from error
     frame = table.to_pandas()
     frame.index += skip + 1

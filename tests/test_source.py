@@ -99,10 +99,10 @@ def test_options_of_a_file_need_one(arguments, capsys):
     assert "argument --ratings: expected, beside options of a file of your own" in capsys.readouterr().err
 
 
-def record(root: Path, parameters: dict) -> None:
+def record(root: Path, parameters: dict, **more) -> None:
     """What the first notebook leaves of a run."""
     (root / "stages").mkdir(parents=True)
-    (root / "stages" / f"{PREPARATION}.json").write_text(json.dumps({"parameters": parameters}))
+    (root / "stages" / f"{PREPARATION}.json").write_text(json.dumps({"parameters": parameters} | more))
 
 
 def test_a_later_command_needs_only_the_name(shop):
@@ -125,6 +125,19 @@ def test_a_path_told_to_a_notebook_starts_at_the_notebooks(tmp_path):
     record(tmp_path / "own", {"ratings_file": {"path": "../requirements.txt"}} | rule)
     told = preparation(["--dataset", "own", "--results", str(tmp_path)])
     assert told["ratings_file"]["path"] == str(NOTEBOOKS.parent / "requirements.txt")
+
+
+def test_what_is_published_of_a_run_has_no_path(shop):
+    stages = run_all.build_stages(run_all.parse(command(shop, "--min-rating", "4")))[:1]
+    root = shop / "results" / "shop"
+    record(
+        root, stages[0].parameters, sources={str(shop / "shop.csv.gz"): "digest"}, environment={"commit": None}, seconds=1
+    )
+    run_all.write_run(root, stages, threads=1)
+    written = json.loads((root / "run.json").read_text())
+    assert written["data"] == {"shop.csv.gz": "digest"}
+    assert written["stages"][PREPARATION]["parameters"]["min_rating"] == 4
+    assert "ratings_file" not in written["stages"][PREPARATION]["parameters"]
 
 
 @pytest.mark.parametrize("parameters", [None, {}, {"ratings_file": {}}], ids=str)
