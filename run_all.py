@@ -15,6 +15,7 @@ from lxr.explainers import EXPLAINERS
 from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
+from lxr.source import PREPARATION, add_file_options, name_of, source_of
 from lxr.storage import DataError
 from lxr.training import choose_device
 from lxr.tuning import load_tuned
@@ -107,8 +108,7 @@ class Run:
 
     def prepare(self) -> str:
         """Add the preparation of the data."""
-        parameters = {"data_dir": str(self.options.data_dir), "seed": self.options.seed}
-        return self.add("01_data_preparation", parameters)
+        return self.add(PREPARATION, self.options.source.parameters | {"seed": self.options.seed})
 
     def training(self, recommender: str) -> dict:
         """Hyperparameters of a recommender; none in a tiny run."""
@@ -209,7 +209,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
-    parser.add_argument("--dataset", choices=list(DATASETS), help="ml-100k, or synthetic with --smoke, unless given")
+    known = ", ".join(DATASETS)
+    default = "ml-100k, or synthetic with --smoke, unless given"
+    parser.add_argument("--dataset", metavar="NAME", help=f"{known}, or of a file of your own; {default}")
     parser.add_argument(
         "--recommenders", nargs="+", choices=list(RECOMMENDERS), default=DEFAULT_RECOMMENDERS, metavar="NAME"
     )
@@ -245,8 +247,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, in two minutes")
     parser.add_argument("--force", action="store_true", help="run everything, unchanged or not")
     parser.add_argument("--before", choices=notebooks, metavar="NOTEBOOK", help="run only what this notebook needs")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is kept of the data, and run nothing")
+    add_file_options(parser)
     options = parser.parse_args(arguments)
-    options.dataset = options.dataset or (TINY_DATASET if options.smoke else "ml-100k")
+    default = name_of(options.ratings) if options.ratings else TINY_DATASET if options.smoke else "ml-100k"
+    options.dataset = options.dataset or default
     options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
     if options.smoke and options.dataset != TINY_DATASET:
         options.results /= "smoke"  # a tiny run never replaces a full one
@@ -262,6 +267,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     for argument in ("seeds", "ablation", "before"):
         if options.tune and getattr(options, argument):
             parser.error(f"argument --tune: expected alone, found --{argument} beside it")
+    try:
+        options.source = source_of(options)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         choose_device(options.device)
     except ValueError as error:
@@ -328,7 +337,7 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
 def write_run(root: Path, stages: list[Stage], threads: int) -> None:
     """Leave ``run.json`` beside the tables: the command's parameters, versions, data and durations."""
     records = {stage.name: read_json(stage.path(root, "stages", "json")) for stage in stages}
-    data = records["01_data_preparation"]["sources"]
+    data = records[PREPARATION]["sources"]
     # A run of some stages keeps the records of the others, as far as they are still there.
     previous = (read_json(root / "run.json") or {}).get("stages", {})
     previous = {
@@ -340,7 +349,8 @@ def write_run(root: Path, stages: list[Stage], threads: int) -> None:
         "stages": previous
         | {
             name: {
-                "parameters": record["parameters"],
+                # Without the path of a file; its name and checksum are in "data".
+                "parameters": {key: value for key, value in record["parameters"].items() if key != "ratings_file"},
                 "commit": record["environment"]["commit"],
                 "seconds": record["seconds"],
             }
@@ -355,6 +365,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     started = time.perf_counter()
     try:
+        if options.dry_run:
+            print(options.source.describe(options.seed))
+            return 0
         stages = stages_of(options)
         if not (options.tune or options.smoke) and options.hyperparameters == "tuned":
             say_what_is_untuned(options)

@@ -6,10 +6,11 @@ Model-agnostic, post-hoc explanations of any recommender that is differentiable 
 from lxr.agreement import rank_biased_overlap, rank_correlation
 from lxr.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.cost import Cost, cost_table, measure
-from lxr.datasets import DATASETS, Dataset, load_ratings
+from lxr.datasets import DATASETS, Dataset, load_ratings, rule_of
 from lxr.explainer import Explainer, explain_users, load_scores, mean_fidelity, save_scores, top_items
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
+from lxr.files import read_ratings_file
 from lxr.ground_truth import true_reasons
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
 from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, published_settings, train_lxr
@@ -97,6 +98,8 @@ __all__ = [
     "rank_correlation",
     "rank_quality",
     "ranks_without_most",
+    "read_ratings_file",
+    "rule_of",
     "save_frame",
     "save_recommender",
     "save_scores",

@@ -6,7 +6,6 @@ keyed by item id.
 """
 
 import hashlib
-import io
 import os
 import re
 import subprocess
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pooch
 
+from lxr.files import FIELD, numeric, read_table
 from lxr.registry import Registry
 from lxr.storage import DataError
 
@@ -36,7 +36,7 @@ class Dataset:
     """
 
     read: Callable[[Path], pd.DataFrame]
-    min_rating: float
+    min_rating: float = 4
     min_items_per_user: int = 2
     min_users_per_item: int = 2
     description: str = ""
@@ -74,7 +74,9 @@ RECBOLE_FILES = {
 }
 ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # u.data
 ML_1M_RATINGS = 1_000_209
-FIELD = "\x1f"  # the separator that raw files are rewritten with for parsing: no file has it
+NCF = "https://github.com/hexiangnan/neural_collaborative_filtering"
+WEBSCOPE = "https://webscope.sandbox.yahoo.com"
+NEVER_PLAY = 255  # of Yahoo! Music, whose other ratings are 0 to 100
 
 
 def data_directory(data_dir: str | Path | None = None) -> Path:
@@ -102,6 +104,31 @@ def load_ratings(name: str, data_dir: str | Path | None = None) -> pd.DataFrame:
         ['user', 'item', 'rating']
     """
     return DATASETS[name].read(data_directory(data_dir))
+
+
+def rule_of(
+    name: str,
+    min_rating: float | None = None,
+    min_items_per_user: int | None = None,
+    min_users_per_item: int | None = None,
+) -> dict[str, float]:
+    """The thresholds of :func:`lxr.prepare` for a dataset: the registered ones, or 4, 2 and 2 if it is not registered.
+
+    Args:
+        name: of the dataset.
+        min_rating, min_items_per_user, min_users_per_item: what is to replace them, unless None.
+
+    Example:
+        >>> rule_of("yahoo-music", min_items_per_user=5)
+        {'min_rating': 71, 'min_items_per_user': 5, 'min_users_per_item': 2}
+    """
+    given = {
+        "min_rating": min_rating,
+        "min_items_per_user": min_items_per_user,
+        "min_users_per_item": min_users_per_item,
+    }
+    dataset = DATASETS.get(name, Dataset)  # whose defaults are attributes of the class
+    return {threshold: getattr(dataset, threshold) if value is None else value for threshold, value in given.items()}
 
 
 def sha256(path: Path) -> str:
@@ -186,47 +213,18 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
 # --- reading raw files -----------------------------------------------------------------------------------------------
 
 
-def read_table(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False):
-    """Read a plain separated text file as strings, one column per name, with an exact check of every line.
+def read_ratings(path: Path, separator: str, header: bool = False, n_columns: int = 4, optional: int = 0) -> pd.DataFrame:
+    """Read a file of lines ``user, item, rating, timestamp``, or of the first of them.
 
-    Raises:
-        DataError: the file cannot be decoded or a line has another number of fields; names the file and the line.
+    Args:
+        path: the file.
+        separator: of values.
+        header: whether its first line has names.
+        n_columns: how many of the four a line has.
+        optional: how many of these the file may lack.
     """
-    try:
-        text = path.read_text(encoding=encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected {encoding} text, found byte {error.object[error.start]:#x}") from error
-    lines = text.splitlines()
-    first_line = 2 if header else 1
-    body = lines[first_line - 1 :]
-    for number, line in enumerate(body, start=first_line):
-        if line.count(separator) != len(columns) - 1 or FIELD in line:
-            expected = separator.join(columns).replace("\t", "<tab>")
-            raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}")
-    if not body:
-        raise DataError(f"{path}: expected at least one line of data, found none")
-    content = "\n".join(body).replace(separator, FIELD)
-    frame = pd.read_csv(
-        io.StringIO(content), sep=FIELD, names=columns, dtype=str, quoting=3, keep_default_na=False, na_filter=False
-    )
-    frame.index += first_line
-    return frame
-
-
-def numeric(frame: pd.DataFrame, column: str, path: Path, integer: bool = False) -> pd.Series:
-    """A column of strings as finite numbers; a :class:`DataError` names the first line that is none."""
-    values = pd.to_numeric(frame[column], errors="coerce")
-    bad = ~np.isfinite(values) | ((values % 1 != 0) if integer else False)
-    if bad.any():
-        line = bad.idxmax()
-        kind = "an integer" if integer else "a number"
-        raise DataError(f"{path}, line {line}: expected {kind} as {column}, found {frame[column][line]!r}")
-    return values.astype(np.int64 if integer else np.float64)
-
-
-def read_ratings(path: Path, separator: str, header: bool = False) -> pd.DataFrame:
-    """Read a file of lines ``user, item, rating, timestamp``."""
-    raw = read_table(path, separator, ["user", "item", "rating", "timestamp"], header=header)
+    columns = ["user", "item", "rating", "timestamp"][:n_columns]
+    raw = read_table(path, separator, columns, header=header, optional=optional)
     return pd.DataFrame(
         {column: numeric(raw, column, path, integer=column != "rating") for column in raw.columns}
     ).reset_index(drop=True)
@@ -292,6 +290,110 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     return ratings
 
 
+def read_first(dataset: str, readers: dict[str, Callable[[Path], pd.DataFrame]], how: str, data_dir: Path) -> pd.DataFrame:
+    """Read the first of several files that is in ``data_dir/<dataset>/`` or in ``data_dir`` itself.
+
+    Args:
+        dataset: its name.
+        readers: name of a file → its reader.
+        how: where to get the first of them from, for the message that says it is missing.
+        data_dir: the directory of raw data.
+    """
+    for name, read in readers.items():
+        directory = find_files([data_dir / dataset, data_dir], (name,))
+        if directory is not None:
+            ratings = read(directory / name)
+            ratings.attrs = {"source": [str(directory / name)]}
+            return ratings
+    raise DataError(
+        f"dataset {dataset} is not in {data_dir}, and there is no address that it could be downloaded from:\n{how},\n"
+        f"and put it into {data_dir / dataset}; one of {', '.join(readers)} is looked for there"
+    )
+
+
+def read_pinterest(data_dir: Path) -> pd.DataFrame:
+    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR."""
+    table = partial(read_ratings, separator=",", n_columns=3)
+    readers = {
+        "pinterest.csv": table,
+        "pinterest_data.csv": table,  # as it is called there
+        "pinterest-20.train.rating": partial(read_ratings, separator="\t", optional=1),
+    }
+    how = f"get pinterest-20.train.rating of He et al. 2017 from the folder Data of {NCF}"
+    return read_first("pinterest", readers, how, data_dir)
+
+
+def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
+    """Yahoo! Music: ``user,item,rating`` as in the code published with LXR, or a file of track 1 of KDD Cup 2011.
+
+    Ratings are integers from 0 to 100; 255, "never play it again", becomes 0.
+    """
+    readers = {
+        "yahoo-music.csv": read_yahoo_table,
+        "Yahoo_ratings.csv": read_yahoo_table,  # as it is called there
+        "trainIdx1.txt": read_kdd_cup,
+    }
+    how = (
+        "ask Yahoo! for dataset C15 of its Webscope programme (Yahoo! Music user ratings of musical tracks, albums, artists "
+        f"and genres; the data of KDD Cup 2011; {WEBSCOPE}), which takes an agreement; take trainIdx1.txt of track 1, or a "
+        "subset of it in the same form or, as yahoo-music.csv, in lines user,item,rating"
+    )
+    return read_first("yahoo-music", readers, how, data_dir)
+
+
+def read_yahoo_table(path: Path) -> pd.DataFrame:
+    """Lines ``user,item,rating`` with the ratings of Yahoo! Music."""
+    return yahoo_ratings(read_table(path, ",", ["user", "item", "rating"]), path)
+
+
+def read_kdd_cup(path: Path) -> pd.DataFrame:
+    """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n lines ``item, score`` or ``item, score, date, time``, by tabs.
+
+    Source: Dror, Koenigstein, Koren & Weimer, The Yahoo! Music Dataset and KDD-Cup'11, JMLR W&CP 18, 2012.
+    """
+    lines = read_table(path, FIELD, ["line"])["line"]
+    is_head = lines.str.contains("|", regex=False)
+    is_head.iloc[0] = True  # or it is refused
+    heads = matched(lines[is_head], r"^(?P<user>\d+)\|(?P<count>\d+)$", "user|number of ratings", path)
+    rows = matched(
+        lines[~is_head],
+        r"^(?P<item>\d+)\t(?P<rating>\d+)(?:\t[^\t]+\t[^\t]+)?$",
+        "item<tab>score or item<tab>score<tab>date<tab>time",
+        path,
+    )
+    block = is_head.cumsum()[~is_head].to_numpy() - 1
+    expected, found = heads["count"].astype(np.int64), np.bincount(block, minlength=len(heads))
+    wrong = expected != found
+    if wrong.any():
+        line = wrong.idxmax()
+        raise DataError(
+            f"{path}, line {line}: expected {expected[line]} ratings of user {heads['user'][line]}, "
+            f"found {found[wrong.to_numpy().argmax()]}"
+        )
+    return yahoo_ratings(rows.assign(user=heads["user"].to_numpy()[block]), path)
+
+
+def matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.DataFrame:
+    """The named groups of a pattern in every line, or a :class:`DataError` that names the first line without them."""
+    groups = lines.str.extract(pattern)
+    bad = groups.isna().any(axis=1)
+    if bad.any():
+        line = bad.idxmax()
+        raise DataError(f"{path}, line {line}: expected {expected}, found {lines[line][:80]!r}")
+    return groups
+
+
+def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
+    ratings = pd.DataFrame({column: numeric(raw, column, path, integer=True) for column in ("user", "item", "rating")})
+    wrong = ~ratings["rating"].between(0, 100) & (ratings["rating"] != NEVER_PLAY)
+    if wrong.any():
+        line = wrong.idxmax()
+        found = ratings["rating"][line]
+        raise DataError(f"{path}, line {line}: expected a rating from 0 to 100, or {NEVER_PLAY}, found {found}")
+    return ratings.replace({"rating": {NEVER_PLAY: 0}}).astype({"rating": float}).reset_index(drop=True)
+
+
 # --- generated data --------------------------------------------------------------------------------------------------
 
 
@@ -337,5 +439,7 @@ DATASETS: dict[str, Dataset] = Registry(
         "synthetic": Dataset(lambda data_dir: synthetic_ratings(), min_rating=4, description="planted taste groups"),
         "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K"),
         "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M"),
+        "pinterest": Dataset(read_pinterest, min_rating=0, description="Pinterest: every pair counts"),
+        "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },
 )

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.datasets import DATASETS, load_ratings
+from lxr.datasets import load_ratings, rule_of
 from lxr.storage import DataError, read_npz, save_npz
 
 
@@ -167,8 +167,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Interactions:
         >>> load_dataset("synthetic").matrix.shape
         (600, 160)
     """
-    rule = DATASETS[name]
-    return prepare(load_ratings(name, data_dir), rule.min_rating, rule.min_items_per_user, rule.min_users_per_item)
+    return prepare(load_ratings(name, data_dir), **rule_of(name))
 
 
 def split_users(

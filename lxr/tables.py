@@ -17,6 +17,35 @@ from lxr.recommenders import Recommender
 from lxr.statistics import bootstrap_interval, holm, sign_flip_test
 
 
+def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """What there is in ratings, in the histories that are kept of them, and in each part of the users.
+
+    Args:
+        ratings: as read, duplicates included.
+        data: what :func:`lxr.prepare` has made of them.
+        parts: name → indices of users.
+
+    Returns:
+        One row each; items are those of the row, and so is the density; lengths are of the users' histories.
+    """
+    kept = {"kept": data.matrix} | {name: data.matrix[users] for name, users in parts.items()}
+    counts = {"ratings": (ratings["user"].value_counts().to_numpy(), ratings["item"].nunique())}
+    counts |= {name: (np.diff(matrix.indptr), len(np.unique(matrix.indices))) for name, matrix in kept.items()}
+    rows = {
+        name: {
+            "users": len(lengths),
+            "items": n_items,
+            "interactions": int(lengths.sum()),
+            "density %": 100 * lengths.sum() / (len(lengths) * n_items),
+            "shortest": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "longest": int(lengths.max()),
+        }
+        for name, (lengths, n_items) in counts.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def recommender_table(models: Mapping[str, Recommender], matrix: sp.csr_matrix, seed: int = 0) -> pd.DataFrame:
     """Ranking quality of recommenders, one row each.
 
@@ -201,8 +230,9 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
 
 
 def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:
-    """The first ``count`` recommendations of a user by title, with their logits."""
+    """The first ``count`` recommendations of a user by title, or as many as there are, with their logits."""
     history = dense(data.matrix[[user]], model.device)
+    count = min(count, int((history == 0).sum()))
     with torch.no_grad():
         logits = model(history).masked_fill(history > 0, -torch.inf)[0]
     top = logits.topk(count)

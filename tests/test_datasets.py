@@ -145,15 +145,15 @@ BAD_ML_1M = {
     "rating is infinite": ({"ratings.dat": RATINGS.replace("::3::", "::inf::")}, r"ratings\.dat, line 2: .*found 'inf'"),
     "user is no integer": (
         {"ratings.dat": RATINGS.replace("2::20", "2.5::20")},
-        r"ratings\.dat, line 3: expected an integer as user, found '2\.5'",
+        r"ratings\.dat, line 3: expected a non-negative integer as user, found '2\.5'",
     ),
     "item is no integer": (
         {"ratings.dat": RATINGS.replace("::20::", "::x::")},
-        r"ratings\.dat, line 3: expected an integer as item, found 'x'",
+        r"ratings\.dat, line 3: expected a non-negative integer as item, found 'x'",
     ),
     "not text": (
         {"ratings.dat": RATINGS.encode().replace(b"30::3", b"30::\xff")},
-        r"ratings\.dat: expected utf-8 text, found byte 0xff",
+        r"ratings\.dat, line 2: expected utf-8 text, found byte 0xff",
     ),
     "empty": ({"ratings.dat": ""}, r"ratings\.dat: expected at least one line of data, found none"),
     "title line malformed": (
@@ -162,7 +162,7 @@ BAD_ML_1M = {
     ),
     "movie is no integer": (
         {"movies.dat": MOVIES.replace("20::", "x::")},
-        r"movies\.dat, line 2: expected an integer as item, found 'x'",
+        r"movies\.dat, line 2: expected a non-negative integer as item, found 'x'",
     ),
     "truncated": ({"ratings.dat": RATINGS[:40]}, r"ratings\.dat is truncated or altered: expected 3 ratings, found 2"),
     "too long": ({"ratings.dat": RATINGS + "2::10::4::0\n"}, r"ratings\.dat .*: expected 3 ratings, found 4"),
@@ -307,6 +307,137 @@ def test_bad_ml_100k_is_refused(small_ml_100k, offline, tmp_path, name, change, 
     assert re.search(message, found) and str(directory / name if changed else directory) in found
     if "SHA-256" in message:
         assert digest(files[name]) in found and digest(changed) in found
+
+
+# --- Pinterest and Yahoo! Music --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["pinterest", "."], ids=["own directory", "data directory"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pinterest.csv", "0,0,1\n0,7,1\n5,7,1\n"),
+        ("pinterest_data.csv", "0,0,1\n0,7,1\n5,7,1\n"),
+        ("pinterest-20.train.rating", "0\t0\t1.0\n0\t7\t1.0\n5\t7\t1.0\n"),
+        ("pinterest-20.train.rating", "0\t0\t1\t0\n0\t7\t1\t0\n5\t7\t1\t0\n"),
+    ],
+)
+def test_every_form_of_pinterest_is_read(tmp_path, below, name, text):
+    write(tmp_path / below, {name: text})
+    ratings = lxr.load_ratings("pinterest", tmp_path)
+    assert ratings.attrs == {"source": [str(tmp_path / below / name)]}
+    assert ratings[["user", "item", "rating"]].to_numpy().tolist() == [[0, 0, 1], [0, 7, 1], [5, 7, 1]]
+    assert list(ratings.columns[3:]) == (["timestamp"] if text.count("\t") == 9 else [])
+
+
+def test_all_of_pinterest_counts(tmp_path):
+    write(tmp_path, {"pinterest.csv": "0,0,0\n0,7,1\n5,7,0.5\n5,0,1\n5,9,1\n"})
+    data = lxr.load_dataset("pinterest", tmp_path)
+    assert data.matrix.toarray().tolist() == [[1, 1], [1, 1]] and data.item_ids.tolist() == [0, 7]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "parts"),
+    [
+        ("pinterest", ["pinterest.csv", "pinterest-20.train.rating", datasets.NCF, "He et al. 2017"]),
+        ("yahoo-music", ["yahoo-music.csv", "trainIdx1.txt", datasets.WEBSCOPE, "C15", "KDD Cup 2011", "agreement"]),
+    ],
+)
+def test_what_cannot_be_downloaded_is_asked_for(offline, tmp_path, dataset, parts):
+    message = message_of(dataset, tmp_path / "data")
+    for part in (dataset, str(tmp_path / "data" / dataset), *parts):
+        assert part in message
+    assert contents(tmp_path) == []
+
+
+YAHOO = "7,100,90\n7,200,255\n8,100,71\n8,200,70\n8,300,0\n"
+KDD_CUP = "7|2\n100\t90\t2276\t21:13:00\n200\t255\t2276\t21:14:00\n8|3\n100\t71\n200\t70\n300\t0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("yahoo-music.csv", YAHOO), ("Yahoo_ratings.csv", YAHOO), ("trainIdx1.txt", KDD_CUP)]
+)
+def test_every_form_of_yahoo_music_is_read(tmp_path, name, text):
+    write(tmp_path / "yahoo-music", {name: text})
+    ratings = lxr.load_ratings("yahoo-music", tmp_path)
+    expected = [[7, 100, 90], [7, 200, 0], [8, 100, 71], [8, 200, 70], [8, 300, 0]]
+    assert ratings[["user", "item", "rating"]].to_numpy().tolist() == expected
+    assert ratings.attrs == {"source": [str(tmp_path / "yahoo-music" / name)]}
+    data = lxr.prepare(ratings, **lxr.rule_of("yahoo-music", min_items_per_user=1))
+    assert data.user_ids.tolist() == [7, 8] and data.item_ids.tolist() == [100]  # above 70, and not 255
+
+
+BAD_YAHOO = {
+    "a rating too high": (
+        "yahoo-music.csv",
+        YAHOO.replace("90", "101"),
+        "line 1: expected a rating .*100, or 255, found 101",
+    ),
+    "a rating between": (
+        "yahoo-music.csv",
+        YAHOO.replace("255", "254"),
+        "line 2: expected a rating .*100, or 255, found 254",
+    ),
+    "a negative rating": (
+        "yahoo-music.csv",
+        YAHOO.replace("71", "-1"),
+        "line 3: expected a non-neg.* as rating, found '-1'",
+    ),
+    "half a rating": ("yahoo-music.csv", YAHOO.replace("71", "71.5"), "line 3: .*integer as rating, found '71.5'"),
+    "a header": ("yahoo-music.csv", "user,item,rating\n" + YAHOO, "line 1: .*as user, found 'user'"),
+    "time without date": ("trainIdx1.txt", KDD_CUP.replace("\t2276", "", 1), "line 2: expected item<tab>score"),
+    "too few in a block": ("trainIdx1.txt", KDD_CUP.replace("7|2", "7|3"), "line 1: expected 3 ratings of user 7, found 2"),
+    "too many in a block": ("trainIdx1.txt", KDD_CUP.replace("8|3", "8|2"), "line 4: expected 2 ratings of user 8, found 3"),
+    "truncated": ("trainIdx1.txt", KDD_CUP.replace("300\t0\n", ""), "line 4: expected 3 ratings of user 8, found 2"),
+    "truncated within a line": ("trainIdx1.txt", KDD_CUP[:-3], "line 7: expected item<tab>score.*found '300'"),
+    "a head at the end": ("trainIdx1.txt", KDD_CUP + "9|1\n", "line 8: expected 1 ratings of user 9, found 0"),
+    "no head": ("trainIdx1.txt", KDD_CUP.partition("\n")[2], "line 1: expected user|number of ratings, found '100"),
+    "half a head": ("trainIdx1.txt", KDD_CUP.replace("8|3", "8|"), r"line 4: expected user\|number of ratings, found '8\|'"),
+    "a rating of 254": ("trainIdx1.txt", KDD_CUP.replace("255", "254"), "line 3: expected a rating .*found 254"),
+    "blank line": ("trainIdx1.txt", KDD_CUP.replace("8|", "\n8|"), "line 4: expected item<tab>score.*found ''"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), BAD_YAHOO.values(), ids=BAD_YAHOO)
+def test_bad_yahoo_music_is_refused(tmp_path, name, text, message):
+    write(tmp_path, {name: text})
+    found = message_of("yahoo-music", tmp_path)
+    assert re.search(message, found) and str(tmp_path / name) in found
+
+
+def yahoo_ratings(n_users: int = 13_797, n_items: int = 4_604) -> pd.DataFrame:
+    """Ratings on the scale of Yahoo! Music, by default of the size of the paper: everybody likes two items or more.
+
+    Besides what is kept there are users and items with a single rating above 70, and many ratings that are not.
+    """
+    generator = np.random.default_rng(0)
+    rounds = [generator.permutation(np.resize(np.arange(n_items), n_users)) for _ in range(20)]
+    liked = pd.DataFrame({"user": np.tile(np.arange(n_users), 20), "item": np.concatenate(rounds)})
+    liked["rating"] = generator.integers(71, 101, len(liked))
+    other = pd.DataFrame(generator.integers(0, (n_users + 9, n_items + 9), (10 * n_users, 2)), columns=["user", "item"])
+    other["rating"] = generator.choice([*range(71), datasets.NEVER_PLAY], len(other))
+    poor = pd.DataFrame({"user": n_users + np.arange(9), "item": n_items + np.arange(9), "rating": 100})
+    ratings = pd.concat([liked, poor, other]).drop_duplicates(["user", "item"])
+    return ratings.sort_values("user", kind="stable", ignore_index=True)
+
+
+def kdd_cup_text(ratings: pd.DataFrame) -> str:
+    """Ratings, sorted by users, in the form of KDD Cup 2011."""
+    rows = (ratings["item"].astype(str) + "\t" + ratings["rating"].astype(str) + "\t2276\t21:13:00\n").to_numpy()
+    users, first = np.unique(ratings["user"], return_index=True)
+    blocks = zip(users, np.split(rows, first[1:]), strict=True)
+    return "".join(f"{user}|{len(block)}\n{''.join(block)}" for user, block in blocks)
+
+
+@pytest.mark.parametrize("name", ["yahoo-music.csv", "trainIdx1.txt"])
+def test_a_set_of_the_papers_size_is_loaded_and_prepared(tmp_path, name):
+    ratings = yahoo_ratings()
+    text = kdd_cup_text(ratings) if name == "trainIdx1.txt" else ratings.to_csv(header=False, index=False)
+    write(tmp_path, {name: text})
+    data = lxr.load_dataset("yahoo-music", tmp_path)
+    assert data.matrix.shape == (13_797, 4_604)
+    assert data.matrix.nnz == (ratings["rating"].between(71, 100)).sum() - 9
+    assert len(lxr.split_users(data.matrix.shape[0])[2]) == 2760
 
 
 TITLES = {
@@ -596,3 +727,18 @@ def test_ml_100k_has_the_papers_counts(ml_100k):
     assert ml_100k.matrix.shape == (942, 1283) and ml_100k.matrix.nnz == 55_211
     titles = dict(zip(ml_100k.item_ids.tolist(), ml_100k.item_titles.tolist(), strict=True))
     assert titles[1] == "Toy Story (1995)" and titles[38] == "The Net (1995)" and titles[50] == "Star Wars (1977)"
+
+
+@pytest.fixture(scope="module")
+def pinterest():
+    """Pinterest's ratings from the data directory."""
+    home = datasets.data_directory()
+    if not any((home / below / "pinterest.csv").is_file() for below in ("pinterest", ".")):
+        pytest.skip(f"pinterest.csv is not in {home}")
+    return lxr.load_ratings("pinterest", home)
+
+
+def test_pinterest_has_its_counts(pinterest):
+    assert pinterest["user"].nunique() == 37_501 and pinterest["item"].nunique() == 9_836
+    data = lxr.prepare(pinterest, **lxr.rule_of("pinterest"))
+    assert data.matrix.shape == (37_501, 9_686) and data.matrix.nnz == 1_000_004  # 150 items have one user

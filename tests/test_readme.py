@@ -1,15 +1,20 @@
 """The README is true: its examples run, its tables are those of the results, its files exist."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import lxr
+import run_all
 from lxr.datasets import PROJECT_ROOT
+from lxr.source import PREPARATION
 
 README = (PROJECT_ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = re.findall(r"^(?:\w+=\S+ )?python run_all\.py (.*)", README.replace("\\\n", ""), flags=re.MULTILINE)
 TABLES = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
 
 
@@ -35,6 +40,24 @@ def test_the_examples_run_in_order(bookshop, capsys):
     assert names["books"].item_titles[0].startswith("Book")
     rarity = lxr.EXPLAINERS["rarity"](names["model"], names["data"].matrix[names["train"]])
     assert rarity.explain(names["history"], names["target"]).shape == names["history"].shape
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A place with the files of the commands, and with what an earlier one has left of them."""
+    for name in ("shop.csv", "plays.tsv.gz", "books.inter", "books.item"):
+        (tmp_path / name).touch()
+    (tmp_path / "results/shop/stages").mkdir(parents=True)
+    parameters = {"ratings_file": {"path": str(tmp_path / "shop.csv")}} | lxr.rule_of("shop")
+    (tmp_path / f"results/shop/stages/{PREPARATION}.json").write_text(json.dumps({"parameters": parameters}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_all, "PROJECT_ROOT", tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_are_understood(shop, command):
+    options = run_all.parse(shlex.split(command, comments=True))
+    assert run_all.stages_of(options)
 
 
 @pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])

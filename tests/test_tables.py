@@ -14,10 +14,12 @@ from lxr.published import compare_with_published, in_published_layout, published
 from lxr.tables import (
     comparison_table,
     counterfactual_sentence,
+    data_table,
     fidelity_table,
     group_table,
     mark_best,
     quartiles,
+    recommendation_table,
     seed_table,
     summary_table,
 )
@@ -27,6 +29,30 @@ from lxr.tables import (
 def data(train_matrix):
     ids, titles = np.arange(20), np.array([f"Film {item}" for item in range(20)])
     return lxr.Interactions(train_matrix, np.arange(train_matrix.shape[0]), ids, titles)
+
+
+def test_what_is_kept_of_ratings_is_counted():
+    pairs = [(1, 10), (1, 20), (1, 20), (2, 10), (2, 20), (2, 30), (3, 10), (3, 20), (4, 40)]
+    ratings = pd.DataFrame(pairs, columns=["user", "item"]).assign(rating=5)
+    with pytest.warns(UserWarning, match="1 duplicate"):
+        kept = lxr.prepare(ratings)
+    table = data_table(ratings, kept, {"training": np.array([0, 2]), "test": np.array([1])})
+    assert table.to_dict("index") == {
+        name: dict(zip(table.columns, row, strict=True))
+        for name, row in {
+            "ratings": (4, 4, 9, 56.25, 1, 2.5, 3),
+            "kept": (3, 2, 6, 100, 2, 2, 2),
+            "training": (2, 2, 4, 100, 2, 2, 2),
+            "test": (1, 2, 2, 100, 2, 2, 2),
+        }.items()
+    }
+
+
+def test_no_more_is_recommended_than_there_is(linear, data):
+    unseen = 20 - data.matrix[[0]].nnz
+    assert unseen > 3
+    for count, expected in ((3, 3), (30, unseen)):
+        assert len(recommendation_table(linear(np.eye(20)), data, 0, count)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""Where the data of a run come from: the registry, a file named on the command line, or the file of an earlier run."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lxr.datasets import DATASETS, load_ratings, rule_of
+from lxr.files import read_ratings_file
+from lxr.interactions import prepare, split_users
+from lxr.pipeline import NOTEBOOKS
+from lxr.tables import data_table
+from lxr.workspace import read_json
+
+PREPARATION = "01_data_preparation"
+COLUMNS = ("user_column", "item_column", "rating_column", "title_column")
+RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw ratings and the rule by which they are prepared.
+
+    Attributes:
+        dataset: name of the dataset, and of the directory of its results.
+        data_dir: where a registered dataset is looked for.
+        ratings_file: arguments of :func:`lxr.read_ratings_file`; empty for a registered dataset.
+        rule: arguments of :func:`lxr.prepare`.
+    """
+
+    dataset: str
+    data_dir: Path
+    ratings_file: dict
+    rule: dict
+
+    @property
+    def parameters(self) -> dict:
+        """Those of the notebook that prepares the data."""
+        own = {"ratings_file": self.ratings_file, **self.rule}
+        return own if self.ratings_file else {"data_dir": str(self.data_dir)}
+
+    def read(self) -> pd.DataFrame:
+        """The ratings."""
+        own = self.ratings_file
+        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir)
+
+    def describe(self, seed: int) -> str:
+        """What there is, what is kept of it by the rule, and who trains, validates and tests by the split of a seed."""
+        ratings = self.read()
+        data = prepare(ratings, **self.rule)
+        parts = zip(("training", "validation", "test"), split_users(len(data.user_ids), seed=seed), strict=True)
+        lowest, highest = ratings["rating"].min(), ratings["rating"].max()
+        lines = [
+            f"{self.dataset}: {', '.join(ratings.attrs['source']) or 'generated'}",
+            f"{len(ratings)} rows, {data.n_duplicates} of them duplicates; ratings from {lowest:g} to {highest:g}",
+            ", ".join(f"{name} {value:g}" for name, value in self.rule.items()),
+            data_table(ratings, data, dict(parts)).to_string(float_format="{:.2f}".format),
+        ]
+        return "\n".join(lines)
+
+
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command line's options of a file of one's own."""
+    group = parser.add_argument_group(
+        "a file of your own",
+        "in the place of a registered dataset. Its results are named after it, unless --dataset names them; that name is "
+        "all that a later command needs.",
+    )
+    group.add_argument("--ratings", type=Path, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
+    group.add_argument("--user-column", metavar="NAME", help="user unless given")
+    group.add_argument("--item-column", metavar="NAME", help="item unless given")
+    group.add_argument("--rating-column", metavar="NAME", help="rating unless given")
+    group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
+    group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
+    group.add_argument("--min-items-per-user", type=int, metavar="N", help="2 unless given")
+    group.add_argument("--min-users-per-item", type=int, metavar="N", help="2 unless given")
+    group.add_argument("--items", type=Path, metavar="PATH", help="another such file (or .item), with titles of items")
+    group.add_argument("--title-column", metavar="NAME", help="title unless given")
+
+
+def name_of(path: Path) -> str:
+    """The name of a dataset in a file: ``plays`` of ``plays.csv.gz``."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def source_of(options: argparse.Namespace) -> Source:
+    """The source that a command line asks for: a registered dataset, ``--ratings``, or what the results were made from.
+
+    Raises:
+        ValueError: options do not go together, or a file is missing.
+    """
+    given = {name: value for name in (*COLUMNS, *RULE) if (value := getattr(options, name)) is not None}
+    ratings_file, rule = {}, rule_of(options.dataset)
+    if options.ratings:
+        if options.dataset in DATASETS or Path(options.dataset).name != options.dataset or options.dataset.startswith("."):
+            raise ValueError(f"argument --dataset: expected a new name for {options.ratings}, found {options.dataset!r}")
+        if options.implicit == ("min_rating" in given) or (options.implicit and "rating_column" in given):
+            raise ValueError("argument --ratings: expected either --min-rating or --implicit beside it")
+        places = {"path": options.ratings, "items_path": options.items}
+        ratings_file = {name: str(place.resolve()) for name, place in places.items() if place}
+        ratings_file |= {name: given[name] for name in COLUMNS if name in given}
+        if options.implicit:
+            ratings_file["rating_column"], given["min_rating"] = None, 1
+        rule = rule_of(options.dataset, **{name: given[name] for name in RULE if name in given})
+    elif given or options.items or options.implicit:
+        raise ValueError("argument --ratings: expected, beside options of a file of your own")
+    elif options.dataset not in DATASETS:
+        record = read_json(options.results / options.dataset / "stages" / f"{PREPARATION}.json") or {}
+        parameters = record.get("parameters", {})
+        ratings_file = parameters.get("ratings_file", {})
+        if not ratings_file:
+            known = ", ".join(map(repr, DATASETS))
+            raise ValueError(
+                f"argument --dataset: invalid choice: {options.dataset!r} (choose from {known}, or give --ratings)"
+            )
+        rule = {name: parameters[name] for name in RULE}
+    for name in [name for name in ("path", "items_path") if name in ratings_file]:
+        path = (NOTEBOOKS / ratings_file[name]).resolve()  # a notebook may have been told a relative one
+        if not path.is_file():
+            raise ValueError(f"argument --ratings: expected a file {path}, found none")
+        ratings_file[name] = str(path)
+    return Source(options.dataset, options.data_dir, ratings_file, rule)

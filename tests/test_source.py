@@ -1,0 +1,185 @@
+"""Where the data of a run come from: the command line's options of a file, what later commands know of it, the dry run."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lxr
+import run_all
+from lxr.pipeline import NOTEBOOKS, Pipeline
+from lxr.source import PREPARATION
+
+
+@pytest.fixture
+def shop(tmp_path) -> Path:
+    """A directory with a file of ratings, and another of titles: 12 users, of whom one likes a single item."""
+    rows = [(f"u{user}", f"i{user % 4 + item}", 3 + item) for user in range(11) for item in range(3)]
+    rows += [("poor", "i0", 5), ("u0", "i0", 3)]
+    pd.DataFrame(rows, columns=["customer", "item", "stars"]).to_csv(tmp_path / "shop.csv.gz", index=False)
+    pd.DataFrame({"item": [f"i{item}" for item in range(6)], "name": "Thing"}).to_csv(tmp_path / "items.csv", index=False)
+    return tmp_path
+
+
+def command(shop: Path, *more: str) -> list[str]:
+    """A command line that names the file and its columns."""
+    options = ["--ratings", str(shop / "shop.csv.gz"), "--user-column", "customer", "--rating-column", "stars"]
+    return [*options, "--results", str(shop / "results"), "--recommenders", "mf", *more]
+
+
+def preparation(arguments: list[str]) -> dict:
+    """Parameters of the first notebook of a command."""
+    return run_all.build_stages(run_all.parse(arguments))[0].parameters
+
+
+def test_a_file_and_its_rule_reach_the_notebook(shop):
+    items = ["--items", str(shop / "items.csv"), "--title-column", "name", "--min-users-per-item", "1"]
+    told = preparation(command(shop, "--min-rating", "4", *items))
+    assert told["dataset"] == "shop" and "data_dir" not in told
+    assert told["ratings_file"] == {
+        "path": str(shop / "shop.csv.gz"),
+        "items_path": str(shop / "items.csv"),
+        "user_column": "customer",
+        "rating_column": "stars",
+        "title_column": "name",
+    }
+    assert (told["min_rating"], told["min_items_per_user"], told["min_users_per_item"]) == (4, 2, 1)
+    assert preparation(command(shop, "--min-rating", "4", "--dataset", "my own"))["dataset"] == "my own"
+
+
+def test_without_ratings_every_row_counts(shop):
+    told = preparation(["--ratings", str(shop / "shop.csv.gz"), "--implicit"])
+    assert told["ratings_file"] == {"path": str(shop / "shop.csv.gz"), "rating_column": None}
+    assert told["min_rating"] == 1
+
+
+def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
+    stages = run_all.build_stages(run_all.parse(command(shop, "--min-rating", "4")))
+    usual = run_all.build_stages(
+        run_all.parse(["--dataset", "ml-1m", "--recommenders", "mf", "--hyperparameters", "published"])
+    )
+    assert [stage.name for stage in stages] == [stage.name for stage in usual]
+    places = {"dataset", "results"}
+    for stage, other in zip(stages[1:-1], usual[1:-1], strict=True):
+        assert {name for name, value in stage.parameters.items() if value != other.parameters[name]} <= places
+    assert lxr.published_settings("shop", "mf") == lxr.published_settings("ml-1m", "mf")
+
+
+BAD = {
+    "no rule": ([], "--ratings: expected either --min-rating or --implicit beside it"),
+    "two rules": (["--min-rating", "4", "--implicit"], "--ratings: expected either --min-rating or --implicit beside it"),
+    "ratings that do not count": (["--implicit"], "--ratings: expected either --min-rating or --implicit beside it"),
+    "a registered name": (["--min-rating", "4", "--dataset", "ml-1m"], "--dataset: expected a new name for .*'ml-1m'"),
+    "a path as name": (["--min-rating", "4", "--dataset", "../x"], r"--dataset: expected a new name for .*'\.\./x'"),
+    "no file": (["--min-rating", "4", "--ratings", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
+    "no titles": (["--min-rating", "4", "--items", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
+}
+BESIDE = [
+    ["--min-rating", "4"],
+    ["--implicit"],
+    ["--items", "a.csv"],
+    ["--user-column", "who"],
+    ["--min-items-per-user", "1"],
+]
+
+
+@pytest.mark.parametrize(("more", "message"), BAD.values(), ids=BAD)
+def test_a_bad_command_line_is_refused(shop, capsys, more, message):
+    with pytest.raises(SystemExit) as exit_info:
+        run_all.parse(command(shop, *more))
+    assert exit_info.value.code == 2
+    assert pytest.RaisesExc(ValueError, match=message).matches(ValueError(capsys.readouterr().err))
+
+
+@pytest.mark.parametrize("arguments", BESIDE, ids=" ".join)
+def test_options_of_a_file_need_one(arguments, capsys):
+    with pytest.raises(SystemExit):
+        run_all.parse(arguments)
+    assert "argument --ratings: expected, beside options of a file of your own" in capsys.readouterr().err
+
+
+def record(root: Path, parameters: dict, **more) -> None:
+    """What the first notebook leaves of a run."""
+    (root / "stages").mkdir(parents=True)
+    (root / "stages" / f"{PREPARATION}.json").write_text(json.dumps({"parameters": parameters} | more))
+
+
+def test_a_later_command_needs_only_the_name(shop):
+    first = command(shop, "--min-rating", "4", "--items", str(shop / "items.csv"), "--title-column", "name")
+    later = ["--dataset", "shop", "--results", str(shop / "results"), "--recommenders", "mf"]
+    record(shop / "results" / "shop", preparation(first))
+    assert preparation(later) == preparation(first)
+    root = shop / "results" / "shop"
+    keys = [Pipeline(run_all.build_stages(run_all.parse(arguments)), root).keys for arguments in (first, later)]
+    assert keys[0] == keys[1]
+    before = run_all.stages_of(run_all.parse([*later, "--before", "02_mf"]))
+    assert [stage.parameters for stage in before] == [preparation(first)]
+    (shop / "shop.csv.gz").unlink()
+    with pytest.raises(SystemExit):
+        run_all.parse(later)
+
+
+def test_a_path_told_to_a_notebook_starts_at_the_notebooks(tmp_path):
+    rule = {"min_rating": 1, "min_items_per_user": 2, "min_users_per_item": 2}
+    record(tmp_path / "own", {"ratings_file": {"path": "../requirements.txt"}} | rule)
+    told = preparation(["--dataset", "own", "--results", str(tmp_path)])
+    assert told["ratings_file"]["path"] == str(NOTEBOOKS.parent / "requirements.txt")
+
+
+def test_what_is_published_of_a_run_has_no_path(shop):
+    stages = run_all.build_stages(run_all.parse(command(shop, "--min-rating", "4")))[:1]
+    root = shop / "results" / "shop"
+    record(
+        root, stages[0].parameters, sources={str(shop / "shop.csv.gz"): "digest"}, environment={"commit": None}, seconds=1
+    )
+    run_all.write_run(root, stages, threads=1)
+    written = json.loads((root / "run.json").read_text())
+    assert written["data"] == {"shop.csv.gz": "digest"}
+    assert written["stages"][PREPARATION]["parameters"]["min_rating"] == 4
+    assert "ratings_file" not in written["stages"][PREPARATION]["parameters"]
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"ratings_file": {}}], ids=str)
+def test_an_unknown_name_without_a_file_is_refused(tmp_path, capsys, parameters):
+    if parameters is not None:
+        record(tmp_path / "own", parameters)
+    with pytest.raises(SystemExit):
+        run_all.parse(["--dataset", "own", "--results", str(tmp_path)])
+    assert "invalid choice: 'own' (choose from 'synthetic'" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
+    with pytest.warns(UserWarning, match="1 duplicate"):
+        assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"shop: {shop / 'shop.csv.gz'}"
+    assert lines[1:3] == [
+        "35 rows, 1 of them duplicates; ratings from 3 to 5",
+        "min_rating 4, min_items_per_user 2, min_users_per_item 2",
+    ]
+    table = {row.split()[0]: row.split()[1:4] for row in lines[4:]}
+    assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
+    assert [table[part][0] for part in ("training", "validation", "test")] == ["6", "2", "3"]
+    assert not (shop / "results").exists()
+
+
+@pytest.mark.filterwarnings("ignore:1 duplicate")
+def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
+    assert run_all.main(command(shop, "--min-rating", "6", "--dry-run")) == 1
+    assert "no interaction is left of 35 ratings (from 3 to 5) with min_rating=6.0" in capsys.readouterr().err
+    assert run_all.main(command(shop, "--min-rating", "4", "--item-column", "sku", "--dry-run")) == 1
+    assert "shop.csv.gz: expected a column sku, found customer, item, stars" in capsys.readouterr().err
+
+
+def test_a_file_is_prepared_again_where_it_is_missing_or_has_changed(shop):
+    results = shop / "results"
+    record(results / "shop", preparation(command(shop, "--min-rating", "4")))
+    data = lxr.Workspace(results, "shop", "02_mf").interactions()  # as a notebook that is opened on its own
+    assert data.matrix.shape == (11, 5) and data.user_ids[0] == "u0"
+    stage = run_all.build_stages(run_all.parse(["--dataset", "shop", "--results", str(results)]))[0]
+    pipeline = Pipeline([stage], results / "shop")
+    assert pipeline.why_stale(stage) == ""
+    frame = pd.read_csv(shop / "shop.csv.gz")
+    frame.head(30).to_csv(shop / "shop.csv.gz", index=False)
+    assert "shop.csv.gz has changed" in pipeline.why_stale(stage)
