@@ -548,8 +548,8 @@ def ml_1m():
         pytest.skip("MovieLens 1M is in none of the data directories: " + ", ".join(str(place) for place in places))
     loaded = []
 
-    def load(name, data_dir):
-        loaded.append(lxr.load_ratings(name, data_dir))  # reading takes seconds: once is enough
+    def load(*arguments):
+        loaded.append(lxr.load_ratings(*arguments))  # reading takes seconds: once is enough
         return loaded[-1]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
