@@ -124,8 +124,10 @@ def hide_share(matrix: sp.csr_matrix, share: float, seed: int, n_features: int =
         raise ValueError("matrix: expected at least one user with two or more items, found none")
     lengths = lengths[lengths >= 2]
     rows = np.repeat(np.arange(len(lengths)), np.diff(eligible.indptr))
-    is_feature = eligible.indices >= matrix.shape[1] - n_features
-    order = np.lexsort((generator.random(eligible.nnz), is_feature, rows))  # a random order of the items of each row
+    is_item = eligible.indices < matrix.shape[1] - n_features
+    draws = np.ones(eligible.nnz)  # features come last
+    draws[is_item] = generator.random(is_item.sum())
+    order = np.lexsort((draws, rows))  # a random order within each row
     position = np.empty(eligible.nnz, dtype=int)
     position[order] = np.arange(eligible.nnz) - eligible.indptr[rows]
     n_hidden = np.clip((share * lengths).astype(int), 1, lengths - 1)

@@ -26,7 +26,7 @@ def bookshop(tmp_path, monkeypatch) -> Path:
 
 def test_the_examples_run_in_order(bookshop, capsys):
     names = {"data_dir": bookshop}
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
     for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), names)
     printed = capsys.readouterr().out
