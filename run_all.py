@@ -51,6 +51,7 @@ FULL = {
 }
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")
 TINY_DATASET = "synthetic"
+WITH_FEATURES = "user-features"
 
 
 @dataclass
@@ -108,7 +109,8 @@ class Run:
 
     def prepare(self) -> str:
         """Add the preparation of the data."""
-        return self.add(PREPARATION, self.options.source.parameters | {"seed": self.options.seed})
+        told = {"user_features": True} if self.options.user_features else {}
+        return self.add(PREPARATION, self.options.source.parameters | told | {"seed": self.options.seed})
 
     def training(self, recommender: str) -> dict:
         """Hyperparameters of a recommender; none in a tiny run."""
@@ -216,6 +218,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--recommenders", nargs="+", choices=list(RECOMMENDERS), default=DEFAULT_RECOMMENDERS, metavar="NAME"
     )
     parser.add_argument("--explainers", nargs="+", choices=list(EXPLAINERS), default=DEFAULT_EXPLAINERS, metavar="NAME")
+    parser.add_argument(
+        "--user-features",
+        action="store_true",
+        help="histories also hold what is known of the users (personal data); results go to user-features/ of the results",
+    )
     parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
     parser.add_argument("--results", type=Path, default=PROJECT_ROOT / "results", help="directory of all results")
     parser.add_argument("--seed", type=int, default=42, help="of the split, the training and the explainers")
@@ -255,6 +262,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
     if options.smoke and options.dataset != TINY_DATASET:
         options.results /= "smoke"  # a tiny run never replaces a full one
+    if options.user_features and options.results.name != WITH_FEATURES:
+        options.results /= WITH_FEATURES  # nor one with user features one without
     for argument, lowest in (("jobs", 1), ("workers", 1), ("trials", 0), ("minutes", 0)):
         value = getattr(options, argument)
         if value is not None and not value >= lowest:
@@ -275,6 +284,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         choose_device(options.device)
     except ValueError as error:
         parser.error(f"argument --device: {error}")
+    telling = [name for name, dataset in DATASETS.items() if dataset.read_users]
+    if options.user_features and options.dataset not in telling:
+        found = f"expected one of {', '.join(telling)} as --dataset, found {options.dataset}"
+        parser.error(f"argument --user-features: {found}")
     # In the order of the registry, each once.
     options.recommenders = [name for name in RECOMMENDERS if name in options.recommenders]
     wanted = {SAME.get(name, name) for name in options.explainers}

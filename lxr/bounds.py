@@ -276,7 +276,7 @@ def exhaustive_optimum(
     Raises:
         ValueError: ``length`` is neither 1 nor 2, a non-positive option, histories or targets that cannot be explained.
     """
-    check_histories(model.n_items, history, target)
+    check_histories(model, history, target)
     if length not in (1, 2):
         raise ValueError(f"length: expected 1 or 2, since all subsets are tried, found {length}")
     check_all_positive(cutoffs=tuple(cutoffs))

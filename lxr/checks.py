@@ -52,9 +52,9 @@ def check_shape(n_items: int, history: torch.Tensor) -> None:
         raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
 
 
-def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -> None:
-    """Refuse dense histories (B, I) and targets (B,) that cannot be explained."""
-    check_shape(n_items, history)
+def check_histories(model, history: torch.Tensor, target: torch.Tensor) -> None:
+    """Refuse dense histories (B, I) and targets (B,) that cannot be explained for a recommender."""
+    check_shape(model.n_items, history)
     if target.shape != history.shape[:1]:
         raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
@@ -65,30 +65,30 @@ def check_histories(n_items: int, history: torch.Tensor, target: torch.Tensor) -
     if not_binary.any():
         raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
     lengths = history.detach().sum(dim=1)
-    inside = target.to(history.device).long().clamp(0, n_items - 1)
+    inside = target.to(history.device).long().clamp(0, model.n_items - 1)
     consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
-    check_rows(n_items, lengths.cpu().numpy(), target.cpu().numpy(), consumed.cpu().numpy())
+    check_rows(model.n_targets, lengths.cpu().numpy(), target.cpu().numpy(), consumed.cpu().numpy())
 
 
-def check_users(n_items: int, matrix: sp.csr_matrix, target: np.ndarray) -> None:
-    """Refuse sparse histories (n, I) and targets (n,) that cannot be explained."""
-    check_matrix(n_items, matrix=matrix)
+def check_users(model, matrix: sp.csr_matrix, target: np.ndarray) -> None:
+    """Refuse sparse histories (n, I) and targets (n,) that cannot be explained for a recommender."""
+    check_matrix(model.n_items, matrix=matrix)
     if target.shape != matrix.shape[:1] or not np.issubdtype(target.dtype, np.integer):
         raise ValueError(f"target: expected {matrix.shape[0]} integers, found {target.dtype} of shape {target.shape}")
-    inside = np.clip(target, 0, n_items - 1)
+    inside = np.clip(target, 0, model.n_items - 1)
     consumed = np.asarray(matrix[np.arange(len(target)), inside]).ravel() > 0
-    check_rows(n_items, np.diff(matrix.indptr), target, consumed)
+    check_rows(model.n_targets, np.diff(matrix.indptr), target, consumed)
 
 
-def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
+def check_rows(n_targets: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
     """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
     if (lengths == 0).any():
         row = first(lengths == 0)
         raise ValueError(f"history, row {row}: expected at least one item, found none: there is nothing to explain by")
-    outside = (target < 0) | (target >= n_items)
+    outside = (target < 0) | (target >= n_targets)
     if outside.any():
         row = first(outside)
-        raise ValueError(f"target, row {row}: expected an item from 0 to {n_items - 1}, found {target[row]}")
+        raise ValueError(f"target, row {row}: expected an item from 0 to {n_targets - 1}, found {target[row]}")
     if consumed.any():
         row = first(consumed)
         raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")

@@ -2,7 +2,7 @@
 
 A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles
 (and, for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries
-keyed by item id.
+keyed by item id; what is known of the users, if it was asked for, in ``["user_features"]``, keyed by user id.
 """
 
 import hashlib
@@ -33,6 +33,8 @@ class Dataset:
     """One entry of the registry.
 
     ``read(data_dir)`` returns the ratings frame; the three thresholds are the rule of :func:`lxr.prepare`.
+    ``read_users(data_dir)``, where the source knows anything of its users, returns one row per user id and one column of
+    texts per feature, None where it is unknown.
     """
 
     read: Callable[[Path], pd.DataFrame]
@@ -40,6 +42,7 @@ class Dataset:
     min_items_per_user: int = 2
     min_users_per_item: int = 2
     description: str = ""
+    read_users: Callable[[Path], pd.DataFrame] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,26 +87,36 @@ def data_directory(data_dir: str | Path | None = None) -> Path:
     return Path(data_dir or os.environ.get("LXR_DATA_DIR") or PROJECT_ROOT / "Data")
 
 
-def load_ratings(name: str, data_dir: str | Path | None = None) -> pd.DataFrame:
+def load_ratings(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> pd.DataFrame:
     """Load the raw ratings of a registered dataset, downloading them when they are not in the data directory.
 
     Args:
         name: a key of :data:`DATASETS`.
         data_dir: where raw files are looked for and downloaded to; see :func:`data_directory`.
+        user_features: also read what the source knows of its users. That is personal data, which is not opened otherwise.
 
     Returns:
         A frame with the columns ``user``, ``item``, ``rating`` and, where the source has it, ``timestamp``.
-        ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read.
+        ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read;
+        ``attrs["user_features"]``, if asked for, maps user ids to features: ``{1: {"gender": "female"}}``.
 
     Raises:
         ValueError: the name is unknown.
-        DataError: a file is missing, truncated, altered or malformed.
+        DataError: a file is missing, truncated, altered or malformed, or the source knows nothing of its users.
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
         ['user', 'item', 'rating']
     """
-    return DATASETS[name].read(data_directory(data_dir))
+    dataset, directory = DATASETS[name], data_directory(data_dir)
+    ratings = dataset.read(directory)
+    if user_features:
+        if dataset.read_users is None:
+            raise DataError(f"user_features: expected False, since dataset {name} knows nothing of its users")
+        users = dataset.read_users(directory)
+        sources = [*ratings.attrs.get("source", ()), *users.attrs.get("source", ())]
+        ratings.attrs |= {"user_features": users.to_dict("index"), "source": sources}
+    return ratings
 
 
 def rule_of(
@@ -246,13 +259,19 @@ def natural_title(title: str) -> str:
     )
 
 
-def read_ml_100k(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
+def find_ml_100k(data_dir: Path) -> tuple[Path | None, Path | None]:
+    """Where MovieLens 100K is, else is downloaded to: its official files, or RecBole's copy of them; None is not there."""
     places = [data_dir / "ml-100k", data_dir]
     official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
     if official is None and copied is None:
         found = fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
         official, copied = (found, None) if (found / "u.data").is_file() else (None, found)
+    return official, copied
+
+
+def read_ml_100k(data_dir: Path) -> pd.DataFrame:
+    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
+    official, copied = find_ml_100k(data_dir)
     if official is not None:
         path, expected = official / "u.data", ML_100K_RATINGS_SHA256
         columns = ["item", "title", "release", "video release", "url", *(f"genre {number}" for number in range(19))]
@@ -277,9 +296,14 @@ def check_sha256(path: Path, expected: str) -> None:
         )
 
 
+def find_ml_1m(data_dir: Path) -> Path:
+    """Where MovieLens 1M is: in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
+    return find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
+
+
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 1M: its files in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
-    directory = find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
+    """MovieLens 1M."""
+    directory = find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
     # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
@@ -394,6 +418,89 @@ def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     return ratings.replace({"rating": {NEVER_PLAY: 0}}).astype({"rating": float}).reset_index(drop=True)
 
 
+# --- what is known of users ------------------------------------------------------------------------------------------
+
+GENDERS = {"F": "female", "M": "male"}
+AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
+    1: "under 18",
+    18: "18–24",
+    25: "25–34",
+    35: "35–44",
+    45: "45–49",
+    50: "50–55",
+    56: "56 or older",
+}
+NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
+ML_1M_OCCUPATIONS = dict(
+    enumerate(
+        [
+            None,  # "other" or not specified
+            "academic/educator",
+            "artist",
+            "clerical/admin",
+            "college/grad student",
+            "customer service",
+            "doctor/health care",
+            "executive/managerial",
+            "farmer",
+            "homemaker",
+            "K-12 student",
+            "lawyer",
+            "programmer",
+            "retired",
+            "sales/marketing",
+            "scientist",
+            "self-employed",
+            "technician/engineer",
+            "tradesman/craftsman",
+            "unemployed",
+            "writer",
+        ]
+    )
+)
+
+
+def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
+    """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
+    gender = raw["gender"].map(GENDERS)
+    if gender.isna().any():
+        line = gender.isna().idxmax()
+        raise DataError(f"{path}, line {line}: expected F or M as gender, found {raw['gender'][line]!r}")
+    age = numeric(raw, "age", path, integer=True)
+    if (age < 1).any():
+        line = (age < 1).idxmax()
+        raise DataError(f"{path}, line {line}: expected an age of at least 1, found {age[line]}")
+    group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
+    columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
+    users = pd.DataFrame(columns).set_index(numeric(raw, "user", path, integer=True))
+    users.attrs["source"] = [str(path)]
+    return users
+
+
+def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
+    """Gender, age group and occupation of the users of MovieLens 100K, as they gave them."""
+    official, copied = find_ml_100k(data_dir)
+    directory, name, separator = (official, "u.user", "|") if official else (copied, "ml-100k.user", "\t")
+    find_files([directory], ("u.data" if official else "ml-100k.inter", name))
+    columns = ["user", "age", "gender", "occupation", "zip code"]
+    raw = read_table(directory / name, separator, columns, header=official is None)
+    return user_table(raw, directory / name, raw["occupation"].mask(raw["occupation"].isin(NOT_SAID), None))
+
+
+def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
+    """Gender, age group and occupation of the users of MovieLens 1M, as they gave them."""
+    directory = find_ml_1m(data_dir)
+    find_files([directory], ("ratings.dat", "users.dat"))
+    path = directory / "users.dat"
+    raw = read_table(path, "::", ["user", "gender", "age", "occupation", "zip code"])
+    code = numeric(raw, "occupation", path, integer=True)
+    unknown = ~code.isin(ML_1M_OCCUPATIONS)
+    if unknown.any():
+        line = unknown.idxmax()
+        raise DataError(f"{path}, line {line}: expected an occupation from 0 to 20, found {code[line]}")
+    return user_table(raw, path, code.map(ML_1M_OCCUPATIONS))
+
+
 # --- generated data --------------------------------------------------------------------------------------------------
 
 
@@ -433,12 +540,23 @@ def synthetic_ratings(
     return ratings
 
 
+def synthetic_users(n_users: int = 600, seed: int = 7) -> pd.DataFrame:
+    """A feature of the users of :func:`synthetic_ratings` that says nothing of their tastes: it is never a true reason."""
+    hand = np.random.default_rng([seed, 1]).choice(["left", "right"], n_users)
+    return pd.DataFrame({"hand": hand})
+
+
 DATASETS: dict[str, Dataset] = Registry(
     "dataset",
     {
-        "synthetic": Dataset(lambda data_dir: synthetic_ratings(), min_rating=4, description="planted taste groups"),
-        "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K"),
-        "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M"),
+        "synthetic": Dataset(
+            lambda data_dir: synthetic_ratings(),
+            min_rating=4,
+            description="planted taste groups",
+            read_users=lambda data_dir: synthetic_users(),
+        ),
+        "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K", read_users=read_ml_100k_users),
+        "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M", read_users=read_ml_1m_users),
         "pinterest": Dataset(read_pinterest, min_rating=0, description="Pinterest: every pair counts"),
         "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },

@@ -11,7 +11,7 @@ import torch
 
 from lxr.checks import check_differentiable, check_histories, check_matrix, check_positive, check_users, first
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
-from lxr.interactions import batches, dense
+from lxr.interactions import batches, dense, item_counts
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
 from lxr.storage import DataError, read_npz, save_npz
@@ -61,7 +61,7 @@ class Explainer:
         Warns:
             UserWarning: histories are longer than the explainer's budget is made for.
         """
-        check_histories(self.model.n_items, history, target)
+        check_histories(self.model, history, target)
         self.report_long(history.detach().sum(dim=1).cpu().numpy())
         return self.scores(history.detach().float(), target.to(history.device).long())
 
@@ -97,7 +97,7 @@ def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch
 def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:
     """:func:`lxr.top_item` of sparse histories (n, I) → (n,), dense one batch at a time."""
     check_matrix(model.n_items, matrix=matrix)
-    full = np.diff(matrix.indptr) == model.n_items
+    full = item_counts(matrix, model.n_features) == model.n_targets
     if full.any():
         raise ValueError(f"matrix, row {first(full)}: nothing is left to recommend, every item is consumed")
     groups = batches(matrix.shape[0], batch_size)
@@ -125,7 +125,7 @@ def explain_users(
     Warns:
         UserWarning: histories are longer than the explainer's budget is made for.
     """
-    check_users(explainer.model.n_items, matrix, target)
+    check_users(explainer.model, matrix, target)
     check_positive(batch_size=batch_size)
     explainer.report_long(np.diff(matrix.indptr))
     matrix = matrix if matrix.has_sorted_indices else matrix.sorted_indices()

@@ -307,7 +307,7 @@ def evaluate_users(
     Raises:
         ValueError: as :func:`evaluate_fidelity`; rows are those of ``matrix``.
     """
-    check_users(model.n_items, matrix, target)
+    check_users(model, matrix, target)
     if not (sp.issparse(importance) and importance.format == "csr" and importance.shape == matrix.shape):
         raise ValueError(f"importance: expected a CSR matrix of shape {matrix.shape}, found {importance!r}")
     check_finite(np.repeat(np.arange(matrix.shape[0]), np.diff(importance.indptr)), importance.indices, importance.data)
@@ -329,7 +329,7 @@ def evaluate_users(
 
 def check_inputs(model: Recommender, history: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> None:
     """Refuse what cannot be evaluated, naming the argument and the row."""
-    check_histories(model.n_items, history, target)
+    check_histories(model, history, target)
     if importance.shape != history.shape:
         raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(importance.shape)}")
 

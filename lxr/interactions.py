@@ -1,8 +1,8 @@
 """Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,23 @@ import torch
 from lxr.datasets import load_ratings, rule_of
 from lxr.storage import DataError, read_npz, save_npz
 
+USER_FEATURES = "ratings.attrs['user_features']"
+
 
 @dataclass(frozen=True)
 class Interactions:
     """Binary histories of all users.
 
+    Columns are items; after them, if user features were asked for, one for each value of each feature, with ones where a
+    user is known to have it. They are entries of a history like any other, but they are never recommended.
+
     Attributes:
-        matrix: (n_users, n_items) CSR, float32, ones; column indices sorted within each row.
+        matrix: (n_users, I) CSR, float32, ones; column indices sorted within each row.
         user_ids: (n_users,) original user ids, ascending.
-        item_ids: (n_items,) original item ids, ascending.
-        item_titles: (n_items,) titles, or None where the source has none.
-        item_groups: (n_items,) planted taste group of each item (``synthetic`` only), or None.
+        item_ids: (I − n_features,) original item ids, ascending.
+        item_titles: (I,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
+        item_groups: (I,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
+        feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
         n_duplicates: number of repeated (user, item) rows that were dropped.
     """
 
@@ -32,7 +38,18 @@ class Interactions:
     item_ids: np.ndarray
     item_titles: np.ndarray | None = None
     item_groups: np.ndarray | None = None
+    feature_kinds: np.ndarray | None = None
     n_duplicates: int = 0
+
+    @property
+    def n_features(self) -> int:
+        """How many of the columns, the last ones, are features of the users."""
+        return 0 if self.feature_kinds is None else len(self.feature_kinds)
+
+    @property
+    def item_matrix(self) -> sp.csr_matrix:
+        """The matrix without the columns of features."""
+        return self.matrix[:, : len(self.item_ids)]
 
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, atomically."""
@@ -43,7 +60,7 @@ class Interactions:
             "item_ids": self.item_ids,
             "n_duplicates": np.array(self.n_duplicates),
         }
-        optional = {"item_titles": self.item_titles, "item_groups": self.item_groups}
+        optional = {name: getattr(self, name) for name in ("item_titles", "item_groups", "feature_kinds")}
         arrays |= {name: array for name, array in optional.items() if array is not None}
         save_npz(path, **arrays)
 
@@ -51,7 +68,7 @@ class Interactions:
     def load(cls, path: str | Path) -> "Interactions":
         """Read what :meth:`save` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
-        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]))
+        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         try:
             matrix = binary_matrix(arrays["indices"], arrays["indptr"], shape)
         except ValueError as error:
@@ -62,6 +79,7 @@ class Interactions:
             item_ids=arrays["item_ids"],
             item_titles=arrays.get("item_titles"),
             item_groups=arrays.get("item_groups"),
+            feature_kinds=arrays.get("feature_kinds"),
             n_duplicates=int(arrays["n_duplicates"]),
         )
 
@@ -80,14 +98,17 @@ def prepare(
     numbers users and items contiguously in the order of their sorted original ids. Of a repeated (user, item) pair the
     last row counts; the others are dropped, counted in ``n_duplicates`` and reported as a warning.
 
+    User features that the ratings carry become further columns; thresholds look at items alone.
+
     Args:
-        ratings: columns ``user``, ``item``, ``rating``; left as it is.
+        ratings: columns ``user``, ``item``, ``rating``; left as it is. ``attrs`` as :func:`lxr.load_ratings` gives them.
         min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
         min_items_per_user: users with fewer items are dropped; 1 keeps all.
         min_users_per_item: items with fewer users are dropped; 1 keeps all.
 
     Raises:
-        DataError: a column is missing, an id is missing, a rating is not a finite number, or nothing is left.
+        DataError: a column is missing, an id is missing, a rating is not a finite number, nothing is left, or user features
+            are malformed or of none of the users that are left.
     """
     check_ratings(ratings)
     unique = ratings.drop_duplicates(["user", "item"], keep="last")
@@ -106,7 +127,7 @@ def prepare(
     ones = np.ones(len(kept), dtype=np.float32)
     matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
     matrix.sort_indices()
-    return Interactions(
+    data = Interactions(
         matrix=matrix,
         user_ids=user_ids,
         item_ids=item_ids,
@@ -114,6 +135,51 @@ def prepare(
         item_groups=item_attribute(ratings, "groups", item_ids),
         n_duplicates=n_duplicates,
     )
+    return with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
+
+
+def with_features(data: Interactions, features: Mapping) -> Interactions:
+    """Append columns for what is known of the users: features in the order in which they come, their values sorted.
+
+    Args:
+        data: without features.
+        features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
+
+    Raises:
+        DataError: something else than that, or nothing known of any of the users.
+    """
+    users, known = feature_entries(features, data.user_ids)
+    if not users:
+        raise DataError(f"{USER_FEATURES}: expected features of some of the {len(data.user_ids)} users, found none")
+    kinds = list(dict.fromkeys(kind for kind, _ in known))
+    columns = sorted(set(known), key=lambda feature: (kinds.index(feature[0]), feature[1]))
+    place = {feature: number for number, feature in enumerate(columns)}
+    ones, places = np.ones(len(users), dtype=np.float32), [place[feature] for feature in known]
+    added = sp.csr_matrix((ones, (users, places)), shape=(len(data.user_ids), len(columns)))
+    matrix = sp.hstack([data.matrix, added], format="csr")
+    matrix.sort_indices()
+    titles = data.item_ids.astype(str) if data.item_titles is None else data.item_titles
+    return replace(
+        data,
+        matrix=matrix,
+        item_titles=np.array([*titles, *(f"your {kind} ({value})" for kind, value in columns)]),
+        item_groups=None if data.item_groups is None else np.append(data.item_groups, [-1] * len(columns)),
+        feature_kinds=np.array([kind for kind, _ in columns]),
+    )
+
+
+def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
+    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts."""
+    if not isinstance(features, Mapping):
+        raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
+    users, known = [], []
+    for row, user in enumerate(user_ids.tolist()):
+        own = features.get(user, {})
+        if not (isinstance(own, Mapping) and all(pd.api.types.is_scalar(value) for value in own.values())):
+            raise DataError(f"{USER_FEATURES}, user {user}: expected one value of each feature, found {own!r}")
+        known += [(str(kind), str(value)) for kind, value in own.items() if pd.notna(value)]
+        users += [row] * (len(known) - len(users))
+    return users, known
 
 
 def check_ratings(ratings: pd.DataFrame) -> None:
@@ -157,8 +223,11 @@ def item_attribute(ratings: pd.DataFrame, name: str, item_ids: np.ndarray) -> np
     return None if values is None else np.array([values.get(item, str(item)) for item in item_ids.tolist()])
 
 
-def load_dataset(name: str, data_dir: str | Path | None = None) -> Interactions:
+def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
     """Load a registered dataset and prepare it by its registered rule.
+
+    Args:
+        name, data_dir, user_features: as for :func:`lxr.load_ratings`.
 
     Raises:
         DataError: see :func:`lxr.load_ratings` and :func:`prepare`.
@@ -167,7 +236,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Interactions:
         >>> load_dataset("synthetic").matrix.shape
         (600, 160)
     """
-    return prepare(load_ratings(name, data_dir), **rule_of(name))
+    return prepare(load_ratings(name, data_dir, user_features), **rule_of(name))
 
 
 def split_users(
@@ -211,6 +280,11 @@ def load_split(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read what :func:`save_split` wrote: (train, validation, test)."""
     arrays = read_npz(path, required=("train", "validation", "test"))
     return arrays["train"], arrays["validation"], arrays["test"]
+
+
+def item_counts(matrix: sp.csr_matrix, n_features: int) -> np.ndarray:
+    """Number of items (n,) in each history (n, I), the last columns of which are features."""
+    return np.diff(matrix[:, : matrix.shape[1] - n_features].indptr)
 
 
 def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -274,7 +274,7 @@ def train_lxr(
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
     target, validation_target = top_items(model, train_matrix), top_items(model, validation_matrix)
-    check_users(model.n_items, train_matrix, target)
+    check_users(model, train_matrix, target)
 
     rows, best, best_weights = [], np.inf, None
     name, sign = settings.criterion, 1 if direction(settings.criterion) == LOWER else -1

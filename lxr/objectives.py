@@ -68,7 +68,7 @@ class RankMargin:
         """The margin (B,) in logits (B, I)."""
         others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
         rivals = logits.masked_fill(~others, -torch.inf).topk(min(self.k, logits.shape[1]), dim=1).values  # (B, K)
-        alone = ~others.any(dim=1)  # (B,)
+        alone = (rivals == -torch.inf).all(dim=1)  # (B,)
         best = self.tau * (rivals.masked_fill(alone[:, None], 0) / self.tau).logsumexp(dim=1)
         return logits.gather(1, target[:, None]).squeeze(1) - best.masked_fill(alone, 0)
 

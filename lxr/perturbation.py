@@ -156,7 +156,7 @@ class ACCENT(Explainer):
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
         """
-        check_histories(self.model.n_items, history, target)
+        check_histories(self.model, history, target)
         history, target = history.float(), target.to(history.device).long()
         found = []
         for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
@@ -187,7 +187,7 @@ class ACCENT(Explainer):
         listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
         user, item, falls = leave_one_out(lambda x, of: self.model(x).gather(1, listed[of]), history, self.batch_size)
         contrast = torch.zeros(*rival.shape, history.shape[1], device=history.device)
-        contrast[user, :, item] = falls[:, :1] - falls[:, 1:] * valid[user]
+        contrast[user, :, item] = falls[:, :1] - falls[:, 1:].where(valid[user], 0.0)
         return rival, valid, contrast
 
     def smallest(

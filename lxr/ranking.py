@@ -5,18 +5,23 @@ import scipy.sparse as sp
 import torch
 
 from lxr.checks import check_logits
-from lxr.interactions import batches, dense
+from lxr.interactions import batches, dense, item_counts
 from lxr.recommenders import Recommender
 
 
-def hide_one_item(matrix: sp.csr_matrix, seed: int) -> tuple[sp.csr_matrix, np.ndarray]:
+def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tuple[sp.csr_matrix, np.ndarray]:
     """Hide one random item of every user with at least two.
+
+    Args:
+        matrix: (n_users, I) CSR histories, column indices sorted if there are features.
+        seed: of the choice.
+        n_features: how many of the columns, the last ones, are features of the users, which stay.
 
     Returns:
         The remaining histories (n, I) of those n users, and the hidden items (n,).
     """
     generator = np.random.default_rng(seed)
-    lengths = np.diff(matrix.indptr)
+    lengths = item_counts(matrix, n_features)
     draws = generator.random(len(lengths))
     eligible = lengths >= 2
     if not eligible.any():
@@ -49,7 +54,7 @@ def hidden_item_ranks(
         score = logits.gather(1, torch.from_numpy(hidden[users]).long().to(model.device)[:, None])  # (B, 1)
         higher, equal = (logits > score).sum(dim=1), (logits == score).sum(dim=1) - 1
         ranks[users] = (1 + higher + equal / 2).cpu().numpy()
-    return ranks, matrix.shape[1] - np.diff(matrix.indptr)
+    return ranks, model.n_targets - item_counts(matrix, model.n_features)
 
 
 def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> dict[str, float]:
@@ -70,7 +75,7 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
 
     Source: Liang et al., WWW 2018, section 4.2; Hu, Koren & Volinsky, ICDM 2008, eq. 8 (MPR).
     """
-    rest, hidden = hide_one_item(matrix, seed)
+    rest, hidden = hide_one_item(matrix, seed, model.n_features)
     rank, candidates = hidden_item_ranks(model, rest, hidden)
     quality = {f"HR@{cutoff}": float(np.mean(rank <= cutoff)) for cutoff in (10, 50, 100)}
     quality["NDCG@10"] = float(np.mean(np.where(rank <= 10, 1 / np.log2(1 + rank), 0)))
@@ -104,23 +109,29 @@ def holdout_ndcg(
     return total / rest.shape[0]
 
 
-def hide_share(matrix: sp.csr_matrix, share: float, seed: int) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+def hide_share(matrix: sp.csr_matrix, share: float, seed: int, n_features: int = 0) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """Split the history of every user with at least two items: hide ``share`` of it, at least one item and never all.
+
+    The last ``n_features`` columns are features of the users, which stay.
 
     Returns:
         (rest, hidden), both (n, I) CSR.
     """
     generator = np.random.default_rng(seed)
-    eligible = matrix[np.diff(matrix.indptr) >= 2].tocsr()
+    lengths = item_counts(matrix, n_features)
+    eligible = matrix[lengths >= 2].tocsr()
     if eligible.shape[0] == 0:
         raise ValueError("matrix: expected at least one user with two or more items, found none")
-    lengths = np.diff(eligible.indptr)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((generator.random(eligible.nnz), rows))  # a random order within each row
+    lengths = lengths[lengths >= 2]
+    rows = np.repeat(np.arange(len(lengths)), np.diff(eligible.indptr))
+    is_item = eligible.indices < matrix.shape[1] - n_features
+    draws = np.ones(eligible.nnz)  # features come last
+    draws[is_item] = generator.random(is_item.sum())
+    order = np.lexsort((draws, rows))  # a random order within each row
     position = np.empty(eligible.nnz, dtype=int)
-    position[order] = np.arange(eligible.nnz) - np.repeat(eligible.indptr[:-1], lengths)
+    position[order] = np.arange(eligible.nnz) - eligible.indptr[rows]
     n_hidden = np.clip((share * lengths).astype(int), 1, lengths - 1)
-    is_hidden = position < np.repeat(n_hidden, lengths)
+    is_hidden = position < n_hidden[rows]
     rest, hidden = eligible.copy(), eligible.copy()
     rest.data, hidden.data = (~is_hidden).astype(np.float32), is_hidden.astype(np.float32)
     rest.eliminate_zeros()

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
-from lxr.checks import check_all_positive, check_logits, check_positive, check_shape, first
+from lxr.checks import check_all_positive, check_between, check_logits, check_positive, check_shape, first
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -28,8 +28,13 @@ BRANCHES = ("both", "gmf", "mlp")
 class Recommender(nn.Module):
     """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss``.
 
+    A history may have features of the user after its items (:class:`lxr.Interactions`): further inputs that are explained
+    like items, but no one is recommended. Whatever ``forward`` says of them, calling the recommender gives −∞: no rank, no
+    probability, and no share of a softmax.
+
     Attributes:
-        n_items: number of items I.
+        n_items: number of items I, features included.
+        n_features: how many of them, the last ones, are features of the user.
         activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all).
         search_space: what :mod:`lxr.tuning` may choose its options from.
     """
@@ -37,15 +42,30 @@ class Recommender(nn.Module):
     activation = "sigmoid"
     search_space: ClassVar[dict] = {}
 
-    def __init__(self, n_items: int):
+    def __init__(self, n_items: int, n_features: int = 0):
         super().__init__()
         if n_items < 1:
             raise ValueError(f"n_items: expected at least 1, found {n_items}")
-        self.n_items = n_items
+        check_between(0, n_items - 1, n_features=n_features)
+        self.n_items, self.n_features = n_items, n_features
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
         raise NotImplementedError
+
+    def __call__(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I), −∞ for features."""
+        logits = super().__call__(history)
+        return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
+
+    @property
+    def n_targets(self) -> int:
+        """Number of items that can be recommended: all but the features."""
+        return self.n_items - self.n_features
+
+    def of_items(self, x: torch.Tensor) -> torch.Tensor:
+        """The columns of (B, I) that can be recommended: (B, n_targets)."""
+        return x[:, : self.n_targets]
 
     @property
     def device(self) -> torch.device:
@@ -110,6 +130,7 @@ class MF(Recommender):
         positive_weight: weight of a consumed item in the loss, where every other item weighs 1. It sets the level of the
             probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
         seed: of the initial weights.
+        n_features: how many of the items, the last ones, are features of the user.
 
     The weight of positives is not in the search space: it says on which level probabilities lie, and so what is explained.
 
@@ -119,9 +140,15 @@ class MF(Recommender):
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
 
     def __init__(
-        self, n_items: int, n_factors: int = 64, dropout: float = 0.3, positive_weight: float = 60.0, seed: int = 0
+        self,
+        n_items: int,
+        n_factors: int = 64,
+        dropout: float = 0.3,
+        positive_weight: float = 60.0,
+        seed: int = 0,
+        n_features: int = 0,
     ):
-        super().__init__(n_items)
+        super().__init__(n_items, n_features)
         self.dropout, self.positive_weight = dropout, positive_weight
         self.history_encoder = skip_init(nn.Linear, n_items, n_factors)
         self.item_encoder = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items: column i is v_i
@@ -167,8 +194,9 @@ class VAE(Recommender):
         beta: float = 0.2,
         anneal_steps: int = 500,
         seed: int = 0,
+        n_features: int = 0,
     ):
-        super().__init__(n_items)
+        super().__init__(n_items, n_features)
         self.n_latent, self.dropout, self.beta, self.anneal_steps = n_latent, dropout, beta, anneal_steps
         self.encoder = skip_init(nn.Linear, n_items, n_hidden)
         self.latent = skip_init(nn.Linear, n_hidden, 2 * n_latent)
@@ -194,8 +222,8 @@ class VAE(Recommender):
         """Negative evidence lower bound with an annealed KL term, mean over users."""
         mu, log_variance = self.encode(drop(F.normalize(history, dim=1), self.dropout, generator))
         noise = torch.randn(mu.shape, generator=generator).to(mu.device)
-        log_p = F.log_softmax(self.decode(mu + noise * (log_variance / 2).exp()), dim=1)
-        reconstruction = -(log_p * history).sum(dim=1)  # (B,)
+        log_p = F.log_softmax(self.of_items(self.decode(mu + noise * (log_variance / 2).exp())), dim=1)
+        reconstruction = -(log_p * self.of_items(history)).sum(dim=1)  # (B,)
         divergence = 0.5 * (log_variance.exp() + mu**2 - 1 - log_variance).sum(dim=1)  # (B,)
         beta = self.beta * min(1.0, step / self.anneal_steps) if self.anneal_steps else self.beta
         return (reconstruction + beta * divergence).mean()
@@ -224,6 +252,7 @@ class NCF(Recommender):
             (:meth:`start_from`).
         max_pairs: pairs of user and item that are scored at a time.
         seed: of the initial weights.
+        n_features: how many of the items, the last ones, are features of the user.
 
     Source: He et al., Neural Collaborative Filtering, WWW 2017, eqs. 9-12.
     """
@@ -240,8 +269,9 @@ class NCF(Recommender):
         branches: str = "both",
         max_pairs: int = 2**18,
         seed: int = 0,
+        n_features: int = 0,
     ):
-        super().__init__(n_items)
+        super().__init__(n_items, n_features)
         if branches not in BRANCHES:
             raise ValueError(f"branches: expected one of {', '.join(BRANCHES)}, found {branches!r}")
         check_all_positive(layers=layers)
@@ -323,10 +353,11 @@ class Popularity(Recommender):
 
     Args:
         train_matrix: (n_users, I) CSR histories of the training users.
+        n_features: how many of the items, the last ones, are features of the user.
     """
 
-    def __init__(self, train_matrix: sp.csr_matrix):
-        super().__init__(train_matrix.shape[1])
+    def __init__(self, train_matrix: sp.csr_matrix, n_features: int = 0):
+        super().__init__(train_matrix.shape[1], n_features)
         counts = np.asarray(train_matrix.sum(axis=0), dtype=np.float32).ravel()
         self.register_buffer("counts", torch.from_numpy(counts))
 
@@ -338,8 +369,8 @@ class Popularity(Recommender):
 class Wrapped(Recommender):
     """See :func:`wrap`."""
 
-    def __init__(self, scorer: Callable, n_items: int, activation: str):
-        super().__init__(n_items)
+    def __init__(self, scorer: Callable, n_items: int, activation: str, n_features: int = 0):
+        super().__init__(n_items, n_features)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, found {activation!r}")
         self.scorer, self.activation = scorer, activation
@@ -386,7 +417,7 @@ def takes_arrays(scorer: Callable, history: torch.Tensor) -> bool:
     )
 
 
-def wrap(module_or_function: Callable, n_items: int, activation: str) -> Recommender:
+def wrap(module_or_function: Callable, n_items: int, activation: str, n_features: int = 0) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
@@ -397,6 +428,7 @@ def wrap(module_or_function: Callable, n_items: int, activation: str) -> Recomme
             to NumPy arrays. A module is put into evaluation mode, and gets histories on its device; a function, on the CPU.
         n_items: number of items I.
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities.
+        n_features: how many of the items, the last ones, are features of the user.
 
     Raises:
         ValueError: unknown activation, or a scorer that does not return logits of the history's shape.
@@ -411,7 +443,7 @@ def wrap(module_or_function: Callable, n_items: int, activation: str) -> Recomme
     """
     if isinstance(module_or_function, nn.Module):
         module_or_function.eval()
-    return Wrapped(module_or_function, n_items, activation)
+    return Wrapped(module_or_function, n_items, activation, n_features)
 
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
@@ -419,9 +451,10 @@ RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, 
 
 def weighted_cross_entropy(model: MF | NCF, history: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Binary cross-entropy of whole rows (B, I), mean over users and items, positives weighed, after history dropout."""
-    logits = model(drop(history, model.dropout, generator))
-    weight = 1 + (model.positive_weight - 1) * history
-    return F.binary_cross_entropy_with_logits(logits, history, weight)
+    logits = model.of_items(model(drop(history, model.dropout, generator)))
+    consumed = model.of_items(history)
+    weight = 1 + (model.positive_weight - 1) * consumed
+    return F.binary_cross_entropy_with_logits(logits, consumed, weight)
 
 
 def initialise(module: nn.Module, seed: int) -> None:
@@ -454,7 +487,7 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
         ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
     """
     check_shape(model.n_items, history)
-    full = (history > 0).all(dim=1)
+    full = (model.of_items(history) > 0).all(dim=1)
     if full.any():
         raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
     with torch.no_grad():
@@ -465,6 +498,8 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 
 def save_recommender(model: Recommender, name: str, options: dict, path: str | Path) -> None:
     """Write a registered recommender's name, constructor options and weights to one file, atomically."""
+    if model.n_features:
+        options = options | {"n_features": model.n_features}
     state = {"name": name, "n_items": model.n_items, "options": options, "weights": model.state_dict()}
     save_weights(state, path)
 

@@ -70,7 +70,7 @@ def redraw(layer: nn.Module, generator: torch.Generator) -> None:
         parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
 
 
-def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10) -> sp.csr_matrix:
+def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
     """Who consumed what at random: every user keeps the number of items, every item the number of users.
 
     In each round all interactions are paired at random, and the two of a pair exchange their items unless one of the users
@@ -80,6 +80,7 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10) -> sp
         matrix: (n, I) CSR histories; left as it is.
         seed: of the pairs.
         rounds: exchanges proposed per interaction.
+        n_features: how many of the columns, the last ones, are features of the users, which stay with them.
 
     Returns:
         (n, I) CSR histories, column indices sorted within each row.
@@ -89,10 +90,13 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10) -> sp
     check_matrix(matrix.shape[1], matrix=matrix)
     check_positive(rounds=rounds)
     generator = np.random.default_rng(seed)
-    row, item = rows(matrix), matrix.indices.astype(np.int64)
+    is_item = matrix.indices < matrix.shape[1] - n_features
+    row, item = rows(matrix)[is_item], matrix.indices[is_item].astype(np.int64)
     for _ in range(rounds):
         exchange(row, item, matrix.shape[1], generator)
-    shuffled = binary_matrix(item, matrix.indptr.copy(), matrix.shape)
+    indices = matrix.indices.astype(np.int64)
+    indices[is_item] = item
+    shuffled = binary_matrix(indices, matrix.indptr.copy(), matrix.shape)
     shuffled.sort_indices()
     return shuffled
 

@@ -71,8 +71,8 @@ class LIME(Explainer):
     """Coefficients of a ridge regression of g on which history items are kept, around the history.
 
     Every sample changes the history in 50 to 100 places: a random part of them are its own items, which are taken out, the
-    others are unseen items, which are put in (fewer where there are not so many; never the target). The nearer a sample, the
-    more it counts: its weight is 1 − its number of changes / the sum of all samples'.
+    others are unseen items, which are put in (fewer where there are not so many; never the target or a user feature). The
+    nearer a sample, the more it counts: its weight is 1 − its number of changes / the sum of all samples'.
 
     Args:
         model: the explained recommender.
@@ -138,7 +138,7 @@ class LIME(Explainer):
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
-        others = np.setdiff1d(np.arange(self.model.n_items), np.append(items, target))
+        others = np.setdiff1d(np.arange(self.model.n_targets), np.append(items, target))
         kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
         for sample in kept[1:]:
             flips = generator.integers(self.min_flips, self.max_flips, endpoint=True)
@@ -180,7 +180,7 @@ class LIRE(LIME):
     """LIME whose samples only take items out, completed by the histories of similar users.
 
     Every sample leaves each history item out with the same probability. The training users whose histories are most similar
-    (cosine) are further samples: what they share with the history is kept, the rest of theirs is added, the target left
+    (cosine) are further samples: what they share with the history is kept, the rest of their items is added, the target left
     out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / w²).
 
     Args:
@@ -235,7 +235,8 @@ class LIRE(LIME):
         cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), but for √h
         neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
         shared = neighbours[:, items].toarray() > 0
-        others = [np.setdiff1d(row.indices, np.append(items, target)) for row in neighbours]
+        theirs = neighbours[:, : self.model.n_targets]
+        others = [np.setdiff1d(row.indices, np.append(items, target)) for row in theirs]
         nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
         kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
         return kept, rows_of(nothing + others, self.model.n_items)

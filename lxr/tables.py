@@ -252,6 +252,30 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
 
 
+def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, count: int = 5) -> pd.DataFrame:
+    """How much explanations owe to what is known of the users, one row per explainer.
+
+    Args:
+        scores: explainer → (n, I) CSR importance.
+        data: with user features.
+        count: reasons that people read.
+
+    Returns:
+        For every kind of feature, and for ``all`` of them: the share of first reasons that are such features
+        (``"age, first"``), and of the first ``count`` reasons (``"age, first 5"``).
+    """
+    kinds, rows = list(dict.fromkeys(data.feature_kinds)), {}
+    for name, matrix in scores.items():
+        place, row = positions(matrix), {}
+        for length, label in ((1, "first"), (count, f"first {count}")):
+            reasons = matrix.indices[place < length]
+            named = data.feature_kinds[reasons[reasons >= len(data.item_ids)] - len(data.item_ids)]
+            row |= {f"{kind}, {label}": (named == kind).sum() / len(reasons) for kind in kinds}
+            row[f"all, {label}"] = len(named) / len(reasons)
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explainer")
+
+
 def counterfactual_sentence(data: Interactions, target: int, counterfactual: Counterfactual | None) -> str:
     """A counterfactual explanation in words, with titles.
 

@@ -71,7 +71,7 @@ def fit(
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     device = model.device
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    rest, hidden = hide_share(validation_matrix, share=0.2, seed=seed)
+    rest, hidden = hide_share(validation_matrix, 0.2, seed, model.n_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     rows, step, best_quality, best_epoch = [], 0, -np.inf, 0
     best_weights = copy.deepcopy(model.state_dict())

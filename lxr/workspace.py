@@ -85,6 +85,7 @@ class Workspace:
             record = read_json(self.root / "stages" / "01_data_preparation.json")
             if record:  # another seed would replace what is there
                 command += ["--seed", str(record["parameters"]["seed"])]
+                command += ["--user-features"] if record["parameters"].get("user_features") else []
             print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
             finished = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
             if finished.returncode or not path.is_file():

@@ -440,6 +440,65 @@ def test_a_set_of_the_papers_size_is_loaded_and_prepared(tmp_path, name):
     assert len(lxr.split_users(data.matrix.shape[0])[2]) == 2760
 
 
+USER_FEATURES = {
+    1: {"gender": "male", "age": "18–24", "occupation": "technician"},
+    2: {"gender": "female", "age": "under 18", "occupation": None},
+    3: {"gender": "male", "age": "56 or older", "occupation": None},
+    4: {"gender": "female", "age": "50–55", "occupation": "writer"},
+}
+ML_100K_USERS = "1|24|M|technician|85711\n2|7|F|other|T8H1N\n3|73|M|none|0\n4|50|F|writer|1\n"
+
+
+@pytest.mark.parametrize("source", ["official", "recbole"])
+def test_users_of_ml_100k(small_ml_100k, offline, tmp_path, source):
+    header = recbole_files()["ml-100k.user"].split(b"\n")[0] + b"\n"
+    recbole = recbole_files() | {"ml-100k.user": header + ML_100K_USERS.replace("|", "\t").encode()}
+    name = "u.user" if source == "official" else "ml-100k.user"
+    directory = write(tmp_path, official_files() | {"u.user": ML_100K_USERS} if source == "official" else recbole)
+    ratings = lxr.load_ratings("ml-100k", tmp_path, user_features=True)
+    found, expected = (pd.DataFrame(users).fillna("unknown") for users in (ratings.attrs["user_features"], USER_FEATURES))
+    pd.testing.assert_frame_equal(found, expected)
+    assert ratings.attrs["source"][1:] == [str(directory / name)]
+
+
+def test_users_of_ml_1m(small_ml_1m, offline, tmp_path):
+    write(tmp_path, ML_1M_FILES | {"users.dat": "1::F::1::10::48067\n2::M::56::0::70072\n3::M::35::20::0\n"})
+    assert "user_features" not in lxr.load_ratings("ml-1m", tmp_path).attrs
+    ratings = lxr.load_ratings("ml-1m", tmp_path, user_features=True)
+    users = pd.DataFrame(ratings.attrs["user_features"]).T.fillna("unknown")
+    assert users.index.tolist() == [1, 2, 3]
+    assert users["gender"].tolist() == ["female", "male", "male"]
+    assert users["age"].tolist() == ["under 18", "56 or older", "35–44"]
+    assert users["occupation"].tolist() == ["K-12 student", "unknown", "writer"]
+    assert ratings.attrs["source"] == [str(tmp_path / "ratings.dat"), str(tmp_path / "users.dat")]
+
+
+BAD_USERS = {
+    "a field is missing": ("users.dat", "1::F::1::10\n", "line 1: expected user::gender::age::occupation::zip code"),
+    "unknown gender": ("users.dat", USERS + "3::X::1::10::0\n", "line 3: expected F or M as gender, found 'X'"),
+    "age is no number": ("users.dat", "1::F::old::10::0\n", "line 1: expected a non-negative integer as age, found 'old'"),
+    "age is too low": ("users.dat", USERS + "3::F::0::10::0\n", "line 3: expected an age of at least 1, found 0"),
+    "unknown occupation": ("users.dat", "1::F::1::21::0\n", "line 1: expected an occupation from 0 to 20, found 21"),
+    "user is no number": ("users.dat", "one::F::1::1::0\n", "line 1: expected a non-negative integer as user, found 'one'"),
+    "no users": ("users.dat", None, "found ratings.dat, but users.dat is missing"),
+    "ML-100K, unknown gender": ("u.user", "1|24||writer|0\n", "line 1: expected F or M as gender, found ''"),
+    "ML-100K, no users": ("u.user", None, "found u.data, but u.user is missing"),
+    "RecBole, a field is missing": ("ml-100k.user", "header\n1\t24\tM\twriter\n", "line 2: expected user<tab>age"),
+    "RecBole, no users": ("ml-100k.user", None, "found ml-100k.inter, but ml-100k.user is missing"),
+}
+
+
+@pytest.mark.parametrize("file, content, message", BAD_USERS.values(), ids=BAD_USERS)
+def test_bad_users_are_refused_if_they_are_asked_for(small_ml_1m, small_ml_100k, offline, tmp_path, file, content, message):
+    name = "ml-1m" if file == "users.dat" else "ml-100k"
+    files = {"users.dat": ML_1M_FILES, "u.user": official_files(), "ml-100k.user": recbole_files()}[file]
+    directory = write(tmp_path, files | {file: content})
+    lxr.load_ratings(name, tmp_path)  # which does not open it
+    with pytest.raises(lxr.DataError, match=re.escape(message)) as caught:
+        lxr.load_ratings(name, tmp_path, user_features=True)
+    assert str(directory / file if content else directory) in str(caught.value)
+
+
 TITLES = {
     "Net, The (1995)": "The Net (1995)",
     "Misérables, Les (1995)": "Les Misérables (1995)",
@@ -679,8 +738,8 @@ def ml_1m():
         pytest.skip("MovieLens 1M is in none of the data directories: " + ", ".join(str(place) for place in places))
     loaded = []
 
-    def load(name, data_dir):
-        loaded.append(lxr.load_ratings(name, data_dir))  # reading takes seconds: once is enough
+    def load(*arguments):
+        loaded.append(lxr.load_ratings(*arguments))  # reading takes seconds: once is enough
         return loaded[-1]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -721,6 +780,14 @@ def ml_100k(tmp_path_factory):
             if directory == home:
                 raise
             pytest.skip(str(error))
+
+
+def test_users_of_the_real_ml_1m(ml_1m):
+    _, ratings = ml_1m
+    users = datasets.read_ml_1m_users(Path(ratings.attrs["source"][0]).parent)
+    assert len(users) == 6040 and users["occupation"].isna().sum() == 711
+    assert users["gender"].value_counts().to_dict() == {"male": 4331, "female": 1709}
+    assert users["age"].value_counts()["25–34"] == 2096 and users["occupation"].nunique() == 20
 
 
 def test_ml_100k_has_the_papers_counts(ml_100k):

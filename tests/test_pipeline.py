@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 import run_all
-from lxr.datasets import PROJECT_ROOT
+from lxr.datasets import PROJECT_ROOT, Dataset
+from lxr.interactions import Interactions
 from lxr.pipeline import Pipeline, Stage
 from lxr.workspace import Workspace
 
@@ -309,6 +310,39 @@ def test_a_tiny_run_never_replaces_a_full_one():
     assert tiny.results == full.results / "smoke"
     assert "n_factors" not in run_all.build_stages(tiny)[1].parameters
     assert run_all.parse(["--smoke"]).results == full.results
+
+
+def test_user_features_need_a_dataset_that_has_them(monkeypatch, capsys):
+    monkeypatch.setitem(run_all.DATASETS, "nameless", Dataset(lambda data_dir: None, 4))
+    with pytest.raises(SystemExit):
+        run_all.parse(["--dataset", "nameless", "--user-features"])
+    assert (
+        "--user-features: expected one of synthetic, ml-100k, ml-1m as --dataset, found nameless" in capsys.readouterr().err
+    )
+
+
+def test_a_run_with_user_features_never_replaces_one_without():
+    plain, told = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--user-features"]))
+    assert told.results == plain.results / "user-features"
+    again = run_all.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
+    assert again.results == told.results  # what a notebook that is opened there asks for
+    assert run_all.build_stages(told)[0].parameters["user_features"] is True
+    assert "user_features" not in run_all.build_stages(plain)[0].parameters
+    assert (
+        run_all.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
+    )
+
+
+def test_a_tiny_run_with_user_features(tmp_path):
+    finished = run(tmp_path, "--user-features", "--explainers", "random", "leave-one-out", "lxr")
+    assert finished.returncode == 0, finished.stderr
+    root = tmp_path / "user-features" / "synthetic"
+    assert Interactions.load(root / "interactions.npz").n_features == 2
+    features = pd.read_csv(root / "tables" / "features_mf.csv", index_col=0)
+    assert features.columns.tolist() == ["hand, first", "all, first", "hand, first 5", "all, first 5"]
+    assert 0 < features["all, first 5"]["random"] < 0.2
+    quality = pd.read_csv(root / "tables" / "recommender_mf.csv", index_col=0)
+    assert quality["HR@10 ↑"]["mf"] > quality["HR@10 ↑"]["popularity"]
 
 
 @pytest.fixture(scope="module")

@@ -190,6 +190,18 @@ def test_a_missing_input_is_made_by_the_earlier_stages(workspace, runs):
     assert workspace.input("interactions.npz") == path and len(commands) == 1  # it is there now
 
 
+def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
+    record = workspace.root / "stages" / "01_data_preparation.json"
+    record.parent.mkdir(parents=True)
+    for parameters, told in (({"seed": 7}, []), ({"seed": 7, "user_features": True}, ["--user-features"])):
+        record.write_text(json.dumps({"parameters": parameters}))
+        commands = runs(1)
+        with pytest.raises(lxr.DataError):
+            workspace.input("mf/recommender.pt")
+        command = commands[-1]
+        assert command[command.index("--seed") :] == ["--seed", "7", *told]
+
+
 def test_the_data_of_a_run_are_read_and_noted(workspace):
     data, split = lxr.load_dataset("synthetic"), lxr.split_users(600)
     data.save(workspace.root / "interactions.npz")
