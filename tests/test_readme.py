@@ -31,7 +31,7 @@ def bookshop(tmp_path, monkeypatch) -> Path:
 
 def test_the_examples_run_in_order(bookshop, capsys):
     names = {"data_dir": bookshop}
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), names)
     printed = capsys.readouterr().out
