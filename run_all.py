@@ -34,7 +34,7 @@ BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
 RECOMMENDER_START = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
-    "ncf": {"n_factors": 32, "dropout": 0.3, "batch_size": 128, "learning_rate": 0.002},
+    "ncf": {"n_factors": 64, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
 }
 RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps": 500}, "ncf": {"epochs": 200}}
 # The notebooks' own defaults are the tiny run; these make it a full one.
