@@ -230,11 +230,15 @@ def numeric(frame: pd.DataFrame, column: str, path: Path, integer: bool = False)
     """A column of strings as finite numbers; a :class:`DataError` names the first line that is none."""
     values = pd.to_numeric(frame[column], errors="coerce")
     bad = ~np.isfinite(values) | ((values % 1 != 0) if integer else False)
+    refuse(bad, path, frame[column], f"{'an integer' if integer else 'a number'} as {column}")
+    return values.astype(np.int64 if integer else np.float64)
+
+
+def refuse(bad: pd.Series, path: Path, found: pd.Series, expected: str) -> None:
+    """Name the first bad line of a file, if there is one, and what was found in it."""
     if bad.any():
         line = bad.idxmax()
-        kind = "an integer" if integer else "a number"
-        raise DataError(f"{path}, line {line}: expected {kind} as {column}, found {frame[column][line]!r}")
-    return values.astype(np.int64 if integer else np.float64)
+        raise DataError(f"{path}, line {line}: expected {expected}, found {found[line]!r}")
 
 
 def read_ratings(path: Path, separator: str, header: bool = False) -> pd.DataFrame:
@@ -329,45 +333,36 @@ AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
     56: "56 or older",
 }
 NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
-ML_1M_OCCUPATIONS = dict(
-    enumerate(
-        [
-            None,  # "other" or not specified
-            "academic/educator",
-            "artist",
-            "clerical/admin",
-            "college/grad student",
-            "customer service",
-            "doctor/health care",
-            "executive/managerial",
-            "farmer",
-            "homemaker",
-            "K-12 student",
-            "lawyer",
-            "programmer",
-            "retired",
-            "sales/marketing",
-            "scientist",
-            "self-employed",
-            "technician/engineer",
-            "tradesman/craftsman",
-            "unemployed",
-            "writer",
-        ]
-    )
+ML_1M_OCCUPATIONS = (
+    None,  # "other" or not specified
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
 )
 
 
 def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
     """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
-    gender = raw["gender"].map(GENDERS)
-    if gender.isna().any():
-        line = gender.isna().idxmax()
-        raise DataError(f"{path}, line {line}: expected F or M as gender, found {raw['gender'][line]!r}")
-    age = numeric(raw, "age", path, integer=True)
-    if (age < 1).any():
-        line = (age < 1).idxmax()
-        raise DataError(f"{path}, line {line}: expected an age of at least 1, found {age[line]}")
+    gender, age = raw["gender"].map(GENDERS), numeric(raw, "age", path, integer=True)
+    refuse(gender.isna(), path, raw["gender"], "F or M as gender")
+    refuse(age < 1, path, raw["age"], "an age of at least 1")
     group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
     columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
     users = pd.DataFrame(columns).set_index(numeric(raw, "user", path, integer=True))
@@ -392,11 +387,8 @@ def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
     path = directory / "users.dat"
     raw = read_table(path, "::", ["user", "gender", "age", "occupation", "zip code"])
     code = numeric(raw, "occupation", path, integer=True)
-    unknown = ~code.isin(ML_1M_OCCUPATIONS)
-    if unknown.any():
-        line = unknown.idxmax()
-        raise DataError(f"{path}, line {line}: expected an occupation from 0 to 20, found {code[line]}")
-    return user_table(raw, path, code.map(ML_1M_OCCUPATIONS))
+    refuse(~code.between(0, len(ML_1M_OCCUPATIONS) - 1), path, raw["occupation"], "an occupation from 0 to 20")
+    return user_table(raw, path, code.map(dict(enumerate(ML_1M_OCCUPATIONS))))
 
 
 # --- generated data --------------------------------------------------------------------------------------------------
