@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pooch
 
-from lxr.files import FIELD, numeric, read_table
+from lxr.files import FIELD, numeric, read_table, refuse
 from lxr.registry import Registry
 from lxr.storage import DataError
 
@@ -400,10 +400,7 @@ def read_kdd_cup(path: Path) -> pd.DataFrame:
 def matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.DataFrame:
     """The named groups of a pattern in every line, or a :class:`DataError` that names the first line without them."""
     groups = lines.str.extract(pattern)
-    bad = groups.isna().any(axis=1)
-    if bad.any():
-        line = bad.idxmax()
-        raise DataError(f"{path}, line {line}: expected {expected}, found {lines[line][:80]!r}")
+    refuse(groups.isna().any(axis=1), path, lines.str[:80], expected)
     return groups
 
 
@@ -411,10 +408,7 @@ def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
     ratings = pd.DataFrame({column: numeric(raw, column, path, integer=True) for column in ("user", "item", "rating")})
     wrong = ~ratings["rating"].between(0, 100) & (ratings["rating"] != NEVER_PLAY)
-    if wrong.any():
-        line = wrong.idxmax()
-        found = ratings["rating"][line]
-        raise DataError(f"{path}, line {line}: expected a rating from 0 to 100, or {NEVER_PLAY}, found {found}")
+    refuse(wrong, path, raw["rating"], f"a rating from 0 to 100, or {NEVER_PLAY}")
     return ratings.replace({"rating": {NEVER_PLAY: 0}}).astype({"rating": float}).reset_index(drop=True)
 
 
@@ -431,45 +425,36 @@ AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
     56: "56 or older",
 }
 NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
-ML_1M_OCCUPATIONS = dict(
-    enumerate(
-        [
-            None,  # "other" or not specified
-            "academic/educator",
-            "artist",
-            "clerical/admin",
-            "college/grad student",
-            "customer service",
-            "doctor/health care",
-            "executive/managerial",
-            "farmer",
-            "homemaker",
-            "K-12 student",
-            "lawyer",
-            "programmer",
-            "retired",
-            "sales/marketing",
-            "scientist",
-            "self-employed",
-            "technician/engineer",
-            "tradesman/craftsman",
-            "unemployed",
-            "writer",
-        ]
-    )
+ML_1M_OCCUPATIONS = (
+    None,  # "other" or not specified
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
 )
 
 
 def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
     """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
-    gender = raw["gender"].map(GENDERS)
-    if gender.isna().any():
-        line = gender.isna().idxmax()
-        raise DataError(f"{path}, line {line}: expected F or M as gender, found {raw['gender'][line]!r}")
-    age = numeric(raw, "age", path, integer=True)
-    if (age < 1).any():
-        line = (age < 1).idxmax()
-        raise DataError(f"{path}, line {line}: expected an age of at least 1, found {age[line]}")
+    gender, age = raw["gender"].map(GENDERS), numeric(raw, "age", path, integer=True)
+    refuse(gender.isna(), path, raw["gender"], "F or M as gender")
+    refuse(age < 1, path, raw["age"], "an age of at least 1")
     group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
     columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
     users = pd.DataFrame(columns).set_index(numeric(raw, "user", path, integer=True))
@@ -494,11 +479,8 @@ def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
     path = directory / "users.dat"
     raw = read_table(path, "::", ["user", "gender", "age", "occupation", "zip code"])
     code = numeric(raw, "occupation", path, integer=True)
-    unknown = ~code.isin(ML_1M_OCCUPATIONS)
-    if unknown.any():
-        line = unknown.idxmax()
-        raise DataError(f"{path}, line {line}: expected an occupation from 0 to 20, found {code[line]}")
-    return user_table(raw, path, code.map(ML_1M_OCCUPATIONS))
+    refuse(~code.between(0, len(ML_1M_OCCUPATIONS) - 1), path, raw["occupation"], "an occupation from 0 to 20")
+    return user_table(raw, path, code.map(dict(enumerate(ML_1M_OCCUPATIONS))))
 
 
 # --- generated data --------------------------------------------------------------------------------------------------

@@ -252,12 +252,15 @@ def numeric(frame: pd.DataFrame, column: str, path: Path, integer: bool = False)
     bad = ~np.isfinite(values)
     if integer:
         bad |= (values % 1 != 0) | ~values.between(0, 2**53)
+    refuse(bad, path, frame[column], f"{'a non-negative integer' if integer else 'a number'} as {column}")
+    return values.astype(np.int64 if integer else np.float64)
+
+
+def refuse(bad: pd.Series, path: Path, found: pd.Series, expected: str) -> None:
+    """Name the first bad line of a file, if there is one, and what was found in it."""
     if bad.any():
         row = bad.idxmax()
-        kind = "a non-negative integer" if integer else "a number"
-        found = frame[column][row]
-        raise DataError(f"{path}, {frame.index.name} {row}: expected {kind} as {column}, found {found!r}")
-    return values.astype(np.int64 if integer else np.float64)
+        raise DataError(f"{path}, {found.index.name} {row}: expected {expected}, found {found[row]!r}")
 
 
 def ids(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:

@@ -309,7 +309,7 @@ class SHAPClusters(Explainer):
 
     The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
     are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
-    are exact: every coalition is counted.
+    are exact: every coalition is counted. (User features are clustered with the items.)
 
     Args:
         model: the explained recommender.

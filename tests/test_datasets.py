@@ -371,12 +371,12 @@ BAD_YAHOO = {
     "a rating too high": (
         "yahoo-music.csv",
         YAHOO.replace("90", "101"),
-        "line 1: expected a rating .*100, or 255, found 101",
+        "line 1: expected a rating .*100, or 255, found '101'",
     ),
     "a rating between": (
         "yahoo-music.csv",
         YAHOO.replace("255", "254"),
-        "line 2: expected a rating .*100, or 255, found 254",
+        "line 2: expected a rating .*100, or 255, found '254'",
     ),
     "a negative rating": (
         "yahoo-music.csv",
@@ -393,7 +393,7 @@ BAD_YAHOO = {
     "a head at the end": ("trainIdx1.txt", KDD_CUP + "9|1\n", "line 8: expected 1 ratings of user 9, found 0"),
     "no head": ("trainIdx1.txt", KDD_CUP.partition("\n")[2], "line 1: expected user|number of ratings, found '100"),
     "half a head": ("trainIdx1.txt", KDD_CUP.replace("8|3", "8|"), r"line 4: expected user\|number of ratings, found '8\|'"),
-    "a rating of 254": ("trainIdx1.txt", KDD_CUP.replace("255", "254"), "line 3: expected a rating .*found 254"),
+    "a rating of 254": ("trainIdx1.txt", KDD_CUP.replace("255", "254"), "line 3: expected a rating .*found '254'"),
     "blank line": ("trainIdx1.txt", KDD_CUP.replace("8|", "\n8|"), "line 4: expected item<tab>score.*found ''"),
 }
 
@@ -477,8 +477,8 @@ BAD_USERS = {
     "a field is missing": ("users.dat", "1::F::1::10\n", "line 1: expected user::gender::age::occupation::zip code"),
     "unknown gender": ("users.dat", USERS + "3::X::1::10::0\n", "line 3: expected F or M as gender, found 'X'"),
     "age is no number": ("users.dat", "1::F::old::10::0\n", "line 1: expected a non-negative integer as age, found 'old'"),
-    "age is too low": ("users.dat", USERS + "3::F::0::10::0\n", "line 3: expected an age of at least 1, found 0"),
-    "unknown occupation": ("users.dat", "1::F::1::21::0\n", "line 1: expected an occupation from 0 to 20, found 21"),
+    "age is too low": ("users.dat", USERS + "3::F::0::10::0\n", "line 3: expected an age of at least 1, found '0'"),
+    "unknown occupation": ("users.dat", "1::F::1::21::0\n", "line 1: expected an occupation from 0 to 20, found '21'"),
     "user is no number": ("users.dat", "one::F::1::1::0\n", "line 1: expected a non-negative integer as user, found 'one'"),
     "no users": ("users.dat", None, "found ratings.dat, but users.dat is missing"),
     "ML-100K, unknown gender": ("u.user", "1|24||writer|0\n", "line 1: expected F or M as gender, found ''"),

@@ -118,6 +118,13 @@ def test_quality_is_measured_on_items_alone(users):
     assert lxr.rank_quality(lxr.Popularity(both, N_FEATURES), both) == lxr.rank_quality(lxr.Popularity(items), items)
 
 
+def test_epochs_are_chosen_by_hidden_items_alone(monkeypatch, users):
+    hidden, matrix = [], sp.vstack([sp.csr_matrix(users.numpy())] * 20, format="csr")
+    monkeypatch.setattr("lxr.training.holdout_ndcg", lambda model, rest, items: hidden.append(items) or 0.5)
+    lxr.fit(lxr.MF(N_ITEMS, n_features=N_FEATURES), matrix, matrix, epochs=1)
+    assert hidden[0].nnz > 0 == hidden[0][:, N_TARGETS:].nnz
+
+
 def test_training_learns_what_features_tell(planted):
     train, validation = (sp.hstack([part, tastes(part)], format="csr") for part in planted)
     n_items = train.shape[1]
