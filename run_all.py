@@ -110,6 +110,7 @@ class Run:
     def prepare(self) -> str:
         """Add the preparation of the data."""
         told = {"user_features": True} if self.options.user_features else {}
+        told |= {"n_test": self.options.test_users} if self.options.test_users else {}
         return self.add(PREPARATION, self.options.source.parameters | told | {"seed": self.options.seed})
 
     def training(self, recommender: str) -> dict:
@@ -225,6 +226,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
     parser.add_argument("--results", type=Path, default=PROJECT_ROOT / "results", help="directory of all results")
+    parser.add_argument(
+        "--test-users", type=int, metavar="N", help="explain and judge a random sample of so many test users, not all"
+    )
     parser.add_argument("--seed", type=int, default=42, help="of the split, the training and the explainers")
     parser.add_argument(
         "--seeds",
@@ -264,10 +268,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         options.results /= "smoke"  # a tiny run never replaces a full one
     if options.user_features and options.results.name != WITH_FEATURES:
         options.results /= WITH_FEATURES  # nor one with user features one without
-    for argument, lowest in (("jobs", 1), ("workers", 1), ("trials", 0), ("minutes", 0)):
+    for argument, lowest in (("jobs", 1), ("workers", 1), ("trials", 0), ("minutes", 0), ("test_users", 1)):
         value = getattr(options, argument)
         if value is not None and not value >= lowest:
-            parser.error(f"argument --{argument}: expected at least {lowest}, found {value}")
+            parser.error(f"argument --{argument.replace('_', '-')}: expected at least {lowest}, found {value}")
     for argument, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
         if min(seeds, default=0) < 0:
             parser.error(f"argument {argument}: expected at least 0, found {min(seeds)}")

@@ -82,10 +82,7 @@ class Workspace:
         if not path.is_file():
             command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
             command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
-            record = read_json(self.root / "stages" / "01_data_preparation.json")
-            if record:  # another seed would replace what is there
-                command += ["--seed", str(record["parameters"]["seed"])]
-                command += ["--user-features"] if record["parameters"].get("user_features") else []
+            command += self.as_prepared()
             print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
             finished = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
             if finished.returncode or not path.is_file():
@@ -94,6 +91,13 @@ class Workspace:
                 )
         self.inputs.append(path)
         return path
+
+    def as_prepared(self) -> list[str]:
+        """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
+        told = (read_json(self.root / "stages" / "01_data_preparation.json") or {}).get("parameters", {})
+        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test")}
+        given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
+        return given + ["--user-features"] * bool(told.get("user_features"))
 
     def output(self, relative: str) -> Path:
         """Path of a file that this stage makes."""

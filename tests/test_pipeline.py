@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
 import run_all
 from lxr.datasets import PROJECT_ROOT, Dataset
-from lxr.interactions import Interactions
+from lxr.interactions import Interactions, load_split, split_users
 from lxr.pipeline import Pipeline, Stage
 from lxr.workspace import Workspace
 
@@ -139,6 +140,7 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
         (["--trials", "-1"], "--trials: expected at least 0, found -1"),
         (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
         (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
+        (["--test-users", "0"], "--test-users: expected at least 1, found 0"),
         (["--workers", "0"], "--workers: expected at least 1, found 0"),
         (["--sede", "1"], "unrecognized arguments"),
         (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
@@ -333,11 +335,14 @@ def test_a_run_with_user_features_never_replaces_one_without():
     )
 
 
-def test_a_tiny_run_with_user_features(tmp_path):
-    finished = run(tmp_path, "--user-features", "--explainers", "random", "leave-one-out", "lxr")
+def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
+    told = ["--user-features", "--test-users", "100"]
+    finished = run(tmp_path, *told, "--explainers", "random", "leave-one-out", "lxr")
     assert finished.returncode == 0, finished.stderr
     root = tmp_path / "user-features" / "synthetic"
     assert Interactions.load(root / "interactions.npz").n_features == 2
+    *_, sample = load_split(root / "split.npz")
+    assert len(sample) == 100 and np.isin(sample, split_users(600)[2]).all()
     features = pd.read_csv(root / "tables" / "features_mf.csv", index_col=0)
     assert features.columns.tolist() == ["hand, first", "all, first", "hand, first 5", "all, first 5"]
     assert 0 < features["all, first 5"]["random"] < 0.2

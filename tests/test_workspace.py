@@ -193,8 +193,13 @@ def test_a_missing_input_is_made_by_the_earlier_stages(workspace, runs):
 def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
     record = workspace.root / "stages" / "01_data_preparation.json"
     record.parent.mkdir(parents=True)
-    for parameters, told in (({"seed": 7}, []), ({"seed": 7, "user_features": True}, ["--user-features"])):
-        record.write_text(json.dumps({"parameters": parameters}))
+    cases = [
+        ({}, []),
+        ({"user_features": True, "n_test": None}, ["--user-features"]),
+        ({"n_test": 9}, ["--test-users", "9"]),
+    ]
+    for parameters, told in cases:
+        record.write_text(json.dumps({"parameters": {"seed": 7} | parameters}))
         commands = runs(1)
         with pytest.raises(lxr.DataError):
             workspace.input("mf/recommender.pt")
