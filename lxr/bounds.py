@@ -236,7 +236,7 @@ def fidelity_gain(
     if unknown:
         raise ValueError(f"metrics: expected some of {', '.join(known)}, found {unknown[0]!r}")
     for name, result in {"greedy": greedy, **{f"results, {name}": result for name, result in results.items()}}.items():
-        if not np.array_equal(result.target, random.target):
+        if any(not np.array_equal(getattr(result, of), getattr(random, of)) for of in ("target", "history_length")):
             raise ValueError(f"{name}: expected the users and targets of random, found others")
     floor, ceiling = mean_metrics(random, metrics), mean_metrics(greedy, metrics)
     way = (floor - ceiling).where(lambda difference: difference.abs() > 1e-12)
