@@ -2,8 +2,8 @@
 
 import os
 
-# A progress bar's text differs from run to run; kernels inherit the environment.
-os.environ["TQDM_DISABLE"] = "1"
+# Kernels inherit the environment. A progress bar's text differs from run to run, and tests run side by side.
+os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
 
 def pytest_collectstart(collector):

@@ -1,0 +1,210 @@
+"""The command line: what it refuses, and the graph of notebooks that it asks for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import run_all
+from lxr.datasets import Dataset
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "netflix"], "invalid choice: 'netflix'"),
+        (["--recommenders", "knn"], "invalid choice: 'knn'"),
+        (["--explainers", "oracle"], "invalid choice: 'oracle'"),
+        (["--jobs", "0"], "--jobs: expected at least 1, found 0"),
+        (["--seed", "-1"], "--seed: expected at least 0, found -1"),
+        (["--seeds", "1", "-1"], "--seeds: expected at least 0, found -1"),
+        (["--seeds", "1", "1"], "--seeds: expected different seeds, found 1 1"),
+        (["--tune", "everything"], "invalid choice: 'everything'"),
+        (["--hyperparameters", "mine"], "invalid choice: 'mine'"),
+        (["--tune", "explainers", "--seeds", "1"], "--tune: expected alone, found --seeds beside it"),
+        (["--tune", "explainers", "--explainers", "cosine"], "--tune: none of cosine has options"),
+        (["--tune", "recommenders", "--ablation"], "--tune: expected alone, found --ablation beside it"),
+        (["--trials", "-1"], "--trials: expected at least 0, found -1"),
+        (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
+        (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
+        (["--test-users", "0"], "--test-users: expected at least 1, found 0"),
+        (["--workers", "0"], "--workers: expected at least 1, found 0"),
+        (["--sede", "1"], "unrecognized arguments"),
+        (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
+    ],
+)
+def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        run_all.parse(arguments)
+    assert exit_info.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    if "choice" in message:
+        assert "choose from" in printed
+
+
+def test_the_graph_has_a_stage_per_notebook_and_recommender():
+    stages = run_all.build_stages(run_all.parse(["--dataset", "ml-100k"]))
+    assert [stage.name for stage in stages] == [
+        "01_data_preparation",
+        "02_mf",
+        "05_lxr-mf",
+        "06_baselines-mf",
+        "07_evaluation-mf",
+        "07_bounds-mf",
+        "07_sanity-mf",
+        "03_vae",
+        "05_lxr-vae",
+        "06_baselines-vae",
+        "07_evaluation-vae",
+        "07_bounds-vae",
+        "07_sanity-vae",
+        "08_report",
+    ]
+    only = run_all.build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
+    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
+    assert [stage.name for stage in run_all.restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+def test_seeds_repeat_the_training_on_the_same_split():
+    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
+    stages = run_all.build_stages(options)
+    folders = ["seeds/1/ml-100k/", "seeds/2/ml-100k/"]
+    names = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_evaluation-mf"]
+    assert [stage.name for stage in stages][:8] == [folder + name for folder in folders for name in names]
+    for stage, seed in zip(stages[:4], [42, 1, 1, 1], strict=True):
+        assert stage.parameters["seed"] == seed
+        assert stage.parameters["results"] == str(options.results / "ml-100k" / "seeds" / "1")
+        assert all(need.startswith(folders[0]) for need in stage.needs)
+    root = options.results / "ml-100k"
+    assert stages[1].path(root, "stages", "json") == root / "seeds" / "1" / "ml-100k" / "stages" / "02_mf.json"
+    assert stages[-1].parameters["seeds"] == [1, 2]
+
+
+TUNED = {
+    "recommender": {"options": {"n_factors": 32, "learning_rate": 0.01}, "metric": "HR@10", "seed": 42},
+    "lime": {"options": {"n_samples": 99}, "metric": "NDCG", "seed": 42},
+    "lxr": {"options": {"lambda_pos": 3.0}, "metric": "NDCG", "seed": 42},
+    "spinrec": {"options": {"n_samples": 2}, "metric": "NDCG", "seed": 42},
+}
+LXR_TOLD = {"lambda_pos": 3.0, "criterion": "NDCG"}
+
+
+@pytest.fixture
+def tuned_results(tmp_path) -> Path:
+    """A directory of results in which MF has been tuned on MovieLens 100K."""
+    (tmp_path / "ml-100k").mkdir()
+    (tmp_path / "ml-100k" / "tuned_mf.json").write_text(json.dumps(TUNED))
+    return tmp_path
+
+
+def place_of(results: Path) -> list[str]:
+    return ["--results", str(results)]
+
+
+def parameters(*arguments: str) -> dict[str, dict]:
+    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", *arguments])
+    return {stage.name: stage.parameters for stage in run_all.build_stages(options)}
+
+
+def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
+    chosen = ["--explainers", "random", "lime", "lxr", "spinrec", "--results", str(tuned_results)]
+    told = parameters(*chosen, "--ablation", "--seeds", "1")
+    for folder in ("", "seeds/1/ml-100k/"):
+        assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
+        assert told[f"{folder}02_mf"]["batch_size"] == run_all.RECOMMENDER_START["mf"]["batch_size"]
+        assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
+        assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
+        assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
+    assert told["05_ablation-mf"]["options"] == LXR_TOLD
+    assert told["07_sanity-mf"]["learning_rate"] == 0.01
+    assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "spinrec")} | {
+        "lxr": LXR_TOLD
+    }
+    refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
+    assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
+    assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
+    assert "seeds/1/ml-100k/05_ablation-mf" not in told
+    published = parameters(*chosen, "--hyperparameters", "published")
+    assert published["02_mf"]["n_factors"] == 64
+    assert published["05_lxr-mf"]["options"] == {} == published["06_baselines-mf"]["options"]
+    assert published["08_report"]["tuned"] == {}
+    assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
+
+
+def test_damaged_hyperparameters_are_named(tuned_results, capsys):
+    (tuned_results / "ml-100k" / "tuned_mf.json").write_text("{")
+    assert run_all.main(["--recommenders", "mf", "--results", str(tuned_results)]) == 1
+    assert "tuned_mf.json: expected records of tuning" in capsys.readouterr().err
+
+
+def test_tuning_has_a_graph_of_its_own(tuned_results):
+    place = place_of(tuned_results)
+    recommenders = parameters(*place, "--tune", "recommenders", "--minutes", "2.5", "--workers", "2")
+    assert list(recommenders) == ["01_data_preparation", "05_tuning-mf"]
+    told = recommenders["05_tuning-mf"]
+    assert (told["tuned"], told["trials"], told["minutes"], told["workers"]) == (["recommender"], 20, 2.5, 2)
+    assert told["start"]["recommender"]["n_factors"] == 64
+    explainers = parameters(*place, "--tune", "explainers", "--trials", "7", "--explainers", "cosine", "lime", "lxr")
+    assert list(explainers) == ["01_data_preparation", "02_mf", "05_tuning-mf"]
+    assert explainers["02_mf"]["n_factors"] == 32
+    told = explainers["05_tuning-mf"]
+    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr"], 7, {"lxr": {"epochs": 40}})
+    told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["05_tuning-mf"]
+    assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 40} | LXR_TOLD})
+
+
+def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
+    assert parameters(*place_of(tuned_results), "--seed", "7")["02_mf"]["n_factors"] == 64
+    run_all.say_what_is_untuned(run_all.parse([*place_of(tuned_results), "--recommenders", "mf", "--seed", "7"]))
+    assert "mf: hyperparameters were tuned on the split of --seed 42, and are not used" in capsys.readouterr().out
+
+
+def test_lxr_combined_is_lxr():
+    assert run_all.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
+    assert "lxr-combined" not in run_all.parse([]).explainers
+
+
+def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
+    root = tuned_results / "ml-100k"
+    (root / "mf" / "tuned").mkdir(parents=True)
+    (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "seed": 42}')
+    assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
+    found = json.loads((root / "tuned_mf.json").read_text())
+    assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
+    assert list(found) == ["recommender", "lime", "lxr", "spinrec"]
+
+
+def test_a_tiny_run_never_replaces_a_full_one():
+    full, tiny = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
+    assert tiny.results == full.results / "smoke"
+    assert "n_factors" not in run_all.build_stages(tiny)[1].parameters
+    assert run_all.parse(["--smoke"]).results == full.results
+
+
+def test_user_features_need_a_dataset_that_has_them(monkeypatch, capsys):
+    monkeypatch.setitem(run_all.DATASETS, "nameless", Dataset(lambda data_dir: None, 4))
+    with pytest.raises(SystemExit):
+        run_all.parse(["--dataset", "nameless", "--user-features"])
+    assert (
+        "--user-features: expected one of synthetic, ml-100k, ml-1m as --dataset, found nameless" in capsys.readouterr().err
+    )
+
+
+def test_a_run_with_user_features_never_replaces_one_without():
+    plain, told = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--user-features"]))
+    assert told.results == plain.results / "user-features"
+    again = run_all.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
+    assert again.results == told.results  # what a notebook that is opened there asks for
+    assert run_all.build_stages(told)[0].parameters["user_features"] is True
+    assert "user_features" not in run_all.build_stages(plain)[0].parameters
+    assert (
+        run_all.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
+    )
+
+
+@pytest.mark.parametrize("notebook, needs", [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", [])])
+def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
+    options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
+    assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", *needs]

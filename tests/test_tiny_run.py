@@ -1,0 +1,168 @@
+"""Tiny runs from end to end: what they leave, what is made again, what an interruption keeps."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import run_all
+from lxr.datasets import PROJECT_ROOT
+from lxr.interactions import Interactions, load_split, split_users
+from lxr.pipeline import Pipeline
+from lxr.workspace import Workspace
+
+
+def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
+    command = ["--smoke", "--recommenders", "mf", "--explainers", "rank-margin", "lxr", "--results", str(tmp_path)]
+    for trials in ("0", "2", "3"):
+        finished = subprocess.run(
+            [sys.executable, "run_all.py", *command, "--tune", "explainers", "--trials", trials],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        found = json.loads((tmp_path / "synthetic" / "tuned_mf.json").read_text())
+        assert {name: record["trials"] for name, record in found.items()} == {"lxr": int(trials), "rank-margin": int(trials)}
+        if trials == "0":
+            assert found["lxr"]["options"] == {}
+    assert len(list((tmp_path / "synthetic" / "mf" / "studies").glob("*.journal"))) == 2
+    assert "tuned_mf.json" in finished.stdout and "POS@20 ↓" not in finished.stdout
+
+
+def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
+    told = ["--user-features", "--test-users", "100"]
+    finished = run(tmp_path, *told, "--explainers", "random", "leave-one-out", "lxr")
+    assert finished.returncode == 0, finished.stderr
+    root = tmp_path / "user-features" / "synthetic"
+    assert Interactions.load(root / "interactions.npz").n_features == 2
+    *_, sample = load_split(root / "split.npz")
+    assert len(sample) == 100 and np.isin(sample, split_users(600)[2]).all()
+    features = pd.read_csv(root / "tables" / "features_mf.csv", index_col=0)
+    assert features.columns.tolist() == ["hand, first", "all, first", "hand, first 5", "all, first 5"]
+    assert 0 < features["all, first 5"]["random"] < 0.2
+    quality = pd.read_csv(root / "tables" / "recommender_mf.csv", index_col=0)
+    assert quality["HR@10 ↑"]["mf"] > quality["HR@10 ↑"]["popularity"]
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A complete tiny run of one recommender in a directory of its own."""
+    results = tmp_path_factory.mktemp("results")
+    return results, run(results)
+
+
+TINY = ["--smoke", "--recommenders", "mf", "--explainers", "random", "cosine", "lxr"]
+
+
+def run(results: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "run_all.py", *TINY, "--results", str(results), *arguments]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
+    results, finished = tiny_run
+    assert finished.returncode == 0, finished.stderr
+    root = results / "synthetic"
+    for name in ("data", "recommender_mf", "headline_mf", "intervals_mf", "cost_mf", "gain_mf", "sanity_mf"):
+        assert (root / "tables" / f"{name}.csv").stat().st_size > 0
+        assert (root / "tables" / f"{name}.md").read_text().startswith("|")
+        assert "\\toprule" in (root / "tables" / f"{name}.tex").read_text()
+    for name in ("data", "training_mf", "training_lxr_mf", "fidelity_mf", "groups_mf", "cost_mf", "gain_mf", "sanity_mf"):
+        assert (root / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (root / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert "POS@20 ↓" in finished.stdout
+    assert str(root / "tables") in finished.stdout
+    assert "8 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
+    assert not list(root.rglob("*.partial.ipynb"))
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
+    results, _ = tiny_run
+    page = (results / "synthetic" / "report.html").read_text()
+    assert "<title>LXR on synthetic</title>" in page
+    assert "## Parameters" not in page and ">Parameters" not in page
+    assert page.count('src="data:image/png;base64,') >= 5
+    assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*|url\(|@import|https?://""", page) == []
+    assert "would have been recommended instead of" in page
+    assert "workspace" not in page  # no code
+    assert str(results) not in page and str(PROJECT_ROOT) not in page
+
+
+def test_run_json_has_the_provenance_and_no_path_of_the_machine(tiny_run):
+    results, _ = tiny_run
+    text = (results / "synthetic" / "run.json").read_text()
+    record = json.loads(text)
+    assert record["environment"]["packages"]["torch"]
+    assert record["stages"]["05_lxr-mf"]["parameters"]["seed"] == 42
+    assert str(results) not in text
+    assert str(PROJECT_ROOT) not in text
+
+
+def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
+    results, _ = tiny_run
+    second = run(results)
+    assert second.returncode == 0
+    assert "0 done, 8 skipped" in second.stdout
+    other = run_all.parse([*TINY, "--results", str(results), "--seed", "7"])
+    pipeline = Pipeline(run_all.build_stages(other), results / "synthetic")
+    stale = "its code, parameters or what it needs have changed"
+    assert [pipeline.why_stale(stage) for stage in pipeline.stages] == [stale] * 8
+
+
+def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
+    results, _ = tiny_run
+    assert run(tmp_path).returncode == 0
+    tables = sorted((results / "synthetic" / "tables").iterdir())
+    assert tables
+    for table in tables:
+        again = tmp_path / "synthetic" / "tables" / table.name
+        if table.name == "cost_mf.csv":  # times are measured, passes are counted
+            passes = [pd.read_csv(path).filter(like="passes") for path in (table, again)]
+            assert passes[0].shape == (3, 3)
+            assert passes[0].equals(passes[1])
+        elif table.stem != "cost_mf":
+            assert table.read_bytes() == again.read_bytes(), table.name
+
+
+def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
+    results, _ = tiny_run
+    weights = results / "synthetic" / "mf" / "recommender.pt"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:100])
+    again = run(results)
+    assert again.returncode == 0, again.stderr
+    assert "recommender.pt has changed or is damaged" in again.stdout
+    assert weights.read_bytes() == before
+    assert "1 done, 7 skipped" in again.stdout
+
+
+def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):
+    path = Workspace(tmp_path, "synthetic", "02_mf").input("interactions.npz")
+    assert path == tmp_path / "synthetic" / "interactions.npz"
+    assert path.is_file()
+
+
+def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
+    command = [sys.executable, "run_all.py", "--smoke", "--recommenders", "mf", "--results", str(tmp_path), "--jobs", "1"]
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    stamp = tmp_path / "synthetic" / "stages" / "01_data_preparation.json"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (stamp.is_file() and '"key"' in stamp.read_text()):
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "what was finished is kept" in errors
+    assert "key" in json.loads(stamp.read_text())
+    assert "skip 01_data_preparation" in run(tmp_path, "--before", "05_lxr").stdout
