@@ -6,6 +6,7 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -302,16 +303,17 @@ def train_epoch(
 ) -> float:
     """One pass over the users in the given order; returns the mean loss of the batches."""
     model, network, settings = explainer.model, explainer.network, explainer.settings
-    losses = []
-    for users in batches(len(order), settings.batch_size, order):
+    # One tensor for all: a small one per batch would keep the memory of large ones before it from being given back.
+    losses = torch.zeros(math.ceil(len(order) / settings.batch_size), device=model.device)
+    for number, users in enumerate(batches(len(order), settings.batch_size, order)):
         history, explained = dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
         mask = torch.sigmoid(network(history, explained))
         loss = lxr_loss(model, history, explained, mask, settings)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach())
-    return float(torch.stack(losses).mean())
+        losses[number] = loss.detach()
+    return float(losses.mean())
 
 
 @contextlib.contextmanager

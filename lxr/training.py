@@ -1,6 +1,7 @@
 """The training loop of the recommenders: batches of dense rows, early stopping on validation users."""
 
 import copy
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -77,15 +78,17 @@ def fit(
     best_weights = copy.deepcopy(model.state_dict())
     with progress(total=epochs, desc=f"training {type(model).__name__}", unit="epoch") as bar:
         for epoch in range(1, epochs + 1):
-            losses = []
-            for users in batches(train_matrix.shape[0], batch_size, shuffle.permutation(train_matrix.shape[0])):
+            order = shuffle.permutation(train_matrix.shape[0])
+            # One tensor for all: a small one per batch would keep the memory of large ones before it from being given back.
+            losses = torch.zeros(math.ceil(len(order) / batch_size), device=device)
+            for number, users in enumerate(batches(len(order), batch_size, order)):
                 loss = model.loss(dense(train_matrix[users], device), generator, step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                losses.append(loss.detach())
+                losses[number] = loss.detach()
                 step += 1
-            mean_loss = float(torch.stack(losses).mean())
+            mean_loss = float(losses.mean())
             check_step(epoch, mean_loss, model, learning_rate)
             quality = holdout_ndcg(model, rest, hidden)
             rows.append({"epoch": epoch, "loss": mean_loss, HOLDOUT_METRIC: quality})
