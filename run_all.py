@@ -15,11 +15,11 @@ from lxr.explainers import EXPLAINERS
 from lxr.pipeline import NOTEBOOKS, Pipeline, Stage
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
-from lxr.source import PREPARATION, add_file_options, name_of, source_of
+from lxr.source import add_file_options, name_of, source_of
 from lxr.storage import DataError
 from lxr.training import choose_device
 from lxr.tuning import load_tuned
-from lxr.workspace import environment, read_json, write_json
+from lxr.workspace import PREPARATION, environment, read_json, write_json
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
@@ -52,6 +52,7 @@ FULL = {
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")
 TINY_DATASET = "synthetic"
 WITH_FEATURES = "user-features"
+RAW_PLACES = ("data_dir", "ratings_file")
 
 
 @dataclass
@@ -366,8 +367,8 @@ def write_run(root: Path, stages: list[Stage], threads: int) -> None:
         "stages": previous
         | {
             name: {
-                # Without the path of a file; its name and checksum are in "data".
-                "parameters": {key: value for key, value in record["parameters"].items() if key != "ratings_file"},
+                # Without paths; the names and checksums of files are in "data".
+                "parameters": {key: value for key, value in record["parameters"].items() if key not in RAW_PLACES},
                 "commit": record["environment"]["commit"],
                 "seconds": record["seconds"],
             }
@@ -383,7 +384,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     try:
         if options.dry_run:
-            print(options.source.describe(options.seed))
+            print(options.source.describe(options.seed, options.user_features, options.test_users))
             return 0
         stages = stages_of(options)
         if not (options.tune or options.smoke) and options.hyperparameters == "tuned":

@@ -5,15 +5,15 @@ the same. Each quantity is the median of several rounds in which the compared th
 """
 
 import argparse
-import resource
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from measuring import dataset_at_hand, naive, side_by_side
+from measuring import dataset_at_hand, measured, naive, side_by_side
 
 import lxr
 from lxr.interactions import batches
@@ -137,9 +137,9 @@ def main() -> None:
     peaks, columns = {}, {}
     for recommender, cls in lxr.RECOMMENDERS.items():  # before anything else takes memory
         model = cls(matrix.shape[1])
-        lxr.evaluate_fidelity(model, history, lxr.top_item(model, history), history, STEPS, CUTOFFS, LENGTHS, BATCH)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        peaks[recommender] = {"peak memory of the process [GB]": peak}
+        judge = partial(lxr.evaluate_fidelity, model, history, lxr.top_item(model, history), history)
+        _, cost = measured(partial(judge, STEPS, CUTOFFS, LENGTHS, BATCH))
+        peaks[recommender] = {"peak memory of the process [GB]": cost["peak [GB]"]}
     for recommender, cls in lxr.RECOMMENDERS.items():
         model = cls(matrix.shape[1])
         columns[recommender] = peaks[recommender] | fidelity_costs(model, history, options.rounds, options.sample)

@@ -1,10 +1,13 @@
-"""What the benchmarks share: clocks, works that take turns, and real data."""
+"""What the benchmarks share: clocks, memory, works that take turns, and real data."""
 
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 import lxr
 
@@ -26,6 +29,32 @@ def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]
         for name, work in works.items():
             times[name].append(seconds(work))
     return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+class Peak(threading.Thread):
+    """Highest memory of this process, looked at fifty times a second."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.process, self.highest, self.over = psutil.Process(), 0, threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while True:
+            self.highest = max(self.highest, self.process.memory_info().rss)
+            if self.over.wait(0.02):
+                return
+
+
+def measured(work: Callable[[], object]) -> tuple[object, dict]:
+    """What a stage returns, its wall time and the highest memory of the process meanwhile."""
+    peak, started = Peak(), time.perf_counter()
+    peak.start()
+    result = work()
+    seconds = time.perf_counter() - started
+    peak.over.set()
+    peak.join()
+    return result, {"seconds": seconds, "peak [GB]": peak.highest / 1024**3}
 
 
 def dataset_at_hand(data_dir: Path | None) -> str:

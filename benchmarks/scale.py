@@ -8,14 +8,11 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pandas as pd
-import psutil
+from measuring import measured
 
 import lxr
 
@@ -41,32 +38,6 @@ def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame
     return pd.DataFrame(
         {"user": (pairs // n_items).astype(np.int32), "item": (pairs % n_items).astype(np.int32), "rating": rating}
     )
-
-
-class Peak(threading.Thread):
-    """Highest memory of this process, looked at fifty times a second."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.process, self.highest, self.over = psutil.Process(), 0, threading.Event()
-
-    def run(self) -> None:
-        """Look until told to stop."""
-        while True:
-            self.highest = max(self.highest, self.process.memory_info().rss)
-            if self.over.wait(0.02):
-                return
-
-
-def measured(work: Callable[[], object]) -> tuple[object, dict]:
-    """What a stage returns, its wall time and the highest memory of the process meanwhile."""
-    peak, started = Peak(), time.perf_counter()
-    peak.start()
-    result = work()
-    seconds = time.perf_counter() - started
-    peak.over.set()
-    peak.join()
-    return result, {"seconds": seconds, "peak [GB]": peak.highest / 1024**3}
 
 
 def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> dict:

@@ -11,9 +11,8 @@ from lxr.files import read_ratings_file
 from lxr.interactions import prepare, split_users
 from lxr.pipeline import NOTEBOOKS
 from lxr.tables import data_table
-from lxr.workspace import read_json
+from lxr.workspace import prepared_with
 
-PREPARATION = "01_data_preparation"
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 
@@ -40,14 +39,14 @@ class Source:
         own = {"ratings_file": self.ratings_file, **self.rule}
         return own if self.ratings_file else {"data_dir": str(self.data_dir)}
 
-    def read(self) -> pd.DataFrame:
-        """The ratings."""
+    def read(self, user_features: bool = False) -> pd.DataFrame:
+        """The ratings, and what is known of the users if that is asked for."""
         own = self.ratings_file
-        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir)
+        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features)
 
-    def describe(self, seed: int) -> str:
+    def describe(self, seed: int, user_features: bool = False, n_test: int | None = None) -> str:
         """What there is, what is kept of it by the rule, and who trains, validates and tests by the split of a seed."""
-        ratings = self.read()
+        ratings = self.read(user_features)
         data = prepare(ratings, **self.rule)
         parts = zip(("training", "validation", "test"), split_users(len(data.user_ids), seed=seed), strict=True)
         lowest, highest = ratings["rating"].min(), ratings["rating"].max()
@@ -57,6 +56,10 @@ class Source:
             ", ".join(f"{name} {value:g}" for name, value in self.rule.items()),
             data_table(ratings, data, dict(parts)).to_string(float_format="{:.2f}".format),
         ]
+        if data.n_features:
+            lines.append("user features: " + ", ".join(data.item_titles[-data.n_features :]))
+        if n_test:
+            lines.append(f"of the test users, {n_test} drawn at random are explained and judged")
         return "\n".join(lines)
 
 
@@ -106,8 +109,7 @@ def source_of(options: argparse.Namespace) -> Source:
     elif given or options.items or options.implicit:
         raise ValueError("argument --ratings: expected, beside options of a file of your own")
     elif options.dataset not in DATASETS:
-        record = read_json(options.results / options.dataset / "stages" / f"{PREPARATION}.json") or {}
-        parameters = record.get("parameters", {})
+        parameters = prepared_with(options.results / options.dataset)
         ratings_file = parameters.get("ratings_file", {})
         if not ratings_file:
             known = ", ".join(map(repr, DATASETS))

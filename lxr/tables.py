@@ -28,7 +28,7 @@ def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np
     Returns:
         One row each; items are those of the row, and so is the density; lengths are of the users' histories.
     """
-    kept = {"kept": data.matrix} | {name: data.matrix[users] for name, users in parts.items()}
+    kept = {"kept": data.item_matrix} | {name: data.item_matrix[users] for name, users in parts.items()}
     counts = {"ratings": (ratings["user"].value_counts().to_numpy(), ratings["item"].nunique())}
     counts |= {name: (np.diff(matrix.indptr), len(np.unique(matrix.indices))) for name, matrix in kept.items()}
     rows = {

@@ -33,6 +33,7 @@ from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
 from lxr.storage import DataError, atomic_path
 
+PREPARATION = "01_data_preparation"
 PACKAGES = (
     "torch",
     "numpy",
@@ -94,8 +95,8 @@ class Workspace:
 
     def as_prepared(self) -> list[str]:
         """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
-        told = (read_json(self.root / "stages" / "01_data_preparation.json") or {}).get("parameters", {})
-        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test")}
+        told = prepared_with(self.root)
+        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test"), "--data-dir": told.get("data_dir")}
         given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
         return given + ["--user-features"] * bool(told.get("user_features"))
 
@@ -171,6 +172,11 @@ class Workspace:
             "seconds": round(time.perf_counter() - self.started, 2),
         }
         write_json(record, self.root / "stages" / f"{self.name}.json")
+
+
+def prepared_with(root: Path) -> dict:
+    """Parameters of the notebook that prepared the data of the run in ``root``; empty if none has."""
+    return (read_json(root / "stages" / f"{PREPARATION}.json") or {}).get("parameters", {})
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 import lxr
 import run_all
 from lxr.datasets import PROJECT_ROOT
-from lxr.source import PREPARATION
+from lxr.workspace import PREPARATION
 
 README = (PROJECT_ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

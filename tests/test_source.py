@@ -9,7 +9,7 @@ import pytest
 import lxr
 import run_all
 from lxr.pipeline import NOTEBOOKS, Pipeline
-from lxr.source import PREPARATION
+from lxr.workspace import PREPARATION
 
 
 @pytest.fixture
@@ -162,6 +162,19 @@ def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
     assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
     assert [table[part][0] for part in ("training", "validation", "test")] == ["6", "2", "3"]
     assert not (shop / "results").exists()
+
+
+def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsys):
+    told = ["--smoke", "--dry-run", "--results", str(tmp_path)]
+    assert run_all.main(told) == 0
+    plain = capsys.readouterr().out.splitlines()
+    assert run_all.main([*told, "--user-features", "--test-users", "9"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == [
+        "user features: your hand (left), your hand (right)",
+        "of the test users, 9 drawn at random are explained and judged",
+    ]
+    assert lines[:-2] == plain
 
 
 @pytest.mark.filterwarnings("ignore:1 duplicate")

@@ -197,6 +197,7 @@ def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
         ({}, []),
         ({"user_features": True, "n_test": None}, ["--user-features"]),
         ({"n_test": 9}, ["--test-users", "9"]),
+        ({"data_dir": "/raw"}, ["--data-dir", "/raw"]),
     ]
     for parameters, told in cases:
         record.write_text(json.dumps({"parameters": {"seed": 7} | parameters}))
