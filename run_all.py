@@ -26,6 +26,7 @@ DEFAULT_RECOMMENDERS = ["mf", "vae"]
 TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
+EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
 SAME = {"lxr-combined": "lxr"}
 DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]
@@ -194,6 +195,8 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
                 run.tune(recommender, needs)
                 continue
             explained = run.explain(recommender, needs)
+            if options.before == EXPLORE:
+                run.add(EXPLORE, {}, [*needs, *(name for name in explained if LXR_NOTEBOOK in name)], recommender)
             if options.ablation and last:
                 about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
                 run.add(ABLATION, about, needs, recommender)
@@ -212,7 +215,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         description="Regenerate every table and figure of a dataset by running the notebooks that are not up to date.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
+    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))] + [EXPLORE]
     known = ", ".join(DATASETS)
     default = "ml-100k, or synthetic with --smoke, unless given"
     parser.add_argument("--dataset", metavar="NAME", help=f"{known}, or of a file of your own; {default}")

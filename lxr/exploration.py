@@ -1,9 +1,11 @@
-"""What `notebooks/explore.ipynb` explores, without its widgets: trained models, a history, a recommendation, what is removed."""
+"""What `notebooks/explore.ipynb` explores, without its widgets: trained models, a history, a recommendation, a what-if."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -21,19 +23,26 @@ from lxr.workspace import read_json
 EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which options and seed explainers were made
 
 
-def trained(results: str | Path) -> dict[str, list[str]]:
+def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
     """Dataset → recommenders, of which ``run_all.py`` has left a trained model below ``results``.
 
+    Args:
+        results: directory of all results; a relative path starts at the project root.
+        dataset, recommender: that must be among them, if given.
+
     Raises:
-        DataError: there is none at all.
+        DataError: there is none, or not that one; the message says which command makes it.
     """
     results, found = PROJECT_ROOT / results, {}
     for data in sorted(results.glob("*/interactions.npz")):
         names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
         found |= {data.parent.name: names} if names else {}
-    if not found:
-        command = "python run_all.py (or, for a tiny dataset: python run_all.py --smoke)"
-        raise DataError(f"{results}: expected <dataset>/<recommender>/recommender.pt, found none; made by {command}")
+    wanted = results / (dataset or "<dataset>") / (recommender or "<recommender>") / "recommender.pt"
+    there = found.get(dataset) if dataset else found
+    if not there or (recommender and recommender not in there):
+        command = ["python run_all.py"]
+        command += [f"--dataset {dataset}"] * bool(dataset) + [f"--recommenders {recommender}"] * bool(recommender)
+        raise DataError(f"expected {wanted}, found no such file: {' '.join(command)} makes it")
     return found
 
 
@@ -98,22 +107,75 @@ class TrainedModels:
         return float(pd.read_parquet(path)["explaining [passes / user]"].iloc[0]) if path.is_file() else None
 
 
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One recommendation for one history: why, and what if.
+
+    Attributes:
+        models: the recommender and its explainers.
+        history: (1, I).
+        user: row of the user; None if the history is one's own.
+        target: the explained item.
+        explanations: so far, by explainer.
+    """
+
+    models: TrainedModels
+    history: torch.Tensor
+    user: int | None
+    target: int
+    explanations: dict[str, UserExplanation] = field(default_factory=dict)
+
+    def explanation(self, name: str) -> UserExplanation:
+        """Why the target is recommended, by an explainer; it is asked once."""
+        if name not in self.explanations:
+            about = self.models.model, self.models.data, self.history
+            self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)
+        return self.explanations[name]
+
+    @cached_property
+    def sentence(self) -> str:
+        """The counterfactual in words, which is the same whoever explains."""
+        return self.explanation(self.models.names[0]).sentence
+
+    @property
+    def title(self) -> str:
+        """Title of the explained item."""
+        return titles_of(self.models.data, np.array([self.target]))[0]
+
+    @cached_property
+    def now(self) -> Standing:
+        """Where the target stands with the whole history."""
+        return self.without(())
+
+    def without(self, removed: Iterable[int]) -> Standing:
+        """Where the target stands without some of the items."""
+        return standing(self.models.model, self.history, self.target, sorted(removed))
+
+    def what_if(self, removed: Iterable[int]) -> pd.DataFrame:
+        """With the whole history (row ``now``) and without some of its items (``without``).
+
+        Returns:
+            ``rank`` and ``probability`` of the target, and ``first``, the title of what is recommended.
+        """
+        frame = pd.DataFrame([vars(self.now), vars(self.without(removed))], index=["now", "without"])
+        return frame.assign(first=titles_of(self.models.data, frame["first"].to_numpy()))
+
+
 class Exploration:
-    """A history, one of its recommendations, and what is left out of it for the time being.
+    """A history, one of its recommendations, and what is left out for the time being.
 
     Args:
         models: whose recommendations are explored.
         user: row of the user to begin with; the first test user by default.
 
     Attributes:
-        user: row of the user; None once the history is one's own.
-        history: (1, I).
-        target: the explained item, at first the top recommendation; None while the history is empty.
+        user, history: as in :class:`Case`.
+        case: at first of the top recommendation; None while the history is empty.
         removed: history items that are left out.
 
     Example:
         >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
-        >>> exploration.remove(exploration.explanation("lxr").items[:3])  # doctest: +SKIP
+        >>> exploration.remove(exploration.case.explanation("lxr").items[:3])  # doctest: +SKIP
         >>> exploration.what_if()  # doctest: +SKIP
     """
 
@@ -134,14 +196,14 @@ class Exploration:
         self.take(self.history.index_fill(1, torch.tensor([item]), 1.0), None)
 
     def take(self, history: torch.Tensor, user: int | None) -> None:
-        """Explain the top recommendation of another history (1, I)."""
-        self.history, self.user = history, user
-        self.choose_target(int(self.recommendations(1)["item"].iloc[0]) if history.any() else None)
+        """Explain the top recommendation of a history (1, I)."""
+        self.history, self.user, self.case, self.removed = history, user, None, set()
+        if history.any():
+            self.choose_target(int(self.recommendations(1)["item"].iloc[0]))
 
-    def choose_target(self, item: int | None) -> None:
-        """Explain another recommendation; everything is put back."""
-        self.target, self.removed = item, set()
-        self.explanations: dict[str, UserExplanation] = {}
+    def choose_target(self, item: int) -> None:
+        """Explain this recommendation; what was removed is put back."""
+        self.case, self.removed = Case(self.models, self.history, self.user, item), set()
 
     def remove(self, items: Iterable[int]) -> None:
         """Leave history items out."""
@@ -155,20 +217,6 @@ class Exploration:
         """The first recommendations for the whole history; see :func:`lxr.tables.first_recommendations`."""
         return first_recommendations(self.models.model, self.models.data, self.history, count)
 
-    def explanation(self, name: str) -> UserExplanation:
-        """Why the target is recommended, by an explainer."""
-        if name not in self.explanations:
-            about = self.models.model, self.models.data, self.history
-            self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)
-        return self.explanations[name]
-
-    def standing(self, removed: Iterable[int]) -> Standing:
-        """Where the target stands without some items."""
-        return standing(self.models.model, self.history, self.target, sorted(removed))
-
     def what_if(self) -> pd.DataFrame:
-        """Rank and probability of the target, and what is recommended first: with the whole history, and with what is left."""
-        rows = {"now": self.standing(()), "without": self.standing(self.removed)}
-        frame = pd.DataFrame.from_dict({name: vars(row) for name, row in rows.items()}, orient="index")
-        frame["first"] = titles_of(self.models.data, frame["first"].to_numpy())
-        return frame
+        """The case with and without what is removed; see :meth:`Case.what_if`."""
+        return self.case.what_if(self.removed)
