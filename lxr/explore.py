@@ -31,10 +31,11 @@ STYLE = """<style>
 .lxr-app h4 { margin: 0 0 4px 0; font-size: 15px; line-height: 1.5; }
 .lxr-app .widget-toggle-buttons > div { width: 100%; }
 .lxr-app .widget-toggle-button { width: 100%; margin: 1px 0; text-align: left; overflow: hidden; text-overflow: ellipsis; }
-.lxr-app .lxr-row { align-items: center; overflow: visible; }
+.lxr-app .lxr-columns { gap: 18px; margin: 8px 0; }
+.lxr-app .lxr-row { align-items: center; height: 28px; }
 .lxr-app .lxr-row label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.lxr-removed { opacity: 0.45; text-decoration: line-through; }
-.lxr-hidden { visibility: hidden; }
+.lxr-app .lxr-removed { opacity: 0.45; text-decoration: line-through; }
+.lxr-app .lxr-hidden { visibility: hidden; }
 .lxr-big { font-size: 22px; line-height: 1.5; }
 .lxr-note { opacity: 0.75; font-size: 12px; line-height: 1.4; }
 </style>"""
@@ -188,9 +189,11 @@ class Explorer:
         chosen = widgets.HBox([self.dataset, self.recommender, self.user, self.search, self.empty])
         chosen.layout.flex_flow = "row wrap"
         recommended = widgets.VBox([widgets.HTML("<h4>Recommended</h4>"), self.targets], layout={"width": "27%"})
-        columns = widgets.HBox([recommended, *(panel.view for panel in self.panels)], layout={"margin": "8px 0"})
+        columns = widgets.HBox([recommended, *(panel.view for panel in self.panels)])
+        columns.add_class("lxr-columns")
         what_if = widgets.VBox([self.outcome, self.restore], layout={"width": "45%"})
         below = widgets.HBox([what_if, self.words.view])
+        below.add_class("lxr-columns")
         view = widgets.VBox([widgets.HTML(STYLE), chosen, columns, below, self.note])
         view.add_class("lxr-app")
         return view
