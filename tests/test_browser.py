@@ -113,8 +113,9 @@ def test_choose_click_untick_and_see_the_rank_change(name, browser, models, fold
         page.set_default_timeout(60_000)
         page.goto(address)
         if name == "explore_lab":
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            page.get_by_text("| Idle").wait_for()  # the kernel is there
+            page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+            page.locator("[data-command='runmenu:run-all']").click()
         app = page.locator(".lxr-app")
         playwright.expect(app).to_contain_text("What if?", timeout=60_000)
 
