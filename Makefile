@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lab notebooks
+.PHONY: run test lab app notebooks
 
 run: .venv/installed
 	$(BIN)/python run_all.py
@@ -15,6 +15,11 @@ test: .venv/installed
 lab: .venv/installed
 	$(BIN)/python run_all.py --smoke
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+# A web page: why was this recommended, and what if? (Its first tiny models take half a minute.)
+app: .venv/installed
+	$(BIN)/python run_all.py --smoke --before explore
+	$(BIN)/voila notebooks/explore.ipynb
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed

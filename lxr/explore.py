@@ -54,7 +54,8 @@ class Panel:
         self.asked: Future | None = None
         self.explanation: UserExplanation | None = None
         self.start = 0
-        self.name = widgets.Dropdown(options=[name], description="Why, by", style={"description_width": "initial"})
+        self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
+        self.name.style = {"description_width": "initial"}
         self.checks = [widgets.Checkbox(indent=False, layout={"width": "58%"}) for _ in range(ROWS)]
         self.bars = [widgets.HTML(layout={"width": "40%"}) for _ in range(ROWS)]
         self.rows = [widgets.HBox(pair) for pair in zip(self.checks, self.bars, strict=True)]

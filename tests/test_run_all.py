@@ -204,7 +204,10 @@ def test_a_run_with_user_features_never_replaces_one_without():
     )
 
 
-@pytest.mark.parametrize("notebook, needs", [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", [])])
+@pytest.mark.parametrize(
+    "notebook, needs",
+    [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", []), ("explore", ["02_mf", "05_lxr-mf"])],
+)
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
     assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", *needs]
