@@ -183,7 +183,7 @@ def explain_user(
         >>> data = lxr.load_dataset("synthetic")
         >>> model = lxr.Popularity(data.matrix)
         >>> lxr.explain_user(model, data, user=0, explainer="cosine").to_frame(2)["title"].tolist()
-        ['Group E, item 1', 'Group A, item 2']
+        ['Group E, item 18', 'Group D, item 9']
     """
     check_catalogue(model, data)
     user = row("user", user, data.matrix.shape[0])

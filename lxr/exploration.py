@@ -170,7 +170,7 @@ class Exploration:
 
     Attributes:
         user, history: as in :class:`Case`.
-        case: at first of the top recommendation; None while the history is empty.
+        case: at first of the top recommendation; None while the history is empty, or nothing is left to recommend.
         removed: history items that are left out.
 
     Example:
@@ -198,8 +198,9 @@ class Exploration:
     def take(self, history: torch.Tensor, user: int | None) -> None:
         """Explain the top recommendation of a history (1, I)."""
         self.history, self.user, self.case, self.removed = history, user, None, set()
-        if history.any():
-            self.choose_target(int(self.recommendations(1)["item"].iloc[0]))
+        first = self.recommendations(1)["item"].tolist()
+        if history.any() and first:
+            self.choose_target(*first)
 
     def choose_target(self, item: int) -> None:
         """Explain this recommendation; what was removed is put back."""

@@ -23,6 +23,7 @@ from lxr.tables import titles_of
 
 ROWS = 12  # history items that a panel shows at a time
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
+WORKERS = 8  # more than may be busy with what nobody waits for any more
 RECOMMENDED = 10
 FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
 OWN = -1  # instead of the row of a user: a history of one's own
@@ -74,6 +75,11 @@ class Panel:
         """The history items (at most ``ROWS``) that are shown."""
         return self.explanation.items[self.start : self.start + ROWS] if self.explanation else np.empty(0, dtype=int)
 
+    @property
+    def reasons(self) -> np.ndarray:
+        """The first history items, as many as are asked for; none while there is nothing to show."""
+        return self.explanation.items[: self.count.value] if self.explanation else np.empty(0, dtype=int)
+
     def offer(self, asked: Mapping[str, float | None]) -> None:
         """Offer explainers: name → scores that it asks the recommender for, if known. The present one stays if it can."""
         wanted = self.name.value if self.name.value in asked else FALLBACK
@@ -87,11 +93,12 @@ class Panel:
 
     def turn(self, step: int) -> None:
         """Show the items before or after those that are shown."""
-        last = max(0, len(self.explanation.items) - 1) if self.explanation else 0
-        self.start = min(max(0, self.start + step * ROWS), last // ROWS * ROWS)
-        self.draw("")
+        if self.explanation:
+            last = (len(self.explanation.items) - 1) // ROWS * ROWS
+            self.start = min(max(0, self.start + step * ROWS), last)
+            self.draw()
 
-    def draw(self, instead: str) -> None:
+    def draw(self, instead: str = "") -> None:
         """Fill the rows, and say which items they are; or say something else if there is no explanation."""
         frame = self.explanation.to_frame()[self.start : self.start + ROWS] if self.explanation else None
         titles = [] if frame is None else frame["title"].tolist()
@@ -159,7 +166,7 @@ class Explorer:
         explainers: tuple[str, str] = ("lxr", "leave-one-out"),
     ):
         self.results, self.found = results, trained(results, dataset, recommender)
-        self.pool = ThreadPoolExecutor(4)
+        self.pool = ThreadPoolExecutor(WORKERS)
         self.lock, self.drawing = threading.RLock(), False
         self.dataset = widgets.Dropdown(options=list(self.found), value=dataset or next(iter(self.found)))
         self.recommender = widgets.Dropdown()
@@ -210,9 +217,7 @@ class Explorer:
         self.restore.on_click(self.reacting(lambda _: self.leave_out([])))
         for panel in self.panels:
             self.on_choice(panel.name, lambda _, panel=panel: self.ask([panel]))
-            panel.first.on_click(
-                self.reacting(lambda _, panel=panel: self.leave_out(panel.explanation.items[: panel.count.value]))
-            )
+            panel.first.on_click(self.reacting(lambda _, panel=panel: self.leave_out(panel.reasons)))
             for button, step in ((panel.back, -1), (panel.on, 1)):
                 button.on_click(self.reacting(lambda _, panel=panel, step=step: self.turn(panel, step)))
             for row, check in enumerate(panel.checks):
@@ -323,10 +328,7 @@ class Explorer:
             self.user.value = OWN if exploration.user is None else exploration.user
             self.search.value = ""
             first = exploration.recommendations(RECOMMENDED if exploration.case else 0)
-            labels = [
-                f"{rank}. {row.title} · {row.probability:.1%}"
-                for rank, row in zip(first.index, first.itertuples(), strict=True)
-            ]
+            labels = [f"{row.Index}. {row.title} · {row.probability:.1%}" for row in first.itertuples()]
             self.targets.options = list(zip(labels, first["item"].tolist(), strict=True))
         self.draw_case()
 

@@ -88,7 +88,7 @@ def serving(name: str, folder: Path):
 
 def wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
     """Wait until a server answers; one that has ended instead fails the test by what it said."""
-    for _ in range(300):
+    for _ in range(600):
         assert server.poll() is None, log.read_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return

@@ -69,6 +69,9 @@ def test_explainers_are_those_of_the_run(trained_results, tmp_path):
     assert set(lxr.EXPLAINERS) - set(models.names) == {"lxr-combined", "lxr-pos", "lxr-neg"}
     (root / "mf/lxr.pt").unlink()
     assert not {"lxr", "lxr-refined"} & set(TrainedModels(tmp_path, "synthetic", "mf").names)
+    explorer = Explorer(tmp_path, explainers=("cosine", "lxr"))
+    assert [panel.name.value for panel in explorer.panels] == ["cosine", "leave-one-out"]
+    assert "Not trained: lxr," in explorer.note.value
 
 
 def test_a_case_is_that_of_explain_user(models):
@@ -156,6 +159,9 @@ def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explor
     assert right.explanation is None and "explaining" in right.note.value
     left.checks[0].value = False
     assert "without 1 of" in explorer.outcome.value
+    right.on.click()
+    right.first.click()
+    assert "without 0 of" in explorer.outcome.value and "explaining" in right.note.value
     slow, right.name.value = right.asked, "gradient"
     go_on.set()
     slow.result(timeout=60)
