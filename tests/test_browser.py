@@ -147,3 +147,9 @@ def test_choose_click_untick_and_see_the_rank_change(name, browser, models, fold
         rank = case.without(case.explanation("leave-one-out").items[:3]).rank
         playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
         app.screenshot(path=Path(os.environ.get("LXR_SCREENSHOTS", tmp_path)) / f"{name}.png")
+
+        app.get_by_role("button", name="Start from nothing").click()
+        playwright.expect(app).to_contain_text("Add items by their titles.")
+        app.get_by_placeholder("add an item").fill(first)
+        app.get_by_placeholder("add an item").press("Enter")
+        playwright.expect(app).to_contain_text("without 0 of 1 history items")
