@@ -105,7 +105,8 @@ class Panel:
         bars = [] if frame is None else bars_of(frame["importance"].to_numpy())
         for row, (box, check, bar) in enumerate(zip(self.rows, self.checks, self.bars, strict=True)):
             if row < len(titles):
-                check.description = check.tooltip = titles[row]
+                with check.hold_sync():  # one message instead of two
+                    check.description = check.tooltip = titles[row]
                 bar.value = bars[row]
                 box.remove_class("lxr-hidden")
             else:
@@ -334,8 +335,8 @@ class Explorer:
 
     def draw_case(self) -> None:
         """Show another recommendation: why, in words, and what if."""
-        self.ask(self.panels)
         self.draw_what_if()
+        self.ask(self.panels)
         self.ask([self.words], patience=0)
 
     def ask(self, askers: list[Panel | Words], patience: float = PATIENCE) -> None:
