@@ -32,9 +32,19 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 class Dataset:
     """One entry of the registry.
 
-    ``read(data_dir)`` returns the ratings frame; the three thresholds are the rule of :func:`lxr.prepare`.
-    ``read_users(data_dir)``, where the source knows anything of its users, returns one row per user id and one column of
-    texts per feature, None where it is unknown.
+    Attributes:
+        read: the ratings frame of a data directory.
+        min_rating, min_items_per_user, min_users_per_item: the rule of :func:`lxr.prepare`.
+        description: what it is, in a few words.
+        read_users: where the source knows anything of its users, one row per user id and one column of texts per feature,
+            None where it is unknown.
+
+    Example:
+        >>> import lxr
+        >>> def read(data_dir):
+        ...     return lxr.read_ratings_file(data_dir / "shop.csv")
+        >>> lxr.DATASETS["shop"] = Dataset(read, min_rating=3)  # from now on lxr.load_dataset("shop") knows it
+        >>> del lxr.DATASETS["shop"]
     """
 
     read: Callable[[Path], pd.DataFrame]
@@ -130,6 +140,9 @@ def rule_of(
     Args:
         name: of the dataset.
         min_rating, min_items_per_user, min_users_per_item: what is to replace them, unless None.
+
+    Returns:
+        Keyword arguments of :func:`lxr.prepare`.
 
     Example:
         >>> rule_of("yahoo-music", min_items_per_user=5)
