@@ -91,6 +91,13 @@ class Counterfactual:
     Attributes:
         removed: (m,) history items, in the order in which they were removed.
         replacement: the item that is then recommended.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> accent = ACCENT(model, k=2)
+        >>> accent.counterfactuals(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        [Counterfactual(removed=array([0]), replacement=2)]
     """
 
     removed: np.ndarray
