@@ -126,7 +126,7 @@ def prepare(
         >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 1, 2, 3], "rating": [5, 4, 5, 4, 3]})
         >>> data = prepare(ratings, min_rating=4)
         >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # nobody likes item 3
-        @@
+        ([1, 2], [[1.0, 1.0], [1.0, 1.0]])
     """
     check_ratings(ratings)
     unique = ratings.drop_duplicates(["user", "item"], keep="last")

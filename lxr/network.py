@@ -314,7 +314,7 @@ def train_lxr(
         >>> explainer = train_lxr(model, train, settings=LXRSettings(epochs=5, hidden_size=8, criterion="NDCG"))
         >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
-        @@
+        (True, ['epoch', 'loss', 'NDCG', 'learning_rate'])
     """
     check_differentiable(model)
     settings = settings or default_settings(model)
