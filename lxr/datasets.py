@@ -167,7 +167,11 @@ def sha256(path: Path) -> str:
 
 
 def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
-    """The first directory that holds the first of the files; then it must hold them all."""
+    """The first directory that holds the first of the files; then it must hold them all.
+
+    Raises:
+        DataError: the directory lacks some of them.
+    """
     for directory in directories:
         if (directory / names[0]).is_file():
             missing = [name for name in names if not (directory / name).is_file()]
@@ -221,7 +225,11 @@ def download_archive(archive: Archive, directory: Path) -> tuple[str, ...]:
 
 
 def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
-    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names."""
+    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names.
+
+    Raises:
+        DataError: the wheel cannot be had, or a file in it is altered.
+    """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
@@ -283,7 +291,11 @@ def find_ml_100k(data_dir: Path) -> tuple[Path | None, Path | None]:
 
 
 def read_ml_100k(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
+    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles.
+
+    Raises:
+        DataError: a file is missing, altered or malformed.
+    """
     official, copied = find_ml_100k(data_dir)
     if official is not None:
         path, expected = official / "u.data", ML_100K_RATINGS_SHA256
@@ -301,7 +313,11 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse a truncated or altered file."""
+    """Refuse a truncated or altered file.
+
+    Raises:
+        DataError: names the file and both checksums.
+    """
     found = sha256(path)
     if found != expected:
         raise DataError(
@@ -315,7 +331,11 @@ def find_ml_1m(data_dir: Path) -> Path:
 
 
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 1M."""
+    """MovieLens 1M.
+
+    Raises:
+        DataError: a file is missing, truncated or malformed.
+    """
     directory = find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
@@ -349,7 +369,11 @@ def read_first(dataset: str, readers: dict[str, Callable[[Path], pd.DataFrame]],
 
 
 def read_pinterest(data_dir: Path) -> pd.DataFrame:
-    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR."""
+    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
     table = partial(read_ratings, separator=",", n_columns=3)
     readers = {
         "pinterest.csv": table,
@@ -364,6 +388,9 @@ def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
     """Yahoo! Music: ``user,item,rating`` as in the code published with LXR, or a file of track 1 of KDD Cup 2011.
 
     Ratings are integers from 0 to 100; 255, "never play it again", becomes 0.
+
+    Raises:
+        DataError: the file is missing or malformed.
     """
     readers = {
         "yahoo-music.csv": read_yahoo_table,
@@ -556,3 +583,4 @@ DATASETS: dict[str, Dataset] = Registry(
         "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },
 )
+"""Name → dataset; ``Data/README.md`` says where raw files come from and where they are put."""

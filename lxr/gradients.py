@@ -31,7 +31,11 @@ def gradient(
 
 
 def check_connected(g: torch.Tensor) -> torch.Tensor:
-    """Refuse values that do not remember what they were computed from."""
+    """Refuse values that do not remember what they were computed from.
+
+    Raises:
+        ValueError: they have no gradient.
+    """
     if not g.requires_grad:
         raise ValueError("objective: its values have no gradient with respect to the history")
     return g

@@ -187,7 +187,11 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
 
 
 def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
-    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts."""
+    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
+
+    Raises:
+        DataError: names the user of whom something else is said.
+    """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
     users, known = [], []
@@ -201,7 +205,11 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
 
 
 def check_ratings(ratings: pd.DataFrame) -> None:
-    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers."""
+    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers.
+
+    Raises:
+        DataError: names the column or the row.
+    """
     missing = [column for column in ("user", "item", "rating") if column not in ratings.columns]
     if missing:
         raise DataError(f"ratings: expected the columns user, item, rating, found {list(ratings.columns)}")

@@ -234,6 +234,7 @@ class LXR(Explainer):
     (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
 
     Attributes:
+        model: the explained recommender.
         network: the explainer network.
         settings: what it was trained with.
         training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users (``POS@20``),

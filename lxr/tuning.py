@@ -268,7 +268,11 @@ def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
 
 
 def check_options(known: Mapping, **options: Mapping) -> None:
-    """Refuse options that nothing has."""
+    """Refuse options that nothing has.
+
+    Raises:
+        ValueError: names the option, and those that are known.
+    """
     for argument, values in options.items():
         unknown = [name for name in values if name not in known]
         if unknown:
@@ -441,7 +445,11 @@ def drop_torn_line(path: Path) -> None:
 
 
 def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
-    """Refuse a study of something else."""
+    """Refuse a study of something else.
+
+    Raises:
+        DataError: names the file and what differs.
+    """
     for name in expected | found:
         if name not in found or name not in expected or found[name] != expected[name]:
             raise DataError(
@@ -539,7 +547,11 @@ def readable(value):
 
 
 def distributions(space: Space) -> dict:
-    """Optuna's distributions of a search space."""
+    """Optuna's distributions of a search space.
+
+    Raises:
+        ValueError: no option, or one that is neither choices nor a possible range.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not space:
