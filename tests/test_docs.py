@@ -1,8 +1,11 @@
 """The documentation is complete: docstrings of all exported names, pages of the API, the worked example of CONTRIBUTING."""
 
 import inspect
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +50,17 @@ def test_every_module_is_named():
     assert {f"lxr.{module.name}" for module in pkgutil.iter_modules(lxr.__path__)} == set(
         re.findall(r"`(lxr\.\w+)`", lxr.__doc__)
     )
+
+
+def test_the_worked_example_keeps_the_contract(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "keep_one.py").write_text(code)
+    options = ["-p", "keep_one", "-o", "addopts=", "-k", "keep-one", "tests/test_explainers.py"]
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)])}
+    command = [sys.executable, "-m", "pytest", *options]
+    run = subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ | paths, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 30
 
 
 def test_pages_of_the_api_are_made(tmp_path):
