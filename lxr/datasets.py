@@ -186,6 +186,9 @@ def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path]
 
     Returns:
         The directory ``data_dir/<name>`` with the files in it.
+
+    Raises:
+        DataError: no source answers, or what comes is altered.
     """
     sources = [(archive.url, partial(download_archive, archive)), *([fallback] if fallback else [])]
     target, failures = data_dir / archive.name, []
@@ -412,6 +415,9 @@ def read_yahoo_table(path: Path) -> pd.DataFrame:
 
 def read_kdd_cup(path: Path) -> pd.DataFrame:
     """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n lines ``item, score`` or ``item, score, date, time``, by tabs.
+
+    Raises:
+        DataError: names the file and the line.
 
     Source: Dror, Koenigstein, Koren & Weimer, The Yahoo! Music Dataset and KDD-Cup'11, JMLR W&CP 18, 2012.
     """

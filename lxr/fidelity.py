@@ -180,7 +180,11 @@ def fixed_name(metric: str, length: int) -> str:
 
 
 def check_metric(metric: str) -> None:
-    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual."""
+    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
+
+    Raises:
+        ValueError: names the metrics that there are.
+    """
     ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
     known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
     known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
@@ -475,7 +479,11 @@ def score_masked(
     stop: np.ndarray,
     batch_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending."""
+    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending.
+
+    Raises:
+        ValueError: names the row of a target whose score is not a number.
+    """
     device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
     rank, log_prob = np.empty(len(user)), np.empty(len(user))
     candidates = 1 - history  # (B, I)

@@ -49,6 +49,9 @@ class GradientTimesInput(Explainer):
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per pass; bounds the memory.
 
+    Raises:
+        ValueError: a recommender without a gradient, an unknown objective, or ``batch_size`` is not positive.
+
     Source: Shrikumar et al., ICML 2017, section 2.2.1.
     """
 
@@ -147,6 +150,9 @@ class IntegratedGradients(Explainer):
         seed: of the baselines.
         draw: which of several draws of a baseline is meant.
 
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
+
     Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
     """
 
@@ -221,6 +227,9 @@ class SPINRec(Explainer):
 
     Attributes:
         draws: the N explainers among whose explanations each user's is chosen.
+
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
 
     Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
     """

@@ -163,6 +163,9 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
         data: without features.
         features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
 
+    Returns:
+        The same users with further columns; titles are there now, if only ids.
+
     Raises:
         DataError: something else than that, or nothing known of any of the users.
     """

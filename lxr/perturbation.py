@@ -23,6 +23,9 @@ class LeaveOneOut(Explainer):
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
 
+    Raises:
+        ValueError: an unknown objective, or ``batch_size`` is not positive.
+
     Source: the FIA baseline of Barkan et al., WWW 2024; Tran et al., SIGIR 2021, for its use in recommendation.
     """
 
@@ -119,6 +122,10 @@ class ACCENT(Explainer):
             ranking that the LXR papers mean (their code leaves the influence on y out).
         batch_size: histories per forward pass; bounds the memory.
 
+    Raises:
+        ValueError: a list longer than the catalogue or shorter than two, an unknown ranking, or ``batch_size`` is not
+            positive.
+
     Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
     """
 
@@ -159,6 +166,9 @@ class ACCENT(Explainer):
         Args:
             history: (B, I) binary histories, at least one item each.
             target: (B,) explained items, outside the histories.
+
+        Returns:
+            One for each user, in order.
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.

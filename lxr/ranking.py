@@ -104,6 +104,9 @@ def holdout_ndcg(
         rest: (n_users, I) CSR histories that the model sees.
         hidden: (n_users, I) CSR items to be found, at least one per user.
 
+    Returns:
+        The mean, from 0 to 1.
+
     Source: Liang et al., WWW 2018, section 4.2.
     """
     cutoff = min(cutoff, rest.shape[1])
