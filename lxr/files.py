@@ -89,7 +89,7 @@ def read_columns(path: Path, names: dict[str, str]) -> pd.DataFrame:
         The columns, text as strings; the index is the number of the row.
 
     Raises:
-        DataError: the file is missing, of another kind or malformed, or has not the columns.
+        DataError: the file is missing, of another kind or malformed, or lacks a column.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix == ".parquet":
@@ -105,7 +105,7 @@ def read_parquet(path: Path, wanted: Iterable[str]) -> pd.DataFrame:
     """Columns of a Parquet file.
 
     Raises:
-        DataError: it is missing, none, or has no rows or not the columns.
+        DataError: the file is missing or no Parquet, has no rows, or lacks a column.
     """
     try:
         with pa.parquet.ParquetFile(path) as file:
@@ -133,7 +133,7 @@ def find_columns(wanted: Iterable[str], known: list[str], path: Path) -> list[st
     """Names of columns as they stand in a file, where RecBole adds a type to them, as in ``rating:float``.
 
     Raises:
-        DataError: names a column that is absent or there more than once.
+        DataError: a column is absent or there more than once.
     """
     found = []
     for name in wanted:
@@ -285,7 +285,7 @@ def ids(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
     """A column as ids: integers if all of them are, else strings.
 
     Raises:
-        DataError: names the first row without an id.
+        DataError: an id is missing; names the first such row.
     """
     values = frame[column]
     text = values.astype("str").str.strip()

@@ -164,7 +164,7 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
         features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
 
     Returns:
-        The same users with further columns; titles are there now, if only ids.
+        The same users with further columns; where there were no titles, ids are.
 
     Raises:
         DataError: something else than that, or nothing known of any of the users.
@@ -193,7 +193,7 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
     """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
 
     Raises:
-        DataError: names the user of whom something else is said.
+        DataError: something else than one value of each feature; names the user.
     """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
