@@ -52,6 +52,12 @@ def test_every_module_is_named():
     )
 
 
+def test_versions_agree():
+    assert f"\nversion: {lxr.__version__}\n" in (PROJECT_ROOT / "CITATION.cff").read_text()
+    assert f"\n## {lxr.__version__}\n" in (PROJECT_ROOT / "CHANGELOG.md").read_text()
+    assert f'\nversion = "{lxr.__version__}"\n' in (PROJECT_ROOT / "pyproject.toml").read_text()
+
+
 def test_the_worked_example_keeps_the_contract(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
     (tmp_path / "keep_one.py").write_text(code)
