@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lab notebooks
+.PHONY: run test lab notebooks docs
 
 run: .venv/installed
 	$(BIN)/python run_all.py
@@ -20,6 +20,10 @@ lab: .venv/installed
 notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
 	$(BIN)/python -m lxr.canonical notebooks/*.ipynb
+
+# One page per module, from the docstrings, into docs/api. (The package names lxr.progress itself, as its function.)
+docs: .venv/installed
+	$(BIN)/pdoc --docformat google --output-directory docs/api $(filter-out lxr/progress.py, $(wildcard lxr/*.py))
 
 # A machine for which other recommender libraries are not to be had does without them.
 .venv/installed: requirements.txt requirements-optional.txt pyproject.toml

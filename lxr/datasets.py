@@ -32,9 +32,19 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 class Dataset:
     """One entry of the registry.
 
-    ``read(data_dir)`` returns the ratings frame; the three thresholds are the rule of :func:`lxr.prepare`.
-    ``read_users(data_dir)``, where the source knows anything of its users, returns one row per user id and one column of
-    texts per feature, None where it is unknown.
+    Attributes:
+        read: the ratings frame of a data directory.
+        min_rating, min_items_per_user, min_users_per_item: the rule of :func:`lxr.prepare`.
+        description: what it is, in a few words.
+        read_users: where the source knows anything of its users, one row per user id and one column of texts per feature,
+            None where it is unknown.
+
+    Example:
+        >>> import lxr
+        >>> def read(data_dir):
+        ...     return lxr.read_ratings_file(data_dir / "shop.csv")
+        >>> lxr.DATASETS["shop"] = Dataset(read, min_rating=3)  # from now on lxr.load_dataset("shop") knows it
+        >>> del lxr.DATASETS["shop"]
     """
 
     read: Callable[[Path], pd.DataFrame]
@@ -131,6 +141,9 @@ def rule_of(
         name: of the dataset.
         min_rating, min_items_per_user, min_users_per_item: what is to replace them, unless None.
 
+    Returns:
+        Keyword arguments of :func:`lxr.prepare`.
+
     Example:
         >>> rule_of("yahoo-music", min_items_per_user=5)
         {'min_rating': 71, 'min_items_per_user': 5, 'min_users_per_item': 2}
@@ -154,7 +167,11 @@ def sha256(path: Path) -> str:
 
 
 def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
-    """The first directory that holds the first of the files; then it must hold them all."""
+    """The first directory that holds the first of the files; then it must hold them all.
+
+    Raises:
+        DataError: the directory lacks some of them.
+    """
     for directory in directories:
         if (directory / names[0]).is_file():
             missing = [name for name in names if not (directory / name).is_file()]
@@ -169,6 +186,9 @@ def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path]
 
     Returns:
         The directory ``data_dir/<name>`` with the files in it.
+
+    Raises:
+        DataError: no source answers, or what comes is altered.
     """
     sources = [(archive.url, partial(download_archive, archive)), *([fallback] if fallback else [])]
     target, failures = data_dir / archive.name, []
@@ -208,7 +228,11 @@ def download_archive(archive: Archive, directory: Path) -> tuple[str, ...]:
 
 
 def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
-    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names."""
+    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names.
+
+    Raises:
+        DataError: the wheel cannot be had, or a file in it is altered.
+    """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
@@ -270,7 +294,11 @@ def find_ml_100k(data_dir: Path) -> tuple[Path | None, Path | None]:
 
 
 def read_ml_100k(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles."""
+    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles.
+
+    Raises:
+        DataError: a file is missing, altered or malformed.
+    """
     official, copied = find_ml_100k(data_dir)
     if official is not None:
         path, expected = official / "u.data", ML_100K_RATINGS_SHA256
@@ -288,7 +316,11 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse a truncated or altered file."""
+    """Refuse a truncated or altered file.
+
+    Raises:
+        DataError: names the file and both checksums.
+    """
     found = sha256(path)
     if found != expected:
         raise DataError(
@@ -302,7 +334,11 @@ def find_ml_1m(data_dir: Path) -> Path:
 
 
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 1M."""
+    """MovieLens 1M.
+
+    Raises:
+        DataError: a file is missing, truncated or malformed.
+    """
     directory = find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
@@ -336,7 +372,11 @@ def read_first(dataset: str, readers: dict[str, Callable[[Path], pd.DataFrame]],
 
 
 def read_pinterest(data_dir: Path) -> pd.DataFrame:
-    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR."""
+    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
     table = partial(read_ratings, separator=",", n_columns=3)
     readers = {
         "pinterest.csv": table,
@@ -351,6 +391,9 @@ def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
     """Yahoo! Music: ``user,item,rating`` as in the code published with LXR, or a file of track 1 of KDD Cup 2011.
 
     Ratings are integers from 0 to 100; 255, "never play it again", becomes 0.
+
+    Raises:
+        DataError: the file is missing or malformed.
     """
     readers = {
         "yahoo-music.csv": read_yahoo_table,
@@ -372,6 +415,9 @@ def read_yahoo_table(path: Path) -> pd.DataFrame:
 
 def read_kdd_cup(path: Path) -> pd.DataFrame:
     """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n lines ``item, score`` or ``item, score, date, time``, by tabs.
+
+    Raises:
+        DataError: names the file and the line.
 
     Source: Dror, Koenigstein, Koren & Weimer, The Yahoo! Music Dataset and KDD-Cup'11, JMLR W&CP 18, 2012.
     """
@@ -543,3 +589,4 @@ DATASETS: dict[str, Dataset] = Registry(
         "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },
 )
+"""Name → dataset; ``Data/README.md`` says where raw files come from and where they are put."""

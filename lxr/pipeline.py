@@ -240,7 +240,11 @@ def execute(stage: Stage, executed: Path, stamp: Path) -> str:
 
 
 def check_parameters(stage: Stage) -> None:
-    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on."""
+    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on.
+
+    Raises:
+        ValueError: names the notebook and the parameter.
+    """
     known = parameters_of(stage.notebook)
     unknown = [name for name in stage.parameters if name not in known]
     if unknown:
