@@ -295,3 +295,20 @@ def ids(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():  # integers, of which other rows had none
         return values.astype(np.int64)
     return text.astype(np.int64) if text.str.fullmatch(WHOLE).all() else text
+
+
+def read_ratings(path: Path, separator: str, header: bool = False, n_columns: int = 4, optional: int = 0) -> pd.DataFrame:
+    """Read a file of lines ``user, item, rating, timestamp``, or of the first of them.
+
+    Args:
+        path: the file.
+        separator: of values.
+        header: whether its first line has names.
+        n_columns: how many of the four a line has.
+        optional: how many of these the file may lack.
+    """
+    columns = ["user", "item", "rating", "timestamp"][:n_columns]
+    raw = read_table(path, separator, columns, header=header, optional=optional)
+    return pd.DataFrame(
+        {column: numeric(raw, column, path, integer=column != "rating") for column in raw.columns}
+    ).reset_index(drop=True)

@@ -22,7 +22,8 @@ import psutil
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
-from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.datasets import PROJECT_ROOT
+from lxr.storage import sha256
 from lxr.workspace import package_versions, read_json, write_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"

@@ -1,6 +1,7 @@
 """Files that are either whole or absent: atomic writing, checked reading."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import zipfile
@@ -21,6 +22,12 @@ class DataError(ValueError):
         ...
         lxr.storage.DataError: ratings: expected the columns user, item, rating, found ['user', 'item']
     """
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.datasets import PROJECT_ROOT
 from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
-from lxr.storage import DataError, atomic_path
+from lxr.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
 PACKAGES = (
