@@ -16,7 +16,7 @@ from lxr.report import export_html
 from lxr.source import add_file_options, name_of, source_of
 from lxr.stages import TINY_DATASET, stages_of
 from lxr.storage import DataError
-from lxr.summary import count_states, main_tables, stage_table, time_table, write_run
+from lxr.summary import count, main_tables, stage_table, time_table, write_run
 from lxr.terminal import coloured
 from lxr.training import choose_device
 from lxr.tuning import load_tuned
@@ -28,12 +28,12 @@ SAME = {"lxr-combined": "lxr"}
 DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]
 WITH_FEATURES = "user-features"
 EXAMPLES = """examples:
-  python run_all.py                                       everything of MovieLens 100K; a second time, what has changed
-  python run_all.py --smoke                               a tiny run on generated data, offline, in two minutes
-  python run_all.py --dataset ml-1m --recommenders mf     another dataset, one recommender
-  python run_all.py --ratings my.csv --min-rating 4 --dry-run   what would be kept of a file of your own
-  python run_all.py --list                                which stages are done, stale or missing
-  python run_all.py --verify                              whether the committed tables come out here, too
+  python run_all.py                                    everything of MovieLens 100K; again: what has changed
+  python run_all.py --smoke                            a tiny run on generated data, offline, in two minutes
+  python run_all.py --dataset ml-1m --recommenders mf  another dataset, one recommender
+  python run_all.py --ratings my.csv --min-rating 4    a file of your own; with --dry-run: what is kept of it
+  python run_all.py --list                             which stages are done, stale or missing
+  python run_all.py --verify                           do the committed tables come out here, too?
 """
 
 
@@ -209,7 +209,7 @@ def verify_run(options: argparse.Namespace) -> int:
     """Compare the tables of a run, made now or before, with those of the results; returns the exit status."""
     committed = options.results / options.dataset
     tables_of(committed)  # nothing is run in vain
-    with TemporaryDirectory() as place:
+    with TemporaryDirectory(prefix="lxr-verify-") as place:
         if options.verify:
             found = Path(options.verify).resolve() / options.dataset
         else:
@@ -249,7 +249,8 @@ def run(options: argparse.Namespace) -> int:
     if times := time_table(outcomes):
         print(f"\n{times}")
     print("\n" + "\n".join(f"{name:<15}  {place}" for name, place in places.items()))
-    print(f"{count_states(outcomes)}; {time.perf_counter() - started:.1f} s")
+    counts = count([outcome.state for outcome in outcomes.values()], ("done", "skipped", "failed", "not run"))
+    print(f"{counts}; {time.perf_counter() - started:.1f} s")
     for name, outcome in failures.items():
         print(f"{coloured(outcome.state, sys.stderr)}: {name}: {outcome.detail}", file=sys.stderr)
     return 1 if failures else 0

@@ -71,15 +71,15 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--dataset names them; that name is all that a later command needs.",
     )
     group.add_argument("--ratings", type=Path, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
-    group.add_argument("--user-column", metavar="NAME", help="(user)")
-    group.add_argument("--item-column", metavar="NAME", help="(item)")
-    group.add_argument("--rating-column", metavar="NAME", help="(rating)")
+    group.add_argument("--user-column", metavar="NAME", help="of users (user)")
+    group.add_argument("--item-column", metavar="NAME", help="of items (item)")
+    group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
     group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--min-items-per-user", type=int, metavar="N", help="of the rule (2)")
-    group.add_argument("--min-users-per-item", type=int, metavar="N", help="of the rule (2)")
+    group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
+    group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
     group.add_argument("--items", type=Path, metavar="PATH", help="another such file (or .item), with titles of items")
-    group.add_argument("--title-column", metavar="NAME", help="(title)")
+    group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
 
 
 def name_of(path: Path) -> str:

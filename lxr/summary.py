@@ -13,14 +13,15 @@ RAW_PLACES = ("data_dir", "ratings_file")
 
 
 def stage_table(pipeline: Pipeline) -> str:
-    """Every stage of a pipeline, its state, how long it took the last time it was finished, and why it has to run."""
-    width = max(len(stage.name) for stage in pipeline.stages)
-    rows = [f"{'stage':<{width}}  {'state':<7}  {'seconds':>8}  why it has to run"]
+    """Every stage of a pipeline: its state, the seconds that it took the last time, and why it has to run."""
+    width = max(len("stage"), *(len(stage.name) for stage in pipeline.stages))
+    rows, states = [f"{'stage':<{width}}  state    seconds  why it has to run"], []
     for stage in pipeline.stages:
         state, reason = pipeline.state(stage)
+        states.append(state)
         seconds = (read_json(pipeline.stamp_path(stage)) or {}).get("seconds", "")
-        rows.append(f"{stage.name:<{width}}  {coloured(f'{state:<7}')}  {seconds:>8}  {reason}".rstrip())
-    return "\n".join(rows)
+        rows.append(f"{stage.name:<{width}}  {coloured(f'{state:<7}')}  {seconds:>7}  {reason}".rstrip())
+    return "\n".join([*rows, count(states, ("done", "stale", "missing"))])
 
 
 def time_table(outcomes: Mapping[str, Outcome]) -> str:
@@ -43,10 +44,9 @@ def main_tables(root: Path, recommenders: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def count_states(outcomes: Mapping[str, Outcome]) -> str:
-    """How many stages ended how."""
-    states = [outcome.state for outcome in outcomes.values()]
-    return ", ".join(f"{states.count(state)} {state}" for state in ("done", "skipped", "failed", "not run"))
+def count(states: Sequence[str], kinds: Sequence[str]) -> str:
+    """How many stages are in each of some states."""
+    return ", ".join(f"{states.count(kind)} {kind}" for kind in kinds)
 
 
 def write_run(root: Path, stages: Sequence[Stage], threads: int) -> None:

@@ -1,8 +1,9 @@
 """Whether a run gives the tables of another one: every value is compared, within a tolerance.
 
-Sums of floating-point numbers depend on the order and the instructions in which a processor takes them. Most means then differ in
-their last digit, but what is trained may be chosen at another epoch. Numbers with decimals may therefore differ, by how much
-:data:`TOLERANCE` says; everything else (names, counts, the order of rows) has to be the same. Measured times are left out.
+Sums of floating-point numbers depend on the order and the instructions in which a processor takes them. Elsewhere most means
+differ in their last digit, and more where another epoch of a training is the best by validation. Numbers with decimals may
+therefore differ, by how much :data:`TOLERANCE` says; everything else (names, counts, the order of rows) has to be the same.
+Measured times are left out.
 """
 
 import itertools
