@@ -106,10 +106,8 @@ def test_the_record_tells_what_was_read_written_and_told(workspace, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="only Linux tells its processor in a file")
 def test_the_processor_is_named_as_the_system_names_it():
-    names = [
-        line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    assert processor_name() == (names[0] if names else None)
+    lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    assert processor_name() == (lines[0].partition(":")[2].strip() if lines else None)
 
 
 def test_a_stage_without_a_recommender_has_its_own_name(tmp_path):
