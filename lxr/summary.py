@@ -14,7 +14,7 @@ RAW_PLACES = ("data_dir", "ratings_file")
 
 def stage_table(pipeline: Pipeline) -> str:
     """Every stage of a pipeline: its state, the seconds that it took the last time, and why it has to run."""
-    width = max(len("stage"), *(len(stage.name) for stage in pipeline.stages))
+    width = max(map(len, ["stage", *pipeline.by_name]))
     rows, states = [f"{'stage':<{width}}  state    seconds  why it has to run"], []
     for stage in pipeline.stages:
         state, reason = pipeline.state(stage)

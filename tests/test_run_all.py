@@ -209,6 +209,17 @@ def test_a_run_with_user_features_never_replaces_one_without():
     )
 
 
+def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
+    told = ["--list", "--recommenders", "mf", "--results", str(tmp_path)]
+    assert run_all.main([*told, "--before", "06_baselines"]) == 0
+    _, *rows, last = capsys.readouterr().out.splitlines()
+    assert [row.split()[:2] for row in rows] == [["01_data_preparation", "missing"], ["02_mf", "missing"]]
+    assert last == "0 done, 0 stale, 2 missing"
+    assert run_all.main([*told, "--before", "01_data_preparation"]) == 0
+    assert capsys.readouterr().out.endswith("\n0 done, 0 stale, 0 missing\n")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("notebook, needs", [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", [])])
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
