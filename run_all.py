@@ -218,6 +218,7 @@ def verify_run(options: argparse.Namespace) -> int:
             for tuned in committed.glob("tuned_*.json"):
                 shutil.copy(tuned, found)
             if status := run(argparse.Namespace(**vars(options) | {"results": Path(place)})):
+                print("nothing of it is kept: run with --results DIR, and then --verify DIR", file=sys.stderr)
                 return status
         verification = verify(committed, found, options.tolerance)
     print(f"\n{committed}, verified:\n{verification.describe()}")

@@ -139,7 +139,9 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
 
     monkeypatch.setattr(run_all, "run", run)
     assert run_all.main(["--results", str(committed.parent), "--verify"]) == expected
-    assert ("1 beyond it" in capsys.readouterr().out) == (status == 0)
+    printed = capsys.readouterr()
+    assert ("1 beyond it" in printed.out) == (status == 0)
+    assert ("nothing of it is kept" in printed.err) == (status != 0)
     (place,) = places
     assert place != committed.parent and not place.exists()
 
