@@ -1,9 +1,9 @@
 """Whether a run gives the tables of another one: every value is compared, within a tolerance.
 
 Sums of floating-point numbers depend on the order and the instructions in which a processor takes them. Elsewhere most means
-differ in their last digit, and those of explainers that are trained by many small steps may differ more. Numbers with decimals
-may therefore differ, by how much :data:`TOLERANCE` says; everything else (names, counts, the order of rows) has to be the
-same. Measured times are left out.
+differ in their last digit, and those of explainers that are trained by many small steps may differ more.
+Numbers with decimals may therefore differ, by how much :data:`TOLERANCE` says; everything else (names, counts, the order of
+rows) has to be the same. Measured times are left out.
 """
 
 import itertools
