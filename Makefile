@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lab notebooks docs
+.PHONY: run verify test lab notebooks docs
 
 run: .venv/installed
 	$(BIN)/python run_all.py
+
+# Do the committed tables come out here, too? The exit status is 1 if a value differs.
+verify: .venv/installed
+	$(BIN)/python run_all.py --verify
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -13,7 +13,8 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
   `lxr.published`
 * Tuning: `lxr.tuning`
 * Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`
-* Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.storage`, `lxr.canonical`
+* Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
+  `lxr.canonical`
 * Below all: `lxr.checks`, `lxr.registry`, `lxr.progress`
 
 Example:
