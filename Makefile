@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lab app notebooks
+.PHONY: run verify test lab app notebooks docs
 
 run: .venv/installed
 	$(BIN)/python run_all.py
+
+# Do the committed tables come out here, too? The exit status is 1 if a value differs.
+verify: .venv/installed
+	$(BIN)/python run_all.py --verify
 
 test: .venv/installed
 	$(BIN)/ruff check .
@@ -25,6 +29,10 @@ app: .venv/installed
 notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
 	$(BIN)/python -m lxr.canonical notebooks/*.ipynb
+
+# One page per module, from the docstrings, into docs/api. (The package names lxr.progress itself, as its function.)
+docs: .venv/installed
+	$(BIN)/pdoc --docformat google --output-directory docs/api $(filter-out lxr/progress.py, $(wildcard lxr/*.py))
 
 # A machine for which other recommender libraries are not to be had does without them.
 .venv/installed: requirements.txt requirements-optional.txt pyproject.toml

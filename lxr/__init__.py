@@ -1,6 +1,34 @@
 """LXR: learning to explain recommendations.
 
-Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation.
+Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. All that
+is needed from outside is here; users are always rows, B of them in a batch, I is the number of items.
+
+* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.source`,
+  `lxr.interactions`
+* Recommenders: `lxr.recommenders`, `lxr.training`, `lxr.ranking`
+* LXR: `lxr.network`, `lxr.refinement`
+* Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
+  `lxr.surrogates`, `lxr.gradients`, `lxr.stepwise`, `lxr.objectives`
+* Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,
+  `lxr.published`
+* Tuning: `lxr.tuning`
+* One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
+* Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`
+* Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
+  `lxr.canonical`
+* Below all: `lxr.checks`, `lxr.registry`, `lxr.progress`
+
+Example:
+    >>> import lxr
+    >>> data = lxr.load_dataset("synthetic")
+    >>> train, validation, test = lxr.split_users(data.matrix.shape[0])
+    >>> model = lxr.MF(data.matrix.shape[1], n_factors=8)
+    >>> training = lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=5)
+    >>> target = lxr.top_items(model, data.matrix[test])
+    >>> explainer = lxr.EXPLAINERS["rank-margin"](model, data.matrix[train])
+    >>> scores = lxr.explain_users(explainer, data.matrix[test], target)
+    >>> lxr.evaluate_users(model, data.matrix[test], target, scores).curves["POS@20"].shape  # users, steps
+    (120, 11)
 """
 
 from lxr.agreement import rank_biased_overlap, rank_correlation

@@ -20,6 +20,11 @@ def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
 
     Raises:
         ValueError: the two do not score the same items.
+
+    Example:
+        >>> a, b = sp.csr_matrix([[3.0, 2, 1]]), sp.csr_matrix([[3.0, 1, 2]])
+        >>> rank_correlation(a, b)
+        array([0.5])
     """
     check_same_entries(a, b)
     row, length = rows(a), np.diff(a.indptr)
@@ -52,6 +57,11 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, p: float = 0.9) -> n
         ValueError: the two do not score the same items, or p is outside (0, 1).
 
     Source: Webber, Moffat, Zobel: A Similarity Measure for Indefinite Rankings. TOIS 2010, eq. 32 (extrapolated RBO).
+
+    Example:
+        >>> a, b, c = (sp.csr_matrix([row]) for row in ([3.0, 2, 1], [3.0, 1, 2], [2.0, 3, 1]))
+        >>> rank_biased_overlap(a, b).round(3), rank_biased_overlap(a, c).round(3)  # last and first two exchanged
+        (array([0.955]), array([0.9]))
     """
     check_same_entries(a, b)
     return overlap_of_positions(positions(a), positions(b), a.indptr, p)
@@ -62,6 +72,9 @@ def overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarr
 
     An item is among the first d of both from the depth of its worse position on, so the sum over depths is a sum over items
     of the weight of all depths below: one pass over the entries, whatever their number of users.
+
+    Raises:
+        ValueError: p is outside (0, 1).
     """
     if not 0 < p < 1:
         raise ValueError(f"p: expected a number between 0 and 1, found {p}")
@@ -74,7 +87,11 @@ def overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarr
 
 
 def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
-    """Share of the ``count`` most important items (all of a shorter history) that two explanations have in common, (n,)."""
+    """Share of the ``count`` most important items (all of a shorter history) that two explanations have in common, (n,).
+
+    Raises:
+        ValueError: the two do not score the same items.
+    """
     check_same_entries(a, b)
     common = (positions(a) < count) & (positions(b) < count)
     return row_sums(a, common) / np.minimum(count, np.diff(a.indptr))

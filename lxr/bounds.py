@@ -74,14 +74,12 @@ CRITERIA: dict[str, Criterion] = Registry(
 class GreedySearch(Stepwise):
     """Orders a history by trying out every item that is left, and going on from the best of them.
 
-    ==========  ==================================================================================  =================
-    criterion   each step                                                                           best by
-    ==========  ==================================================================================  =================
-    ``"rank"``  removes the items without which the target ranks lowest, ties by the rank margin     POS, NDCG, CDCG
-    ``"del"``   removes the items without which the target is least probable                         DEL
-    ``"neg"``   removes, as the least important, those without which the target still ranks highest   NEG
-    ``"ins"``   adds to the empty history the items with which the target is most probable           INS
-    ==========  ==================================================================================  =================
+    | criterion | each step | best by |
+    | --- | --- | --- |
+    | `"rank"` | removes the items without which the target ranks lowest, ties by the rank margin | POS, NDCG, CDCG |
+    | `"del"` | removes the items without which the target is least probable | DEL |
+    | `"neg"` | removes, as the least important, those without which the target still ranks highest | NEG |
+    | `"ins"` | adds to the empty history the items with which the target is most probable | INS |
 
     Of equal items the lowest goes first. A step that takes several items takes the best by themselves. With single steps
     the first item is the best there is; after it the search may be led astray, since what is best now need not be part of
@@ -95,6 +93,13 @@ class GreedySearch(Stepwise):
 
     Raises:
         ValueError: an unknown criterion, a negative ``singles``, a ``share`` outside (0, 1].
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> GreedySearch(model).explain(history, target)  # item 0 goes first
+        tensor([[2., 1., 0., 0.]])
     """
 
     def __init__(
@@ -151,8 +156,19 @@ def greedy_bound(
         label: of progress bars, or None for none.
         options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
 
+    Returns:
+        Per-user metrics, each the best that any of the orders reaches by that very metric.
+
     Raises:
         ValueError: as :func:`lxr.evaluate_users`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
+        >>> greedy, random = greedy_bound(model, matrix, target), random_bound(model, matrix, target, n_orders=20)
+        >>> greedy.fixed["POS@1"][:, 0], random.fixed["POS@1"][:, 0]  # is item 3 still first after one removal?
+        (array([0.]), array([0.5]))
     """
     explainers: dict[str, Explainer] = {}
     if model.differentiable:
@@ -185,8 +201,13 @@ def random_bound(
         seed: of the orders, which are others than those of the explainer ``random`` with the same seed.
         model, matrix, target, batch_size, users_per_batch, label, options: as for :func:`greedy_bound`.
 
+    Returns:
+        Per-user metrics, each the mean over the orders.
+
     Raises:
         ValueError: as :func:`lxr.evaluate_users`, or ``n_orders`` is not positive.
+
+    Example: see :func:`greedy_bound`.
     """
     check_positive(n_orders=n_orders)
     seeds = np.random.SeedSequence(seed).generate_state(n_orders).tolist()
@@ -229,6 +250,16 @@ def fidelity_gain(
 
     Raises:
         ValueError: results of other users, or an unknown metric.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
+        >>> scores = {"good": sp.csr_matrix([[2.0, 1, 0, 0]]), "bad": sp.csr_matrix([[1.0, 2, 0, 0]])}
+        >>> results = {name: lxr.evaluate_users(model, matrix, target, each) for name, each in scores.items()}
+        >>> bounds = random_bound(model, matrix, target, n_orders=20), greedy_bound(model, matrix, target)
+        >>> fidelity_gain(results, *bounds, metrics=["NDCG", "INS"]).round(2).to_dict("index")
+        {'good': {'NDCG': 1.0, 'INS': 1.0}, 'bad': {'NDCG': -1.0, 'INS': -1.0}}
     """
     metrics = list(metrics)
     known = random.per_user().columns.drop(list(DESCRIPTION))
@@ -275,6 +306,13 @@ def exhaustive_optimum(
 
     Raises:
         ValueError: ``length`` is neither 1 nor 2, a non-positive option, histories or targets that cannot be explained.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> best = exhaustive_optimum(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]), length=1)
+        >>> best["POS@1"], best["INS"]  # without item 0 item 2 comes first; with it alone item 3 is as probable as before
+        (array([0.]), array([1.]))
     """
     check_histories(model, history, target)
     if length not in (1, 2):

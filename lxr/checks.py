@@ -1,4 +1,4 @@
-"""Checks of arguments: one clear error that names the argument and the row, what was expected and what was found."""
+"""Checks of arguments: one clear ValueError that names the argument and the row, what was expected and what was found."""
 
 import numpy as np
 import scipy.sparse as sp

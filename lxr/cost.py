@@ -18,6 +18,8 @@ class Cost:
         seconds: wall time.
         histories: histories that went through the recommender.
         gradients: how many of them with gradients, which cost about two forward passes more.
+
+    Example: see :func:`measure`.
     """
 
     seconds: float = 0.0
@@ -28,6 +30,12 @@ class Cost:
 @contextlib.contextmanager
 def measure(model: Recommender) -> Iterator[Cost]:
     """Measure the work of a ``with`` block, as far as it calls a recommender.
+
+    Args:
+        model: the recommender.
+
+    Returns:
+        Context that gives a :class:`Cost`, complete when the block is left.
 
     Example:
         >>> import lxr, torch
@@ -62,6 +70,16 @@ def cost_table(costs: Mapping[str, tuple[Cost, Cost]], n_users: int) -> pd.DataF
     Returns:
         Seconds and forward passes that making it took, once (training, clustering); seconds per 1,000 explained users,
         forward passes per user, and how many of these with gradients.
+
+    Example:
+        >>> costs = {"lxr": (Cost(seconds=20, histories=9000), Cost(seconds=0.1)), "gradient": (Cost(), Cost(1, 200, 200))}
+        >>> cost_table(costs, n_users=200).set_index("explainer").T
+        explainer                         lxr  gradient
+        making it [s]                    20.0       0.0
+        making it [passes]             9000.0       0.0
+        explaining [s / 1,000 users]      0.5       5.0
+        explaining [passes / user]        0.0       1.0
+        with gradient [passes / user]     0.0       1.0
     """
     rows = [
         {

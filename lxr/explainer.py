@@ -22,12 +22,26 @@ class Explainer:
 
     A subclass defines :meth:`importance`; users are always rows, and an explanation depends on its own row alone.
 
+    Args:
+        model: the explained recommender.
+
     Attributes:
         model: the recommender whose recommendations are explained.
         needs_gradient: whether it must be differentiable.
         longest: history items that an explainer's budget is made for; None if it has none.
         if_longer: what it does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
+
+    Raises:
+        ValueError: a recommender without a gradient, if one is needed.
+
+    Example:
+        >>> import lxr
+        >>> class Position(Explainer):  # items that stand later in the catalogue matter more
+        ...     def importance(self, history, target):
+        ...         return torch.arange(1.0, 1 + history.shape[1]).expand_as(history)
+        >>> Position(lxr.MF(4)).explain(torch.tensor([[1.0, 0, 1, 0]]), torch.tensor([3]))
+        tensor([[1., 0., 3., 0.]])
     """
 
     needs_gradient = False
@@ -95,7 +109,26 @@ def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch
 
 
 def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) -> np.ndarray:
-    """:func:`lxr.top_item` of sparse histories (n, I) → (n,), dense one batch at a time."""
+    """:func:`lxr.top_item` of sparse histories, dense one batch at a time.
+
+    Args:
+        model: recommender of I items.
+        matrix: (n, I) CSR histories.
+        batch_size: users that are dense at a time.
+
+    Returns:
+        (n,) items; of equal logits, the lowest.
+
+    Raises:
+        ValueError: no binary CSR matrix of this catalogue, a user who has consumed every item, or a logit that is not a
+            number.
+
+    Example:
+        >>> import lxr
+        >>> popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+        >>> top_items(popular, sp.csr_matrix([[1, 0, 0], [0, 0, 1]]))
+        array([2, 1])
+    """
     check_matrix(model.n_items, matrix=matrix)
     full = item_counts(matrix, model.n_features) == model.n_targets
     if full.any():
@@ -124,6 +157,13 @@ def explain_users(
 
     Warns:
         UserWarning: histories are longer than the explainer's budget is made for.
+
+    Example:
+        >>> import lxr
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 1, 0, 1], [0, 1, 1, 1]])
+        >>> cosine = lxr.EXPLAINERS["cosine"](lxr.MF(4), train)
+        >>> explain_users(cosine, sp.csr_matrix([[1, 0, 1, 0]]), target=np.array([1])).toarray().round(2)
+        array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
     """
     check_users(explainer.model, matrix, target)
     check_positive(batch_size=batch_size)
@@ -151,8 +191,18 @@ def mean_fidelity(
         metric: any of :meth:`lxr.FidelityResult.per_user`, curves by the mean over their steps. POS@K and NDCG take a third
             of the time of the others.
 
+    Returns:
+        The mean; its name says whether lower is better (:func:`lxr.fidelity.direction`).
+
     Raises:
         ValueError: an unknown metric.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> explainer = lxr.EXPLAINERS["leave-one-out"](model, sp.csr_matrix((1, 4)))
+        >>> mean_fidelity(explainer, sp.csr_matrix([[1, 1, 0, 0]]), metric="POS@1,Ke=1")  # item 0 removed: item 2 is first
+        0.0
     """
     check_metric(metric)
     target = top_items(explainer.model, matrix) if target is None else target
@@ -171,12 +221,38 @@ def mean_fidelity(
 
 
 def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
-    """Write the scores that :func:`explain_users` returns to one ``.npz`` file, atomically."""
+    """Write the scores that :func:`explain_users` returns to one ``.npz`` file, atomically.
+
+    Args:
+        scores: (n, I) CSR; the file holds their values alone, which are read with the histories beside them.
+        path: the file.
+
+    Example: see :func:`load_scores`.
+    """
     save_npz(path, scores=scores.data)
 
 
 def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Read the scores of the history items of ``matrix``; a :class:`lxr.DataError` if they are of other histories."""
+    """Read what :func:`save_scores` wrote.
+
+    Args:
+        path: the file.
+        matrix: (n, I) CSR histories that the scores explain.
+
+    Returns:
+        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
+
+    Raises:
+        DataError: the file is missing or corrupt, or its scores are of other histories.
+
+    Example:
+        >>> import tempfile
+        >>> matrix, scores = sp.csr_matrix([[1, 0, 1]]), sp.csr_matrix([[0.2, 0, 0.7]])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_scores(scores, f"{directory}/scores.npz")
+        ...     load_scores(f"{directory}/scores.npz", matrix).toarray()
+        array([[0.2, 0. , 0.7]])
+    """
     values = read_npz(path, required=("scores",))["scores"]
     if len(values) != matrix.nnz:
         raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")

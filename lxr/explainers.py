@@ -43,7 +43,19 @@ class Factory:
         seed: int = 0,
         **options,
     ) -> Explainer:
-        """An explainer of a recommender."""
+        """An explainer of a recommender.
+
+        Args:
+            model: the explained recommender.
+            train_matrix: (n, I) CSR histories of the training users.
+            validation_matrix: (m, I) CSR histories by which what learns chooses its epoch.
+            seed: of all that is random.
+            options: of the explainer.
+
+        Raises:
+            ValueError: an unknown or impossible option, or a recommender without a gradient where one is needed.
+            TypeError: an unknown option.
+        """
         return self.make(model, train_matrix, validation_matrix, seed, **options)
 
 
@@ -88,7 +100,6 @@ def refined() -> Factory:
     return Factory(make, RefinedLXR.search_space, lambda model: own | asdict(default_settings(model)), needs_gradient=True)
 
 
-# name -> factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep this order and its colours.
 EXPLAINERS: dict[str, Factory] = Registry(
     "explainer",
     {
@@ -115,3 +126,4 @@ EXPLAINERS: dict[str, Factory] = Registry(
         "rank-margin-path": factory(RankMarginPath),
     },
 )
+"""Name → factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep their order and colours."""

@@ -55,6 +55,13 @@ class UserExplanation:
         scores: (I,) importance of the history items; 0 elsewhere.
         explainer: name of the explainer.
         user: row of the user in ``data.matrix``; None for a history of one's own.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> explanation = lxr.explain_user(lxr.Popularity(data.matrix), data, user=0, explainer="cosine")
+        >>> explanation.title, explanation.standing.rank
+        ('Group E, item 1', 1)
     """
 
     model: Recommender
@@ -170,6 +177,9 @@ def explain_user(
         target: the explained item; the top recommendation by default.
         seed: of the split and of the explainer, if that is given by its name.
         options: of the explainer, if that is given by its name.
+
+    Returns:
+        What prints, plots and shows itself in a notebook.
 
     Raises:
         ValueError: an unknown explainer or one of another model, a user who is not there or has an empty history, a target

@@ -59,6 +59,8 @@ class FidelityResult:
         target: (B,) the explained items.
         rank: (B,) rank of the target before perturbation.
         prob: (B,) probability of the target before perturbation.
+
+    Example: see :func:`evaluate_fidelity`, which makes it; :meth:`summary` puts it into a table.
     """
 
     curves: dict[str, np.ndarray]
@@ -114,7 +116,11 @@ class FidelityResult:
 
     @classmethod
     def concatenate(cls, parts: Sequence["FidelityResult"]) -> "FidelityResult":
-        """Join the results of consecutive groups of users."""
+        """Join the results of consecutive groups of users.
+
+        Raises:
+            ValueError: there are none.
+        """
         if not parts:
             raise ValueError("parts: expected at least one result, found none")
         first = parts[0]
@@ -174,7 +180,11 @@ def fixed_name(metric: str, length: int) -> str:
 
 
 def check_metric(metric: str) -> None:
-    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual."""
+    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
+
+    Raises:
+        ValueError: names the metrics that there are.
+    """
     ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
     known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
     known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
@@ -271,10 +281,23 @@ def ranks_without_most(
     batch_size: int = 512,
 ) -> np.ndarray:
     """Rank of the target at each step of removing the most important items: the part of :func:`evaluate_fidelity` that
-    choosing an epoch needs, for the same arguments.
+    choosing an epoch needs.
+
+    Args:
+        model, history, target, importance, steps, batch_size: as for :func:`evaluate_fidelity`.
 
     Returns:
-        (B, steps + 1) ranks.
+        (B, steps + 1) ranks, 1 the best.
+
+    Raises:
+        ValueError: as :func:`evaluate_fidelity`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> ranks_without_most(model, history, target, importance=torch.tensor([[2.0, 1, 0, 0]]), steps=2)
+        array([[1., 2., 1.]])
     """
     check_inputs(model, history, target, importance)
     check_positive(steps=steps, batch_size=batch_size)
@@ -304,8 +327,19 @@ def evaluate_users(
         label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.
 
+    Returns:
+        Per-user metrics, in the order of the rows.
+
     Raises:
         ValueError: as :func:`evaluate_fidelity`; rows are those of ``matrix``.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1, 1, 0, 0]]), np.array([3])
+        >>> result = evaluate_users(model, matrix, target, importance=sp.csr_matrix([[2.0, 1, 0, 0]]), steps=2)
+        >>> result.curves["DEL"].round(2)  # probability of item 3 with all, without item 0, without both
+        array([[0.88, 0.5 , 0.5 ]])
     """
     check_users(model, matrix, target)
     if not (sp.issparse(importance) and importance.format == "csr" and importance.shape == matrix.shape):
@@ -445,7 +479,11 @@ def score_masked(
     stop: np.ndarray,
     batch_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending."""
+    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending.
+
+    Raises:
+        ValueError: names the row of a target whose score is not a number.
+    """
     device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
     rank, log_prob = np.empty(len(user)), np.empty(len(user))
     candidates = 1 - history  # (B, I)

@@ -87,6 +87,9 @@ def read_columns(path: Path, names: dict[str, str]) -> pd.DataFrame:
 
     Returns:
         The columns, text as strings; the index is the number of the row.
+
+    Raises:
+        DataError: the file is missing, of another kind or malformed, or lacks a column.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix == ".parquet":
@@ -99,7 +102,11 @@ def read_columns(path: Path, names: dict[str, str]) -> pd.DataFrame:
 
 
 def read_parquet(path: Path, wanted: Iterable[str]) -> pd.DataFrame:
-    """Columns of a Parquet file."""
+    """Columns of a Parquet file.
+
+    Raises:
+        DataError: the file is missing or no Parquet, has no rows, or lacks a column.
+    """
     try:
         with pa.parquet.ParquetFile(path) as file:
             found = find_columns(wanted, file.schema_arrow.names, path)
@@ -123,7 +130,11 @@ def read_own_text(path: Path, wanted: Iterable[str], separator: str, quote: str 
 
 
 def find_columns(wanted: Iterable[str], known: list[str], path: Path) -> list[str]:
-    """Names of columns as they stand in a file, where RecBole adds a type to them, as in ``rating:float``."""
+    """Names of columns as they stand in a file, where RecBole adds a type to them, as in ``rating:float``.
+
+    Raises:
+        DataError: a column is absent or there more than once.
+    """
     found = []
     for name in wanted:
         columns = [column for column in known if name in (column, column.partition(":")[0])]
@@ -213,6 +224,9 @@ def parse(
 
     Returns:
         The kept columns; the index is the number of the line.
+
+    Raises:
+        DataError: names the file, the line, what was expected and what was found.
     """
     delimiter = separator if len(separator) == 1 else FIELD
     content = content.replace(separator.encode(), delimiter.encode())
@@ -257,14 +271,22 @@ def numeric(frame: pd.DataFrame, column: str, path: Path, integer: bool = False)
 
 
 def refuse(bad: pd.Series, path: Path, found: pd.Series, expected: str) -> None:
-    """Name the first bad line of a file, if there is one, and what was found in it."""
+    """Name the first bad line of a file, if there is one, and what was found in it.
+
+    Raises:
+        DataError: names the file, the line, what was expected and what was found.
+    """
     if bad.any():
         row = bad.idxmax()
         raise DataError(f"{path}, {found.index.name} {row}: expected {expected}, found {found[row]!r}")
 
 
 def ids(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """A column as ids: integers if all of them are, else strings."""
+    """A column as ids: integers if all of them are, else strings.
+
+    Raises:
+        DataError: an id is missing; names the first such row.
+    """
     values = frame[column]
     text = values.astype("str").str.strip()
     missing = values.isna() | (text == "")
@@ -273,3 +295,20 @@ def ids(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():  # integers, of which other rows had none
         return values.astype(np.int64)
     return text.astype(np.int64) if text.str.fullmatch(WHOLE).all() else text
+
+
+def read_ratings(path: Path, separator: str, header: bool = False, n_columns: int = 4, optional: int = 0) -> pd.DataFrame:
+    """Read a file of lines ``user, item, rating, timestamp``, or of the first of them.
+
+    Args:
+        path: the file.
+        separator: of values.
+        header: whether its first line has names.
+        n_columns: how many of the four a line has.
+        optional: how many of these the file may lack.
+    """
+    columns = ["user", "item", "rating", "timestamp"][:n_columns]
+    raw = read_table(path, separator, columns, header=header, optional=optional)
+    return pd.DataFrame(
+        {column: numeric(raw, column, path, integer=column != "rating") for column in raw.columns}
+    ).reset_index(drop=True)

@@ -31,7 +31,11 @@ def gradient(
 
 
 def check_connected(g: torch.Tensor) -> torch.Tensor:
-    """Refuse values that do not remember what they were computed from."""
+    """Refuse values that do not remember what they were computed from.
+
+    Raises:
+        ValueError: they have no gradient.
+    """
     if not g.requires_grad:
         raise ValueError("objective: its values have no gradient with respect to the history")
     return g
@@ -44,6 +48,9 @@ class GradientTimesInput(Explainer):
         model: the explained recommender.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per pass; bounds the memory.
+
+    Raises:
+        ValueError: a recommender without a gradient, an unknown objective, or ``batch_size`` is not positive.
 
     Source: Shrikumar et al., ICML 2017, section 2.2.1.
     """
@@ -143,6 +150,9 @@ class IntegratedGradients(Explainer):
         seed: of the baselines.
         draw: which of several draws of a baseline is meant.
 
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
+
     Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
     """
 
@@ -217,6 +227,9 @@ class SPINRec(Explainer):
 
     Attributes:
         draws: the N explainers among whose explanations each user's is chosen.
+
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
 
     Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
     """

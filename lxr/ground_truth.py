@@ -16,6 +16,11 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
 
     Returns:
         (n, I) CSR with exactly the entries of ``matrix``: 1 for a reason, else 0.
+
+    Example:
+        >>> groups = np.array([0, 1, 0, 1])  # items 0 and 2 are of one taste, 1 and 3 of another
+        >>> true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=groups).toarray()
+        array([[0., 1., 0., 0.]], dtype=float32)
     """
     own = groups[matrix.indices] == groups[target][rows(matrix)]
     return sp.csr_matrix((own.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -31,6 +36,9 @@ def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.nda
 
     Returns:
         (n,); NaN where there are fewer than ``count`` true reasons, so that no explanation could be right throughout.
+
+    Raises:
+        ValueError: the two are of other entries.
     """
     check_same_entries(scores, truth)
     found = row_sums(scores, truth.data * (positions(scores) < count))
@@ -46,6 +54,9 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
 
     Returns:
         (n,); NaN where all items or none are true reasons.
+
+    Raises:
+        ValueError: the two are of other entries.
 
     Source: the Mann-Whitney statistic; Hanley & McNeil, Radiology 1982.
     """

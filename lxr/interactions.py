@@ -31,6 +31,8 @@ class Interactions:
         item_groups: (I,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
         feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
         n_duplicates: number of repeated (user, item) rows that were dropped.
+
+    Example: see :func:`prepare`, which makes it.
     """
 
     matrix: sp.csr_matrix
@@ -66,7 +68,11 @@ class Interactions:
 
     @classmethod
     def load(cls, path: str | Path) -> "Interactions":
-        """Read what :meth:`save` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or corrupt.
+        """
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         try:
@@ -106,9 +112,21 @@ def prepare(
         min_items_per_user: users with fewer items are dropped; 1 keeps all.
         min_users_per_item: items with fewer users are dropped; 1 keeps all.
 
+    Returns:
+        The histories, with titles, groups and features where the ratings carry them.
+
     Raises:
         DataError: a column is missing, an id is missing, a rating is not a finite number, nothing is left, or user features
             are malformed or of none of the users that are left.
+
+    Warns:
+        UserWarning: there are repeated pairs.
+
+    Example:
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 1, 2, 3], "rating": [5, 4, 5, 4, 3]})
+        >>> data = prepare(ratings, min_rating=4)
+        >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # nobody likes item 3
+        ([1, 2], [[1.0, 1.0], [1.0, 1.0]])
     """
     check_ratings(ratings)
     unique = ratings.drop_duplicates(["user", "item"], keep="last")
@@ -145,6 +163,9 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
         data: without features.
         features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
 
+    Returns:
+        The same users with further columns; where there were no titles, ids are.
+
     Raises:
         DataError: something else than that, or nothing known of any of the users.
     """
@@ -169,7 +190,11 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
 
 
 def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
-    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts."""
+    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
+
+    Raises:
+        DataError: something else than one value of each feature; names the user.
+    """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
     users, known = [], []
@@ -183,7 +208,11 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
 
 
 def check_ratings(ratings: pd.DataFrame) -> None:
-    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers."""
+    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers.
+
+    Raises:
+        DataError: names the column or the row.
+    """
     missing = [column for column in ("user", "item", "rating") if column not in ratings.columns]
     if missing:
         raise DataError(f"ratings: expected the columns user, item, rating, found {list(ratings.columns)}")
@@ -229,7 +258,11 @@ def load_dataset(name: str, data_dir: str | Path | None = None, user_features: b
     Args:
         name, data_dir, user_features: as for :func:`lxr.load_ratings`.
 
+    Returns:
+        The histories.
+
     Raises:
+        ValueError: the name is unknown.
         DataError: see :func:`lxr.load_ratings` and :func:`prepare`.
 
     Example:
@@ -272,7 +305,19 @@ def split_users(
 
 
 def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
-    """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically."""
+    """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically.
+
+    Args:
+        path: the file.
+        train, validation, test: the arrays.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_split(f"{directory}/split.npz", *split_users(10))
+        ...     load_split(f"{directory}/split.npz")
+        (array([0, 2, 3, 4, 5, 6, 7]), array([9]), array([1, 8]))
+    """
     save_npz(path, train=train, validation=validation, test=test)
 
 
@@ -288,7 +333,19 @@ def item_counts(matrix: sp.csr_matrix, n_features: int) -> np.ndarray:
 
 
 def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Tensor:
-    """A sparse matrix of a few users as a dense (B, I) float32 tensor."""
+    """Histories of a few users as a dense tensor.
+
+    Args:
+        matrix: (B, I) CSR, of any type.
+        device: where to.
+
+    Returns:
+        (B, I) float32.
+
+    Example:
+        >>> dense(sp.csr_matrix([[0, 1, 1]]))
+        tensor([[0., 1., 1.]])
+    """
     return torch.from_numpy(matrix.toarray().astype(np.float32, copy=False)).to(device)
 
 

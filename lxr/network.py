@@ -65,6 +65,13 @@ class LXRSettings:
         warm_start: start the encoders from the recommender's, as the first release did; ``hidden_size`` is then theirs.
         criterion: metric of the validation users by which the epoch is chosen, any of
             :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
+
+    Raises:
+        ValueError: a weight below 0, a rate or a size that is not positive, an unknown choice or metric.
+
+    Example:
+        >>> LXRSettings(lambda_neg=0).lambda_pos, LXRSettings().epochs
+        (11.599, 40)
     """
 
     lambda_pos: float = 11.599
@@ -105,6 +112,12 @@ def published_settings(dataset: str, recommender: str, variant: str = "combined"
             code, which has no negative term, starts from the recommender's encoders and for the VAE has ReLU activations,
             with the values of ``"pos"``.
 
+    Returns:
+        The settings; what the authors do not report has its default.
+
+    Raises:
+        ValueError: an unknown variant.
+
     Example:
         >>> published_settings("ml-100k", "vae").hidden_size
         128
@@ -130,6 +143,13 @@ class ExplainerNetwork(nn.Module):
         hidden_size: width h of the encoders.
         activation, inputs, initialisation: as for :class:`LXRSettings`.
         seed: of the initial weights.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> network = ExplainerNetwork(n_items=5, hidden_size=3)
+        >>> network(torch.ones(2, 5), torch.tensor([0, 4])).shape  # mask logits of two users
+        torch.Size([2, 5])
     """
 
     def __init__(
@@ -187,7 +207,18 @@ def lxr_loss(
         mask: (B, I) masks m in (0, 1).
         settings: the weights.
 
+    Returns:
+        A scalar, differentiable in the mask.
+
     Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target, settings = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]), LXRSettings()
+        >>> masks = {"item 0": [[0.9, 0.1, 0, 0]], "item 1": [[0.1, 0.9, 0, 0]], "both": [[0.9, 0.9, 0, 0]]}
+        >>> {name: round(float(lxr_loss(model, history, target, torch.tensor(m), settings)), 2) for name, m in masks.items()}
+        {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
     """
     loss = settings.alpha * (mask * history).sum(dim=1) / history.sum(dim=1)  # (B,)
     if settings.lambda_pos:
@@ -200,13 +231,18 @@ def lxr_loss(
 class LXR(Explainer):
     """The trained network as an explainer: the importance of an item is its mask logit.
 
-    (The order is that of the mask, without the ties into which a float32 sigmoid would run.)
+    (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
 
     Attributes:
+        model: the explained recommender.
         network: the explainer network.
         settings: what it was trained with.
         training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users (``POS@20``),
             ``learning_rate``.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example: see :func:`train_lxr`.
     """
 
     def __init__(self, model: Recommender, network: ExplainerNetwork, settings: LXRSettings, training: pd.DataFrame):
@@ -231,7 +267,11 @@ class LXR(Explainer):
 
     @classmethod
     def load(cls, path: str | Path, model: Recommender) -> "LXR":
-        """Read what :meth:`save` wrote; a :class:`lxr.DataError` if it is missing, corrupt or of another catalogue."""
+        """Read what :meth:`save` wrote, as an explainer of ``model``.
+
+        Raises:
+            DataError: the file is missing, corrupt or of another catalogue.
+        """
         state = read_weights(path, required=("n_items", "settings", "hidden_size", "weights", "training"))
         if state["n_items"] != model.n_items:
             raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
@@ -259,9 +299,23 @@ def train_lxr(
         settings: weights and hyperparameters; the published ones of MovieLens 1M by default.
         report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
 
+    Returns:
+        The explainer, with a record of its training.
+
     Raises:
         ValueError: an empty matrix, a loss that is not finite, a warm start from a recommender without encoders, or a
             recommender without a gradient.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> train = sp.csr_matrix([[1, 1, 0, 0]] * 64)
+        >>> explainer = train_lxr(model, train, settings=LXRSettings(epochs=5, hidden_size=8, criterion="NDCG"))
+        >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
+        (True, ['epoch', 'loss', 'NDCG', 'learning_rate'])
     """
     check_differentiable(model)
     settings = settings or default_settings(model)
@@ -358,7 +412,11 @@ def search_space(variant: str) -> dict:
 
 
 def settings_from(options: dict, base: LXRSettings) -> LXRSettings:
-    """``base`` with some fields replaced; a ValueError names an option that is no field."""
+    """``base`` with some fields replaced.
+
+    Raises:
+        ValueError: an option that is no field, or a value that a field cannot have.
+    """
     known = [field.name for field in fields(LXRSettings)]
     unknown = [name for name in options if name not in known]
     if unknown:

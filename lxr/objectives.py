@@ -94,6 +94,8 @@ OBJECTIVES: dict[str, Objective] = Registry(
     "objective",
     {"logit": target_logit, "log-prob": target_log_prob, "log-odds": target_log_odds, "rank-margin": RankMargin()},
 )
+"""Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories as they were (B, I) →
+(B,)."""
 
 
 def objective_of(objective: str | Objective) -> Objective:

@@ -23,6 +23,9 @@ class LeaveOneOut(Explainer):
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
 
+    Raises:
+        ValueError: an unknown objective, or ``batch_size`` is not positive.
+
     Source: the FIA baseline of Barkan et al., WWW 2024; Tran et al., SIGIR 2021, for its use in recommendation.
     """
 
@@ -91,6 +94,13 @@ class Counterfactual:
     Attributes:
         removed: (m,) history items, in the order in which they were removed.
         replacement: the item that is then recommended.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> accent = ACCENT(model, k=2)
+        >>> accent.counterfactuals(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        [Counterfactual(removed=array([0]), replacement=2)]
     """
 
     removed: np.ndarray
@@ -111,6 +121,10 @@ class ACCENT(Explainer):
             set's items come first; if no rival can pass, on the best rival), or ``"mean"``: on the mean of all rivals, the
             ranking that the LXR papers mean (their code leaves the influence on y out).
         batch_size: histories per forward pass; bounds the memory.
+
+    Raises:
+        ValueError: a list longer than the catalogue or shorter than two, an unknown ranking, or ``batch_size`` is not
+            positive.
 
     Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
     """
@@ -152,6 +166,9 @@ class ACCENT(Explainer):
         Args:
             history: (B, I) binary histories, at least one item each.
             target: (B,) explained items, outside the histories.
+
+        Returns:
+            One for each user, in order.
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.

@@ -22,7 +22,9 @@ import psutil
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
-from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.datasets import PROJECT_ROOT
+from lxr.storage import sha256
+from lxr.terminal import coloured
 from lxr.workspace import package_versions, read_json, write_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
@@ -134,6 +136,12 @@ class Pipeline:
                 return f"{path} has changed or is damaged"
         return ""
 
+    def state(self, stage: Stage) -> tuple[str, str]:
+        """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
+        reason = self.why_stale(stage)
+        finished = "key" in (read_json(self.stamp_path(stage)) or {})
+        return ("stale" if finished else "missing") if reason else "done", reason
+
     def run(self) -> dict[str, Outcome]:
         """Run what is stale; a failed stage stops only what needs it.
 
@@ -179,21 +187,21 @@ class Pipeline:
         """Run one stage, or say that it need not."""
         reason = self.why_stale(stage)
         if not reason:
-            tqdm.write(f"  skip {stage.name}: unchanged")
+            tqdm.write(f"  {coloured('skip')} {stage.name}: unchanged")
             return Outcome("skipped")
-        tqdm.write(f"  run  {stage.name}: {reason}")
+        tqdm.write(f"  {coloured('run ')} {stage.name}: {reason}")
         started = time.perf_counter()
         try:
-            error = execute(stage, stage.path(self.root, "notebooks", "ipynb"), self.stamp_path(stage))
+            error = execute(stage, self.root)
             if not error:
                 self.stamp(stage)
         except OSError as failure:  # a results directory that is read-only, full, or no directory
             error = f"notebooks/{stage.notebook.name}: cannot write to {self.root}: {failure}"
         seconds = time.perf_counter() - started
         if error:
-            tqdm.write(f"  FAIL {stage.name} after {seconds:.1f} s")
+            tqdm.write(f"  {coloured('FAIL')} {stage.name} after {seconds:.1f} s")
             return Outcome("failed", error, seconds)
-        tqdm.write(f"  done {stage.name} in {seconds:.1f} s")
+        tqdm.write(f"  {coloured('done')} {stage.name} in {seconds:.1f} s")
         return Outcome("done", reason, seconds)
 
     def stamp(self, stage: Stage) -> None:
@@ -204,43 +212,54 @@ class Pipeline:
         write_json(record | {"key": self.keys[stage.name]}, self.stamp_path(stage))
 
 
-def execute(stage: Stage, executed: Path, stamp: Path) -> str:
-    """Run a notebook to a temporary copy that replaces ``executed`` at the end.
+def execute(stage: Stage, root: Path) -> str:
+    """Run a notebook to a temporary copy that replaces the executed one at the end; what it prints goes to its log.
 
     Returns:
-        An empty string, or what failed: the notebook, the cell, the message, and the executed copy to open.
+        An empty string, or what failed: the notebook, the cell, the message, the executed copy to open, and the log.
     """
-    executed.parent.mkdir(parents=True, exist_ok=True)
+    executed, log = stage.path(root, "notebooks", "ipynb"), stage.path(root, "logs", "log")
     partial, failed = executed.with_suffix(".partial.ipynb"), executed.with_suffix(".failed.ipynb")
+    for path in (executed, log):
+        path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     message = ""
-    try:
-        stamp.unlink(missing_ok=True)
-        papermill.execute_notebook(
-            stage.notebook,
-            partial,
-            parameters=stage.parameters,
-            cwd=NOTEBOOKS,
-            kernel_name="python3",
-            progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
-            config=Config(KernelManager={"transport_encryption": "auto"}),
-            extra_arguments=["--log-level=CRITICAL"],  # a kernel logs its own shutdown as an error
-        )
-        partial.replace(executed)
-        failed.unlink(missing_ok=True)
-    except papermill.PapermillExecutionError as error:
-        message = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
-    except Exception as error:  # a dead kernel, a time-out, a full disk: papermill knows many
-        message = f"{type(error).__name__}: {error}"
+    with log.open("w", encoding="utf-8") as printed:
+        try:
+            stage.path(root, "stages", "json").unlink(missing_ok=True)
+            papermill.execute_notebook(
+                stage.notebook,
+                partial,
+                parameters=stage.parameters,
+                cwd=NOTEBOOKS,
+                kernel_name="python3",
+                progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
+                stdout_file=printed,
+                stderr_file=printed,
+                config=Config(KernelManager={"transport_encryption": "auto"}),
+                extra_arguments=["--log-level=CRITICAL"],  # a kernel logs its own shutdown as an error
+            )
+            partial.replace(executed)
+            failed.unlink(missing_ok=True)
+        except papermill.PapermillExecutionError as error:
+            message = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+            printed.write(str(error))  # the traceback
+        except Exception as error:  # a dead kernel, a time-out, a full disk: papermill knows many
+            message = f"{type(error).__name__}: {error}"
+            printed.write(message)
     if not message:
         return ""
     if partial.is_file():
         partial.replace(failed)
-    return f"notebooks/{stage.notebook.name}, {message}\n       executed copy: {failed}"
+    return f"notebooks/{stage.notebook.name}, {message}\n       executed copy: {failed}\n       log: {log}"
 
 
 def check_parameters(stage: Stage) -> None:
-    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on."""
+    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on.
+
+    Raises:
+        ValueError: names the notebook and the parameter.
+    """
     known = parameters_of(stage.notebook)
     unknown = [name for name in stage.parameters if name not in known]
     if unknown:

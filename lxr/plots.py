@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+SMALL = 9  # points: figures of three panels are scaled down to the width of a page
 TITLES = {
     "POS": "users with target in top {k}, most important removed",
     "NEG": "users with target in top {k}, least important removed",
@@ -110,7 +111,7 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
             ax.plot(seconds, fidelity[metric][name], **style(name) | {"linestyle": "none", "markevery": None})
         ax.set_xscale("log")
         ax.set_xlabel("explaining 1,000 users [s]")
-        ax.set_ylabel(f"{metric.split()[0]} of the target,\nmost important removed", fontsize=8)
+        ax.set_ylabel(f"{metric.split()[0]} of the target,\nmost important removed", fontsize=SMALL)
         ax.set_title(metric, fontsize=11)
         ax.grid(alpha=0.3)
     return add_legend(figure, axes[0])
@@ -123,16 +124,16 @@ def plot_gain(gain: pd.DataFrame) -> Figure:
         gain: explainers × metrics, what :func:`lxr.fidelity_gain` returns; what is missing is left out.
     """
     names = [name for name in EXPLAINERS if name in gain.index] + [name for name in gain.index if name not in EXPLAINERS]
-    figure, axes = panels(len(gain.columns))
+    figure, axes = panels(len(gain.columns), size=(3.9, 3.6))
     for place, (ax, metric) in enumerate(zip(axes, gain.columns, strict=True)):
         for bound in (0, 1):
             ax.axvline(bound, color="0.6", linewidth=1)
         for row, name in enumerate(names):
             ax.plot(gain[metric][name], row, **style(name) | {"linestyle": "none", "markevery": None})
-        ax.set_yticks(range(len(names)), names if place % 3 == 0 else [""] * len(names), fontsize=8)
+        ax.set_yticks(range(len(names)), names if place % 3 == 0 else [""] * len(names), fontsize=SMALL)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.locator_params(axis="x", nbins=6)
-        ax.set_xlabel("gain: 0 random, 1 greedy", fontsize=8)
+        ax.set_xlabel("gain: 0 random, 1 greedy", fontsize=SMALL)
         ax.set_title(metric, fontsize=11)
         ax.grid(alpha=0.3)
     return figure
@@ -181,7 +182,7 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
     ax.set_xlabel(x_label)
     what, _, change = description.partition(", ")
     unit = " / unperturbed" if relative else " [share]" if kind in ("POS", "NEG") else ""
-    ax.set_ylabel(f"{what}{unit},\n{change}", fontsize=8)
+    ax.set_ylabel(f"{what}{unit},\n{change}", fontsize=SMALL)
     ax.grid(alpha=0.3)
 
 
@@ -234,7 +235,7 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
     ax.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False, fontsize=8, handlelength=3.5)
+    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
     return figure
 
 
@@ -262,8 +263,10 @@ def plot_agreement(agreement: pd.DataFrame) -> Figure:
     size = 1.6 + 0.62 * len(agreement)
     figure, ax = plt.subplots(figsize=(size + 1, size), layout="constrained")
     sns.heatmap(agreement, vmin=0, vmax=1, annot=True, fmt=".2f", cmap="Greys", square=True, ax=ax, cbar=False)
-    ax.tick_params(axis="x", labelrotation=45)
+    ax.set_xticks(ax.get_xticks(), agreement.columns, rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(axis="y", labelrotation=0)
+    for text in ax.texts:  # on grey of this value black and white are equally far away
+        text.set_color("white" if float(text.get_text()) > 0.62 else "black")
     ax.set_title("rank-biased overlap of the orders of a history, mean over users", fontsize=10)
     return figure
 
@@ -288,7 +291,7 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mappin
             right.plot(correlation[change][name], place, **style(name) | alone)
     left.set_xticks(range(lines.shape[1]), ["none", *(f"+ {layer}" for layer in cascade)])
     left.set_xlabel("layers randomised, one after the other")
-    left.set_ylabel("rank correlation with the explanation\nof the trained recommender, mean over users", fontsize=8)
+    left.set_ylabel("rank correlation with the explanation\nof the trained recommender, mean over users", fontsize=SMALL)
     left.set_title("random weights (markers as on the right)", fontsize=11)
     right.set_yticks(range(len(lines)), lines.index)
     right.invert_yaxis()
@@ -326,7 +329,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     history.step([trial.number for trial in complete], best, where="post", color="black", label="best so far")
     history.set_xlabel("trial")
     history.set_ylabel(f"{metric} of validation users")
-    history.legend(frameon=False, fontsize=8)
+    history.legend(frameon=False, fontsize=SMALL)
 
     shares = option_importance(study)
     importance.barh(list(shares)[::-1], list(shares.values())[::-1], color="0.4")
@@ -338,7 +341,9 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     for row, share in enumerate(rank):
         heights = [height[row] for height, _ in places.values()]
         lines.plot(heights, color=plt.cm.Greys(0.15 + 0.85 * share), linewidth=2.2 if row == rank.idxmax() else 0.9)
-    lines.set_xticks(range(len(space)), [f"{name}\n{values}" for name, (_, values) in places.items()], fontsize=8)
+    labels = [f"{name}\n{values}" for name, (_, values) in places.items()]
+    staggered = ["\n\n" * (place % 2) + label for place, label in enumerate(labels)]  # neighbours may be long
+    lines.set_xticks(range(len(space)), staggered, fontsize=SMALL)
     lines.set_yticks([])
     for ax, title in ((history, "history"), (importance, "importance"), (lines, "options, best trial thick")):
         ax.set_title(title, fontsize=11)

@@ -8,6 +8,14 @@ from tqdm.auto import tqdm
 def progress(iterable=None, disable: bool = False, **options) -> tqdm:
     """``tqdm.auto`` that vanishes when it is done, and that the environment's ``TQDM_DISABLE`` silences in notebooks too.
 
+    Args:
+        iterable: what to go through, or None to count by ``update``.
+        disable: no bar.
+        options: further arguments of ``tqdm``: ``total``, ``desc``, ``unit``.
+
+    Returns:
+        The bar, which yields what the iterable does.
+
     Example:
         >>> [step for step in progress(range(3), desc="steps")]
         [0, 1, 2]

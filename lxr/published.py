@@ -20,6 +20,9 @@ def published_fidelity(dataset: str, recommender: str, kind: str = "curves") -> 
     Returns:
         Explainers × metrics.
 
+    Raises:
+        ValueError: an unknown kind.
+
     Source: outputs stored in the notebooks ``metrics_continous`` and ``metrics_discrete`` of the code published with
     Baklanov et al., SIGIR 2025: MovieLens 1M, 1,208 test users.
     """

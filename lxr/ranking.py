@@ -19,6 +19,9 @@ def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tupl
 
     Returns:
         The remaining histories (n, I) of those n users, and the hidden items (n,).
+
+    Raises:
+        ValueError: no user has two items.
     """
     generator = np.random.default_rng(seed)
     lengths = item_counts(matrix, n_features)
@@ -74,6 +77,13 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
         ValueError: no user has two items.
 
     Source: Liang et al., WWW 2018, section 4.2; Hu, Koren & Volinsky, ICDM 2008, eq. 8 (MPR).
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> quality = rank_quality(lxr.Popularity(matrix[:400]), matrix[400:])
+        >>> {name: round(value, 2) for name, value in quality.items()}
+        {'HR@10': 0.14, 'HR@50': 0.51, 'HR@100': 0.79, 'NDCG@10': 0.06, 'MRR': 0.06, 'MPR': 0.4}
     """
     rest, hidden = hide_one_item(matrix, seed, model.n_features)
     rank, candidates = hidden_item_ranks(model, rest, hidden)
@@ -93,6 +103,9 @@ def holdout_ndcg(
         model: the recommender.
         rest: (n_users, I) CSR histories that the model sees.
         hidden: (n_users, I) CSR items to be found, at least one per user.
+
+    Returns:
+        The mean, from 0 to 1.
 
     Source: Liang et al., WWW 2018, section 4.2.
     """
@@ -116,6 +129,9 @@ def hide_share(matrix: sp.csr_matrix, share: float, seed: int, n_features: int =
 
     Returns:
         (rest, hidden), both (n, I) CSR.
+
+    Raises:
+        ValueError: no user has two items.
     """
     generator = np.random.default_rng(seed)
     lengths = item_counts(matrix, n_features)

@@ -37,6 +37,16 @@ class Recommender(nn.Module):
         n_features: how many of them, the last ones, are features of the user.
         activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all).
         search_space: what :mod:`lxr.tuning` may choose its options from.
+
+    Raises:
+        ValueError: no item, or more features than items.
+
+    Example:
+        >>> class Neighbour(Recommender):  # after every item the next one
+        ...     def forward(self, history):
+        ...         return history.roll(1, dims=1)
+        >>> Neighbour(3)(torch.tensor([[1.0, 0, 0]]))
+        tensor([[0., 1., 0.]])
     """
 
     activation = "sigmoid"
@@ -135,6 +145,11 @@ class MF(Recommender):
     The weight of positives is not in the search space: it says on which level probabilities lie, and so what is explained.
 
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
+
+    Example:
+        >>> model = MF(n_items=5, n_factors=2)
+        >>> model(torch.eye(5)[:3]).shape, model.activation
+        (torch.Size([3, 5]), 'sigmoid')
     """
 
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
@@ -174,7 +189,22 @@ class VAE(Recommender):
     L2-normalised history → ``n_hidden`` → (μ, log σ²) of ``n_latent`` → ``n_hidden`` → logits. Training drops half of the
     history and weighs the KL term by β, which grows to ``beta`` over ``anneal_steps`` batches; inference decodes μ.
 
+    Args:
+        n_items: number of items.
+        n_hidden: width of the hidden layers.
+        n_latent: width of the latent code.
+        dropout: share of a training history that is hidden from the input.
+        beta: final weight β of the KL term.
+        anneal_steps: batches over which it grows; 0 for β from the start.
+        seed: of the initial weights.
+        n_features: how many of the items, the last ones, are features of the user.
+
     Source: Liang et al., WWW 2018, eqs. 1-4 and section 2.3.
+
+    Example:
+        >>> model = VAE(n_items=5, n_hidden=4, n_latent=2)
+        >>> model.log_prob(torch.eye(5)[:3]).exp().sum(dim=1).detach().round(decimals=3)  # softmax
+        tensor([1., 1., 1.])
     """
 
     activation = "softmax"
@@ -254,7 +284,15 @@ class NCF(Recommender):
         seed: of the initial weights.
         n_features: how many of the items, the last ones, are features of the user.
 
+    Raises:
+        ValueError: unknown branches, or a size that is not positive.
+
     Source: He et al., Neural Collaborative Filtering, WWW 2017, eqs. 9-12.
+
+    Example:
+        >>> model = NCF(n_items=5, n_factors=4, layers=(4, 2))
+        >>> model(torch.eye(5)[:3]).shape, model.activation
+        (torch.Size([3, 5]), 'sigmoid')
     """
 
     search_space: ClassVar[dict] = {"n_factors": [16, 32, 64], "dropout": (0.1, 0.7)}
@@ -354,6 +392,10 @@ class Popularity(Recommender):
     Args:
         train_matrix: (n_users, I) CSR histories of the training users.
         n_features: how many of the items, the last ones, are features of the user.
+
+    Example:
+        >>> Popularity(sp.csr_matrix([[1, 1, 0], [0, 1, 0]]))(torch.eye(3)[:1])
+        tensor([[1., 2., 0.]])
     """
 
     def __init__(self, train_matrix: sp.csr_matrix, n_features: int = 0):
@@ -430,6 +472,9 @@ def wrap(module_or_function: Callable, n_items: int, activation: str, n_features
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities.
         n_features: how many of the items, the last ones, are features of the user.
 
+    Returns:
+        The recommender, in the state in which the scorer is.
+
     Raises:
         ValueError: unknown activation, or a scorer that does not return logits of the history's shape.
 
@@ -447,6 +492,7 @@ def wrap(module_or_function: Callable, n_items: int, activation: str, n_features
 
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
+"""Name → class of the recommenders that are trained here."""
 
 
 def weighted_cross_entropy(model: MF | NCF, history: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -485,6 +531,11 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 
     Raises:
         ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
+
+    Example:
+        >>> popular = Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+        >>> top_item(popular, torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
+        tensor([2, 1])
     """
     check_shape(model.n_items, history)
     full = (model.of_items(history) > 0).all(dim=1)
@@ -497,7 +548,16 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 
 
 def save_recommender(model: Recommender, name: str, options: dict, path: str | Path) -> None:
-    """Write a registered recommender's name, constructor options and weights to one file, atomically."""
+    """Write a registered recommender's name, constructor options and weights to one file, atomically.
+
+    Args:
+        model: the recommender.
+        name: its key in :data:`RECOMMENDERS`.
+        options: what it was made with, beside the number of items.
+        path: the file.
+
+    Example: see :func:`load_recommender`.
+    """
     if model.n_features:
         options = options | {"n_features": model.n_features}
     state = {"name": name, "n_items": model.n_items, "options": options, "weights": model.state_dict()}
@@ -505,7 +565,26 @@ def save_recommender(model: Recommender, name: str, options: dict, path: str | P
 
 
 def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Recommender:
-    """Read what :func:`save_recommender` wrote; a :class:`lxr.DataError` names a file that is missing or corrupt."""
+    """Read what :func:`save_recommender` wrote.
+
+    Args:
+        path: the file.
+        device: where the recommender is to be.
+
+    Returns:
+        The recommender, ready for inference.
+
+    Raises:
+        DataError: the file is missing, corrupt or something else.
+
+    Example:
+        >>> import tempfile
+        >>> model, x = MF(5, n_factors=2), torch.eye(5)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_recommender(model, "mf", {"n_factors": 2}, f"{directory}/mf.pt")
+        ...     torch.equal(load_recommender(f"{directory}/mf.pt")(x), model(x))
+        True
+    """
     state = read_weights(path, required=("name", "n_items", "options", "weights"))
     model = RECOMMENDERS[state["name"]](state["n_items"], **state["options"])
     restore_weights(model, state["weights"], path)
@@ -520,7 +599,11 @@ def save_weights(state: dict, path: str | Path) -> None:
 
 
 def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
-    """What :func:`save_weights` wrote; a :class:`lxr.DataError` names a file that is missing, corrupt or something else."""
+    """What :func:`save_weights` wrote.
+
+    Raises:
+        DataError: the file is missing, corrupt, or has not all of ``required``.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -533,7 +616,11 @@ def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
 
 
 def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
-    """Put weights read from ``path`` into a module; a :class:`lxr.DataError` if they are those of another module."""
+    """Put weights read from ``path`` into a module.
+
+    Raises:
+        DataError: they are those of another module.
+    """
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:

@@ -21,6 +21,18 @@ class RefinedLXR(Explainer):
         steps: of Adam.
         rate: learning rate of the mask logits.
         batch_size: users at a time; bounds the memory.
+
+    Raises:
+        ValueError: no trained LXR, or an option that is not positive.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> settings = lxr.LXRSettings(lambda_neg=1, hidden_size=8)
+        >>> untrained = LXR(model, lxr.ExplainerNetwork(4, 8), settings, training=None)
+        >>> scores = RefinedLXR(untrained, steps=50).explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> bool(scores[0, 0] > 0 > scores[0, 1])  # item 0 is in the mask, item 1 is not
+        True
     """
 
     needs_gradient = True

@@ -85,7 +85,16 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_fea
     Returns:
         (n, I) CSR histories, column indices sorted within each row.
 
+    Raises:
+        ValueError: no binary CSR matrix, or ``rounds`` is not positive.
+
     Source: Adebayo et al., NeurIPS 2018, section 3.2 (randomised data); Milo et al., arXiv:cond-mat/0312028 (exchanges).
+
+    Example:
+        >>> matrix = sp.csr_matrix(np.eye(4) + np.eye(4, k=1))
+        >>> shuffled = shuffled_histories(matrix, seed=0)
+        >>> shuffled.sum(axis=0).tolist() == matrix.sum(axis=0).tolist(), bool((shuffled != matrix).nnz)
+        (True, True)
     """
     check_matrix(matrix.shape[1], matrix=matrix)
     check_positive(rounds=rounds)
@@ -122,6 +131,12 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
 
     Returns:
         (n,) items; of equal changes, the lowest item.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> least_influential_item(model, sp.csr_matrix([[1, 1, 0, 0]]), target=np.array([3])).tolist()
+        [1]
     """
     change = explain_users(LeaveOneOut(model, "log-odds"), matrix, target)
     return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
@@ -152,6 +167,18 @@ def stability(
     Returns:
         (n,) shares that the two have in common, NaN where nothing is left of the history. Where no more than ``count`` items
         are left, the share is 1 whatever the explainer.
+
+    Raises:
+        ValueError: ``count`` is not positive.
+
+    Example:
+        >>> import lxr
+        >>> model, matrix = lxr.MF(6), sp.csr_matrix([[1, 1, 1, 1, 0, 0]])
+        >>> target = lxr.top_items(model, matrix)
+        >>> explainer = lxr.EXPLAINERS["gradient"](model, matrix)
+        >>> scores, removed = lxr.explain_users(explainer, matrix, target), least_influential_item(model, matrix, target)
+        >>> stability(explainer, scores, target, removed, count=2)
+        array([1.])
     """
     check_positive(count=count)
     long = np.diff(scores.indptr) >= 2

@@ -20,6 +20,11 @@ class SimilarityExplainer(Explainer):
     Args:
         model: the explained recommender (not consulted).
         train_matrix: (n, I) CSR histories of the training users, from which similarities come.
+
+    Raises:
+        ValueError: training users of another catalogue.
+
+    Source: Barkan et al., WWW 2024, whose baselines Jaccard and cosine are.
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
@@ -87,7 +92,12 @@ class PopularItems(SimilarityExplainer):
 
 
 class RandomOrder(Explainer):
-    """Random importance: the floor of every comparison."""
+    """Random importance: the floor of every comparison.
+
+    Args:
+        model: the explained recommender (not consulted).
+        seed: of the draws, which depend on the user's history and target too.
+    """
 
     def __init__(self, model: Recommender, seed: int = 0):
         super().__init__(model)

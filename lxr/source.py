@@ -67,19 +67,19 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the command line's options of a file of one's own."""
     group = parser.add_argument_group(
         "a file of your own",
-        "in the place of a registered dataset. Its results are named after it, unless --dataset names them; that name is "
-        "all that a later command needs.",
+        "in the place of a registered dataset. Its results are named after it, unless\n"
+        "--dataset names them; that name is all that a later command needs.",
     )
     group.add_argument("--ratings", type=Path, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
-    group.add_argument("--user-column", metavar="NAME", help="user unless given")
-    group.add_argument("--item-column", metavar="NAME", help="item unless given")
-    group.add_argument("--rating-column", metavar="NAME", help="rating unless given")
+    group.add_argument("--user-column", metavar="NAME", help="of users (user)")
+    group.add_argument("--item-column", metavar="NAME", help="of items (item)")
+    group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
     group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--min-items-per-user", type=int, metavar="N", help="2 unless given")
-    group.add_argument("--min-users-per-item", type=int, metavar="N", help="2 unless given")
+    group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
+    group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
     group.add_argument("--items", type=Path, metavar="PATH", help="another such file (or .item), with titles of items")
-    group.add_argument("--title-column", metavar="NAME", help="title unless given")
+    group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
 
 
 def name_of(path: Path) -> str:

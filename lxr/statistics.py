@@ -18,6 +18,12 @@ def bootstrap_interval(
         Lower and upper limits, (n_columns,) each. A column without spread, or with a single user, has its mean as both.
 
     Source: Efron, JASA 1987; computed by ``scipy.stats.bootstrap``.
+
+    Example:
+        >>> ranks = np.random.default_rng(0).normal([0.5, 0.7], 0.1, size=(200, 2))
+        >>> low, high = bootstrap_interval(ranks)
+        >>> low.round(2), high.round(2)
+        (array([0.48, 0.69]), array([0.5 , 0.72]))
     """
     from scipy import stats  # takes a second to import, and only an evaluation needs it
 
@@ -55,6 +61,13 @@ def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int =
         (n_columns, n_columns) symmetric p-values, 1 on the diagonal and wherever two columns are equal.
 
     Source: Fisher, The Design of Experiments, 1935, section 21; Smucker, Allan, Carterette, CIKM 2007, for evaluations.
+
+    Example:
+        >>> values = np.array([[0.1, 0.2, 0.9], [0.2, 0.1, 0.8], [0.3, 0.4, 0.9], [0.1, 0.1, 0.7], [0.2, 0.1, 0.9]])
+        >>> sign_flip_test(values).round(2)  # five users tell no difference at 5 %: the least p is 2 / 2^5
+        array([[1.  , 1.  , 0.07],
+               [1.  , 1.  , 0.07],
+               [0.07, 0.07, 1.  ]])
     """
     generator = np.random.default_rng(seed)
     observed = pairwise(values.sum(axis=0))
@@ -75,6 +88,12 @@ def holm(p: np.ndarray) -> np.ndarray:
     """P-values (m,) of m tests, adjusted so that rejecting those below α errs in any of them with probability α at most.
 
     Holds whatever the dependence between the tests.
+
+    Args:
+        p: (m,) p-values.
+
+    Returns:
+        (m,) adjusted p-values, at most 1.
 
     Source: Holm, Scandinavian Journal of Statistics 1979.
 

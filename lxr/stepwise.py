@@ -18,6 +18,9 @@ class Stepwise(Explainer):
         singles: steps at which a single item is taken.
         share: of the original history that is taken at each later step (at least one item).
         batch_size: users at a time; bounds the memory.
+
+    Raises:
+        ValueError: a negative ``singles``, a ``share`` outside (0, 1], or ``batch_size`` is not positive.
     """
 
     def __init__(self, model: Recommender, singles: int = 5, share: float = 0.1, batch_size: int = 512):

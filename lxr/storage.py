@@ -1,6 +1,7 @@
 """Files that are either whole or absent: atomic writing, checked reading."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import zipfile
@@ -12,7 +13,21 @@ import pandas as pd
 
 
 class DataError(ValueError):
-    """A file or its content is unusable; the message names the file or row, what was expected and what was found."""
+    """A file or its content is unusable; the message names the file or row, what was expected and what was found.
+
+    Example:
+        >>> import lxr
+        >>> lxr.prepare(pd.DataFrame({"user": [1], "item": [2]}))
+        Traceback (most recent call last):
+        ...
+        lxr.storage.DataError: ratings: expected the columns user, item, rating, found ['user', 'item']
+    """
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -43,7 +58,11 @@ def save_npz(path: str | Path, **arrays: np.ndarray) -> None:
 
 
 def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz`` file; a :class:`lxr.DataError` if it is missing, corrupt or lacks a required array."""
+    """All arrays of an ``.npz`` file.
+
+    Raises:
+        DataError: the file is missing, corrupt or lacks a required array.
+    """
     try:
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -58,6 +77,17 @@ def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarra
 
 
 def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame as Parquet, atomically."""
+    """Write a frame as Parquet, without its index, atomically.
+
+    Args:
+        frame: the frame.
+        path: the file.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_frame(pd.DataFrame({"seconds": [0.5]}), f"{directory}/cost.parquet")
+        ...     pd.read_parquet(f"{directory}/cost.parquet").to_dict("list")
+        {'seconds': [0.5]}
+    """
     with atomic_path(path) as temporary:
         frame.to_parquet(temporary, index=False)

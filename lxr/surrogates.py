@@ -86,6 +86,9 @@ class LIME(Explainer):
         batch_size: histories per forward pass; bounds the memory.
         seed: of the samples.
 
+    Raises:
+        ValueError: an option that is not positive, ``max_flips`` below ``min_flips``, or an unknown objective.
+
     Source: Ribeiro et al., KDD 2016; Nóbrega & Marinho, SAC 2019, for recommenders. Numbers of samples and changes and the
     weights are those of the code published with Baklanov et al., SIGIR 2025; the regression is LimeBase of the package
     ``lime`` with ``feature_selection="highest_weights"``.
@@ -192,6 +195,9 @@ class LIRE(LIME):
         kernel_width: w.
         n_features, objective, batch_size, seed: as for :class:`LIME`.
 
+    Raises:
+        ValueError: training users of another catalogue, or an impossible option.
+
     Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
     Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al.,
     SIGIR 2025; distance and weights are the defaults of ``lime.lime_text``.
@@ -267,6 +273,9 @@ class SHAPItems(Explainer):
         batch_size: histories per forward pass; bounds the memory.
         seed: of the subsets.
 
+    Raises:
+        ValueError: an option that is not positive, or an unknown objective.
+
     Source: Lundberg & Lee, NeurIPS 2017, section 4.1; computed by the package ``shap``, without its default selection of ten
     features.
     """
@@ -317,6 +326,9 @@ class SHAPClusters(Explainer):
         n_clusters: number of clusters, at most 12; 10, or all items if they are fewer, by default.
         batch_size: histories per forward pass; bounds the memory, but for the table (2^clusters, I) of their scores.
         seed: of k-means.
+
+    Raises:
+        ValueError: training users of another catalogue, or an impossible number of clusters.
 
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
     of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.

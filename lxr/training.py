@@ -21,10 +21,20 @@ FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; ``"auto"`` takes CUDA where PyTorch sees it.
+    """The device of that name.
+
+    Args:
+        name: ``"cpu"``, ``"cuda"``, or ``"auto"``, which takes CUDA where PyTorch sees it.
+
+    Returns:
+        The device.
 
     Raises:
         ValueError: the name is neither ``auto``, ``cpu`` nor ``cuda``, or CUDA is asked for and absent.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device: expected auto, cpu or cuda, found {name!r}")
@@ -67,6 +77,14 @@ def fit(
 
     Raises:
         ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> model = lxr.MF(matrix.shape[1], n_factors=8)
+        >>> training = fit(model, matrix[:400], matrix[400:500], epochs=4)
+        >>> training.columns.tolist(), len(training)
+        (['epoch', 'loss', 'NDCG@100'], 4)
     """
     check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
@@ -115,8 +133,17 @@ def train_recommender(name: str, data: Interactions, seed: int = 42, **options) 
         seed: of the split, the initial weights and the training.
         options: of the recommender's class.
 
+    Returns:
+        The trained recommender.
+
     Raises:
         ValueError: an unknown name, or too few users to split.
+
+    Example:
+        >>> import lxr
+        >>> model = train_recommender("mf", lxr.load_dataset("synthetic"), n_factors=8)
+        >>> model.n_items, model.training
+        (160, False)
     """
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
     model = RECOMMENDERS[name](data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)

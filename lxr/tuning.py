@@ -65,6 +65,11 @@ class Budget:
         trials: that the study has in the end, those of other processes and of former calls included.
         minutes: after which no further trial begins; None for no limit.
         workers: processes that share the study, and the processors.
+
+    Raises:
+        ValueError: a negative or fractional number of trials, negative minutes, or no worker.
+
+    Example: ``Budget(trials=20, minutes=30)``; see :func:`tune`.
     """
 
     trials: int = 20
@@ -89,6 +94,8 @@ class Tuning:
         lower_is_better: whether the metric is to be minimised.
         seed: of the draws, and of whatever a trial draws itself.
         warmup: steps before which no trial is pruned.
+
+    Example: see :func:`tune`.
     """
 
     space: Space
@@ -121,6 +128,16 @@ class RecommenderTuning(Tuning):
         dataset: its name, for the record.
         seed: of the draws and of every training.
         device: where to train.
+
+    Raises:
+        ValueError: an unknown recommender, metric or option.
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> tuning = RecommenderTuning("mf", matrix[:400], matrix[400:500], fixed={"batch_size": 256})
+        >>> tuning.space
+        {'n_factors': [32, 64, 128], 'dropout': (0.1, 0.7), 'learning_rate': (0.0005, 0.01, 'log')}
     """
 
     name: str
@@ -172,6 +189,11 @@ class ExplainerTuning(Tuning):
         start: options of the first trial; the explainer's defaults unless given.
         dataset: its name, for the record.
         seed: of the draws and of every explainer.
+
+    Raises:
+        ValueError: an unknown explainer, one that has nothing to tune, an unknown metric or option.
+
+    Example: see :func:`tune`.
     """
 
     name: str
@@ -246,7 +268,11 @@ def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
 
 
 def check_options(known: Mapping, **options: Mapping) -> None:
-    """Refuse options that nothing has."""
+    """Refuse options that nothing has.
+
+    Raises:
+        ValueError: names the option, and those that are known.
+    """
     for argument, values in options.items():
         unknown = [name for name in values if name not in known]
         if unknown:
@@ -271,6 +297,16 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     Raises:
         ValueError: a search space without options, or with an impossible range.
         DataError: the file is no journal, or one of another study.
+
+    Example:
+        >>> import lxr, tempfile
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> model = lxr.Popularity(matrix[:400])
+        >>> tuning = ExplainerTuning("accent", model, matrix[:400], matrix[400:410], fixed={"ranking": "mean"})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     study = tune(tuning, f"{directory}/accent.journal", Budget(trials=5))
+        ...     [trial.params for trial in study.trials]  # the start first, then whatever else k may be
+        [{'k': 5}, {'k': 2}, {'k': 3}, {'k': 10}, {'k': 20}]
     """
     path, budget = Path(path), budget or Budget()
     study = open_study(path, tuning)
@@ -344,9 +380,18 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
         path: the journal.
         tuning: what the study has to be of; a study that is not there yet is begun.
 
+    Returns:
+        The study.
+
     Raises:
         DataError: the file is missing or no journal, or the study is one of something else.
         OSError: the file cannot be read or written.
+
+    Example:
+        >>> open_study("none.journal")
+        Traceback (most recent call last):
+        ...
+        lxr.storage.DataError: none.journal is missing: run the tuning that makes it
     """
     import optuna
     from optuna.storages.journal import JournalFileBackend
@@ -400,7 +445,11 @@ def drop_torn_line(path: Path) -> None:
 
 
 def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
-    """Refuse a study of something else."""
+    """Refuse a study of something else.
+
+    Raises:
+        DataError: names the file and what differs.
+    """
     for name in expected | found:
         if name not in found or name not in expected or found[name] != expected[name]:
             raise DataError(
@@ -498,7 +547,11 @@ def readable(value):
 
 
 def distributions(space: Space) -> dict:
-    """Optuna's distributions of a search space."""
+    """Optuna's distributions of a search space.
+
+    Raises:
+        ValueError: no option, or one that is neither choices nor a possible range.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not space:
@@ -601,6 +654,10 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
 
     Raises:
         DataError: the file is damaged.
+
+    Example:
+        >>> list(load_tuned("ml-1m", "mf"))[:2], load_tuned("no-such-dataset", "mf")
+        (['recommender', 'lime'], {})
     """
     for place in (results, PROJECT_ROOT / "results"):
         path = place and Path(place) / dataset / f"tuned_{recommender}.json"

@@ -11,12 +11,17 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     <recommender>/fidelity/<name>.parquet every metric of every test user (07)
     tables/, figures/                     what people read
     stages/<stage>.json                   what each stage read, wrote and was told
-    notebooks/<stage>.ipynb               executed copies
+    notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed
+    logs/<stage>.log                      what they wrote to standard output and error
+    run.json                              commit, versions, machine, parameters, data and durations of the whole
+    report.html                           the last notebook as a page
 """
 
 import io
 import json
+import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -26,12 +31,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 from PIL import Image
 
-from lxr.datasets import PROJECT_ROOT, sha256
+from lxr.datasets import PROJECT_ROOT
 from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
-from lxr.storage import DataError, atomic_path
+from lxr.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
 PACKAGES = (
@@ -190,9 +196,31 @@ def environment() -> dict:
         "commit": commit(),
         "python": platform.python_version(),
         "packages": package_versions(),
-        "machine": platform.machine(),
         "system": platform.system(),
+        "machine": machine(),
     }
+
+
+def machine() -> dict:
+    """What last digits and durations depend on: architecture, processor and their number, memory in GiB; nobody's name."""
+    return {
+        "architecture": platform.machine(),
+        "processor": processor_name(),
+        "processors": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+
+
+def processor_name() -> str | None:
+    """The model of the processor, as the system calls it; None where it does not tell."""
+    information = Path("/proc/cpuinfo")  # Linux
+    if information.is_file():
+        names = re.findall(r"^model name\s*:\s*(.+)", information.read_text(errors="replace"), flags=re.MULTILINE)
+        return names[0].strip() if names else None
+    if platform.system() == "Darwin":
+        told = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+        return told.stdout.strip() or None
+    return platform.processor() or None
 
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr import datasets
+from lxr import datasets, download, movielens, synthetic
 
 RATINGS = "1::10::5::978300760\n1::30::3::978302109\n2::20::4::978301968\n"
 MOVIES = "10::Net, The (1995)::Thriller\n20::Misérables, Les (1995)::Drama\n30::Toy Story (1995)::Comedy\n"
@@ -63,7 +63,7 @@ def message_of(name: str, data_dir: Path) -> str:
 @pytest.fixture
 def small_ml_1m(monkeypatch):
     """MovieLens 1M is complete with three ratings."""
-    monkeypatch.setattr(datasets, "ML_1M_RATINGS", 3)
+    monkeypatch.setattr(movielens, "ML_1M_RATINGS", 3)
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def offline(monkeypatch):
     def fail(command, **options):
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: no matching distribution\n")
 
-    monkeypatch.setattr(datasets.pooch, "retrieve", refuse)
-    monkeypatch.setattr(datasets.subprocess, "run", fail)
+    monkeypatch.setattr(download.pooch, "retrieve", refuse)
+    monkeypatch.setattr(movielens.subprocess, "run", fail)
 
 
 # --- MovieLens 1M ----------------------------------------------------------------------------------------------------
@@ -234,9 +234,9 @@ def recbole_files() -> dict[str, bytes]:
 @pytest.fixture
 def small_ml_100k(monkeypatch):
     """The checksums of MovieLens 100K are those of the small files."""
-    monkeypatch.setattr(datasets, "ML_100K_RATINGS_SHA256", digest(official_files()["u.data"]))
+    monkeypatch.setattr(movielens, "ML_100K_RATINGS_SHA256", digest(official_files()["u.data"]))
     checksums = {name: digest(content) for name, content in recbole_files().items()}
-    monkeypatch.setattr(datasets, "RECBOLE_FILES", checksums)
+    monkeypatch.setattr(movielens, "RECBOLE_FILES", checksums)
 
 
 @pytest.mark.parametrize("below", ["ml-100k", "."], ids=["own directory", "data directory"])
@@ -518,7 +518,7 @@ TITLES = {
 
 @pytest.mark.parametrize("title, natural", TITLES.items(), ids=TITLES)
 def test_natural_titles(title, natural):
-    assert datasets.natural_title(title) == natural
+    assert movielens.natural_title(title) == natural
 
 
 # --- downloads -------------------------------------------------------------------------------------------------------
@@ -542,12 +542,12 @@ def serve(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
-    def register(content: bytes | None, sha256: str) -> datasets.Archive:
+    def register(content: bytes | None, sha256: str) -> download.Archive:
         if content is not None:
             (directory / "ml-1m.zip").write_bytes(content)
         url = f"http://127.0.0.1:{server.server_port}/ml-1m.zip"
-        archive = datasets.Archive("ml-1m", url, sha256, tuple(ML_1M_FILES))
-        monkeypatch.setattr(datasets, "ML_1M", archive)
+        archive = download.Archive("ml-1m", url, sha256, tuple(ML_1M_FILES))
+        monkeypatch.setattr(movielens, "ML_1M", archive)
         return archive
 
     yield register
@@ -562,7 +562,7 @@ def test_an_archive_is_downloaded_once(serve, small_ml_1m, tmp_path, monkeypatch
     serve(ML_1M_ZIP, digest(ML_1M_ZIP))
     first = lxr.load_ratings("ml-1m", tmp_path / "new" / "data")
     assert contents(tmp_path / "new" / "data") == ["ml-1m", "ml-1m/movies.dat", "ml-1m/ratings.dat", "ml-1m/users.dat"]
-    monkeypatch.setattr(datasets.pooch, "retrieve", None)
+    monkeypatch.setattr(download.pooch, "retrieve", None)
     pd.testing.assert_frame_equal(lxr.load_ratings("ml-1m", tmp_path / "new" / "data"), first)
 
 
@@ -592,7 +592,7 @@ def test_an_archive_that_is_not_there_is_reported(serve, tmp_path):
 
 @pytest.mark.parametrize("name", ["ml-1m", "ml-100k"])
 def test_without_a_network_the_message_says_what_to_do(offline, tmp_path, name):
-    archive = {"ml-1m": datasets.ML_1M, "ml-100k": datasets.ML_100K}[name]
+    archive = {"ml-1m": movielens.ML_1M, "ml-100k": movielens.ML_100K}[name]
     message = message_of(name, tmp_path / "data")
     for part in (archive.url, *archive.files, str(tmp_path / "data" / name), "connection refused", "--dataset synthetic"):
         assert part in message
@@ -605,9 +605,9 @@ def test_a_download_that_fails_without_a_word_is_reported(offline, tmp_path, mon
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(datasets.pooch, "retrieve", fail)
+    monkeypatch.setattr(download.pooch, "retrieve", fail)
     message = message_of("ml-1m", tmp_path)
-    assert datasets.ML_1M.url in message and "--dataset synthetic" in message
+    assert movielens.ML_1M.url in message and "--dataset synthetic" in message
 
 
 @pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()], ids=repr)
@@ -616,7 +616,7 @@ def test_an_interrupted_download_leaves_nothing(offline, tmp_path, monkeypatch, 
         (Path(path) / fname).write_bytes(ML_1M_ZIP[:100])
         raise error
 
-    monkeypatch.setattr(datasets.pooch, "retrieve", half)
+    monkeypatch.setattr(download.pooch, "retrieve", half)
     with pytest.raises((lxr.DataError, KeyboardInterrupt)):
         lxr.load_ratings("ml-1m", tmp_path)
     assert contents(tmp_path) == []
@@ -629,12 +629,12 @@ def wheel(offline, monkeypatch):
     def register(files: dict[str, bytes]) -> None:
         def download(command, **options):
             directory = Path(command[command.index("--dest") + 1])
-            assert command[-1] == datasets.RECBOLE_WHEEL
+            assert command[-1] == movielens.RECBOLE_WHEEL
             inside = {f"recbole/dataset_example/ml-100k/{name}": content for name, content in files.items()}
             (directory / "recbole-1.2.1-py3-none-any.whl").write_bytes(zipped(inside))
             return subprocess.CompletedProcess(command, 0, "", "")
 
-        monkeypatch.setattr(datasets.subprocess, "run", download)
+        monkeypatch.setattr(movielens.subprocess, "run", download)
 
     return register
 
@@ -646,12 +646,12 @@ def test_ml_100k_comes_from_the_wheel_if_its_home_does_not_answer(wheel, small_m
     assert contents(tmp_path) == ["ml-100k", "ml-100k/ml-100k.inter", "ml-100k/ml-100k.item", "ml-100k/ml-100k.user"]
 
 
-@pytest.mark.parametrize("name", list(datasets.RECBOLE_FILES))
+@pytest.mark.parametrize("name", list(movielens.RECBOLE_FILES))
 def test_an_altered_file_in_the_wheel_is_refused(wheel, small_ml_100k, tmp_path, name):
     altered = recbole_files()[name] + b"\n"
     wheel(recbole_files() | {name: altered})
     message = message_of("ml-100k", tmp_path)
-    for part in (datasets.RECBOLE_WHEEL, name, digest(recbole_files()[name]), digest(altered)):
+    for part in (movielens.RECBOLE_WHEEL, name, digest(recbole_files()[name]), digest(altered)):
         assert part in message
     assert contents(tmp_path) == []
 
@@ -693,13 +693,13 @@ def test_synthetic_needs_no_data_directory(offline, tmp_path):
 
 def test_synthetic_is_a_function_of_its_seed():
     np.random.seed(1)
-    first = datasets.synthetic_ratings(seed=3)
+    first = synthetic.synthetic_ratings(seed=3)
     np.random.seed(2)
-    again, other = datasets.synthetic_ratings(seed=3), datasets.synthetic_ratings(seed=4)
+    again, other = synthetic.synthetic_ratings(seed=3), synthetic.synthetic_ratings(seed=4)
     pd.testing.assert_frame_equal(first, again)
     assert first.attrs == again.attrs
     assert not first[["user", "item"]].equals(other[["user", "item"]])
-    pd.testing.assert_frame_equal(lxr.load_ratings("synthetic"), datasets.synthetic_ratings())
+    pd.testing.assert_frame_equal(lxr.load_ratings("synthetic"), synthetic.synthetic_ratings())
 
 
 def test_synthetic_titles_tell_the_planted_groups():
@@ -721,7 +721,7 @@ def test_synthetic_histories_lie_in_two_groups():
 
 
 def test_synthetic_without_noise_lies_in_two_groups_alone():
-    ratings = datasets.synthetic_ratings(n_users=50, noise=0.0)
+    ratings = synthetic.synthetic_ratings(n_users=50, noise=0.0)
     groups = ratings["item"].map(ratings.attrs["groups"]).groupby(ratings["user"]).nunique()
     assert groups.max() == 2
 
@@ -784,7 +784,7 @@ def ml_100k(tmp_path_factory):
 
 def test_users_of_the_real_ml_1m(ml_1m):
     _, ratings = ml_1m
-    users = datasets.read_ml_1m_users(Path(ratings.attrs["source"][0]).parent)
+    users = movielens.read_ml_1m_users(Path(ratings.attrs["source"][0]).parent)
     assert len(users) == 6040 and users["occupation"].isna().sum() == 711
     assert users["gender"].value_counts().to_dict() == {"male": 4331, "female": 1709}
     assert users["age"].value_counts()["25–34"] == 2096 and users["occupation"].nunique() == 20

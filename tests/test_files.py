@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr import datasets
+from lxr import movielens
 
 RATINGS = pd.DataFrame({"user": [1, 1, 2, 3], "item": [10, 30, 20, 10], "rating": [90.0, 75.0, 71.0, 100.0]})
 WORDS = RATINGS.assign(user=["ann", "ann", "bob", "zoe"], item=["007", "x-1", "8", "007"])
@@ -67,7 +67,7 @@ OWN = ("csv", "tsv", "RecBole")
 @pytest.fixture(autouse=True)
 def small_ml_1m(monkeypatch):
     """MovieLens 1M is complete with four ratings."""
-    monkeypatch.setattr(datasets, "ML_1M_RATINGS", 4)
+    monkeypatch.setattr(movielens, "ML_1M_RATINGS", 4)
 
 
 @pytest.fixture(params=list(LOADERS))
@@ -146,7 +146,7 @@ def test_duplicates_are_read_and_counted_when_prepared(loader, tmp_path):
     name, load, text, separator, _ = loader
     again = {"ml-1m": lines("::", end="::0").splitlines()[0], "yahoo-music, KDD Cup": "1|1\n10\t90"}
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(datasets, "ML_1M_RATINGS", 5)
+        monkeypatch.setattr(movielens, "ML_1M_RATINGS", 5)
         ratings = load(tmp_path, (text + again.get(name, separator.join(["1", "10", "90"])) + "\n").encode())
     assert len(ratings) == 5
     with pytest.warns(UserWarning, match="1 duplicate"):

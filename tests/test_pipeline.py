@@ -1,14 +1,22 @@
-"""The orchestration of notebooks: order, skipping, resuming, failures."""
+"""The orchestration of notebooks: order, skipping, resuming, failures, logs, states."""
 
+import io
+import json
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from lxr.pipeline import Pipeline, Stage
+from lxr.summary import stage_table
+from lxr.terminal import COLOURS, coloured
 
 TOY = """
+import sys
 import lxr
+print(f"{name} goes to standard output")
+print(f"{name} goes to standard error", file=sys.stderr)
 workspace = lxr.Workspace(results, "toy", name)
 text = "".join(workspace.input(f"{need}.txt").read_text() for need in needs)
 if fail:
@@ -106,3 +114,59 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
     outcomes = toy_pipeline(toy_notebook, tmp_path).run()
     assert outcomes["a"].state == "failed"
     assert f"cannot write to {tmp_path / 'toy'}" in outcomes["a"].detail
+
+
+def test_what_notebooks_print_is_kept_and_the_traceback_of_those_that_fail(toy_notebook, tmp_path):
+    outcomes = toy_pipeline(toy_notebook, tmp_path, failing="a").run()
+    logs = {name: tmp_path / "toy" / "logs" / f"{name}.log" for name in "abc"}
+    for name in "ac":
+        for stream in ("output", "error"):
+            assert f"{name} goes to standard {stream}\n" in logs[name].read_text()
+    assert "RuntimeError: the toy was told to fail" in logs["a"].read_text() and "\033" not in logs["a"].read_text()
+    assert str(logs["a"]) in outcomes["a"].detail
+    assert "RuntimeError" not in logs["c"].read_text() and not logs["b"].exists()
+    toy_pipeline(toy_notebook, tmp_path).run()
+    assert "RuntimeError" not in logs["a"].read_text()
+
+
+def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, tmp_path):
+    pipeline = toy_pipeline(toy_notebook, tmp_path)
+    assert stage_table(pipeline).splitlines() == [
+        "stage  state    seconds  why it has to run",
+        *(f"{name}      missing           not finished before" for name in "abc"),
+        "0 done, 0 stale, 3 missing",
+    ]
+    assert not (tmp_path / "toy").exists()
+    pipeline.run()
+    (tmp_path / "toy" / "c.txt").write_text("damage")
+    stamp = tmp_path / "toy" / "stages" / "a.json"
+    stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"seconds": 12.5}))
+    (tmp_path / "toy" / "stages" / "b.json").unlink()
+    _, *rows, last = stage_table(pipeline).splitlines()
+    assert rows[0] == "a      done        12.5"
+    assert rows[1] == "b      missing           not finished before"
+    assert rows[2].split()[:2] == ["c", "stale"] and rows[2].endswith("c.txt has changed or is damaged")
+    assert last == "1 done, 1 stale, 1 missing"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_alone(monkeypatch):
+    for variable in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(variable, raising=False)
+    assert coloured("done  ", Terminal()) == "\033[32mdone  \033[0m"
+    assert coloured("FAIL", Terminal()) == "\033[31mFAIL\033[0m"
+    assert [coloured(word, io.StringIO()) for word in COLOURS] == list(COLOURS)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert coloured("stale") == "\033[33mstale\033[0m"
+    for variable, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as context:
+            context.setenv(variable, value)
+            assert coloured("done") == "done"
+    monkeypatch.setenv("NO_COLOR", "")
+    assert coloured("done") != "done"

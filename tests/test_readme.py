@@ -10,6 +10,7 @@ import pytest
 import lxr
 import run_all
 from lxr.datasets import PROJECT_ROOT
+from lxr.stages import stages_of
 from lxr.workspace import PREPARATION
 
 README = (PROJECT_ROOT / "README.md").read_text()
@@ -58,7 +59,7 @@ def shop(tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_are_understood(shop, command):
     options = run_all.parse(shlex.split(command, comments=True))
-    assert run_all.stages_of(options)
+    assert stages_of(options)
 
 
 @pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])

@@ -7,6 +7,7 @@ import pytest
 
 import run_all
 from lxr.datasets import Dataset
+from lxr.stages import RECOMMENDER_START, build_stages, restrict, stages_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,10 @@ from lxr.datasets import Dataset
         (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
         (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
         (["--test-users", "0"], "--test-users: expected at least 1, found 0"),
+        (["--tolerance", "-1"], "--tolerance: expected at least 0, found -1"),
+        (["--verify", "--tune", "explainers"], "--verify: expected a whole run, found --tune beside it"),
+        (["--verify", "--before", "05_lxr"], "--verify: expected a whole run, found --before beside it"),
+        (["--list", "--dry-run"], "--dry-run: not allowed with argument --list"),
         (["--workers", "0"], "--workers: expected at least 1, found 0"),
         (["--sede", "1"], "unrecognized arguments"),
         (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
@@ -44,7 +49,7 @@ def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, messa
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
-    stages = run_all.build_stages(run_all.parse(["--dataset", "ml-100k"]))
+    stages = build_stages(run_all.parse(["--dataset", "ml-100k"]))
     assert [stage.name for stage in stages] == [
         "01_data_preparation",
         "02_mf",
@@ -61,15 +66,15 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "07_sanity-vae",
         "08_report",
     ]
-    only = run_all.build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
+    only = build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
     assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
-    assert [stage.name for stage in run_all.restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+    assert [stage.name for stage in restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
 
 
 def test_seeds_repeat_the_training_on_the_same_split():
     options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
-    stages = run_all.build_stages(options)
+    stages = build_stages(options)
     folders = ["seeds/1/ml-100k/", "seeds/2/ml-100k/"]
     names = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_evaluation-mf"]
     assert [stage.name for stage in stages][:8] == [folder + name for folder in folders for name in names]
@@ -105,7 +110,7 @@ def place_of(results: Path) -> list[str]:
 
 def parameters(*arguments: str) -> dict[str, dict]:
     options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", *arguments])
-    return {stage.name: stage.parameters for stage in run_all.build_stages(options)}
+    return {stage.name: stage.parameters for stage in build_stages(options)}
 
 
 def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
@@ -113,7 +118,7 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     told = parameters(*chosen, "--ablation", "--seeds", "1")
     for folder in ("", "seeds/1/ml-100k/"):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
-        assert told[f"{folder}02_mf"]["batch_size"] == run_all.RECOMMENDER_START["mf"]["batch_size"]
+        assert told[f"{folder}02_mf"]["batch_size"] == RECOMMENDER_START["mf"]["batch_size"]
         assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
         assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
         assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
@@ -179,7 +184,7 @@ def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
 def test_a_tiny_run_never_replaces_a_full_one():
     full, tiny = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
     assert tiny.results == full.results / "smoke"
-    assert "n_factors" not in run_all.build_stages(tiny)[1].parameters
+    assert "n_factors" not in build_stages(tiny)[1].parameters
     assert run_all.parse(["--smoke"]).results == full.results
 
 
@@ -197,11 +202,22 @@ def test_a_run_with_user_features_never_replaces_one_without():
     assert told.results == plain.results / "user-features"
     again = run_all.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
     assert again.results == told.results  # what a notebook that is opened there asks for
-    assert run_all.build_stages(told)[0].parameters["user_features"] is True
-    assert "user_features" not in run_all.build_stages(plain)[0].parameters
+    assert build_stages(told)[0].parameters["user_features"] is True
+    assert "user_features" not in build_stages(plain)[0].parameters
     assert (
         run_all.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
     )
+
+
+def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
+    told = ["--list", "--recommenders", "mf", "--results", str(tmp_path)]
+    assert run_all.main([*told, "--before", "06_baselines"]) == 0
+    _, *rows, last = capsys.readouterr().out.splitlines()
+    assert [row.split()[:2] for row in rows] == [["01_data_preparation", "missing"], ["02_mf", "missing"]]
+    assert last == "0 done, 0 stale, 2 missing"
+    assert run_all.main([*told, "--before", "01_data_preparation"]) == 0
+    assert capsys.readouterr().out.endswith("\n0 done, 0 stale, 0 missing\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -210,4 +226,4 @@ def test_a_run_with_user_features_never_replaces_one_without():
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
-    assert [stage.name for stage in run_all.stages_of(options)] == ["01_data_preparation", *needs]
+    assert [stage.name for stage in stages_of(options)] == ["01_data_preparation", *needs]

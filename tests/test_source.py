@@ -9,6 +9,7 @@ import pytest
 import lxr
 import run_all
 from lxr.pipeline import NOTEBOOKS, Pipeline
+from lxr.stages import build_stages, stages_of
 from lxr.workspace import PREPARATION
 
 
@@ -30,7 +31,7 @@ def command(shop: Path, *more: str) -> list[str]:
 
 def preparation(arguments: list[str]) -> dict:
     """Parameters of the first notebook of a command."""
-    return run_all.build_stages(run_all.parse(arguments))[0].parameters
+    return build_stages(run_all.parse(arguments))[0].parameters
 
 
 def test_a_file_and_its_rule_reach_the_notebook(shop):
@@ -55,10 +56,8 @@ def test_without_ratings_every_row_counts(shop):
 
 
 def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
-    stages = run_all.build_stages(run_all.parse(command(shop, "--min-rating", "4")))
-    usual = run_all.build_stages(
-        run_all.parse(["--dataset", "ml-1m", "--recommenders", "mf", "--hyperparameters", "published"])
-    )
+    stages = build_stages(run_all.parse(command(shop, "--min-rating", "4")))
+    usual = build_stages(run_all.parse(["--dataset", "ml-1m", "--recommenders", "mf", "--hyperparameters", "published"]))
     assert [stage.name for stage in stages] == [stage.name for stage in usual]
     places = {"dataset", "results"}
     for stage, other in zip(stages[1:-1], usual[1:-1], strict=True):
@@ -111,9 +110,9 @@ def test_a_later_command_needs_only_the_name(shop):
     record(shop / "results" / "shop", preparation(first))
     assert preparation(later) == preparation(first)
     root = shop / "results" / "shop"
-    keys = [Pipeline(run_all.build_stages(run_all.parse(arguments)), root).keys for arguments in (first, later)]
+    keys = [Pipeline(build_stages(run_all.parse(arguments)), root).keys for arguments in (first, later)]
     assert keys[0] == keys[1]
-    before = run_all.stages_of(run_all.parse([*later, "--before", "02_mf"]))
+    before = stages_of(run_all.parse([*later, "--before", "02_mf"]))
     assert [stage.parameters for stage in before] == [preparation(first)]
     (shop / "shop.csv.gz").unlink()
     with pytest.raises(SystemExit):
@@ -128,7 +127,7 @@ def test_a_path_told_to_a_notebook_starts_at_the_notebooks(tmp_path):
 
 
 def test_what_is_published_of_a_run_has_no_path(shop):
-    stages = run_all.build_stages(run_all.parse(command(shop, "--min-rating", "4")))[:1]
+    stages = build_stages(run_all.parse(command(shop, "--min-rating", "4")))[:1]
     root = shop / "results" / "shop"
     record(
         root, stages[0].parameters, sources={str(shop / "shop.csv.gz"): "digest"}, environment={"commit": None}, seconds=1
@@ -190,7 +189,7 @@ def test_a_file_is_prepared_again_where_it_is_missing_or_has_changed(shop):
     record(results / "shop", preparation(command(shop, "--min-rating", "4")))
     data = lxr.Workspace(results, "shop", "02_mf").interactions()  # as a notebook that is opened on its own
     assert data.matrix.shape == (11, 5) and data.user_ids[0] == "u0"
-    stage = run_all.build_stages(run_all.parse(["--dataset", "shop", "--results", str(results)]))[0]
+    stage = build_stages(run_all.parse(["--dataset", "shop", "--results", str(results)]))[0]
     pipeline = Pipeline([stage], results / "shop")
     assert pipeline.why_stale(stage) == ""
     frame = pd.read_csv(shop / "shop.csv.gz")

@@ -17,6 +17,7 @@ import run_all
 from lxr.datasets import PROJECT_ROOT
 from lxr.interactions import Interactions, load_split, split_users
 from lxr.pipeline import Pipeline
+from lxr.stages import build_stages
 from lxr.workspace import Workspace
 
 
@@ -85,6 +86,11 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
     assert str(root / "tables") in finished.stdout
     assert "8 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
     assert not list(root.rglob("*.partial.ipynb"))
+    times = dict(re.findall(r"^  (\w+(?:-mf)?) +([\d.]+) s$", finished.stdout, flags=re.MULTILINE))
+    logs = {path.stem: path.read_text() for path in (root / "logs").iterdir()}
+    assert len(times) == 8 and times.keys() == logs.keys()
+    assert "wrote mf/recommender.pt" in logs["02_mf"] and "%|" not in "".join(logs.values())  # no progress bars
+    assert "\033" not in finished.stdout
 
 
 def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
@@ -104,6 +110,7 @@ def test_run_json_has_the_provenance_and_no_path_of_the_machine(tiny_run):
     text = (results / "synthetic" / "run.json").read_text()
     record = json.loads(text)
     assert record["environment"]["packages"]["torch"]
+    assert record["environment"]["machine"]["processors"] >= 1
     assert record["stages"]["05_lxr-mf"]["parameters"]["seed"] == 42
     assert str(results) not in text
     assert str(PROJECT_ROOT) not in text
@@ -115,7 +122,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     assert second.returncode == 0
     assert "0 done, 8 skipped" in second.stdout
     other = run_all.parse([*TINY, "--results", str(results), "--seed", "7"])
-    pipeline = Pipeline(run_all.build_stages(other), results / "synthetic")
+    pipeline = Pipeline(build_stages(other), results / "synthetic")
     stale = "its code, parameters or what it needs have changed"
     assert [pipeline.why_stale(stage) for stage in pipeline.stages] == [stale] * 8
 
@@ -123,6 +130,9 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
 def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
     results, _ = tiny_run
     assert run(tmp_path).returncode == 0
+    verified = run(results, "--verify", str(tmp_path), "--tolerance", "0")
+    assert verified.returncode == 0, verified.stdout
+    assert "0 differ within the tolerance, 0 beyond it" in verified.stdout
     tables = sorted((results / "synthetic" / "tables").iterdir())
     assert tables
     for table in tables:

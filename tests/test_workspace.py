@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from matplotlib.figure import Figure
 
 import lxr
 from lxr import workspace as workspace_module
-from lxr.workspace import read_json, write_json
+from lxr.workspace import processor_name, read_json, write_json
 
 
 def digest(path) -> str:
@@ -94,7 +97,17 @@ def test_the_record_tells_what_was_read_written_and_told(workspace, tmp_path):
     assert record["seconds"] >= 0
     environment = record["environment"]
     assert environment["python"] == sys.version.split()[0]
+    machine = environment["machine"]
+    assert (machine["architecture"], machine["processors"]) == (platform.machine(), os.cpu_count())
+    assert machine["memory_gib"] > 0
+    assert machine.keys() == {"architecture", "processor", "processors", "memory_gib"}  # and nobody's name
     assert environment["packages"]["numpy"] == np.__version__ and environment["packages"]["pandas"] == pd.__version__
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="only Linux tells its processor in a file")
+def test_the_processor_is_named_as_the_system_names_it():
+    lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    assert processor_name() == (lines[0].partition(":")[2].strip() if lines else None)
 
 
 def test_a_stage_without_a_recommender_has_its_own_name(tmp_path):

@@ -1,0 +1,84 @@
+"""Raw files with an official home: found where they are, else downloaded, checked and unpacked."""
+
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pooch
+
+from lxr.storage import DataError
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Raw files with an official home: an archive that is checked against its SHA-256 before anything is read."""
+
+    name: str
+    url: str
+    sha256: str
+    files: tuple[str, ...]
+
+
+def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
+    """The first directory that holds the first of the files; then it must hold them all.
+
+    Raises:
+        DataError: the directory lacks some of them.
+    """
+    for directory in directories:
+        if (directory / names[0]).is_file():
+            missing = [name for name in names if not (directory / name).is_file()]
+            if missing:
+                raise DataError(f"{directory}: found {names[0]}, but {', '.join(missing)} is missing")
+            return directory
+    return None
+
+
+def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path], tuple[str, ...]]] | None = None) -> Path:
+    """Download from the official home, else from the fallback; say what to do by hand when neither answers.
+
+    Returns:
+        The directory ``data_dir/<name>`` with the files in it.
+
+    Raises:
+        DataError: no source answers, or what comes is altered.
+    """
+    sources = [(archive.url, partial(download_archive, archive)), *([fallback] if fallback else [])]
+    target, failures = data_dir / archive.name, []
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{archive.name}-") as temporary:
+            for source, download in sources:
+                try:
+                    names = download(Path(temporary))
+                except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                    failures.append(f"  {source}: {(str(error) or type(error).__name__).splitlines()[0][:500]}")
+                else:
+                    target.mkdir(exist_ok=True)
+                    for name in reversed(names):  # the first, by which they are found, last
+                        (Path(temporary) / name).replace(target / name)
+                    return target
+    except OSError as error:
+        raise DataError(f"cannot write to the data directory {data_dir}: {error.strerror or error}") from error
+    raise DataError(
+        f"dataset {archive.name} is not in {data_dir} and could not be downloaded:\n"
+        + "\n".join(failures)
+        + f"\nFetch {archive.url} on another machine and put {', '.join(archive.files)} into {target}, "
+        "or work offline with --dataset synthetic."
+    )
+
+
+def download_archive(archive: Archive, directory: Path) -> tuple[str, ...]:
+    """Download an archive, check it, and unpack its files into ``directory``; returns their names."""
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    path = pooch.retrieve(
+        archive.url, f"sha256:{archive.sha256}", fname="archive.zip", path=directory, downloader=downloader
+    )
+    with zipfile.ZipFile(path) as unpacked:
+        for name in archive.files:
+            (directory / name).write_bytes(unpacked.read(f"{archive.name}/{name}"))
+    return archive.files

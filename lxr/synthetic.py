@@ -1,0 +1,46 @@
+"""Generated data with planted tastes, of which the true reasons of every recommendation are known."""
+
+import numpy as np
+import pandas as pd
+
+
+def synthetic_ratings(
+    n_users: int = 600,
+    n_items: int = 160,
+    n_groups: int = 8,
+    items_per_user: int = 16,
+    noise: float = 0.15,
+    seed: int = 7,
+) -> pd.DataFrame:
+    """Generate histories with planted tastes, so that the true reasons of a recommendation are known.
+
+    Every item belongs to one taste group; within its group its popularity falls off like 1 / rank. Every user likes two
+    groups and draws ``items_per_user`` (± half) items from them, but a share ``noise`` from all items alike. The true
+    reasons of a recommended item are therefore the history items of its own group: ``attrs["groups"]`` tells them.
+
+    Returns:
+        A ratings frame in which every rating is 5.
+    """
+    generator = np.random.default_rng(seed)
+    groups = np.arange(n_items) % n_groups
+    attraction = 1.0 / (1 + np.arange(n_items) // n_groups)
+    users, items = [], []
+    for user in range(n_users):
+        liked = generator.choice(n_groups, size=2, replace=False)
+        taste = np.where(np.isin(groups, liked), attraction, 0.0)
+        probability = (1 - noise) * taste / taste.sum() + noise / n_items
+        size = int(generator.integers(items_per_user // 2, items_per_user * 3 // 2 + 1))
+        items.append(np.sort(generator.choice(n_items, size=size, replace=False, p=probability)))
+        users.append(np.full(size, user))
+    ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0})
+    titles = {
+        item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)
+    }
+    ratings.attrs = {"titles": titles, "groups": dict(enumerate(groups.tolist())), "source": []}
+    return ratings
+
+
+def synthetic_users(n_users: int = 600, seed: int = 7) -> pd.DataFrame:
+    """A feature of the users of :func:`synthetic_ratings` that says nothing of their tastes: it is never a true reason."""
+    hand = np.random.default_rng([seed, 1]).choice(["left", "right"], n_users)
+    return pd.DataFrame({"hand": hand})

@@ -1,0 +1,78 @@
+"""The documentation is complete: docstrings of all exported names, pages of the API, the worked example of CONTRIBUTING."""
+
+import inspect
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+
+import lxr
+from lxr.datasets import PROJECT_ROOT
+
+EXPORTED = {name: getattr(lxr, name) for name in lxr.__all__}
+OBJECTS = {name: value for name, value in EXPORTED.items() if inspect.isroutine(value) or inspect.isclass(value)}
+SECTION = r"(?:^|\n) *{}: *\n"
+
+
+def described(docstring: str, section: str) -> set[str]:
+    """Names that a section of a docstring describes, several to a line among them."""
+    body = re.split(SECTION.format(section), docstring)[1:]
+    names = re.findall(r"^ {4,8}(\w+(?:, \w+)*):", body[0].split("\n\n")[0], flags=re.MULTILINE) if body else []
+    return {name for group in names for name in group.split(", ")}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_argument_is_described(name):
+    value = OBJECTS[name]
+    made_by = vars(value).get("__init__", object) if inspect.isclass(value) else value
+    docstring = inspect.getdoc(value)
+    expected = set(inspect.signature(made_by).parameters) - {"self"}
+    assert described(docstring, "Args") | described(docstring, "Attributes") >= expected
+
+
+@pytest.mark.parametrize("name", [name for name, value in OBJECTS.items() if inspect.isroutine(value)])
+def test_what_is_returned_is_described(name):
+    returns = inspect.signature(OBJECTS[name]).return_annotation
+    assert (returns is None) != bool(re.search(SECTION.format("Returns"), OBJECTS[name].__doc__))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_name_has_an_example(name):
+    docstring = OBJECTS[name].__doc__
+    elsewhere = re.search(r"Example:.*see :func:`(\w+)`", docstring)
+    assert ">>> " in (OBJECTS[elsewhere[1]].__doc__ if elsewhere else docstring)
+
+
+def test_every_module_is_named():
+    assert {f"lxr.{module.name}" for module in pkgutil.iter_modules(lxr.__path__)} == set(
+        re.findall(r"`(lxr\.\w+)`", lxr.__doc__)
+    )
+
+
+def test_versions_agree():
+    assert f"\nversion: {lxr.__version__}\n" in (PROJECT_ROOT / "CITATION.cff").read_text()
+    assert f"\n## {lxr.__version__}\n" in (PROJECT_ROOT / "CHANGELOG.md").read_text()
+    assert f'\nversion = "{lxr.__version__}"\n' in (PROJECT_ROOT / "pyproject.toml").read_text()
+
+
+def test_the_worked_example_keeps_the_contract(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "keep_one.py").write_text(code)
+    options = ["-p", "keep_one", "-o", "addopts=", "-k", "keep-one", "tests/test_explainers.py"]
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)])}
+    command = [sys.executable, "-m", "pytest", *options]
+    run = subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ | paths, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 30
+
+
+def test_pages_of_the_api_are_made(tmp_path):
+    pdoc = pytest.importorskip("pdoc")
+    pdoc.render.configure(docformat="google")
+    pdoc.pdoc("lxr", "lxr.fidelity", output_directory=tmp_path)
+    page = (tmp_path / "lxr.html").read_text()
+    assert all(f'id="{name}"' in page for name in lxr.__all__)
+    assert "<h6" in page and ":func:" not in re.sub(r"<pre>.*?</pre>|<span.*?</span>", "", page, flags=re.DOTALL)
