@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run verify test lab notebooks docs
+.PHONY: run verify test lab app notebooks docs
 
 run: .venv/installed
 	$(BIN)/python run_all.py
@@ -19,6 +19,11 @@ test: .venv/installed
 lab: .venv/installed
 	$(BIN)/python run_all.py --smoke
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+# A web page: why was this recommended, and what if? (Its first tiny models take half a minute.)
+app: .venv/installed
+	$(BIN)/python run_all.py --smoke --before explore
+	$(BIN)/voila notebooks/explore.ipynb
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed

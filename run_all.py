@@ -14,7 +14,7 @@ from lxr.pipeline import NOTEBOOKS, Pipeline
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
 from lxr.source import add_file_options, name_of, source_of
-from lxr.stages import TINY_DATASET, stages_of
+from lxr.stages import EXPLORE, TINY_DATASET, stages_of
 from lxr.storage import DataError
 from lxr.summary import count, main_tables, stage_table, time_table, write_run
 from lxr.terminal import coloured
@@ -47,7 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = f"ml-100k, or {TINY_DATASET} with --smoke"
-    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
+    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))] + [EXPLORE]
     what = parser.add_argument_group("what to run")
     what.add_argument("--dataset", metavar="NAME", help=f"{', '.join(DATASETS)}, or of a file of your own ({default})")
     names = " ".join(DEFAULT_RECOMMENDERS)

@@ -12,6 +12,7 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,
   `lxr.published`
 * Tuning: `lxr.tuning`
+* One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
 * Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`
 * Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
   `lxr.canonical`
@@ -36,6 +37,7 @@ from lxr.cost import Cost, cost_table, measure
 from lxr.datasets import DATASETS, Dataset, load_ratings, rule_of
 from lxr.explainer import Explainer, explain_users, load_scores, mean_fidelity, save_scores, top_items
 from lxr.explainers import EXPLAINERS
+from lxr.explanation import UserExplanation, explain_user
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
 from lxr.files import read_ratings_file
 from lxr.ground_truth import true_reasons
@@ -61,7 +63,7 @@ from lxr.refinement import RefinedLXR
 from lxr.sanity import least_influential_item, randomised, shuffled_histories, stability
 from lxr.storage import DataError, save_frame
 from lxr.surrogates import mask_function
-from lxr.training import choose_device, fit
+from lxr.training import choose_device, fit, train_recommender
 from lxr.tuning import Budget, ExplainerTuning, RecommenderTuning, Tuning, load_tuned, open_study, tune
 from lxr.workspace import Workspace
 
@@ -94,6 +96,7 @@ __all__ = [
     "RecommenderTuning",
     "RefinedLXR",
     "Tuning",
+    "UserExplanation",
     "Workspace",
     "choose_device",
     "cost_table",
@@ -101,6 +104,7 @@ __all__ = [
     "evaluate_fidelity",
     "evaluate_users",
     "exhaustive_optimum",
+    "explain_user",
     "explain_users",
     "fidelity_gain",
     "fit",
@@ -137,6 +141,7 @@ __all__ = [
     "top_item",
     "top_items",
     "train_lxr",
+    "train_recommender",
     "true_reasons",
     "tune",
     "wrap",

@@ -139,6 +139,30 @@ def plot_gain(gain: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_explanation(
+    titles: Sequence[str], importance: np.ndarray, recommended: str, explainer: str, ax: Axes | None = None
+) -> Axes:
+    """Why one item is recommended: a horizontal bar per history item, the most important on top.
+
+    Args:
+        titles: of the history items, most important first.
+        importance: (len(titles),) their scores.
+        recommended: title of the explained item.
+        explainer: its name, for the colour; scores below zero, which speak against the item, are grey.
+        ax: where to draw; a new figure by default.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.8, 1.2 + 0.28 * len(titles)), layout="constrained")
+    colours = [style(explainer)["color"] if score >= 0 else "0.75" for score in importance]
+    ax.barh(range(len(titles)), importance, color=colours)
+    ax.set_yticks(range(len(titles)), titles, fontsize=8, parse_math=False)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"importance by {explainer}", fontsize=8)
+    ax.set_title(f"{recommended}, because of", fontsize=11, parse_math=False)
+    ax.grid(axis="x", alpha=0.3)
+    return ax
+
+
 def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` panels of a size in inches, so many in a row."""
     columns = min(columns, count)

@@ -14,6 +14,7 @@ RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
+EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
 BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
@@ -178,6 +179,8 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
                 run.tune(recommender, needs)
                 continue
             explained = run.explain(recommender, needs)
+            if options.before == EXPLORE:
+                run.add(EXPLORE, {}, [*needs, *(name for name in explained if LXR_NOTEBOOK in name)], recommender)
             if options.ablation and last:
                 about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
                 run.add(ABLATION, about, needs, recommender)

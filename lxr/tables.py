@@ -231,13 +231,24 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
 
 def recommendation_table(model: Recommender, data: Interactions, user: int, count: int = 10) -> pd.DataFrame:
     """The first ``count`` recommendations of a user by title, or as many as there are, with their logits."""
-    history = dense(data.matrix[[user]], model.device)
-    count = min(count, int((history == 0).sum()))
+    first = first_recommendations(model, data, dense(data.matrix[[user]], model.device), count)
+    return first[["title", "logit"]].rename(columns={"title": "recommendation"})
+
+
+def first_recommendations(model: Recommender, data: Interactions, history: torch.Tensor, count: int = 10) -> pd.DataFrame:
+    """The first ``count`` recommendations for one history (1, I), or as many as there are.
+
+    Returns:
+        One row per item, indexed by its rank: ``item``, ``title``, ``logit`` and ``probability``.
+    """
     with torch.no_grad():
-        logits = model(history).masked_fill(history > 0, -torch.inf)[0]
-    top = logits.topk(count)
-    titles = titles_of(data, top.indices.cpu().numpy())
-    return pd.DataFrame({"recommendation": titles, "logit": top.values.cpu().numpy()}, index=range(1, count + 1))
+        logits = model(history)  # (1, I)
+    probability = model.log_activation(logits).exp()[0]
+    left = int((model.of_items(history) == 0).sum())
+    top = logits.masked_fill(history > 0, -torch.inf)[0].topk(min(count, left))
+    items = top.indices.cpu().numpy()
+    columns = {"logit": top.values.cpu().numpy(), "probability": probability[top.indices].cpu().numpy()}
+    return pd.DataFrame({"item": items, "title": titles_of(data, items)} | columns, index=range(1, len(items) + 1))
 
 
 def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Interactions, count: int = 5) -> pd.DataFrame:

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 import torch
 
 from lxr.checks import check_matrix, check_positive, check_step
-from lxr.interactions import batches, dense
+from lxr.interactions import Interactions, batches, dense, split_users
 from lxr.progress import progress
 from lxr.ranking import hide_share, holdout_ndcg
-from lxr.recommenders import Recommender
+from lxr.recommenders import RECOMMENDERS, Recommender
 
 HOLDOUT_METRIC = "NDCG@100"
 # Of fit, for lxr.tuning: what is worth tuning beside the options of the recommender itself.
@@ -122,3 +122,30 @@ def fit(
     model.load_state_dict(best_weights)
     model.eval()
     return pd.DataFrame(rows)
+
+
+def train_recommender(name: str, data: Interactions, seed: int = 42, **options) -> Recommender:
+    """Make and train a registered recommender in one go, on the training users of :func:`lxr.split_users`.
+
+    Args:
+        name: a name in :data:`lxr.RECOMMENDERS`.
+        data: whose users are split with their default shares.
+        seed: of the split, the initial weights and the training.
+        options: of the recommender's class.
+
+    Returns:
+        The trained recommender.
+
+    Raises:
+        ValueError: an unknown name, or too few users to split.
+
+    Example:
+        >>> import lxr
+        >>> model = train_recommender("mf", lxr.load_dataset("synthetic"), n_factors=8)
+        >>> model.n_items, model.training
+        (160, False)
+    """
+    train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
+    model = RECOMMENDERS[name](data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)
+    fit(model, data.matrix[train], data.matrix[validation], seed=seed)
+    return model

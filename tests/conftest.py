@@ -111,6 +111,22 @@ def planted():
     return matrix[:80], matrix[80:]
 
 
+@pytest.fixture(scope="session")
+def trained_results(tmp_path_factory):
+    """A directory of results with the trained models of a tiny run: an MF of the synthetic data, and its LXR."""
+    results = tmp_path_factory.mktemp("results")
+    root, options = results / "synthetic", {"n_factors": 8}
+    data = lxr.load_dataset("synthetic")
+    data.save(root / "interactions.npz")
+    train, validation, test = lxr.split_users(data.matrix.shape[0])
+    lxr.save_split(root / "split.npz", train, validation, test)
+    model = lxr.MF(data.matrix.shape[1], **options)
+    lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=40)
+    lxr.save_recommender(model, "mf", options, root / "mf/recommender.pt")
+    lxr.EXPLAINERS["lxr"](model, data.matrix[train], data.matrix[validation], epochs=2).save(root / "mf/lxr.pt")
+    return results
+
+
 BAD_USERS = {
     "narrow history": (lambda history, target: (history[:, :-1], target), r"history: expected shape \(B, 20\)"),
     "flat history": (lambda history, target: (history[0], target), r"history: expected shape \(B, 20\)"),

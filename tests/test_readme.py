@@ -32,12 +32,13 @@ def bookshop(tmp_path, monkeypatch) -> Path:
 
 def test_the_examples_run_in_order(bookshop, capsys):
     names = {"data_dir": bookshop}
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
     for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "POS@20" in printed
     assert "would have been recommended instead of" in printed
+    assert names["explanation"].title in printed
     assert names["books"].item_titles[0].startswith("Book")
     rarity = lxr.EXPLAINERS["rarity"](names["model"], names["data"].matrix[names["train"]])
     assert rarity.explain(names["history"], names["target"]).shape == names["history"].shape

@@ -220,7 +220,10 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("notebook, needs", [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", [])])
+@pytest.mark.parametrize(
+    "notebook, needs",
+    [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", []), ("explore", ["02_mf", "05_lxr-mf"])],
+)
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
     assert [stage.name for stage in stages_of(options)] == ["01_data_preparation", *needs]

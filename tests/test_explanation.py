@@ -1,0 +1,153 @@
+"""One recommendation explained in five lines: by hand on a toy whose answer is known, and what is refused."""
+
+import matplotlib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+from lxr.perturbation import ACCENT
+from lxr.tables import counterfactual_sentence, first_recommendations
+
+matplotlib.use("agg")
+# Item 0 speaks for item 4 by 3, item 1 by 1, item 2 against it by 1; item 1 for item 5 by 2.
+WEIGHTS = np.zeros((6, 6))
+WEIGHTS[[0, 1, 2], 4] = [3, 1, -1]
+WEIGHTS[1, 5] = 2
+
+
+@pytest.fixture
+def toy(linear):
+    """(model, data): the first user has the items 0, 1 and 2, the second all but 4 and 5, the third none."""
+    matrix = sp.csr_matrix(np.array([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [0] * 6], dtype=np.float32))
+    titles = np.array([f"<{name}>" for name in "abcdef"])
+    return linear(WEIGHTS), lxr.Interactions(matrix, np.array([7, 8, 9]), np.arange(6), titles)
+
+
+@pytest.fixture
+def explanation(toy):
+    model, data = toy
+    return lxr.explain_user(model, data, 0, lxr.EXPLAINERS["leave-one-out"](model, data.matrix))
+
+
+def test_an_explanation_orders_the_history(explanation):
+    assert explanation.target == 4 and explanation.title == "<e>"
+    assert explanation.items.tolist() == [0, 1, 2]
+    frame = explanation.to_frame()
+    assert frame["title"].tolist() == ["<a>", "<b>", "<c>"]
+    assert frame.index.tolist() == [1, 2, 3]
+    falls = [np.log(1 + np.exp(-without)) - np.log(1 + np.exp(-3.0)) for without in (0.0, 2.0, 4.0)]
+    assert frame["importance"].tolist() == pytest.approx(falls, abs=1e-6)
+    assert explanation.to_frame(2)["item"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("removed", "rank", "logit", "first"),
+    [([], 1, 3, 4), ([2], 1, 4, 4), ([0], 2, 0, 5), ([0, 1], 3, -1, 3), ([2, 1, 0], 1, 0, 3)],
+)
+def test_what_if(explanation, removed, rank, logit, first):
+    found = explanation.without(removed)
+    assert (found.rank, found.first) == (rank, first)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-logit)))
+
+
+def test_the_sentence_is_that_of_accent_and_true(toy, explanation):
+    model, data = toy
+    (found,) = ACCENT(model).counterfactuals(explanation.history, torch.tensor([4]))
+    assert found.removed.tolist() == [0] and found.replacement == 5
+    assert explanation.sentence == counterfactual_sentence(data, 4, found)
+    assert explanation.sentence == "Without <a>, <f> would have been recommended instead of <e>."
+    assert explanation.without(found.removed).first == found.replacement
+
+
+def test_a_later_recommendation_says_its_place(toy):
+    model, data = toy
+    later = lxr.explain_user(model, data, np.int64(0), "random", target=torch.tensor(5))
+    assert (later.target, later.standing.rank, later.standing.first) == (5, 2, 4)
+    assert later.sentence == "<f> is in place 2: <e> is recommended before it, with all items there."
+
+
+def test_it_shows_itself(explanation):
+    text, page = str(explanation), explanation._repr_html_()
+    for part in ("User 7 is recommended <e> (rank 1, probability 0.953)", "1. <a>", "Without <a>, <f> would"):
+        assert part in text
+    assert "&lt;a&gt;" in page and "<a>" not in page
+    assert page.count("<tr>") == 3
+    assert repr(explanation) == "UserExplanation(user=0, target=4, explainer='LeaveOneOut', 3 items)"
+
+
+def test_bars_are_those_of_the_frame(explanation):
+    ax = explanation.plot(count=2)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["<a>", "<b>"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(explanation.to_frame(2)["importance"].tolist())
+    assert explanation.plot(ax=ax) is ax
+
+
+def test_an_explainer_by_name_is_made_of_the_training_users():
+    data = lxr.load_dataset("synthetic")
+    train, validation, test = lxr.split_users(data.matrix.shape[0], seed=3)
+    model = lxr.Popularity(data.matrix[train])
+    explainer = lxr.EXPLAINERS["lire"](model, data.matrix[train], data.matrix[validation], seed=3, n_samples=60)
+    by_name = lxr.explain_user(model, data, test[0], "lire", seed=3, n_samples=60)
+    np.testing.assert_array_equal(by_name.scores, lxr.explain_user(model, data, test[0], explainer).scores)
+    assert by_name.explainer == "lire"
+
+
+@pytest.mark.parametrize("name", ["mf", "vae"])
+def test_a_recommender_is_trained_in_one_go(name):
+    data = lxr.load_dataset("synthetic", user_features=True)
+    *_, test = lxr.split_users(data.matrix.shape[0])
+    model = lxr.train_recommender(name, data)
+    assert model.n_features == 2 and not model.training
+    popularity = lxr.Popularity(data.matrix, n_features=2)
+    assert lxr.rank_quality(model, data.matrix[test])["NDCG@10"] > lxr.rank_quality(popularity, data.matrix[test])["NDCG@10"]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"user": 3}, "user: expected an integer from 0 to 2, found 3"),
+        ({"user": -1}, "user: expected an integer from 0 to 2, found -1"),
+        ({"user": "7"}, "user: expected an integer from 0 to 2, found '7'"),
+        ({"user": 2}, "history, row 0: expected at least one item"),
+        ({"target": 6}, "target: expected an integer from 0 to 5, found 6"),
+        ({"target": 1.0}, "target: expected an integer from 0 to 5, found 1.0"),
+        ({"target": 0}, "target, row 0: expected an item outside the history"),
+        ({"explainer": "oracle"}, "unknown explainer 'oracle': expected one of random"),
+        ({"explainer": 3}, "explainer: expected a name or an explainer of this model, found int"),
+    ],
+)
+def test_bad_input_is_refused(toy, told, message):
+    model, data = toy
+    with pytest.raises(ValueError, match=message):
+        lxr.explain_user(model, data, **{"user": 0, "explainer": "gradient"} | told)
+
+
+def test_what_does_not_fit_is_refused(toy, explanation, linear):
+    model, data = toy
+    of_another = lxr.EXPLAINERS["gradient"](linear(WEIGHTS), data.matrix)
+    with pytest.raises(ValueError, match="found an explainer of another model"):
+        lxr.explain_user(model, data, 0, of_another)
+    with pytest.raises(ValueError, match="options: expected none with an explainer that is already made, found k"):
+        lxr.explain_user(model, data, 0, lxr.EXPLAINERS["accent"](model, data.matrix), k=3)
+    with pytest.raises(ValueError, match="data: expected the 5 items of the model, found 6"):
+        lxr.explain_user(linear(np.eye(5)), data, 0, "gradient")
+    with pytest.raises(ValueError, match="items: expected items of the history, found 3"):
+        explanation.without([0, 3])
+
+
+def test_a_long_history_is_told(toy):
+    model, data = toy
+    with pytest.warns(UserWarning, match="1 of 1 histories have more than"):
+        explainer = lxr.EXPLAINERS["gradient"](model, data.matrix)
+        explainer.longest = 2
+        lxr.explain_user(model, data, 0, explainer)
+
+
+def test_recommendations_leave_out_what_is_consumed(toy):
+    model, data = toy
+    first = first_recommendations(model, data, lxr.dense(data.matrix[[1]]), count=10)
+    assert first["item"].tolist() == [4, 5]
+    assert first["logit"].tolist() == [3, 2]
+    assert first["probability"].tolist() == pytest.approx([0.953, 0.881], abs=1e-3)

@@ -1,0 +1,185 @@
+"""What is explored, without widgets; and the widgets, without a browser."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+import lxr
+from lxr.exploration import Exploration, TrainedModels, trained
+from lxr.explore import OWN, ROWS, Explorer
+from lxr.workspace import write_json
+
+
+@pytest.fixture(scope="module")
+def models(trained_results):
+    return TrainedModels(trained_results, "synthetic", "mf")
+
+
+@pytest.fixture
+def explorer(trained_results):
+    """Its left panel by leave-one-out, its right one by LXR; everything is answered before anything is drawn."""
+    return Explorer(trained_results, explainers=("leave-one-out", "lxr"))
+
+
+def answered(explorer):
+    """Once everything that was asked for has been shown."""
+    for asker in (*explorer.panels, explorer.words):
+        asker.asked.result(timeout=60)
+    with explorer.lock:
+        explorer.pool.submit(int).result(timeout=60)
+    return explorer
+
+
+def test_what_is_trained_is_found(trained_results):
+    assert trained(trained_results) == {"synthetic": ["mf"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (
+            {"dataset": "ml-1m"},
+            "ml-1m/<recommender>/recommender.pt, found no such file: python run_all.py --dataset ml-1m makes",
+        ),
+        (
+            {"dataset": "synthetic", "recommender": "vae"},
+            "python run_all.py --dataset synthetic --recommenders vae makes it",
+        ),
+    ],
+)
+def test_what_is_missing_is_told_with_the_command_that_makes_it(trained_results, tmp_path, told, message):
+    with pytest.raises(lxr.DataError, match=message):
+        trained(trained_results, **told)
+    with pytest.raises(lxr.DataError, match=r"python run_all\.py makes it"):
+        trained(tmp_path)
+
+
+def test_explainers_are_those_of_the_run(trained_results, tmp_path):
+    root = tmp_path / "synthetic"
+    shutil.copytree(trained_results / "synthetic", root)
+    record = {"parameters": {"seed": 5, "options": {"lime": {"n_samples": 70}}}}
+    write_json(record, root / "stages/06_baselines-mf.json")
+    write_json({"parameters": {"seed": 5, "options": {"lxr-refined": {"steps": 3}}}}, root / "stages/05_lxr-mf.json")
+    models = TrainedModels(tmp_path, "synthetic", "mf")
+    assert (models.explainer("lime").seed, models.explainer("lime").n_samples) == (5, 70)
+    assert models.explainer("lxr-refined").steps == 3
+    assert models.explainer("lxr") is models.explainer("lxr")
+    assert set(lxr.EXPLAINERS) - set(models.names) == {"lxr-combined", "lxr-pos", "lxr-neg"}
+    (root / "mf/lxr.pt").unlink()
+    assert not {"lxr", "lxr-refined"} & set(TrainedModels(tmp_path, "synthetic", "mf").names)
+    explorer = Explorer(tmp_path, explainers=("cosine", "lxr"))
+    assert [panel.name.value for panel in explorer.panels] == ["cosine", "leave-one-out"]
+    assert "Not trained: lxr," in explorer.note.value
+
+
+def test_a_case_is_that_of_explain_user(models):
+    user = int(models.test[4])
+    exploration = Exploration(models, user)
+    expected = lxr.explain_user(models.model, models.data, user, models.explainer("lxr"))
+    assert exploration.case.target == exploration.recommendations()["item"].iloc[0] == expected.target
+    np.testing.assert_array_equal(exploration.case.explanation("lxr").items, expected.items)
+    assert exploration.case.sentence == expected.sentence
+    exploration.remove(expected.items[:3])
+    exploration.put_back(expected.items[:1])
+    found = exploration.what_if()
+    assert found["rank"].tolist() == [1, expected.without(expected.items[1:3]).rank]
+    exploration.choose_target(int(exploration.recommendations()["item"].iloc[1]))
+    assert exploration.removed == set() and exploration.what_if()["rank"].tolist() == [2, 2]
+
+
+def test_a_history_of_ones_own(models):
+    exploration = Exploration(models)
+    exploration.start_empty()
+    assert exploration.case is None
+    exploration.add(3)
+    exploration.add(11)
+    assert exploration.user is None and exploration.case.explanation("gradient").to_frame()["item"].isin([3, 11]).all()
+    assert not exploration.recommendations()["item"].isin([3, 11]).any()
+
+
+def test_a_click_changes_what_is_shown(explorer):
+    answered(explorer)
+    left, right = explorer.panels
+    explorer.targets.value = explorer.targets.options[2][1]
+    case = answered(explorer).exploration.case
+    assert "rank 3 → 3" in explorer.outcome.value and "in place 3" in explorer.words.view.value
+    assert [check.description for check in left.checks] == case.explanation("leave-one-out").to_frame(ROWS)["title"].tolist()
+
+    left.checks[0].value = False
+    (removed,) = explorer.exploration.removed
+    assert f"rank 3 → {case.without([removed]).rank}" in explorer.outcome.value
+    assert [not check.value for check in right.checks] == [item == removed for item in right.shown]
+
+    right.count.value = 2
+    right.first.click()
+    assert explorer.exploration.removed == set(case.explanation("lxr").items[:2].tolist())
+    assert [not check.value for check in right.checks] == [row < 2 for row in range(ROWS)]
+    explorer.restore.click()
+    assert "rank 3 → 3" in explorer.outcome.value and all(check.value for check in left.checks)
+
+
+def test_pages_and_explainers_of_a_panel(explorer):
+    panel = answered(explorer).panels[0]
+    order = panel.explanation.items
+    panel.on.click()
+    panel.on.click()
+    assert panel.shown.tolist() == order[(len(order) - 1) // ROWS * ROWS :].tolist()
+    panel.back.click()
+    panel.name.value = "cosine"
+    assert (
+        answered(explorer).panels[0].shown.tolist() == explorer.exploration.case.explanation("cosine").items[:ROWS].tolist()
+    )
+
+
+def test_users_and_a_history_by_titles(explorer):
+    explorer.user.value = explorer.user.options[5][1]
+    assert explorer.exploration.user == explorer.exploration.models.test[5]
+    explorer.empty.click()
+    assert answered(explorer).user.value == OWN and not explorer.targets.options
+    assert "Add items" in explorer.panels[0].note.value and explorer.outcome.value == ""
+    explorer.search.value = "no such title"
+    assert explorer.exploration.case is None
+    explorer.search.value = "Group B, item 3"
+    assert answered(explorer).panels[0].checks[0].description == "Group B, item 3"
+    assert len(explorer.targets.options) == 10 and explorer.search.value == ""
+    explorer.panels[0].checks[0].value = False
+    assert "without 1 of 1 history items" in explorer.outcome.value
+
+
+def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explorer, monkeypatch):
+    models, go_on = answered(explorer).exploration.models, threading.Event()
+    scores = type(models.explainer("lime")).scores
+    monkeypatch.setattr(
+        models.explainer("lime"), "scores", lambda *about: (go_on.wait(60), scores(models.made["lime"], *about))[1]
+    )
+    left, right = explorer.panels
+    right.name.value = "lime"
+    assert right.explanation is None and "explaining" in right.note.value
+    left.checks[0].value = False
+    assert "without 1 of" in explorer.outcome.value
+    right.on.click()
+    right.first.click()
+    assert "without 0 of" in explorer.outcome.value and "explaining" in right.note.value
+    slow, right.name.value = right.asked, "gradient"
+    go_on.set()
+    slow.result(timeout=60)
+    assert answered(explorer).panels[1].explanation.explainer == "gradient"
+
+
+def test_what_an_explainer_complains_about_is_shown(explorer, monkeypatch):
+    def refuse(*about):
+        raise ValueError("no <gradient>")
+
+    monkeypatch.setattr(answered(explorer).exploration.models.explainer("gradient"), "scores", refuse)
+    explorer.panels[0].name.value = "gradient"
+    with pytest.raises(ValueError):
+        answered(explorer)
+    assert "no &lt;gradient&gt;" in explorer.panels[0].note.value
+
+
+def test_it_is_shown_as_a_widget_with_a_stable_text(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/plain"] == f"Explorer(dataset='synthetic', recommender='mf', user={explorer.exploration.user})"
