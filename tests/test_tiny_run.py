@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,10 @@ def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):
 
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
     command = [sys.executable, "run_all.py", "--smoke", "--recommenders", "mf", "--results", str(tmp_path), "--jobs", "1"]
-    process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What a shell runs in the background ignores the interrupt from the keyboard, and so would what it starts.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, preexec_fn=listen, **pipes)
     stamp = tmp_path / "synthetic" / "stages" / "01_data_preparation.json"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (stamp.is_file() and '"key"' in stamp.read_text()):
