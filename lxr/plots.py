@@ -196,14 +196,14 @@ def add_legend(figure: Figure, ax: Axes) -> Figure:
     return figure
 
 
-def plot_training(training: pd.DataFrame, quality: str) -> Figure:
+def plot_training(training: pd.DataFrame, quality: str, lower_is_better: bool = False) -> Figure:
     """Training loss and validation quality over epochs, the kept epoch marked.
 
     Args:
         training: columns ``epoch``, ``loss`` and ``quality``.
-        quality: name of the validation column; it is minimal at the kept epoch if lower is better, else maximal.
+        quality: name of the validation column.
+        lower_is_better: whether it is minimal at the kept epoch; else it is maximal.
     """
-    lower_is_better = quality.startswith("POS")
     best = training[quality].idxmin() if lower_is_better else training[quality].idxmax()
     figure, axes = panels(2)
     for ax, column, label in ((axes[0], "loss", "training loss"), (axes[1], quality, f"{quality} of validation users")):

@@ -9,7 +9,7 @@ import torch
 
 import lxr
 from lxr.formats import to_csv, to_latex, to_markdown
-from lxr.plots import plot_cost, plot_fidelity, plot_groups, style
+from lxr.plots import plot_cost, plot_fidelity, plot_groups, plot_training, style
 from lxr.published import compare_with_published, in_published_layout, published_fidelity
 from lxr.tables import (
     comparison_table,
@@ -111,6 +111,13 @@ def test_costs_are_per_user_and_drawn(model):
     figure = plot_cost(pd.DataFrame({"NDCG ↓": {"random": 0.9, "lxr": 0.4}}), table, ["NDCG ↓"])
     points = {line.get_label(): line.get_xydata()[0].tolist() for line in figure.axes[0].lines}
     assert points == {"random": [100.0, 0.9], "lxr": [50.0, 0.4]}
+
+
+@pytest.mark.parametrize(("lower_is_better", "kept"), [(True, (2, 0.3)), (False, (3, 0.6))])
+def test_the_training_curve_marks_the_kept_epoch(lower_is_better, kept):
+    training = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "NDCG": [0.5, 0.3, 0.6]})
+    figure = plot_training(training, "NDCG", lower_is_better)
+    assert tuple(figure.axes[1].lines[-1].get_xydata()[0]) == kept
 
 
 def test_the_oracle_takes_the_best_candidate_for_every_user_and_metric(model, history):
