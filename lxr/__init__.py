@@ -6,7 +6,7 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.source`,
   `lxr.interactions`
 * Recommenders: `lxr.recommenders`, `lxr.training`, `lxr.ranking`
-* LXR: `lxr.network`, `lxr.refinement`
+* LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`
 * Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
   `lxr.surrogates`, `lxr.gradients`, `lxr.stepwise`, `lxr.objectives`
 * Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,
@@ -41,9 +41,10 @@ from lxr.explanation import UserExplanation, explain_user
 from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
 from lxr.files import read_ratings_file
 from lxr.ground_truth import true_reasons
+from lxr.imitation import PathLXR, PathSettings, train_path_lxr
 from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
 from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, published_settings, train_lxr
-from lxr.objectives import OBJECTIVES, RankMargin
+from lxr.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.perturbation import Counterfactual
 from lxr.progress import progress
 from lxr.ranking import rank_quality
@@ -90,11 +91,14 @@ __all__ = [
     "GreedySearch",
     "Interactions",
     "LXRSettings",
+    "PathLXR",
+    "PathSettings",
     "Popularity",
     "RankMargin",
     "Recommender",
     "RecommenderTuning",
     "RefinedLXR",
+    "SoftRank",
     "Tuning",
     "UserExplanation",
     "Workspace",
@@ -141,6 +145,7 @@ __all__ = [
     "top_item",
     "top_items",
     "train_lxr",
+    "train_path_lxr",
     "train_recommender",
     "true_reasons",
     "tune",

@@ -206,15 +206,20 @@ def mean_fidelity(
     """
     check_metric(metric)
     target = top_items(explainer.model, matrix) if target is None else target
+    return fidelity_of_scores(explainer.model, matrix, target, explain_users(explainer, matrix, target, 512), metric)
+
+
+def fidelity_of_scores(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> float:
+    """:func:`mean_fidelity` of scores (n, I) that are there already, as :func:`explain_users` returns them."""
     name, _, cutoff = metric.partition("@")
     if not (metric == "NDCG" or (name == "POS" and cutoff.isdigit())):
-        scores = explain_users(explainer, matrix, target)
-        return float(evaluate_users(explainer.model, matrix, target, scores).per_user()[metric].mean())
+        return float(evaluate_users(model, matrix, target, scores).per_user()[metric].mean())
     total, count = 0.0, 0
     for users in batches(matrix.shape[0], 512):
-        history = dense(matrix[users], explainer.model.device)
-        explained = torch.from_numpy(target[users]).to(history.device)
-        rank = ranks_without_most(explainer.model, history, explained, explainer.explain(history, explained))
+        history, importance = dense(matrix[users], model.device), dense(scores[users], model.device)
+        rank = ranks_without_most(model, history, torch.from_numpy(target[users]).to(history.device), importance)
         total += (rank <= int(cutoff)).sum() if cutoff else (1 / np.log2(1 + rank)).sum()
         count += rank.size
     return float(total / count)

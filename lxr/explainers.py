@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass, field
 import scipy.sparse as sp
 
 from lxr.explainer import Explainer
-from lxr.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, RankMarginPath, SPINRec
+from lxr.gradients import (
+    GradientTimesInput,
+    IntegratedGradients,
+    RankMarginGradient,
+    RankMarginPath,
+    SoftRankPath,
+    SPINRec,
+)
+from lxr.imitation import SEARCH_SPACE as PATH_SEARCH_SPACE
+from lxr.imitation import default_path_settings, train_path_lxr
 from lxr.network import default_settings, search_space, settings_from, train_lxr
 from lxr.perturbation import ACCENT, LeaveOneOut
 from lxr.recommenders import Recommender
@@ -87,6 +96,16 @@ def learning_to_explain(variant: str) -> Factory:
     )
 
 
+def imitating(objective: str, signals: str) -> Factory:
+    """Factory of LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
+    base = default_path_settings(objective, signals)
+
+    def make(model, train_matrix, validation_matrix, seed, report=None, **options):
+        return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
+
+    return Factory(make, PATH_SEARCH_SPACE, lambda model: asdict(base), needs_gradient=True, learns=True)
+
+
 def refined() -> Factory:
     """Factory of refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
     own = {name: value for name, value in default_options(RefinedLXR).items() if name in RefinedLXR.search_space}
@@ -118,12 +137,19 @@ EXPLAINERS: dict[str, Factory] = Registry(
         "lxr-pos": learning_to_explain("pos"),
         "lxr-neg": learning_to_explain("neg"),
         "lxr-refined": refined(),
+        "lxr-path-rank": imitating("rank", "gradients"),
+        "lxr-path": imitating("rank", "gradients"),  # the same
+        "lxr-path-score": imitating("score", "gradients"),
+        "lxr-path-pure-rank": imitating("rank", "answers"),
+        "lxr-path-pure": imitating("rank", "answers"),  # the same
+        "lxr-path-pure-score": imitating("score", "answers"),
         "leave-one-out": factory(LeaveOneOut),
         "gradient": factory(GradientTimesInput),
         "integrated-gradients": factory(IntegratedGradients, users=True, seeded=True),
         "spinrec": factory(SPINRec, users=True, seeded=True),
         "rank-margin": factory(RankMarginGradient),
         "rank-margin-path": factory(RankMarginPath),
+        "soft-rank-path": factory(SoftRankPath),
     },
 )
 """Name → factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep their order and colours."""

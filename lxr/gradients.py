@@ -10,7 +10,7 @@ from lxr.checks import check_matrix, check_positive
 from lxr.explainer import Explainer, in_batches, user_generator
 from lxr.fidelity import ItemOrder, part_sizes
 from lxr.interactions import dense
-from lxr.objectives import Objective, RankMargin, objective_of
+from lxr.objectives import Objective, RankMargin, SoftRank, objective_of
 from lxr.recommenders import Recommender
 from lxr.stepwise import Stepwise
 
@@ -92,18 +92,76 @@ class RankMarginGradient(GradientTimesInput):
         return {"k": RankMargin.usual_k(n_items)}
 
 
-class RankMarginPath(Stepwise):
-    """The rank-margin gradient, iterated: remove the best items, look again at what is left, and go on.
+class GradientPath(Stepwise):
+    """Gradient × input, iterated: remove the best items, look again at what is left, and go on.
 
     The gradient at the whole history knows nothing of a history without its best items; following the removal does. An
     item is the more important, the earlier it is removed.
+
+    Args:
+        model: the explained recommender.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        singles, share, batch_size: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
+
+    Raises:
+        ValueError: a recommender without a gradient, an unknown objective, or impossible steps.
+    """
+
+    needs_gradient = True
+
+    def __init__(
+        self,
+        model: Recommender,
+        objective: str | Objective = "soft-rank",
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, singles, share, batch_size)
+        self.objective = objective_of(objective)
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By descending gradient at what is left."""
+        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, rest, target, history))
+
+
+class InsertionPath(GradientPath):
+    """The way back: put in the item with the largest gradient, look again at what is in by then, and go on.
+
+    An item is the more important, the earlier it is put in. The first is chosen by the gradient at the whole history: that
+    of the empty one need not exist. Arguments as for :class:`GradientPath`.
+    """
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By descending gradient at what has been put in."""
+        inside = history - rest
+        x = torch.where(inside.any(dim=1, keepdim=True), inside, history)
+        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, x, target, history))
+
+
+class SoftRankPath(GradientPath):
+    """:class:`GradientPath` of the smooth rank.
+
+    Args:
+        model: the explained recommender.
+        tau: τ, softness of the rank, as for :class:`lxr.SoftRank`.
+        singles, share, batch_size: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
+    """
+
+    search_space: ClassVar[dict] = {"tau": (0.1, 1.0, "log"), "singles": [5, 10, 30], "share": [0.05, 0.1, 0.2]}
+
+    def __init__(self, model: Recommender, tau: float = 0.35, singles: int = 5, share: float = 0.1, batch_size: int = 512):
+        super().__init__(model, SoftRank(tau), singles, share, batch_size)
+
+
+class RankMarginPath(GradientPath):
+    """:class:`GradientPath` of the rank margin.
 
     Args:
         model, k, tau, batch_size: as for :class:`RankMarginGradient`.
         singles, share: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
     """
 
-    needs_gradient = True
     search_space: ClassVar[dict] = {
         "k": [10, 20, 50, 100],
         "tau": (0.3, 3.0, "log"),
@@ -120,17 +178,12 @@ class RankMarginPath(Stepwise):
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, singles, share, batch_size)
-        self.objective = RankMargin.of_catalogue(model.n_items, k, tau)
+        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), singles, share, batch_size)
 
     @classmethod
     def sized(cls, n_items: int) -> dict:
         """As many rivals as usual."""
         return {"k": RankMargin.usual_k(n_items)}
-
-    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """By descending gradient at what is left."""
-        return ItemOrder.by_importance(rest, rest * gradient(self.objective, self.model, rest, target, history))
 
 
 class IntegratedGradients(Explainer):

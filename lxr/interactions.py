@@ -304,6 +304,17 @@ def split_users(
     return tuple(np.sort(part) for part in parts)
 
 
+def with_validation(
+    train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
+) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Training and validation histories; a random tenth of the training users if there are no others to validate on."""
+    if validation_matrix is not None:
+        return train_matrix, validation_matrix
+    order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
+    cut = max(1, len(order) // 10)
+    return train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
+
+
 def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
     """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically.
 

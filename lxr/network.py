@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,13 @@ from torch.nn.utils import skip_init
 from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
-from lxr.interactions import batches, dense
+from lxr.interactions import batches, dense, with_validation
 from lxr.progress import progress
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+Settings = TypeVar("Settings")
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
 VARIANTS = ("combined", "pos", "neg")
 FIRST_RELEASE = "first-release"
@@ -319,10 +321,7 @@ def train_lxr(
     """
     check_differentiable(model)
     settings = settings or default_settings(model)
-    if validation_matrix is None:
-        order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
-        cut = max(1, len(order) // 10)
-        train_matrix, validation_matrix = train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
+    train_matrix, validation_matrix = with_validation(train_matrix, validation_matrix, seed)
     check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
     network = start_network(model, settings, seed).to(model.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
@@ -411,14 +410,14 @@ def search_space(variant: str) -> dict:
     return {name: values for name, values in SEARCH_SPACE.items() if name != absent}
 
 
-def settings_from(options: dict, base: LXRSettings) -> LXRSettings:
-    """``base`` with some fields replaced.
+def settings_from(options: dict, base: Settings) -> Settings:
+    """``base``, settings of any kind, with some fields replaced.
 
     Raises:
         ValueError: an option that is no field, or a value that a field cannot have.
     """
-    known = [field.name for field in fields(LXRSettings)]
+    known = [field.name for field in fields(base)]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ValueError(f"unknown option {unknown[0]!r} of LXR: expected {', '.join(known)}")
-    return LXRSettings(**asdict(base) | options)
+    return replace(base, **options)

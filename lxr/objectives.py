@@ -30,6 +30,12 @@ def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
     return model.target_log_odds(model(x), target)
 
 
+def check_temperature(tau: float) -> None:
+    """Refuse a softness τ that is no positive number."""
+    if not (np.isfinite(tau) and tau > 0):
+        raise ValueError(f"tau: expected a positive number, found {tau}")
+
+
 @dataclass(frozen=True)
 class RankMargin:
     """By how much the target leads its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
@@ -57,8 +63,7 @@ class RankMargin:
 
     def __post_init__(self):
         check_positive(k=self.k)
-        if not (np.isfinite(self.tau) and self.tau > 0):
-            raise ValueError(f"tau: expected a positive number, found {self.tau}")
+        check_temperature(self.tau)
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """The margin: (B,)."""
@@ -90,9 +95,50 @@ class RankMargin:
         return cls(k, tau)
 
 
+@dataclass(frozen=True)
+class SoftRank:
+    """How well the target is ranked, made smooth: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
+
+    The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
+    looks at a fixed number of rivals, this one looks at those that are near the target, wherever in the ranking it stands.
+    Rivals are the items outside the original history.
+
+    Attributes:
+        tau: τ in units of logits, how soft the comparison is; towards 0 the rank itself is left, without a gradient.
+
+    Raises:
+        ValueError: ``tau`` is not positive.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 3], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
+        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
+        >>> SoftRank()(model, history, target, history)  # its one rival is level with it: −log(1 + 1/2)
+        tensor([-0.4055])
+    """
+
+    tau: float = 0.35
+
+    def __post_init__(self):
+        check_temperature(self.tau)
+
+    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """Minus the logarithm of the smooth rank: (B,)."""
+        logits = model(x)
+        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
+        lead = (logits - logits.gather(1, target[:, None])) / self.tau
+        return -(lead.sigmoid() * others).sum(dim=1).log1p()
+
+
 OBJECTIVES: dict[str, Objective] = Registry(
     "objective",
-    {"logit": target_logit, "log-prob": target_log_prob, "log-odds": target_log_odds, "rank-margin": RankMargin()},
+    {
+        "logit": target_logit,
+        "log-prob": target_log_prob,
+        "log-odds": target_log_odds,
+        "rank-margin": RankMargin(),
+        "soft-rank": SoftRank(),
+    },
 )
 """Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories as they were (B, I) →
 (B,)."""

@@ -1,0 +1,409 @@
+"""LXR that imitates deletion paths: a small network learns to order history items as a long search would.
+
+A path (:class:`lxr.gradients.GradientPath`) takes a history apart item by item and looks at the recommender again after
+each: good explanations, but dozens of gradients per user. The network sees a few signals of every item
+(:mod:`lxr.signals`) and learns from the paths of the training users in which order they will be taken.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
+from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
+from lxr.fidelity import LOWER, check_metric, direction
+from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
+from lxr.interactions import batches, binary_matrix, dense, with_validation
+from lxr.objectives import OBJECTIVES, Objective, SoftRank
+from lxr.perturbation import LeaveOneOut
+from lxr.progress import progress
+from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
+from lxr.signals import RIVALS, Answers, Looks, Signals
+from lxr.storage import DataError
+
+STEPS = {"singles": 30, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+CHOICES = {
+    "objective": ("rank", "score"),
+    "signals": ("gradients", "answers"),
+    "teacher": ("path", "leave-one-out", "gradient"),
+    "loss": ("pairs", "positions"),
+}
+LOOKS = {"rank": (1, 3, 0.1, 0.2, 0.35, 0.55), "score": (0.1, 0.3, 0.6)}
+CRITERION = {"rank": "POS@20", "score": "DEL"}
+SEARCH_SPACE = {
+    "learning_rate": (1e-3, 1e-2, "log"),
+    "batch_size": [32, 64, 128],
+    "hidden_size": [32, 64, 128],
+    "n_pairs": [32, 64, 128],
+}
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """Everything that is chosen about LXR that imitates paths.
+
+    Attributes:
+        objective: ``"rank"``: the order in which removing items makes the target fall in the ranking; ``"score"``: the mean
+            of the orders in which removing items lowers its log-probability, and putting them in raises it.
+        signals: ``"gradients"``, a few looks down the path; or ``"answers"``, of the recommender to single items, which
+            need no gradient once trained.
+        tau: τ of the smooth rank.
+        looks: where gradients are taken beside the whole history, as for :class:`lxr.signals.Looks`; with the score
+            without and with these items.
+        teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
+        loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
+        n_users: training users at most, drawn at random.
+        augmentation: random parts of every training history that are learned from in addition.
+        n_pairs: pairs of items per user and step.
+        hidden_size: width of the network.
+        learning_rate: highest of AdamW's, which rises and falls once (Smith and Topin, 2019).
+        batch_size: users per step.
+        epochs: passes over the training users.
+        criterion: metric of the validation users by which the epoch is chosen.
+
+    Raises:
+        ValueError: an unknown choice or metric, a size or a rate that is not positive, or a negative ``augmentation``.
+
+    Example:
+        >>> PathSettings().looks
+        (1, 3, 0.1, 0.2, 0.35, 0.55)
+    """
+
+    objective: str = "rank"
+    signals: str = "gradients"
+    tau: float = 0.35
+    looks: tuple[float, ...] = LOOKS["rank"]
+    teacher: str = "path"
+    loss: str = "pairs"
+    n_users: int = 5000
+    augmentation: int = 0
+    n_pairs: int = 64
+    hidden_size: int = 64
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    epochs: int = 10
+    criterion: str = "POS@20"
+
+    def __post_init__(self):
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
+        sizes = ("n_users", "n_pairs", "hidden_size", "batch_size", "epochs")
+        check_positive(**{name: getattr(self, name) for name in sizes})
+        if not (self.augmentation >= 0 and self.augmentation == int(self.augmentation)):
+            raise ValueError(f"augmentation: expected an integer of at least 0, found {self.augmentation}")
+        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate: expected a positive number, found {self.learning_rate}")
+        check_metric(self.criterion)
+
+    @property
+    def g(self) -> Objective:
+        """What gradients are of."""
+        return SoftRank(self.tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
+
+
+def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:
+    """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M."""
+    if objective not in CHOICES["objective"]:
+        raise ValueError(f"objective: expected one of {', '.join(CHOICES['objective'])}, found {objective!r}")
+    return PathSettings(objective, signals, looks=LOOKS[objective], criterion=CRITERION[objective])
+
+
+class OrderNetwork(nn.Module):
+    """Scores history items by their signals, each item by itself: linear → GELU → linear → GELU → linear.
+
+    A signal comes in relative to its mean size over the history, and once more on a logarithmic scale; the third input is
+    the length of the history.
+
+    Args:
+        signals: what is read; without weights, but it may know something of the recommender.
+        hidden_size: width of the hidden layers.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, signals: Signals, hidden_size: int, seed: int = 0):
+        super().__init__()
+        self.signals = signals
+        self.layers = nn.Sequential(
+            nn.Linear(2 * signals.n_signals + 1, hidden_size),
+            nn.GELU(),
+            nn.Linear(hidden_size, hidden_size),
+            nn.GELU(),
+            nn.Linear(hidden_size, 1),
+        )
+        initialise(self.layers, seed)
+
+    def forward(self, signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        """Scores (N,) of items with signals (N, F) in histories of lengths (B,), user after user."""
+        user = torch.arange(len(length), device=length.device).repeat_interleave(length)
+        size = torch.zeros(len(length), signals.shape[1], device=signals.device).index_add_(0, user, signals.abs())
+        relative = signals / (size / length[:, None]).clamp(min=1e-12)[user]
+        inputs = [relative, relative.sign() * relative.abs().log1p(), length.log()[user, None]]
+        return self.layers(torch.cat(inputs, dim=1)).squeeze(1)
+
+
+class PathLXR(Explainer):
+    """The trained network as an explainer.
+
+    Attributes:
+        model: the explained recommender.
+        network: the network, with the signals it reads.
+        settings: what it was trained with.
+        training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users.
+
+    Example: see :func:`train_path_lxr`.
+    """
+
+    def __init__(self, model: Recommender, network: OrderNetwork, settings: PathSettings, training: pd.DataFrame):
+        self.needs_gradient = settings.signals == "gradients"
+        super().__init__(model)
+        self.network, self.settings, self.training = network, settings, training
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The network's scores."""
+        signals = self.network.signals(self.model, history, target)
+        with torch.no_grad():
+            scores = self.network(signals, history.sum(dim=1).long())
+        return torch.zeros_like(history).masked_scatter(history > 0, scores)
+
+    def save(self, path: str | Path) -> None:
+        """Write settings, weights and the training record to one file, atomically."""
+        state = {
+            "n_items": self.model.n_items,
+            "settings": asdict(self.settings),
+            "weights": self.network.state_dict(),
+            "training": self.training.to_dict("list"),
+        }
+        save_weights(state, path)
+
+    @classmethod
+    def load(cls, path: str | Path, model: Recommender) -> "PathLXR":
+        """Read what :meth:`save` wrote, as an explainer of ``model``.
+
+        Raises:
+            DataError: the file is missing, corrupt or of another catalogue.
+        """
+        state = read_weights(path, required=("n_items", "settings", "weights", "training"))
+        if state["n_items"] != model.n_items:
+            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        settings = PathSettings(**state["settings"])
+        network = OrderNetwork(signals_of(model, settings), settings.hidden_size)
+        restore_weights(network, state["weights"], path)
+        return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
+
+
+def train_path_lxr(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix | None = None,
+    seed: int = 0,
+    settings: PathSettings | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> PathLXR:
+    """Train LXR to imitate the paths of training users; keep the epoch that is best for the validation users.
+
+    The loss of a pair of items is log(1 + exp(−(s_a − s_b))), s the scores, a the one that the path takes first, weighted by
+    1/√(1 + position of a): what comes first matters most.
+
+    Args:
+        model: the recommender to explain; it is left as it is.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
+        seed: of all that is drawn: users, initial weights, pairs.
+        settings: the defaults unless given.
+        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
+
+    Returns:
+        The explainer, with a record of its training.
+
+    Raises:
+        ValueError: an empty matrix, a loss that is not finite, or a recommender without a gradient.
+
+    Source: this project. Of imitating explanations by a network: Schwab and Karlen, NeurIPS 2019 (CXPlain).
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> train = sp.csr_matrix([[1, 1, 0, 0]] * 64)
+        >>> explainer = train_path_lxr(model, train, settings=PathSettings(epochs=3))
+        >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
+        (True, ['epoch', 'loss', 'POS@20'])
+    """
+    check_differentiable(model)
+    settings = settings or default_path_settings()
+    train_matrix, validation_matrix = with_validation(train_matrix, validation_matrix, seed)
+    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    train_matrix = few_users(train_matrix, settings.n_users, rng)
+    train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
+
+    network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
+    if isinstance(network.signals, Answers):
+        network.signals.ask(model, seed)
+    lesson = Examples.of(network.signals, model, train_matrix)
+    position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
+    validation = Examples.of(network.signals, model, validation_matrix)
+    optimizer = torch.optim.AdamW(network.layers.parameters(), lr=settings.learning_rate)
+    steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+
+    rows, best, best_weights = [], np.inf, None
+    name, sign = settings.criterion, 1 if direction(settings.criterion) == LOWER else -1
+    with progress(total=settings.epochs, desc="training LXR on paths", unit="epoch") as bar:
+        for epoch in range(1, settings.epochs + 1):
+            losses = []
+            for users in batches(len(lesson.target), settings.batch_size, rng.permutation(len(lesson.target))):
+                entry, length = lesson.entries(users)
+                score = network(lesson.signals[entry], length)
+                loss = LOSSES[settings.loss](score, position[entry], length, settings.n_pairs, generator)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                losses.append(loss.item())
+            check_step(epoch, float(np.mean(losses)), network, settings.learning_rate)
+            scores = validation.scores(network)
+            value = fidelity_of_scores(model, validation.matrix, validation.target, scores, name)
+            rows.append({"epoch": epoch, "loss": float(np.mean(losses)), name: value})
+            bar.update()
+            bar.set_postfix({"loss": f"{rows[-1]['loss']:.3f}", name: f"{value:.3f}"})
+            if report:
+                report(epoch, value)
+            if sign * value < best:
+                best, best_weights = sign * value, copy.deepcopy(network.state_dict())
+    network.load_state_dict(best_weights)
+    return PathLXR(model, network, settings, pd.DataFrame(rows))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Top recommendations of many users, with the signals of their history items.
+
+    Attributes:
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        signals: (N, F) of all N entries.
+    """
+
+    matrix: sp.csr_matrix
+    target: np.ndarray
+    signals: torch.Tensor
+
+    @classmethod
+    def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, batch_size: int = 256) -> "Examples":
+        """Look at histories, dense one batch at a time."""
+        matrix = matrix.sorted_indices()
+        target = top_items(model, matrix)
+        check_users(model, matrix, target)
+        parts = [
+            signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
+            for users in batches(matrix.shape[0], batch_size)
+        ]
+        return cls(matrix, target, torch.cat(parts))
+
+    def entries(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which entries (m,) some users (b,) have, user after user, and how many (b,) each."""
+        length = np.diff(self.matrix.indptr)[users]
+        first = self.matrix.indptr[users] - (length.cumsum() - length)
+        entry = torch.from_numpy(np.arange(length.sum()) + first.repeat(length))
+        return entry.to(self.signals.device), torch.from_numpy(length).long().to(self.signals.device)
+
+    @torch.no_grad()
+    def scores(self, network: OrderNetwork) -> sp.csr_matrix:
+        """What a network scores all entries."""
+        groups = (self.entries(users) for users in batches(len(self.target), 512))
+        values = torch.cat([network(self.signals[entry], length) for entry, length in groups]).cpu().numpy()
+        return sp.csr_matrix((values, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+
+
+def signals_of(model: Recommender, settings: PathSettings) -> Signals:
+    """What the network reads with these settings; answers are yet to be asked for."""
+    if settings.signals == "gradients":
+        return Looks(settings.g, settings.looks, settings.looks if settings.objective == "score" else ())
+    rivals = sorted({min(k, max(1, model.n_targets - 1)) for k in RIVALS})
+    return Answers(model.n_items, model.n_targets, rivals=rivals)
+
+
+def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
+    """Position (N,) of every history item in the order that is imitated, from 0; the mean where there are two orders."""
+    teachers = {
+        "leave-one-out": lambda: [LeaveOneOut(model, settings.g)],
+        "gradient": lambda: [GradientTimesInput(model, settings.g)],
+        "path": lambda: [
+            path(model, settings.g, **STEPS)
+            for path in ((GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath))
+        ],
+    }[settings.teacher]()
+    label = "paths of training users"
+    scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
+    return np.mean([positions_of(each) for each in scores], axis=0, dtype=np.float32)
+
+
+def positions_of(scores: sp.csr_matrix) -> np.ndarray:
+    """Position (N,) of every entry among those of its row, by descending value, from 0."""
+    length = np.diff(scores.indptr)
+    order = np.lexsort((scores.indices, -scores.data, np.arange(len(length)).repeat(length)))
+    position = np.empty(scores.nnz)
+    position[order] = np.arange(scores.nnz) - scores.indptr[:-1].repeat(length)
+    return position
+
+
+def pair_loss(
+    score: torch.Tensor, position: torch.Tensor, length: torch.Tensor, n_pairs: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Logistic loss of random pairs of items of the same user, weighted by 1/√(1 + the better position).
+
+    Args:
+        score: (N,) of items, user after user.
+        position: (N,) in the order that is imitated.
+        length: (B,) items of each user.
+        n_pairs: drawn per user.
+        generator: of the draws.
+
+    Returns:
+        A scalar; 0 if no pair has an order.
+    """
+    start = (length.cumsum(0) - length)[:, None]
+    draws = torch.rand(2, len(length), n_pairs, generator=generator, dtype=torch.float64).to(length.device)
+    first, second = start + (draws * length[:, None]).long()
+    ahead = position[second] - position[first]  # positive: the first one is taken before
+    weight = (ahead != 0) / (1 + torch.minimum(position[first], position[second])).sqrt()
+    loss = F.softplus(-ahead.sign() * (score[first] - score[second]))
+    return (weight * loss).sum() / weight.sum().clamp(min=1e-12)
+
+
+def position_loss(
+    score: torch.Tensor, position: torch.Tensor, length: torch.Tensor, n_pairs: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Squared error of the relative position, 1 for the first item and 0 after the last, mean over items; arguments as for
+    :func:`pair_loss`, of which the last two do not matter."""
+    return F.mse_loss(score, 1 - position / length.repeat_interleave(length))
+
+
+LOSSES = {"pairs": pair_loss, "positions": position_loss}
+
+
+def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
+    """At most ``n_users`` random rows, in their order."""
+    if matrix.shape[0] <= n_users:
+        return matrix
+    return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
+
+
+def parts_of(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
+    """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
+    length = np.diff(matrix.indptr)
+    stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
+    stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True
+    indptr = np.append(0, stays.cumsum())[matrix.indptr]
+    return binary_matrix(matrix.indices[stays], indptr, matrix.shape)
