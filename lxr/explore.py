@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from lxr.datasets import DATASETS
-from lxr.explainers import EXPLAINERS
+from lxr.explainers import EXPLAINERS, SAME
 from lxr.explanation import UserExplanation, bars_of
 from lxr.exploration import Case, Exploration, TrainedModels, trained
 from lxr.tables import titles_of
@@ -277,7 +277,7 @@ class Explorer:
     def what_is_missing(self) -> str:
         """What there is not, and which commands make it."""
         lines, models = [], self.exploration.models
-        untrained = [name for name in EXPLAINERS if name not in models.names and name != "lxr-combined"]
+        untrained = [name for name in EXPLAINERS if name not in models.names and name not in SAME]
         about = f"--dataset {self.dataset.value} --recommenders {self.recommender.value}"
         if untrained:
             lines.append(f"Not trained: {', '.join(untrained)}. <code>python run_all.py {about}</code> makes them.")
