@@ -62,7 +62,7 @@ class Panel:
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
         self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]
-        self.bars = widgets.HTML(layout={"width": "40%", "margin": "0"})
+        self.bars = widgets.HTML(layout={"width": "40%", "margin": "0 0 0 6px"})
         self.rows = widgets.HBox([widgets.VBox(self.checks, layout={"width": "58%"}), self.bars])
         self.first = widgets.Button(description="Leave out the first", layout={"width": "140px"})
         self.count = widgets.BoundedIntText(3, min=1, max=ROWS, layout={"width": "50px"})
