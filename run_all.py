@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lxr.datasets import DATASETS, PROJECT_ROOT, data_directory
-from lxr.explainers import EXPLAINERS
+from lxr.explainers import EXPLAINERS, SAME
 from lxr.pipeline import NOTEBOOKS, Pipeline
 from lxr.recommenders import RECOMMENDERS
 from lxr.report import export_html
@@ -24,7 +24,6 @@ from lxr.verify import TOLERANCE, tables_of, verify
 from lxr.workspace import read_json, write_json
 
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
-SAME = {"lxr-combined": "lxr"}
 DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]
 WITH_FEATURES = "user-features"
 EXAMPLES = """examples:

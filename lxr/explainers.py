@@ -133,7 +133,7 @@ EXPLAINERS: dict[str, Factory] = Registry(
         "shap-items": factory(SHAPItems, seeded=True),
         "accent": factory(ACCENT),
         "lxr": learning_to_explain("combined"),
-        "lxr-combined": learning_to_explain("combined"),  # the same
+        "lxr-combined": learning_to_explain("combined"),
         "lxr-pos": learning_to_explain("pos"),
         "lxr-neg": learning_to_explain("neg"),
         "lxr-refined": refined(),
@@ -153,3 +153,6 @@ EXPLAINERS: dict[str, Factory] = Registry(
     },
 )
 """Name → factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep their order and colours."""
+
+SAME = {"lxr-combined": "lxr"}
+"""Second names of explainers → first ones."""

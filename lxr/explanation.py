@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 10  # reasons that people read
+FEW = 64  # histories at a time that ACCENT tries for one user: sets are small as a rule
 ROW = (
     '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
     '<td style="text-align: right">{score:.3g}</td></tr>'
@@ -103,7 +104,8 @@ class UserExplanation:
     def counterfactual(self) -> Counterfactual | None:
         """The smallest set without which another item would have been recommended, by ACCENT; None if it finds none."""
         target = torch.tensor([self.target], device=self.history.device)
-        return ACCENT(self.model).counterfactuals(self.history, target)[0]
+        accent = ACCENT(self.model, batch_size=FEW)
+        return accent.counterfactuals(self.history, target)[0]
 
     @property
     def sentence(self) -> str:

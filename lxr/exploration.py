@@ -18,7 +18,7 @@ from lxr.network import LXR
 from lxr.recommenders import RECOMMENDERS, load_recommender
 from lxr.storage import DataError
 from lxr.tables import first_recommendations, titles_of
-from lxr.workspace import read_json
+from lxr.workspace import told_to
 
 EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which options and seed explainers were made
 
@@ -80,8 +80,7 @@ class TrainedModels:
     @cached_property
     def told(self) -> dict:
         """What the run's explainers were told: ``options`` by name, and ``seed``."""
-        records = [read_json(self.root / f"stages/{stage}-{self.recommender}.json") or {} for stage in EXPLAINING]
-        told = [record.get("parameters", {}) for record in records]
+        told = [told_to(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
         options = {name: chosen for each in told for name, chosen in each.get("options", {}).items()}
         return {"options": options, "seed": next((each["seed"] for each in told if "seed" in each), 0)}
 

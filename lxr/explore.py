@@ -1,22 +1,25 @@
 """The widgets of `notebooks/explore.ipynb`, in JupyterLab and as a page of Voilà; what they show is in `exploration.py`.
 
-Widgets are made once and changed in place, which takes milliseconds. Explainers run in threads of their own: those that
-answer at once are drawn at once, the others when they are done, and nobody waits for them.
+Widgets are made once and changed in place. Every change is a message to the browser, and messages are what takes the time:
+what changes together is one widget, or one message. Explainers run in threads of their own: those that answer at once are
+drawn at once, the others when they are done, and nobody waits for them.
 """
 
 import contextlib
 import html
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
 from lxr.datasets import DATASETS
-from lxr.explainers import EXPLAINERS
+from lxr.explainers import EXPLAINERS, SAME
 from lxr.explanation import UserExplanation, bars_of
 from lxr.exploration import Case, Exploration, TrainedModels, trained
 from lxr.tables import titles_of
@@ -33,7 +36,8 @@ STYLE = """<style>
 .lxr-app .widget-toggle-buttons > div { width: 100%; }
 .lxr-app .widget-toggle-button { width: 100%; margin: 1px 0; text-align: left; overflow: hidden; text-overflow: ellipsis; }
 .lxr-app .lxr-columns { gap: 18px; margin: 8px 0; }
-.lxr-app .lxr-row { align-items: center; height: 28px; }
+.lxr-app .lxr-row, .lxr-app .lxr-bar { height: 28px; margin: 0; width: 100%; }
+.lxr-app .lxr-bar { display: flex; align-items: center; }
 .lxr-app .lxr-row label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .lxr-app .lxr-removed { opacity: 0.45; text-decoration: line-through; }
 .lxr-app .lxr-hidden { visibility: hidden; }
@@ -43,7 +47,7 @@ STYLE = """<style>
 
 
 class Panel:
-    """History items by one explainer, the most important first: a row with a tick and a bar for each of ``ROWS`` of them.
+    """History items by one explainer, the most important first: ``ROWS`` of them, a tick and a bar for each.
 
     Attributes:
         view: the widget.
@@ -54,21 +58,24 @@ class Panel:
     def __init__(self, name: str):
         self.asked: Future | None = None
         self.explanation: UserExplanation | None = None
-        self.start = 0
+        self.instead, self.start, self.removed = "", 0, frozenset()
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
-        self.checks = [widgets.Checkbox(indent=False, layout={"width": "58%"}) for _ in range(ROWS)]
-        self.bars = [widgets.HTML(layout={"width": "40%"}) for _ in range(ROWS)]
-        self.rows = [widgets.HBox(pair) for pair in zip(self.checks, self.bars, strict=True)]
+        self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]
+        self.bars = widgets.HTML(layout={"width": "40%", "margin": "0 0 0 6px"})
+        self.rows = widgets.HBox([widgets.VBox(self.checks, layout={"width": "58%"}), self.bars])
         self.first = widgets.Button(description="Leave out the first", layout={"width": "140px"})
         self.count = widgets.BoundedIntText(3, min=1, max=ROWS, layout={"width": "50px"})
         self.back = widgets.Button(description="◂", tooltip="more important", layout={"width": "36px"})
         self.on = widgets.Button(description="▸", tooltip="less important", layout={"width": "36px"})
         self.note = widgets.HTML()
-        for row in self.rows:
-            row.add_class("lxr-row")
         buttons = widgets.HBox([self.first, self.count, self.back, self.on])
-        self.view = widgets.VBox([self.name, widgets.VBox(self.rows), buttons, self.note], layout={"width": "36%"})
+        self.view = widgets.VBox([self.name, self.rows, buttons, self.note], layout={"width": "36%"})
+
+    @property
+    def question(self) -> Callable[[Case], UserExplanation]:
+        """What is asked of a case."""
+        return partial(Case.explanation, name=self.name.value)
 
     @property
     def shown(self) -> np.ndarray:
@@ -88,8 +95,9 @@ class Panel:
 
     def show(self, answer: UserExplanation | str | None) -> None:
         """Show an explanation, or what is said instead of one; None: it is being computed."""
-        self.explanation, self.start = (None if answer is None or isinstance(answer, str) else answer), 0
-        self.draw(answer if isinstance(answer, str) else "explaining …")
+        self.explanation, self.start = (answer if isinstance(answer, UserExplanation) else None), 0
+        self.instead = answer if isinstance(answer, str) else "explaining …"
+        self.draw()
 
     def turn(self, step: int) -> None:
         """Show the items before or after those that are shown."""
@@ -98,29 +106,33 @@ class Panel:
             self.start = min(max(0, self.start + step * ROWS), last)
             self.draw()
 
-    def draw(self, instead: str = "") -> None:
-        """Fill the rows, and say which items they are; or say something else if there is no explanation."""
-        frame = self.explanation.to_frame()[self.start : self.start + ROWS] if self.explanation else None
-        titles = [] if frame is None else frame["title"].tolist()
-        bars = [] if frame is None else bars_of(frame["importance"].to_numpy())
-        for row, (box, check, bar) in enumerate(zip(self.rows, self.checks, self.bars, strict=True)):
-            if row < len(titles):
-                with check.hold_sync():  # one message instead of two
-                    check.description = check.tooltip = titles[row]
-                bar.value = bars[row]
-                box.remove_class("lxr-hidden")
-            else:
-                box.add_class("lxr-hidden")
-        if self.explanation:
-            instead = f"{self.start + 1} to {self.start + len(titles)} of {len(self.explanation.items)} history items"
-        self.note.value = f'<div class="lxr-note">{html.escape(instead)}</div>'
-
     def mark(self, removed: Iterable[int]) -> None:
         """Tick what is kept, strike through what is left out."""
-        removed = set(removed)
-        for item, check, row in zip(self.shown.tolist(), self.checks, self.rows, strict=False):
-            check.value = item not in removed
-            (row.add_class if item in removed else row.remove_class)("lxr-removed")
+        self.removed = frozenset(removed)
+        self.draw()
+
+    def draw(self) -> None:
+        """Fill the rows, and say which items they are; or say something else if there is no explanation."""
+        set_class(self.rows, "lxr-hidden", self.explanation is None)
+        if self.explanation is None:
+            self.note.value = small(html.escape(self.instead))
+            return
+        items = self.shown
+        titles, bars = titles_of(self.explanation.data, items), bars_of(self.explanation.scores[items])
+        kept = [item not in self.removed for item in items.tolist()]
+        for row, check in enumerate(self.checks):
+            with check.hold_sync():  # one message
+                set_class(check, "lxr-hidden", row >= len(items))
+                if row < len(items):
+                    check.description = check.tooltip = titles[row]
+                    check.value = kept[row]
+                    set_class(check, "lxr-removed", not kept[row])
+        self.bars.value = "".join(
+            f'<div class="lxr-bar{"" if there else " lxr-removed"}">{bar}</div>'
+            for bar, there in zip(bars, kept, strict=True)
+        )
+        of = f"of {len(self.explanation.items)} history items"
+        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}")
 
 
 class Words:
@@ -130,6 +142,8 @@ class Words:
         view: the widget.
         asked: the sentence that was asked for last, to come.
     """
+
+    question = attrgetter("sentence")  # what is asked of a case
 
     def __init__(self):
         self.asked: Future | None = None
@@ -222,7 +236,7 @@ class Explorer:
             for button, step in ((panel.back, -1), (panel.on, 1)):
                 button.on_click(self.reacting(lambda _, panel=panel, step=step: self.turn(panel, step)))
             for row, check in enumerate(panel.checks):
-                self.on_choice(check, lambda kept, panel=panel, row=row: self.tick(panel.shown[row], kept))
+                self.on_choice(check, lambda kept, panel=panel, row=row: self.tick(panel.shown[row : row + 1], kept))
 
     def on_choice(self, widget: widgets.Widget, act: Callable) -> None:
         """Call ``act`` with the new value whenever a person changes that of a widget."""
@@ -238,7 +252,7 @@ class Explorer:
                 try:
                     act(event)
                 except ValueError as error:
-                    self.note.value = f'<div class="lxr-note">{html.escape(str(error))}</div>'
+                    self.note.value = small(html.escape(str(error)))
 
         return handle
 
@@ -271,14 +285,14 @@ class Explorer:
             self.search.options = list(self.titles)
             for panel in self.panels:
                 panel.offer({name: models.scores_asked(name) for name in models.names})
-            self.note.value = f'<div class="lxr-note">{self.what_is_missing()}</div>'
+            self.note.value = small(self.what_is_missing())
         self.draw_history()
 
     def what_is_missing(self) -> str:
         """What there is not, and which commands make it."""
         lines, models = [], self.exploration.models
-        untrained = [name for name in EXPLAINERS if name not in models.names and name != "lxr-combined"]
-        about = f"--dataset {self.dataset.value} --recommenders {self.recommender.value}"
+        untrained = [name for name in EXPLAINERS if name not in models.names and name not in SAME]
+        about = html.escape(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")
         if untrained:
             lines.append(f"Not trained: {', '.join(untrained)}. <code>python run_all.py {about}</code> makes them.")
         absent = [name for name in DATASETS if name not in self.found]
@@ -305,9 +319,9 @@ class Explorer:
         self.exploration.choose_target(item)
         self.draw_case()
 
-    def tick(self, item: int, kept: bool) -> None:
-        """Leave one history item out, or put it back."""
-        (self.exploration.put_back if kept else self.exploration.remove)([item])
+    def tick(self, items: np.ndarray, kept: bool) -> None:
+        """Leave these history items out too, or put them back."""
+        (self.exploration.put_back if kept else self.exploration.remove)(items)
         self.draw_what_if()
 
     def leave_out(self, items: np.ndarray) -> None:
@@ -320,7 +334,6 @@ class Explorer:
         """Show other history items in a panel."""
         with self.quietly():
             panel.turn(step)
-            panel.mark(self.exploration.removed)
 
     def draw_history(self) -> None:
         """Show what is recommended for another history."""
@@ -345,10 +358,10 @@ class Explorer:
         for asker in askers:
             if asker.asked:
                 asker.asked.cancel()
-            question = partial(answer_of, case, asker.name.value if isinstance(asker, Panel) else None)
-            asker.asked = self.pool.submit(question)
-        wait([asker.asked for asker in askers], patience)
-        for asker in askers:
+            asker.asked = self.pool.submit(answer_of, case, asker.question)
+        deadline = time.monotonic() + patience
+        for asker in askers:  # the first is drawn while the others are being answered
+            wait([asker.asked], max(0, deadline - time.monotonic()))
             if not asker.asked.done():
                 with self.quietly():
                     asker.show(None)
@@ -359,17 +372,12 @@ class Explorer:
         with self.quietly():
             if asker.asked is answer and not answer.cancelled():
                 asker.show(str(answer.exception()) if answer.exception() else answer.result())
-                self.mark()
-
-    def mark(self) -> None:
-        """Show in both panels what is left out."""
-        for panel in self.panels:
-            panel.mark(self.exploration.removed)
 
     def draw_what_if(self) -> None:
         """Show where the target stands without what is left out."""
         with self.quietly():
-            self.mark()
+            for panel in self.panels:
+                panel.mark(self.exploration.removed)
             self.outcome.value = self.outcome_of(self.exploration)
 
     def outcome_of(self, exploration: Exploration) -> str:
@@ -386,8 +394,16 @@ class Explorer:
         )
 
 
-def answer_of(case: Case | None, name: str | None) -> UserExplanation | str:
-    """What an explainer says of a case; without one, the counterfactual in words."""
-    if case is None:
-        return "Add items by their titles."
-    return case.explanation(name) if name else case.sentence
+def answer_of(case: Case | None, question: Callable[[Case], UserExplanation | str]) -> UserExplanation | str:
+    """The answer to what is asked of a case; without one, what to do about it."""
+    return question(case) if case else "Add items by their titles."
+
+
+def small(text: str) -> str:
+    """HTML in small print."""
+    return f'<div class="lxr-note">{text}</div>'
+
+
+def set_class(widget: widgets.DOMWidget, name: str, there: bool) -> None:
+    """Give a widget a class of CSS, or take it away."""
+    (widget.add_class if there else widget.remove_class)(name)

@@ -56,6 +56,10 @@ class Stage:
         name = root / self.name
         return name.parent / kind / f"{name.name}.{suffix}"
 
+    def record(self, root: Path) -> dict | None:
+        """What the stage has left of itself, with the key of its stamp once it is finished; None if there is nothing."""
+        return read_json(self.path(root, "stages", "json"))
+
 
 @dataclass
 class Outcome:
@@ -106,17 +110,13 @@ class Pipeline:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def stamp_path(self, stage: Stage) -> Path:
-        """The stamp of a stage: its record, with the key added once it is finished."""
-        return stage.path(self.root, "stages", "json")
-
     def why_stale(self, stage: Stage) -> str:
         """Why a stage has to run, or an empty string if it has not."""
         if self.force:
             return "forced"
         if stage.goes_on:
             return "it goes on with what is there"
-        record = read_json(self.stamp_path(stage))
+        record = stage.record(self.root)
         if record is None or "key" not in record:
             return "not finished before"
         if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs")):
@@ -139,7 +139,7 @@ class Pipeline:
     def state(self, stage: Stage) -> tuple[str, str]:
         """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
         reason = self.why_stale(stage)
-        finished = "key" in (read_json(self.stamp_path(stage)) or {})
+        finished = "key" in (stage.record(self.root) or {})
         return ("stale" if finished else "missing") if reason else "done", reason
 
     def run(self) -> dict[str, Outcome]:
@@ -206,10 +206,10 @@ class Pipeline:
 
     def stamp(self, stage: Stage) -> None:
         """Declare a stage finished: add its key to the record that its notebook has left."""
-        record = read_json(self.stamp_path(stage))
+        path, record = stage.path(self.root, "stages", "json"), stage.record(self.root)
         if record is None:
-            raise FileNotFoundError(f"the notebook ended without its record {self.stamp_path(stage)}")
-        write_json(record | {"key": self.keys[stage.name]}, self.stamp_path(stage))
+            raise FileNotFoundError(f"the notebook ended without its record {path}")
+        write_json(record | {"key": self.keys[stage.name]}, path)
 
 
 def execute(stage: Stage, root: Path) -> str:

@@ -127,7 +127,21 @@ class Recommender(nn.Module):
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
 
 
-class MF(Recommender):
+class OfWholeRows(Recommender):
+    """What :class:`MF` and :class:`NCF` have in common: training on whole rows, positives weighed, after history dropout."""
+
+    dropout: float
+    positive_weight: float
+
+    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
+        """Binary cross-entropy of whole rows (B, I), mean over users and items."""
+        logits = self.of_items(self(drop(history, self.dropout, generator)))
+        consumed = self.of_items(history)
+        weight = 1 + (self.positive_weight - 1) * consumed
+        return F.binary_cross_entropy_with_logits(logits, consumed, weight)
+
+
+class MF(OfWholeRows):
     """Matrix factorisation with a linear history encoder ("MLP" in the code of the LXR papers).
 
     logit(x, i) = (W x + a) · (v_i + b), trained on whole rows with a weighted binary cross-entropy, the known positives
@@ -173,10 +187,6 @@ class MF(Recommender):
         """Map histories (B, I) to logits (B, I)."""
         items = self.item_encoder.weight + self.item_encoder.bias[:, None]  # (n_factors, I)
         return self.history_encoder(history) @ items  # (B, I)
-
-    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
-        """Binary cross-entropy of whole rows, mean over users and items."""
-        return weighted_cross_entropy(self, history, generator)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""
@@ -263,7 +273,7 @@ class VAE(Recommender):
         return self.encoder.weight, self.output.weight.T
 
 
-class NCF(Recommender):
+class NCF(OfWholeRows):
     """NeuMF with linear history encoders in the place of user ids: a GMF branch and an MLP branch, joined.
 
     With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
@@ -358,10 +368,6 @@ class NCF(Recommender):
         for layer in self.tower:
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
         return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
-
-    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
-        """Binary cross-entropy of whole rows, mean over users and items."""
-        return weighted_cross_entropy(self, history, generator)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """History encoders and item tables of the branches below each other, both (width, I)."""
@@ -493,14 +499,6 @@ def wrap(module_or_function: Callable, n_items: int, activation: str, n_features
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
 """Name → class of the recommenders that are trained here."""
-
-
-def weighted_cross_entropy(model: MF | NCF, history: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Binary cross-entropy of whole rows (B, I), mean over users and items, positives weighed, after history dropout."""
-    logits = model.of_items(model(drop(history, model.dropout, generator)))
-    consumed = model.of_items(history)
-    weight = 1 + (model.positive_weight - 1) * consumed
-    return F.binary_cross_entropy_with_logits(logits, consumed, weight)
 
 
 def initialise(module: nn.Module, seed: int) -> None:

@@ -11,7 +11,7 @@ from lxr.files import read_ratings_file
 from lxr.interactions import prepare, split_users
 from lxr.pipeline import NOTEBOOKS
 from lxr.tables import data_table
-from lxr.workspace import prepared_with
+from lxr.workspace import PREPARATION, told_to
 
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
@@ -109,7 +109,7 @@ def source_of(options: argparse.Namespace) -> Source:
     elif given or options.items or options.implicit:
         raise ValueError("argument --ratings: expected, beside options of a file of your own")
     elif options.dataset not in DATASETS:
-        parameters = prepared_with(options.results / options.dataset)
+        parameters = told_to(options.results / options.dataset, PREPARATION)
         ratings_file = parameters.get("ratings_file", {})
         if not ratings_file:
             known = ", ".join(map(repr, DATASETS))

@@ -19,7 +19,7 @@ def stage_table(pipeline: Pipeline) -> str:
     for stage in pipeline.stages:
         state, reason = pipeline.state(stage)
         states.append(state)
-        seconds = (read_json(pipeline.stamp_path(stage)) or {}).get("seconds", "")
+        seconds = (stage.record(pipeline.root) or {}).get("seconds", "")
         rows.append(f"{stage.name:<{width}}  {coloured(f'{state:<7}')}  {seconds:>7}  {reason}".rstrip())
     return "\n".join([*rows, count(states, ("done", "stale", "missing"))])
 
@@ -51,7 +51,7 @@ def count(states: Sequence[str], kinds: Sequence[str]) -> str:
 
 def write_run(root: Path, stages: Sequence[Stage], threads: int) -> None:
     """Leave ``run.json`` beside the tables: the command's parameters, versions, machine, data and durations."""
-    records = {stage.name: read_json(stage.path(root, "stages", "json")) for stage in stages}
+    records = {stage.name: stage.record(root) for stage in stages}
     data = records[PREPARATION]["sources"]
     # A run of some stages keeps the records of the others, as far as they are still there.
     previous = (read_json(root / "run.json") or {}).get("stages", {})

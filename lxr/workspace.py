@@ -101,7 +101,7 @@ class Workspace:
 
     def as_prepared(self) -> list[str]:
         """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
-        told = prepared_with(self.root)
+        told = told_to(self.root, PREPARATION)
         values = {"--seed": told.get("seed"), "--test-users": told.get("n_test"), "--data-dir": told.get("data_dir")}
         given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
         return given + ["--user-features"] * bool(told.get("user_features"))
@@ -180,9 +180,9 @@ class Workspace:
         write_json(record, self.root / "stages" / f"{self.name}.json")
 
 
-def prepared_with(root: Path) -> dict:
-    """Parameters of the notebook that prepared the data of the run in ``root``; empty if none has."""
-    return (read_json(root / "stages" / f"{PREPARATION}.json") or {}).get("parameters", {})
+def told_to(root: Path, stage: str) -> dict:
+    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none."""
+    return (read_json(root / "stages" / f"{stage}.json") or {}).get("parameters", {})
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:

@@ -116,6 +116,7 @@ def test_a_click_changes_what_is_shown(explorer):
     right.first.click()
     assert explorer.exploration.removed == set(case.explanation("lxr").items[:2].tolist())
     assert [not check.value for check in right.checks] == [row < 2 for row in range(ROWS)]
+    assert ["lxr-removed" in bar for bar in right.bars.value.split('class="lxr-bar')[1:]] == [row < 2 for row in range(ROWS)]
     explorer.restore.click()
     assert "rank 3 → 3" in explorer.outcome.value and all(check.value for check in left.checks)
 
@@ -160,12 +161,14 @@ def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explor
     left.checks[0].value = False
     assert "without 1 of" in explorer.outcome.value
     right.on.click()
+    right.checks[0].value = False  # a click that comes too late
+    assert "without 1 of" in explorer.outcome.value
     right.first.click()
     assert "without 0 of" in explorer.outcome.value and "explaining" in right.note.value
     slow, right.name.value = right.asked, "gradient"
     go_on.set()
     slow.result(timeout=60)
-    assert answered(explorer).panels[1].explanation.explainer == "gradient"
+    assert answered(explorer).panels[1].explanation.explainer == "gradient" and all(check.value for check in right.checks)
 
 
 def test_what_an_explainer_complains_about_is_shown(explorer, monkeypatch):
