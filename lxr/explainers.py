@@ -103,7 +103,8 @@ def imitating(objective: str, signals: str) -> Factory:
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
 
-    return Factory(make, PATH_SEARCH_SPACE, lambda model: asdict(base), needs_gradient=True, learns=True)
+    space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or name != "tau"}
+    return Factory(make, space, lambda model: asdict(base), needs_gradient=True, learns=True)
 
 
 def refined() -> Factory:

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import skip_init
 
 from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
@@ -38,8 +39,9 @@ CHOICES = {
     "loss": ("pairs", "positions"),
 }
 LOOKS = {"rank": (1, 3, 0.1, 0.2, 0.35, 0.55), "score": (0.1, 0.3, 0.6)}
-CRITERION = {"rank": "POS@20", "score": "DEL"}
+CRITERION = {"rank": "NDCG", "score": "DEL"}
 SEARCH_SPACE = {
+    "tau": (0.05, 1.0, "log"),
     "learning_rate": (1e-3, 1e-2, "log"),
     "batch_size": [32, 64, 128],
     "hidden_size": [32, 64, 128],
@@ -68,7 +70,7 @@ class PathSettings:
         learning_rate: highest of AdamW's, which rises and falls once (Smith and Topin, 2019).
         batch_size: users per step.
         epochs: passes over the training users.
-        criterion: metric of the validation users by which the epoch is chosen.
+        criterion: metric of the validation users by which the epoch is chosen; of equals the later.
 
     Raises:
         ValueError: an unknown choice or metric, a size or a rate that is not positive, or a negative ``augmentation``.
@@ -91,7 +93,7 @@ class PathSettings:
     learning_rate: float = 3e-3
     batch_size: int = 64
     epochs: int = 10
-    criterion: str = "POS@20"
+    criterion: str = CRITERION["rank"]
 
     def __post_init__(self):
         for name, known in CHOICES.items():
@@ -134,11 +136,11 @@ class OrderNetwork(nn.Module):
         super().__init__()
         self.signals = signals
         self.layers = nn.Sequential(
-            nn.Linear(2 * signals.n_signals + 1, hidden_size),
+            skip_init(nn.Linear, 2 * signals.n_signals + 1, hidden_size),
             nn.GELU(),
-            nn.Linear(hidden_size, hidden_size),
+            skip_init(nn.Linear, hidden_size, hidden_size),
             nn.GELU(),
-            nn.Linear(hidden_size, 1),
+            skip_init(nn.Linear, hidden_size, 1),
         )
         initialise(self.layers, seed)
 
@@ -237,7 +239,7 @@ def train_path_lxr(
         >>> explainer = train_path_lxr(model, train, settings=PathSettings(epochs=3))
         >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
-        (True, ['epoch', 'loss', 'POS@20'])
+        (True, ['epoch', 'loss', 'NDCG'])
     """
     check_differentiable(model)
     settings = settings or default_path_settings()
@@ -279,7 +281,7 @@ def train_path_lxr(
             bar.set_postfix({"loss": f"{rows[-1]['loss']:.3f}", name: f"{value:.3f}"})
             if report:
                 report(epoch, value)
-            if sign * value < best:
+            if sign * value <= best:  # of equals the later one, which has learnt more
                 best, best_weights = sign * value, copy.deepcopy(network.state_dict())
     network.load_state_dict(best_weights)
     return PathLXR(model, network, settings, pd.DataFrame(rows))

@@ -198,13 +198,19 @@ def rank_margin(logits, target, consumed, activation, k=100, tau=1.0) -> float:
     return logits[target] - (soft_maximum(sorted(rivals, reverse=True)[:k], tau) if rivals else 0.0)
 
 
+def soft_rank(logits, target, consumed, activation, tau=0.35) -> float:
+    """Minus the logarithm of one plus the rivals ahead of the target, each counted by a sigmoid of its lead."""
+    leads = [(score - logits[target]) / tau for item, score in enumerate(logits) if item not in consumed and item != target]
+    return -math.log(1 + sum(0.5 * (1 + math.tanh(lead / 2)) for lead in leads))
+
+
 def soft_maximum(scores, tau) -> float:
     """τ · log of the sum of exp(score / τ)."""
     highest = max(scores)
     return highest + tau * math.log(sum(math.exp((score - highest) / tau) for score in scores))
 
 
-OBJECTIVES = {"logit": logit, "log-prob": log_prob, "log-odds": log_odds, "rank-margin": rank_margin}
+OBJECTIVES = {"logit": logit, "log-prob": log_prob, "log-odds": log_odds, "rank-margin": rank_margin, "soft-rank": soft_rank}
 
 
 def objective_at(model, point, target, consumed, objective, dtype=torch.float32) -> float:
@@ -241,12 +247,16 @@ def gradient_times_input(double_model, row, target, objective) -> list[float]:
     return [found.get(item, 0.0) * row[item] for item in range(len(row))]
 
 
-def rank_margin_path(double_model, row, target, objective, singles, share) -> list[float]:
-    """Items left when an item goes: the steepest first, one at a time, then a share of the history at a time."""
+def gradient_path(double_model, row, target, objective, singles, share, insert=False) -> list[float]:
+    """Items left when an item goes: the steepest first, one at a time, then a share of the history at a time.
+
+    Slopes are taken at what is left; or at what has gone, once something has.
+    """
     left, scores, step = items_of(row), [0.0] * len(row), 0
     several = max(1, math.ceil(share * len(left) - 1e-6))
     while left:
-        found = slopes(double_model, only(left, len(row)), left, target, items_of(row), objective)
+        here = [item for item in items_of(row) if item not in left] if insert and step else left
+        found = slopes(double_model, only(here, len(row)), left, target, items_of(row), objective)
         for item in sorted(left, key=lambda item: (-found[item], item))[: 1 if step < singles else several]:
             scores[item] = float(len(left))
             left.remove(item)

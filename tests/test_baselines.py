@@ -11,7 +11,7 @@ import torch
 from sklearn.cluster import KMeans
 
 import lxr
-from lxr.gradients import IntegratedGradients
+from lxr.gradients import GradientPath, InsertionPath, IntegratedGradients
 from lxr.perturbation import ACCENT
 
 OBJECTIVES = list(lxr.OBJECTIVES)
@@ -79,7 +79,9 @@ def test_rank_margin_by_hand(linear):
     assert lxr.RankMargin(k=2)(model, history, target, alone).item() == pytest.approx(3)
 
 
-@pytest.mark.parametrize("name", ["gradient", "leave-one-out", "rank-margin", "rank-margin-path", "accent"])
+@pytest.mark.parametrize(
+    "name", ["gradient", "leave-one-out", "rank-margin", "rank-margin-path", "soft-rank-path", "accent"]
+)
 def test_a_target_without_rivals_is_explained(model, train_matrix, histories, name):
     history = histories([19])
     found = make(name, model, train_matrix).explain(history, lxr.top_item(model, history))
@@ -116,9 +118,31 @@ def test_rank_margin_path_equals_the_naive_loop(model, double_model, train_matri
     found = make("rank-margin-path", model, train_matrix, **options).explain(history, target)
     objective = functools.partial(naive.rank_margin, k=4, tau=0.7)
     expected = [
-        naive.rank_margin_path(double_model, row, item, objective, singles, share) for row, item in users_of(history, target)
+        naive.gradient_path(double_model, row, item, objective, singles, share) for row, item in users_of(history, target)
     ]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("objective", ["log-prob", "soft-rank"])
+@pytest.mark.parametrize("path", [GradientPath, InsertionPath])
+def test_paths_equal_the_naive_loop(model, double_model, history, target, path, objective):
+    found = path(model, objective, singles=2, share=0.3).explain(history, target)
+    users, insert = users_of(history, target), path is InsertionPath
+    objective = naive.OBJECTIVES[objective]
+    expected = [naive.gradient_path(double_model, *user, objective, 2, 0.3, insert) for user in users]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_soft_rank_by_hand(linear):
+    # Three rivals: one level with the target, one far ahead, one far behind.
+    model = linear([[0.0, 2, 2, 9, -9], *[[0.0] * 5] * 4])
+    history, target = torch.eye(1, 5), torch.tensor([1])
+    assert lxr.SoftRank(0.1)(model, history, target, history).item() == pytest.approx(-np.log(1 + 0.5 + 1 + 0))
+    assert lxr.SoftRank(7.0)(model, history, target, history).item() == pytest.approx(
+        -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(11 / 7)))
+    )
+    alone = torch.tensor([[1.0, 0, 1, 1, 1]])
+    assert lxr.SoftRank()(model, history, target, alone).item() == 0
 
 
 # Just above 7 in single precision; 2.0085; far less than one item, which is one.
@@ -128,7 +152,7 @@ def test_the_share_of_the_rank_margin_path_is_rounded_up_exactly(model, double_m
     target = lxr.top_item(model, history)
     found = make("rank-margin-path", model, train_matrix, k=4, singles=0, share=share).explain(history, target)
     objective = functools.partial(naive.rank_margin, k=4)
-    expected = [naive.rank_margin_path(double_model, *user, objective, 0, share) for user in users_of(history, target)]
+    expected = [naive.gradient_path(double_model, *user, objective, 0, share) for user in users_of(history, target)]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -490,6 +514,7 @@ def test_lime_keeps_the_highest_coefficient_not_the_best_single_predictor(linear
         ("integrated-gradients", {"baseline": "empty", "n_steps": 20}),
         ("rank-margin", {"objective": lxr.RankMargin(19, 1.0)}),
         ("rank-margin-path", {"objective": lxr.RankMargin(19, 1.0), "singles": 5, "share": 0.1}),
+        ("soft-rank-path", {"objective": lxr.SoftRank(0.35), "singles": 5, "share": 0.1}),
     ],
 )
 def test_the_documented_settings_are_the_defaults(linear, train_matrix, name, expected):
@@ -543,6 +568,7 @@ def test_rivals_of_a_large_catalogue_are_a_hundred():
         ("rank-margin", {"tau": float("nan")}, "tau: expected a positive number, found nan"),
         ("rank-margin", {"tau": float("inf")}, "tau: expected a positive number, found inf"),
         ("rank-margin-path", {"tau": 0}, "tau: expected a positive number, found 0"),
+        ("soft-rank-path", {"tau": 0}, "tau: expected a positive number, found 0"),
         ("rank-margin-path", {"singles": -1}, "singles: expected an integer of at least 0, found -1"),
         ("rank-margin-path", {"share": 0}, "share: expected a number above 0 and up to 1, found 0"),
         *((name, {"batch_size": 0}, "batch_size: expected a positive integer, found 0") for name in BATCHED),

@@ -62,4 +62,5 @@ NEED_GRADIENT = [name for name in lxr.EXPLAINERS if name.startswith("lxr")] + [
     "spinrec",
     "rank-margin",
     "rank-margin-path",
+    "soft-rank-path",
 ]

@@ -1,0 +1,251 @@
+"""LXR that imitates paths: signals against plain gradients and tables, losses by hand, what training learns and keeps."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+from lxr.gradients import gradient
+from lxr.imitation import (
+    Examples,
+    default_path_settings,
+    few_users,
+    pair_loss,
+    parts_of,
+    position_loss,
+    positions_of,
+    teacher_positions,
+)
+from lxr.signals import Answers, Looks, single_answers
+
+QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
+NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
+
+
+def test_looks_are_gradients_along_the_path(model, histories):
+    history = histories([6, 1, 2, 12])
+    target = lxr.top_item(model, history)
+    found = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))(model, history, target)
+    user, item = history.nonzero(as_tuple=True)
+    for row, items in enumerate(item.split(history.sum(dim=1).int().tolist())):
+        x, y, n = history[row : row + 1], target[row : row + 1], len(items)
+
+        def slope(inside, x=x, y=y):
+            there = torch.zeros_like(x)
+            there[0, list(inside)] = 1
+            return gradient(lxr.SoftRank(), model, there, y, x)[0]
+
+        def first(slopes, items, count):
+            return sorted(items, key=lambda i: (-slopes[i], i))[:count]
+
+        whole = slope(items.tolist())
+        one = set(items.tolist()) - set(first(whole, items.tolist(), min(1, n - 1)))
+        without = slope(one)
+        more = max(0, min(-(-n // 2), n - 1) - (n - len(one)))
+        half = slope(one - set(first(without, one, more)))
+        only = slope(first(whole, items.tolist(), min(2, n)))
+        expected = torch.stack([whole, without, half, only])[:, items].T
+        torch.testing.assert_close(found[user == row], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_answers_are_those_to_single_items(any_model, histories):
+    history = histories([3, 5, 9])
+    target = lxr.top_item(any_model, history)
+    found = Answers(20, 20, rivals=(1, 4)).ask(any_model)(any_model, history, target)
+    with torch.no_grad():
+        table, logits = any_model(torch.eye(20)).double(), any_model(history).double()
+    expected = []
+    for row, item in history.nonzero().tolist():
+        y = int(target[row])
+        rivals = [j for j in np.argsort(-logits[row].numpy(), kind="stable") if history[row, j] == 0 and j != y]
+        margins = [table[item, y] - table[item, rivals[:k]] @ logits[row, rivals[:k]].softmax(dim=0) for k in (1, 4)]
+        expected.append(torch.stack([table[item, y], table[item].log_softmax(dim=0)[y], *margins]))
+    distinct = logits.sort(dim=1).values.diff(dim=1).min() > 1e-6  # else it is not told which of equals the rivals are
+    if distinct:
+        torch.testing.assert_close(found.double(), torch.stack(expected), rtol=1e-3, atol=1e-4)
+    assert torch.isfinite(found).all()
+
+
+def test_a_narrow_sketch_is_exact_where_the_answers_are_of_low_rank(histories):
+    model, history = lxr.MF(20, n_factors=3), histories([3, 5, 9])
+    target = lxr.top_item(model, history)
+    wide, narrow = (Answers(20, 20, rank, rivals=(5,)).ask(model, seed=3)(model, history, target) for rank in (20, 5))
+    torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-6)
+    lossy = Answers(20, 20, 1, rivals=(5,)).ask(model)(model, history, target)
+    assert (lossy - wide).abs().max() > 0.01
+
+
+def test_items_that_are_never_recommended_again_have_the_lowest_answer():
+    weights = torch.tensor([[0.0, 3, 1], [2, 0, 1], [0, 1, 0]])
+    model = lxr.wrap(lambda x: (x @ weights).masked_fill(x > 0, -torch.inf), 3, "softmax")
+    assert single_answers(model, torch.tensor([0, 2])).tolist() == [[1, 3, 1], [0, 1, 0]]
+    signals = Answers(3, 3, rivals=(1,)).ask(model)(model, torch.tensor([[1.0, 0, 0]]), torch.tensor([1]))
+    torch.testing.assert_close(signals[0, [0, 2]], torch.tensor([3.0, 2.0]))
+
+
+def test_pairs_that_are_in_order_cost_little():
+    position, length = torch.tensor([0.0, 1, 2, 0, 1]), torch.tensor([3, 2])
+    right, wrong = (
+        pair_loss(sign * position, position, length, 200, torch.Generator().manual_seed(0)) for sign in (-50, 50)
+    )
+    assert right < 1e-6
+    assert wrong > 50
+    level = pair_loss(torch.zeros(5), position, length, 200, torch.Generator().manual_seed(0))
+    assert float(level) == pytest.approx(np.log(2))
+
+
+def test_a_pair_weighs_by_its_better_position():
+    # Two items: the pair, whenever it is drawn, is of positions 3 and 8. Three: pairs (0, 3), (0, 8) weigh 1, (3, 8) half.
+    generator = torch.Generator().manual_seed(0)
+    scores, position = torch.tensor([0.0, 1.0]), torch.tensor([3.0, 8.0])
+    assert float(pair_loss(scores, position, torch.tensor([2]), 50, generator)) == pytest.approx(np.log1p(np.e))
+    found = pair_loss(torch.tensor([9.0, 0, 0]), torch.tensor([0.0, 3, 8]), torch.tensor([3]), 100_000, generator)
+    expected = (2 * np.log1p(np.exp(-9)) + 0.5 * np.log(2)) / 2.5
+    assert float(found) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_user_without_a_pair_costs_nothing():
+    scores = torch.zeros(2, requires_grad=True)
+    loss = pair_loss(scores, torch.zeros(2), torch.tensor([1, 1]), 8, torch.Generator())
+    loss.backward()
+    assert (float(loss.detach()), scores.grad.tolist()) == (0, [0, 0])
+
+
+def test_the_loss_of_positions():
+    score, position = torch.tensor([1.0, 0.5, 0.0]), torch.tensor([0.0, 1.0, 0.0])
+    assert float(position_loss(score, position, torch.tensor([2, 1]), 0, None)) == pytest.approx(1 / 3)
+
+
+def test_positions_are_by_descending_score_in_each_row():
+    scores = sp.csr_matrix((np.array([0.1, 0.7, 0.7, 5.0, -1.0]), [0, 1, 3, 0, 2], [0, 3, 3, 5]), shape=(3, 4))
+    assert positions_of(scores).tolist() == [2, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("objective", ["rank", "score"])
+@pytest.mark.parametrize("teacher", ["path", "leave-one-out", "gradient"])
+def test_what_is_imitated(model, train_matrix, objective, teacher):
+    settings = lxr.PathSettings(objective, teacher=teacher)
+    examples = Examples.of(Looks(settings.g), model, train_matrix)
+    found = teacher_positions(model, examples, settings)
+    goal = lxr.SoftRank() if objective == "rank" else "log-prob"
+    explainers = {
+        "leave-one-out": [lxr.EXPLAINERS["leave-one-out"](model, None, objective=goal)],
+        "gradient": [lxr.EXPLAINERS["gradient"](model, None, objective=goal)],
+        "path": [lxr.gradients.GradientPath(model, goal, 30, 0.05)]
+        + [lxr.gradients.InsertionPath(model, goal, 30, 0.05)] * (objective == "score"),
+    }[teacher]
+    orders = [positions_of(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
+    np.testing.assert_allclose(found, np.mean(orders, axis=0))
+
+
+def test_random_parts_are_parts(train_matrix):
+    parts = parts_of(train_matrix, np.random.default_rng(0))
+    assert (parts.multiply(train_matrix) != parts).nnz == 0
+    share = parts.sum(axis=1) / train_matrix.sum(axis=1)
+    assert (parts.sum(axis=1) >= 1).all()
+    assert 0.5 < share.mean() < 0.8
+    assert share.std() > 0.1
+
+
+def test_no_more_users_than_told(train_matrix):
+    few = few_users(train_matrix, 7, np.random.default_rng(0))
+    rows = {tuple(row) for row in train_matrix.toarray()}
+    assert few.shape == (7, 20)
+    assert all(tuple(row) in rows for row in few.toarray())
+    assert few_users(train_matrix, 60, np.random.default_rng(0)) is train_matrix
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_comes_closer_to_the_path_than_what_it_starts_from(name):
+    data = lxr.load_dataset("synthetic")
+    train, validation, _ = lxr.split_users(data.matrix.shape[0])
+    model = lxr.VAE(data.matrix.shape[1], n_hidden=32, n_latent=8)
+    lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=100)
+    explainer = lxr.EXPLAINERS[name](model, data.matrix[train], data.matrix[validation], epochs=20)
+    examples = Examples.of(explainer.network.signals, model, data.matrix[validation])
+    position = teacher_positions(model, examples, explainer.settings)
+    learnt = positions_of(lxr.explain_users(explainer, examples.matrix, examples.target))
+    first = examples.signals[:, 0].numpy()
+    start = positions_of(sp.csr_matrix((first, examples.matrix.indices, examples.matrix.indptr), examples.matrix.shape))
+    assert np.abs(learnt - position).mean() < np.abs(start - position).mean()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_loaded_it_explains_the_same(name, model, train_matrix, history, tmp_path):
+    explainer = lxr.EXPLAINERS[name](model, train_matrix, **QUICK)
+    explainer.save(tmp_path / "path.pt")
+    loaded = lxr.PathLXR.load(tmp_path / "path.pt", model)
+    target = lxr.top_item(model, history)
+    assert torch.equal(loaded.explain(history, target), explainer.explain(history, target))
+    assert loaded.settings == explainer.settings
+    assert loaded.training.equals(explainer.training)
+    with pytest.raises(lxr.DataError, match=r"path\.pt: expected an explainer of 19 items, found one of 20"):
+        lxr.PathLXR.load(tmp_path / "path.pt", lxr.MF(19))
+
+
+def test_only_the_pure_one_explains_without_a_gradient(model, train_matrix, history):
+    target = lxr.top_item(model, history)
+    made = {name: lxr.EXPLAINERS[name](model, train_matrix, **QUICK) for name in NAMES}
+    with lxr.measure(model) as pure:
+        made["lxr-path-pure-rank"].explain(history, target)
+    assert (pure.histories, pure.gradients) == (len(history), 0)
+    with lxr.measure(model) as looking:
+        made["lxr-path-rank"].explain(history, target)
+    assert (looking.histories, looking.gradients) == (7 * len(history), 7 * len(history))
+    assert [made[name].needs_gradient for name in NAMES] == [True, True, False, False]
+
+
+def test_the_best_epoch_is_kept(model, planted):
+    settings = lxr.PathSettings(**QUICK | {"epochs": 4}, criterion="NDCG")
+    explainer = lxr.train_path_lxr(model, *planted, settings=settings)
+    target = lxr.top_items(model, planted[1])
+    assert lxr.mean_fidelity(explainer, planted[1], target, "NDCG") == pytest.approx(explainer.training["NDCG"].min())
+    assert explainer.training["epoch"].tolist() == [1, 2, 3, 4]
+
+
+def test_report_ends_the_training(model, planted):
+    seen = []
+
+    def report(epoch, value):
+        seen.append((epoch, value))
+        if epoch == 2:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        lxr.EXPLAINERS["lxr-path"](model, *planted, report=report, **QUICK | {"epochs": 5})
+    assert [epoch for epoch, _ in seen] == [1, 2]
+
+
+def test_defaults_of_the_objectives():
+    rank, score = default_path_settings("rank"), default_path_settings("score", "answers")
+    assert (rank, rank.criterion, rank.g) == (lxr.PathSettings(), "NDCG", lxr.SoftRank(0.35))
+    assert (score.looks, score.criterion, score.g) == ((0.1, 0.3, 0.6), "DEL", lxr.OBJECTIVES["log-prob"])
+    with pytest.raises(ValueError, match="objective: expected one of rank, score, found 'both'"):
+        default_path_settings("both")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"objective": "both"}, "objective: expected one of rank, score, found 'both'"),
+        ({"signals": "none"}, "signals: expected one of gradients, answers, found 'none'"),
+        ({"teacher": "me"}, "teacher: expected one of path, leave-one-out, gradient, found 'me'"),
+        ({"loss": "none"}, "loss: expected one of pairs, positions, found 'none'"),
+        ({"tau": 0.0}, "tau: expected a positive number, found 0.0"),
+        ({"looks": (0.1, 1.5)}, "looks: expected shares above 0 and below 1 or numbers of items, found 1.5"),
+        ({"looks": (0,)}, "looks: expected shares above 0 and below 1 or numbers of items, found 0"),
+        ({"n_pairs": 0}, "n_pairs: expected a positive integer, found 0"),
+        ({"augmentation": -1}, "augmentation: expected an integer of at least 0, found -1"),
+        ({"learning_rate": -1.0}, "learning_rate: expected a positive number, found -1.0"),
+        ({"criterion": "POS"}, "metric"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message, train_matrix):
+    with pytest.raises(ValueError, match=message):
+        lxr.EXPLAINERS["lxr-path"](lxr.MF(20), train_matrix, **settings)
+
+
+def test_training_that_diverges_is_refused(train_matrix):
+    with pytest.raises(ValueError, match="training diverged in epoch 1: try a smaller learning_rate"):
+        lxr.EXPLAINERS["lxr-path"](lxr.MF(20), train_matrix, **QUICK | {"learning_rate": 1e38})
