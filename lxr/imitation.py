@@ -31,7 +31,7 @@ from lxr.recommenders import Recommender, initialise, read_weights, restore_weig
 from lxr.signals import RIVALS, Answers, Looks, Signals
 from lxr.storage import DataError
 
-STEPS = {"singles": 30, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 CHOICES = {
     "objective": ("rank", "score"),
     "signals": ("gradients", "answers"),

@@ -132,8 +132,8 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
     explainers = {
         "leave-one-out": [lxr.EXPLAINERS["leave-one-out"](model, None, objective=goal)],
         "gradient": [lxr.EXPLAINERS["gradient"](model, None, objective=goal)],
-        "path": [lxr.gradients.GradientPath(model, goal, 30, 0.05)]
-        + [lxr.gradients.InsertionPath(model, goal, 30, 0.05)] * (objective == "score"),
+        "path": [lxr.gradients.GradientPath(model, goal, 10, 0.05)]
+        + [lxr.gradients.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
     }[teacher]
     orders = [positions_of(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
     np.testing.assert_allclose(found, np.mean(orders, axis=0))
