@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from lxr.explainers import EXPLAINERS
 from lxr.fidelity import FidelityResult, direction
+from lxr.one_shot import pareto_front
 
 if TYPE_CHECKING:
     import optuna
@@ -113,6 +114,34 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
         ax.set_xlabel("explaining 1,000 users [s]")
         ax.set_ylabel(f"{metric.split()[0]} of the target,\nmost important removed", fontsize=SMALL)
         ax.set_title(metric, fontsize=11)
+        ax.grid(alpha=0.3)
+    return add_legend(figure, axes[0])
+
+
+def plot_pareto(
+    fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("NDCG ↓", "DEL ↓"), ("NDCG ↓", "INS ↑"))
+) -> Figure:
+    """One metric of all explainers against another: one panel per pair, with the front that no explainer beats.
+
+    The names of those on the front stand beside them. What is not in the registry is a small dot without a name.
+
+    Args:
+        fidelity: explainers × metrics, what :func:`lxr.tables.fidelity_table` returns.
+        pairs: columns of ``fidelity``, along and up.
+    """
+    figure, axes = panels(len(pairs), columns=2, size=(5.85, 4.4))
+    known = [name for name in EXPLAINERS if name in fidelity.index]
+    for ax, pair in zip(axes, pairs, strict=True):
+        front = fidelity.loc[pareto_front(fidelity[list(pair)]), list(pair)]
+        ax.plot(*front.to_numpy().T, color="0.75", linewidth=4, zorder=1)
+        for name in known:
+            ax.plot(*fidelity.loc[name, list(pair)], **style(name) | {"linestyle": "none", "markevery": None})
+        others = fidelity.drop(index=known)[list(pair)]
+        ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="other one-shot objectives", zorder=1.5)
+        for name, point in zip(front.index, front.to_numpy(), strict=True):
+            ax.annotate(name, point, (-6, 6), textcoords="offset points", ha="right", fontsize=SMALL)
+        ax.set_xlabel(f"{pair[0]}, mean over users")
+        ax.set_ylabel(f"{pair[1]}, mean over users")
         ax.grid(alpha=0.3)
     return add_legend(figure, axes[0])
 
