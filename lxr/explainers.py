@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import scipy.sparse as sp
 
@@ -16,8 +17,8 @@ from lxr.gradients import (
     SPINRec,
 )
 from lxr.imitation import SEARCH_SPACE as PATH_SEARCH_SPACE
-from lxr.imitation import default_path_settings, train_path_lxr
-from lxr.network import default_settings, search_space, settings_from, train_lxr
+from lxr.imitation import PathLXR, default_path_settings, train_path_lxr
+from lxr.network import LXR, default_settings, search_space, settings_from, train_lxr
 from lxr.perturbation import ACCENT, LeaveOneOut
 from lxr.recommenders import Recommender
 from lxr.refinement import RefinedLXR
@@ -35,14 +36,19 @@ class Factory:
         search_space: what :mod:`lxr.tuning` may choose options from.
         defaults: options that :attr:`make` takes for a recommender unless it is told otherwise.
         needs_gradient: whether the recommender must be differentiable; else it may be a black box.
-        learns: whether :attr:`make` trains, and so takes ``criterion`` and ``report``, as :func:`lxr.train_lxr` does.
+        load: reads what an explainer that :attr:`make` has trained saved, for a recommender; None if it trains nothing.
     """
 
     make: Callable[..., Explainer]
     search_space: Mapping = field(default_factory=dict)
     defaults: Callable[[Recommender], dict] = lambda model: {}
     needs_gradient: bool = False
-    learns: bool = False
+    load: Callable[[str | Path, Recommender], Explainer] | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether :attr:`make` trains, and so takes ``criterion`` and ``report``, as :func:`lxr.train_lxr` does."""
+        return self.load is not None
 
     def __call__(
         self,
@@ -92,7 +98,11 @@ def learning_to_explain(variant: str) -> Factory:
         return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
 
     return Factory(
-        make, search_space(variant), lambda model: asdict(default_settings(model, variant)), needs_gradient=True, learns=True
+        make,
+        search_space(variant),
+        lambda model: asdict(default_settings(model, variant)),
+        needs_gradient=True,
+        load=LXR.load,
     )
 
 
@@ -103,7 +113,7 @@ def imitating(objective: str, signals: str) -> Factory:
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
 
-    return Factory(make, PATH_SEARCH_SPACE, lambda model: asdict(base), needs_gradient=True, learns=True)
+    return Factory(make, PATH_SEARCH_SPACE, lambda model: asdict(base), needs_gradient=True, load=PathLXR.load)
 
 
 def refined() -> Factory:
@@ -154,5 +164,5 @@ EXPLAINERS: dict[str, Factory] = Registry(
 )
 """Name → factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep their order and colours."""
 
-SAME = {"lxr-combined": "lxr"}
+SAME = {"lxr-combined": "lxr", "lxr-path": "lxr-path-rank", "lxr-path-pure": "lxr-path-pure-rank"}
 """Second names of explainers → first ones."""

@@ -94,7 +94,7 @@ class TrainedModels:
         """An explainer as the run has made it; networks are read, not trained."""
         path, options = self.network(name), self.told["options"].get(name, {})
         if EXPLAINERS[name].learns:
-            return LXR.load(path, self.model)
+            return EXPLAINERS[name].load(path, self.model)
         if path:
             options = options | {"explainer": LXR.load(path, self.model)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]

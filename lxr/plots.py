@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lxr.explainers import EXPLAINERS
+from lxr.explainers import EXPLAINERS, SAME
 from lxr.fidelity import FidelityResult, direction
 from lxr.one_shot import pareto_front
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+PATH_RED = "#a50026"
 SMALL = 9  # points: figures of three panels are scaled down to the width of a page
 TITLES = {
     "POS": "users with target in top {k}, most important removed",
@@ -35,16 +36,18 @@ TITLES = {
 def style(explainer: str) -> dict:
     """Colour, marker and line of an explainer: by its place among its peers, distinct in black and white too.
 
-    LXR, the method under study, is black and thick, its variants are grey. Neighbours carry their markers at alternate
-    points, so that two lines that coincide are still both seen.
+    LXR is black and thick, its variants are grey; LXR that imitates paths is red, the first of it thick. Neighbours carry
+    their markers at alternate points, so that two lines that coincide are still both seen.
     """
-    family = explainer.startswith("lxr")
-    peers = [name for name in EXPLAINERS if name.startswith("lxr") == family]
-    place = peers.index(explainer) if explainer in peers else len(peers)
+    first = SAME.get(explainer, explainer)
+    family = first.startswith("lxr")
+    peers = [name for name in EXPLAINERS if name.startswith("lxr") == family and name not in SAME]
+    place = peers.index(first) if first in peers else len(peers)
     palette = sns.color_palette("colorblind")
-    emphasis = explainer == "lxr"
+    emphasis = first in ("lxr", "lxr-path-rank")
+    shade = PATH_RED if first.startswith("lxr-path") else "black" if emphasis else "0.45"
     return {
-        "color": "black" if emphasis else "0.45" if family else palette[place % len(palette)],
+        "color": shade if family else palette[place % len(palette)],
         "marker": MARKERS[place % len(MARKERS)],
         "markevery": (place % 2, 2),
         "linestyle": "-" if emphasis else DASHES[place % len(DASHES)],
@@ -265,6 +268,79 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
     ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
     ax.grid(alpha=0.3)
     figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
+    return figure
+
+
+def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
+    """How long orders stay right on the way down a deletion path.
+
+    Args:
+        agreement: what :func:`lxr.tables.path_agreement_table` returns.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    for name, values in agreement.items():
+        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None})
+    ax.set_xlabel("history removed along the path [%]")
+    ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, handlelength=3.5)
+    return figure
+
+
+def plot_signals(signals: pd.DataFrame) -> Figure:
+    """What groups of items look like at each look.
+
+    Args:
+        signals: what :func:`lxr.tables.signal_table` returns, one line per row.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    palette = sns.color_palette("colorblind")
+    for place, (name, values) in enumerate(signals.iterrows()):
+        ax.plot(range(len(values)), values, color=palette[place], marker=MARKERS[place], linestyle=DASHES[place], label=name)
+    ax.set_xticks(range(signals.shape[1]), signals.columns)
+    ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
+    ax.grid(alpha=0.3)
+    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
+    return figure
+
+
+def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
+    """Which signals a network relies on: one bar each, from the network as it is to the network without it.
+
+    Args:
+        reliance: what :func:`lxr.tables.reliance_table` returns; its first entry is the network as it is.
+        metric: of which.
+    """
+    intact, shuffled = reliance.iloc[0], reliance.iloc[1:]
+    figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.32 * len(shuffled)), layout="constrained")
+    ax.barh(range(len(shuffled)), shuffled - intact, left=intact, color="0.4")
+    ax.axvline(intact, color="black", linewidth=1)
+    ax.set_yticks(range(len(shuffled)), shuffled.index)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"{metric} {direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
+    ax.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str) -> Figure:
+    """What more training users are worth.
+
+    Args:
+        growth: quality indexed by the number of training users.
+        references: name → quality of what is not trained, horizontal lines.
+        quality: its name.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    ax.plot(growth.index, growth, "o-", color=PATH_RED)
+    for place, (name, value) in enumerate(references.items()):
+        ax.axhline(value, color="0.45", linestyle=DASHES[1 + place % 3], label=name)
+    ax.set_xscale("log")
+    ax.set_xticks(growth.index, [f"{count:,}" for count in growth.index])
+    ax.minorticks_off()
+    ax.set_xlabel("training users (log scale)")
+    ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, handlelength=3.5)
     return figure
 
 

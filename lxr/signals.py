@@ -18,13 +18,18 @@ RIVALS = (5, 20, 50, 100)
 
 
 class Signals(nn.Module):
-    """A subclass sets :attr:`n_signals` and defines :meth:`forward`.
+    """A subclass sets :attr:`names` and defines :meth:`forward`.
 
     Attributes:
-        n_signals: numbers F per history item.
+        names: of the F numbers per history item.
     """
 
-    n_signals: int
+    names: tuple[str, ...]
+
+    @property
+    def n_signals(self) -> int:
+        """How many numbers F there are per history item."""
+        return len(self.names)
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Signals (N, F) of the N history items of (B, I) histories, user after user, by ascending item."""
@@ -61,7 +66,11 @@ class Looks(Signals):
             if not (0 < look < 1 or (look >= 1 and look == int(look))):
                 raise ValueError(f"looks: expected shares above 0 and below 1 or numbers of items, found {look}")
         self.objective, self.removed, self.kept = objective, tuple(removed), tuple(kept)
-        self.n_signals = 1 + len(self.removed) + len(self.kept)
+        self.names = (
+            "whole",
+            *(f"{count:.0%} out" if count < 1 else f"{count:.0f} out" for count in self.removed),
+            *(f"{count:.0%} in" if count < 1 else f"{count:.0f} in" for count in self.kept),
+        )
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Gradients, a column per look."""
@@ -111,7 +120,8 @@ class Answers(Signals):
         for k in rivals:
             check_between(1, n_targets, rivals=k)
         rank = min(rank, n_items, n_targets)
-        self.rivals, self.n_signals = tuple(rivals), 2 + len(rivals)
+        self.rivals = tuple(rivals)
+        self.names = ("answer", "share", *(f"lead of {k}" for k in rivals))
         self.register_buffer("left", torch.zeros(n_items, rank))
         self.register_buffer("right", torch.zeros(rank, n_targets))
         self.register_buffer("level", torch.zeros(n_items))  # logsumexp of each answer

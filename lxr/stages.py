@@ -11,12 +11,18 @@ from lxr.tuning import load_tuned
 from lxr.workspace import PREPARATION
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
-TUNING, LXR_NOTEBOOK, ABLATION = "05_tuning", "05_lxr", "05_ablation"
+TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK = "05_tuning", "05_lxr", "05_path"
+ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → whose parts it takes away
 JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
 REPORT = "08_report"
 EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
-BASELINES = [name for name in EXPLAINERS if name not in LXR_FAMILY]
+# Which notebook makes which explainers.
+MAKERS = {
+    LXR_NOTEBOOK: [name for name in LXR_FAMILY if not name.startswith("lxr-path")],
+    PATH_NOTEBOOK: [name for name in LXR_FAMILY if name.startswith("lxr-path")],
+    "06_baselines": [name for name in EXPLAINERS if name not in LXR_FAMILY],
+}
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
 RECOMMENDER_START = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
@@ -28,7 +34,8 @@ RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps
 FULL = {
     LXR_NOTEBOOK: {"epochs": 40},
     TUNING: {"trials": 20, "n_users": 300},
-    ABLATION: {"epochs": 40},
+    "05_ablation": {"epochs": 40},
+    "05_path_ablation": {"epochs": 10, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
@@ -125,7 +132,8 @@ class Run:
         else:
             parameters["tuned"] = [name for name in self.options.explainers if EXPLAINERS[name].search_space]
             if not self.tiny:
-                fixed = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if EXPLAINERS[name].learns}
+                trained = [name for name in MAKERS[LXR_NOTEBOOK] if EXPLAINERS[name].learns]
+                fixed = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if name in trained}
                 if "lxr" not in fixed:  # lxr-refined refines it
                     fixed["lxr"] = FULL[LXR_NOTEBOOK] | self.chosen(recommender).get("lxr", {})
                 parameters["fixed"] = fixed
@@ -134,8 +142,8 @@ class Run:
     def explain(self, recommender: str, needs: list[str]) -> list[str]:
         """Add the explainers of a recommender."""
         chosen, added = self.chosen(recommender), []
-        for notebook, names in ((LXR_NOTEBOOK, LXR_FAMILY), ("06_baselines", BASELINES)):
-            names = [name for name in self.options.explainers if name in names]
+        for notebook, made in MAKERS.items():
+            names = [name for name in self.options.explainers if name in made]
             if names:
                 needed = {*names, "lxr"} if "lxr-refined" in names else names  # which refines it
                 told = {"explainers": names, "options": {name: chosen[name] for name in chosen if name in needed}}
@@ -182,8 +190,9 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
             if options.before == EXPLORE:
                 run.add(EXPLORE, {}, [*needs, *(name for name in explained if LXR_NOTEBOOK in name)], recommender)
             if options.ablation and last:
-                about = {"device": options.device, "options": run.chosen(recommender).get("lxr", {})}
-                run.add(ABLATION, about, needs, recommender)
+                for notebook, name in ABLATIONS.items():
+                    about = {"device": options.device, "options": run.chosen(recommender).get(name, {})}
+                    run.add(notebook, about, needs, recommender)
             run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:1])
     if not options.tune:
         before = [stage.name for run in runs for stage in run.stages]
@@ -208,7 +217,7 @@ def stages_of(options: argparse.Namespace) -> list[Stage]:
         return build_stages(options)
     trained = [name for name, notebook in RECOMMENDER_NOTEBOOKS.items() if notebook == options.before]
     whole = {
-        "ablation": options.before == ABLATION,
+        "ablation": options.before in ABLATIONS,
         "tune": "explainers" if options.before == TUNING else None,
         "recommenders": trained or options.recommenders,
     }

@@ -1,16 +1,21 @@
 """One function per table."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.agreement import check_same_entries, overlap_of_positions, positions
+from lxr.agreement import check_same_entries, overlap_of_positions, positions, rank_correlation, row_sums, rows
+from lxr.explainer import fidelity_of_scores
 from lxr.fidelity import LOWER, FidelityResult, direction
+from lxr.gradients import gradient
 from lxr.ground_truth import area_under_roc, precision
-from lxr.interactions import Interactions, dense
+from lxr.imitation import Examples, PathLXR
+from lxr.interactions import Interactions, batches, binary_matrix, dense
+from lxr.objectives import Objective
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
@@ -365,6 +370,92 @@ def ground_truth_table(
             **values.count().rename(lambda metric: f"users {metric}"),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explainer")
+
+
+def path_agreement_table(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    objective: Objective,
+    path: sp.csr_matrix,
+    scores: Mapping[str, sp.csr_matrix],
+    shares: Sequence[float] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+) -> pd.DataFrame:
+    """How long explanations stay right on the way down a deletion path.
+
+    Args:
+        model: the explained recommender.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        objective: g, whose gradient says what is right at a point of the path.
+        path: (n, I) CSR importance, in whose order items are removed.
+        scores: explainer → (n, I) CSR importance.
+        shares: of the history that are gone.
+
+    Returns:
+        Shares × explainers: rank correlation with the gradient at what is left, over the items that are left; mean over
+        the users for whom it is defined.
+    """
+    gone, length = positions(path), np.diff(matrix.indptr)
+    table = {}
+    for share in shares:
+        stays = gone >= (share * length).repeat(length)
+        indptr = np.append(0, stays.cumsum())[matrix.indptr]
+        left = {
+            name: sp.csr_matrix((each.data[stays], matrix.indices[stays], indptr), matrix.shape)
+            for name, each in scores.items()
+        }
+        rest = binary_matrix(matrix.indices[stays], indptr, matrix.shape)
+        now = []
+        for users in batches(len(target), 256):
+            x, history = dense(rest[users], model.device), dense(matrix[users], model.device)
+            found = gradient(objective, model, x, torch.from_numpy(target[users]).to(model.device), history)
+            now.append(found[x > 0].cpu().numpy())
+        now = sp.csr_matrix((np.concatenate(now), rest.indices, indptr), matrix.shape)
+        table[share] = {name: np.nanmean(rank_correlation(each, now)) for name, each in left.items()}
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("removed")
+
+
+def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -> pd.DataFrame:
+    """What groups of history items look like to a network that orders them.
+
+    Args:
+        examples: with signals (N, F) of all N entries of their histories.
+        names: (F,) of the signals.
+        groups: (N,) group of each entry.
+
+    Returns:
+        Groups × signals, each relative to its mean size over the history, mean over the items.
+    """
+    matrix, values = examples.matrix, examples.signals.cpu().numpy()
+    user, length = rows(examples.matrix), np.diff(matrix.indptr)
+    size = np.column_stack([row_sums(matrix, np.abs(column)) for column in values.T]) / length[:, None]  # (n, F)
+    relative = values / np.maximum(size, 1e-12)[user]
+    return pd.DataFrame(relative, columns=list(names)).groupby(groups, observed=True).mean()
+
+
+def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: int = 0) -> pd.Series:
+    """Which signals a network relies on: a metric with each of them shuffled among the items of every user.
+
+    Args:
+        explainer: the trained network.
+        examples: of users whom it has not seen.
+        metric: of :func:`lxr.mean_fidelity`.
+        seed: of the shuffling.
+
+    Returns:
+        The metric, first ``none`` shuffled, then each signal by its name.
+
+    Source: Breiman, Random Forests, Machine Learning 2001, section 10 (permutation importance).
+    """
+    network, about = explainer.network, (explainer.model, examples.matrix, examples.target)
+    rng, user = np.random.default_rng(seed), rows(examples.matrix)
+    found = {"none": fidelity_of_scores(*about, examples.scores(network), metric)}
+    for column, name in enumerate(network.signals.names):
+        signals = examples.signals.clone()
+        signals[:, column] = signals[np.lexsort((rng.random(len(user)), user)), column]
+        found[name] = fidelity_of_scores(*about, replace(examples, signals=signals).scores(network), metric)
+    return pd.Series(found, name=metric)
 
 
 def titles_of(data: Interactions, items: np.ndarray) -> list[str]:

@@ -56,17 +56,21 @@ def test_what_is_missing_is_told_with_the_command_that_makes_it(trained_results,
         trained(tmp_path)
 
 
-def test_explainers_are_those_of_the_run(trained_results, tmp_path):
+def test_explainers_are_those_of_the_run(trained_results, models, tmp_path):
     root = tmp_path / "synthetic"
     shutil.copytree(trained_results / "synthetic", root)
     record = {"parameters": {"seed": 5, "options": {"lime": {"n_samples": 70}}}}
     write_json(record, root / "stages/06_baselines-mf.json")
     write_json({"parameters": {"seed": 5, "options": {"lxr-refined": {"steps": 3}}}}, root / "stages/05_lxr-mf.json")
+    model, histories = models.model, (models.data.matrix[models.train[:50]], models.data.matrix[models.validation])
+    path = lxr.EXPLAINERS["lxr-path-pure"](model, *histories, epochs=1)
+    path.save(root / "mf/lxr-path-pure-rank.pt")
     models = TrainedModels(tmp_path, "synthetic", "mf")
+    assert models.explainer("lxr-path-pure-rank").settings == path.settings
     assert (models.explainer("lime").seed, models.explainer("lime").n_samples) == (5, 70)
     assert models.explainer("lxr-refined").steps == 3
     assert models.explainer("lxr") is models.explainer("lxr")
-    assert set(lxr.EXPLAINERS) - set(models.names) == {"lxr-combined", "lxr-pos", "lxr-neg"}
+    assert [name for name in models.names if name.startswith("lxr")] == ["lxr", "lxr-refined", "lxr-path-pure-rank"]
     (root / "mf/lxr.pt").unlink()
     assert not {"lxr", "lxr-refined"} & set(TrainedModels(tmp_path, "synthetic", "mf").names)
     explorer = Explorer(tmp_path, explainers=("cosine", "lxr"))

@@ -38,6 +38,8 @@ def test_all_notebooks_are_there():
         "04_ncf",
         "05_ablation",
         "05_lxr",
+        "05_path",
+        "05_path_ablation",
         "05_tuning",
         "06_baselines",
         "07_bounds",

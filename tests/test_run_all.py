@@ -7,6 +7,7 @@ import pytest
 
 import run_all
 from lxr.datasets import Dataset
+from lxr.explainers import SAME
 from lxr.stages import RECOMMENDER_START, build_stages, restrict, stages_of
 
 
@@ -54,12 +55,14 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "01_data_preparation",
         "02_mf",
         "05_lxr-mf",
+        "05_path-mf",
         "06_baselines-mf",
         "07_evaluation-mf",
         "07_bounds-mf",
         "07_sanity-mf",
         "03_vae",
         "05_lxr-vae",
+        "05_path-vae",
         "06_baselines-vae",
         "07_evaluation-vae",
         "07_bounds-vae",
@@ -91,9 +94,11 @@ TUNED = {
     "recommender": {"options": {"n_factors": 32, "learning_rate": 0.01}, "metric": "HR@10", "seed": 42},
     "lime": {"options": {"n_samples": 99}, "metric": "NDCG", "seed": 42},
     "lxr": {"options": {"lambda_pos": 3.0}, "metric": "NDCG", "seed": 42},
+    "lxr-path-rank": {"options": {"n_pairs": 32}, "metric": "NDCG", "seed": 42},
     "spinrec": {"options": {"n_samples": 2}, "metric": "NDCG", "seed": 42},
 }
 LXR_TOLD = {"lambda_pos": 3.0, "criterion": "NDCG"}
+PATH_TOLD = {"n_pairs": 32, "criterion": "NDCG"}
 
 
 @pytest.fixture
@@ -114,19 +119,24 @@ def parameters(*arguments: str) -> dict[str, dict]:
 
 
 def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
-    chosen = ["--explainers", "random", "lime", "lxr", "spinrec", "--results", str(tuned_results)]
+    chosen = ["--explainers", "random", "lime", "lxr", "lxr-path", "spinrec", "--results", str(tuned_results)]
     told = parameters(*chosen, "--ablation", "--seeds", "1")
     for folder in ("", "seeds/1/ml-100k/"):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
         assert told[f"{folder}02_mf"]["batch_size"] == RECOMMENDER_START["mf"]["batch_size"]
         assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
+        assert told[f"{folder}05_path-mf"]["explainers"] == ["lxr-path-rank"]
+        assert told[f"{folder}05_path-mf"]["options"] == {"lxr-path-rank": PATH_TOLD}
         assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
         assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
     assert told["05_ablation-mf"]["options"] == LXR_TOLD
+    assert told["05_path_ablation-mf"]["options"] == PATH_TOLD
     assert told["07_sanity-mf"]["learning_rate"] == 0.01
     assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "spinrec")} | {
-        "lxr": LXR_TOLD
+        "lxr": LXR_TOLD,
+        "lxr-path-rank": PATH_TOLD,
     }
+    assert told["07_sanity-mf"]["explainers"] == ["random", "lime", "lxr", "spinrec"]
     refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
     assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
     assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
@@ -151,11 +161,13 @@ def test_tuning_has_a_graph_of_its_own(tuned_results):
     told = recommenders["05_tuning-mf"]
     assert (told["tuned"], told["trials"], told["minutes"], told["workers"]) == (["recommender"], 20, 2.5, 2)
     assert told["start"]["recommender"]["n_factors"] == 64
-    explainers = parameters(*place, "--tune", "explainers", "--trials", "7", "--explainers", "cosine", "lime", "lxr")
+    explainers = parameters(
+        *place, "--tune", "explainers", "--trials", "7", "--explainers", "cosine", "lime", "lxr", "lxr-path"
+    )
     assert list(explainers) == ["01_data_preparation", "02_mf", "05_tuning-mf"]
     assert explainers["02_mf"]["n_factors"] == 32
     told = explainers["05_tuning-mf"]
-    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr"], 7, {"lxr": {"epochs": 40}})
+    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr", "lxr-path-rank"], 7, {"lxr": {"epochs": 40}})
     told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["05_tuning-mf"]
     assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 40} | LXR_TOLD})
 
@@ -166,9 +178,10 @@ def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
     assert "mf: hyperparameters were tuned on the split of --seed 42, and are not used" in capsys.readouterr().out
 
 
-def test_lxr_combined_is_lxr():
+def test_second_names_are_first_ones():
     assert run_all.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
-    assert "lxr-combined" not in run_all.parse([]).explainers
+    assert run_all.parse(["--explainers", "lxr-path-pure", "lxr-path"]).explainers == ["lxr-path-rank", "lxr-path-pure-rank"]
+    assert not SAME.keys() & set(run_all.parse([]).explainers)
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
@@ -178,7 +191,7 @@ def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
     assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
     found = json.loads((root / "tuned_mf.json").read_text())
     assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
-    assert list(found) == ["recommender", "lime", "lxr", "spinrec"]
+    assert list(found) == list(TUNED)
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
@@ -222,7 +235,13 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "notebook, needs",
-    [("05_tuning", ["02_mf"]), ("05_ablation", ["02_mf"]), ("04_ncf", []), ("explore", ["02_mf", "05_lxr-mf"])],
+    [
+        ("05_tuning", ["02_mf"]),
+        ("05_ablation", ["02_mf"]),
+        ("05_path_ablation", ["02_mf"]),
+        ("04_ncf", []),
+        ("explore", ["02_mf", "05_lxr-mf"]),
+    ],
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
