@@ -103,17 +103,16 @@ def bars_table(
         paths: what the explainer imitates, or may reach.
 
     Returns:
-        Indexed by metric with its direction: the other with the best ``mean`` (of equals the first), and its row of ``against``; ``others
-        better``: how many others a test finds better than the explainer; and for each path ``to <path>``, the share of the
-        distance from that other to the path that the explainer covers, see :func:`share_covered`.
+        Indexed by metric with its direction: the other with the best ``mean`` (of equals the first), and its row of
+        ``against``; ``others better``: how many others a test finds better than the explainer; and for each path
+        ``to <path>``, the share of the distance from that other to the path that the explainer covers, see
+        :func:`share_covered`.
     """
     rows = []
     for metric, tests in against.groupby("metric", sort=False):
         best = tests.loc[tests["mean"].idxmin() if direction(metric) == LOWER else tests["mean"].idxmax()]
         ends = {path: results[path].per_user()[metric].mean() for path in paths}
-        shares = {
-            f"to {path}": share_covered(metric, best["mean"], best["explainer"], end) for path, end in ends.items()
-        }
+        shares = {f"to {path}": share_covered(metric, best["mean"], best["explainer"], end) for path, end in ends.items()}
         rows.append(best.to_dict() | {"others better": int((tests["verdict"] == "worse").sum())} | shares)
     return with_directions(pd.DataFrame(rows).rename(columns={"other": "best other"}).set_index("metric"))
 
@@ -126,8 +125,9 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
         start, end: the two.
 
     Returns:
-        Indexed by metric with its direction: the means of ``start``, ``end`` and the explainer; its difference to each of them, the corrected p
-        and the verdict on it; and ``share``, of the distance from start to end that it covers, see :func:`share_covered`.
+        Indexed by metric with its direction: the means of ``start``, ``end`` and the explainer; its difference to each of
+        them, the corrected p and the verdict on it; and ``share``, of the distance from start to end that it covers, see
+        :func:`share_covered`.
     """
     from_start, from_end = (against[against["other"] == name].set_index("metric") for name in (start, end))
     table = pd.DataFrame({start: from_start["mean"], end: from_end["mean"], "explainer": from_start["explainer"]})

@@ -9,7 +9,7 @@ import torch
 
 import lxr
 from lxr.one_shot import against_table, bars_table, between_table, one_shot_rivals, pareto_front, share_covered, verdict
-from lxr.plots import plot_pareto
+from lxr.plots import near_best, plot_pareto
 
 N_USERS = 40
 
@@ -133,3 +133,13 @@ def test_the_front_is_drawn_through_its_points():
     assert front.get_xydata().tolist() == [[0.3, 0.5], [0.4, 0.7]]
     assert {line.get_label(): line.get_xydata()[0].tolist() for line in points[:4]} == FIDELITY.T.iloc[:, :4].to_dict("list")
     assert [text.get_text() for text in ax.texts] == ["lxr", "gradient"]
+
+
+def test_what_is_far_behind_is_named_instead_of_drawn():
+    points = pd.DataFrame({"NDCG ↓": [0.1, 0.2, 0.3, 0.75, 0.2], "INS ↑": [0.9, 0.8, 0.8, 0.8, 0.5]}, index=list("abcde"))
+    assert near_best(points).tolist() == [True, True, True, False, True]  # medians are 0.1 from the best
+    assert near_best(points, factor=2).tolist() == [True, True, True, False, False]
+    far = pd.concat([FIDELITY, pd.DataFrame([[5.0, 0.6]], ["random"], FIDELITY.columns)])
+    ax, *_ = plot_pareto(far, [("NDCG ↓", "INS ↑")]).axes
+    assert ax.get_title() == "far behind: random"
+    assert "random" not in [line.get_label() for line in ax.lines]
