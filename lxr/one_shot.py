@@ -147,8 +147,8 @@ def share_covered(metric: str, start: float, reached: float, end: float) -> floa
     """Share of the distance from ``start`` to ``end`` that lies behind ``reached``; NaN if the end is not the better one.
 
     Example:
-        >>> share_covered("NDCG", 0.5, 0.35, 0.3)  # lower is better
-        0.75
+        >>> share_covered("NDCG", 0.5, 0.375, 0.25)  # lower is better
+        0.5
     """
     better = end < start if direction(metric) == LOWER else end > start
     return float((start - reached) / (start - end)) if better else np.nan
