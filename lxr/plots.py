@@ -305,14 +305,15 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
 
 
 def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
-    """How long orders stay right on the way down a deletion path.
+    """How long orders stay right on the way down a deletion path; what is no explainer of the registry is grey.
 
     Args:
         agreement: what :func:`lxr.tables.path_agreement_table` returns.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    for name, values in agreement.items():
-        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None})
+    for place, (name, values) in enumerate(agreement.items()):
+        plain = {"color": "0.45", "linestyle": DASHES[1 + place % 3], "marker": None, "label": name}
+        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None} if name in EXPLAINERS else plain)
     ax.set_xlabel("history removed along the path [%]")
     ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
     ax.grid(alpha=0.3)
@@ -346,6 +347,7 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
     """
     intact, shuffled = reliance.iloc[0], reliance.iloc[1:]
     figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.32 * len(shuffled)), layout="constrained")
+    ax.use_sticky_edges = False
     ax.barh(range(len(shuffled)), shuffled - intact, left=intact, color="0.4")
     ax.axvline(intact, color="black", linewidth=1)
     ax.set_yticks(range(len(shuffled)), shuffled.index)
