@@ -10,7 +10,7 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
   `lxr.surrogates`, `lxr.gradients`, `lxr.stepwise`, `lxr.objectives`
 * Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,
-  `lxr.published`
+  `lxr.one_shot`, `lxr.published`
 * Tuning: `lxr.tuning`
 * One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
 * Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`

@@ -1,6 +1,7 @@
 """One function per figure. Every explainer has the same colour, marker and line in all of them."""
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lxr.explainers import EXPLAINERS, SAME
-from lxr.fidelity import FidelityResult, direction
+from lxr.fidelity import LOWER, FidelityResult, direction
+from lxr.one_shot import pareto_front
 
 if TYPE_CHECKING:
     import optuna
@@ -107,7 +109,7 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
         cost: what :func:`lxr.cost_table` returns, indexed by the same explainers.
         metrics: columns of ``fidelity``.
     """
-    figure, axes = panels(len(metrics))
+    figure, axes = panels(len(metrics), columns=2, size=(5.85, 3.6))
     for ax, metric in zip(axes, metrics, strict=True):
         for name in fidelity.index:
             seconds = cost["explaining [s / 1,000 users]"][name]
@@ -118,6 +120,66 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
         ax.set_title(metric, fontsize=11)
         ax.grid(alpha=0.3)
     return add_legend(figure, axes[0])
+
+
+def plot_pareto(
+    fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("NDCG ↓", "DEL ↓"), ("NDCG ↓", "INS ↑"))
+) -> Figure:
+    """One metric of all explainers against another: one panel per pair, with the front that no explainer beats.
+
+    Nothing is better than the front, so that there is room on its better side, the left one, for the names of those on it.
+    What is not in the registry is a small dot without a name. An explainer that is three times as far from the best as the
+    median is named instead of drawn: the front would be a point beside it.
+
+    Args:
+        fidelity: explainers × metrics, what :func:`lxr.tables.fidelity_table` returns.
+        pairs: columns of ``fidelity``, along and up.
+    """
+    figure, axes = panels(len(pairs), columns=2, size=(5.85, 4.6))
+    near = {pair: near_best(fidelity[list(pair)]) for pair in pairs}
+    known = [name for name in EXPLAINERS if name in fidelity.index]
+    drawn = [name for name in known if any(each[name] for each in near.values())]  # in one panel at least
+    for ax, pair in zip(axes, pairs, strict=True):
+        points = fidelity.loc[near[pair], list(pair)]
+        front = points.loc[pareto_front(points)]
+        ax.plot(*front.to_numpy().T, color="0.8", linewidth=4, zorder=1)
+        for name in drawn:
+            ax.plot(*points[points.index == name].to_numpy().T, **style(name) | {"linestyle": "none", "markevery": None})
+        others = points.drop(index=known, errors="ignore")
+        ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="another one-shot objective", zorder=1.5)
+        name_front(ax, front)
+        beyond = ", ".join(name for name in known if not near[pair][name])
+        ax.set_title(textwrap.fill(f"far behind: {beyond or 'none'}", 80), fontsize=SMALL)
+        ax.set_xlabel(f"{pair[0]}, mean over users")
+        ax.set_ylabel(f"{pair[1]}, mean over users")
+        ax.grid(alpha=0.3)
+    return add_legend(figure, axes[0])
+
+
+def near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
+    """Whether rows are, in every column, at most ``factor`` times as far from the best of the column as its median is."""
+    distance = (points - [points[column].agg("min" if LOWER in column else "max") for column in points]).abs()
+    return (distance <= factor * distance.median() + 1e-9).all(axis=1)
+
+
+def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
+    """Write the names of the points of a front below each other on the left of a panel, with lines to the points.
+
+    Args:
+        ax: the panel, all its points drawn.
+        front: names × two coordinates.
+        gap: between two names, as a share of the height.
+    """
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    ax.set(xlim=(left - 0.6 * (right - left), right), ylim=(low, high))
+    above = -np.inf
+    heights = ((front.iloc[:, 1] - low) / (high - low)).sort_values(kind="stable")
+    for place, name in enumerate(heights.index):
+        highest = 0.96 - gap * (len(heights) - 1 - place)  # there is room for those that follow
+        above = min(max(heights.iloc[place], above + gap), highest)
+        line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.8}
+        place_of_text = {"xytext": (0.02, above), "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
+        ax.annotate(name, front.loc[name], **place_of_text, arrowprops=line, zorder=1)
 
 
 def plot_gain(gain: pd.DataFrame) -> Figure:

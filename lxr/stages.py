@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lxr.explainers import EXPLAINERS
+from lxr.explainers import EXPLAINERS, SAME
 from lxr.pipeline import NOTEBOOKS, Stage
 from lxr.tuning import load_tuned
 from lxr.workspace import PREPARATION
@@ -13,7 +13,8 @@ from lxr.workspace import PREPARATION
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK = "05_tuning", "05_lxr", "05_path"
 ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → whose parts it takes away
-JUDGING = ("07_evaluation", "07_bounds", "07_sanity")  # repeated trainings end with the first of them
+ONE_SHOT = "07_one_shot"
+JUDGING = ("07_evaluation", ONE_SHOT, "07_bounds", "07_sanity")  # repeated trainings end with the first two of them
 REPORT = "08_report"
 EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
@@ -23,6 +24,9 @@ MAKERS = {
     PATH_NOTEBOOK: [name for name in LXR_FAMILY if name.startswith("lxr-path")],
     "06_baselines": [name for name in EXPLAINERS if name not in LXR_FAMILY],
 }
+# What the one-shot methods stand against: all that imitates paths, the paths, and the published LXR.
+PATHS = ("rank-margin-path", "soft-rank-path")
+AGAINST_ONE_SHOT = {"lxr", "leave-one-out", *PATHS, *MAKERS[PATH_NOTEBOOK]} - set(SAME)
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
 RECOMMENDER_START = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
@@ -69,6 +73,11 @@ class Run:
     def tiny(self) -> bool:
         """Whether notebooks keep their own parameters."""
         return self.options.smoke or self.options.dataset == TINY_DATASET
+
+    @property
+    def one_shot(self) -> bool:
+        """Whether there is what one-shot methods stand against."""
+        return set(self.options.explainers) >= AGAINST_ONE_SHOT
 
     def tuned(self, recommender: str) -> dict[str, dict]:
         """``"recommender"`` and explainers → records of their tuning; what is not there keeps its own options.
@@ -156,6 +165,7 @@ class Run:
         options = {name: value for name, value in self.chosen(recommender).items() if name in explainers}
         parameters = {
             "07_evaluation": {"explainers": explainers, "options": options},
+            ONE_SHOT: {"one_shot": [name for name in explainers if name in MAKERS["06_baselines"] and name not in PATHS]},
             "07_bounds": {"explainers": explainers},
             # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family.
             "07_sanity": {
@@ -165,6 +175,8 @@ class Run:
             | {name: value for name, value in self.training(recommender).items() if name in FIT_OPTIONS},
         }
         for notebook in notebooks:
+            if notebook == ONE_SHOT and not self.one_shot:
+                continue
             self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
 
 
@@ -193,12 +205,12 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
                 for notebook, name in ABLATIONS.items():
                     about = {"device": options.device, "options": run.chosen(recommender).get(name, {})}
                     run.add(notebook, about, needs, recommender)
-            run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:1])
+            run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:2])
     if not options.tune:
         before = [stage.name for run in runs for stage in run.stages]
         reported = {name: getattr(options, name) for name in ("recommenders", "explainers", "seeds", "ablation")}
         tuned = {name: records for name in options.recommenders if (records := runs[-1].tuned(name))}
-        runs[-1].add(REPORT, reported | {"tuned": tuned}, before)
+        runs[-1].add(REPORT, reported | {"tuned": tuned, "one_shot": runs[-1].one_shot}, before)
     return [stage for run in runs for stage in run.stages]
 
 

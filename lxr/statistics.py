@@ -79,6 +79,12 @@ def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int =
     return exceeding / (n_permutations + 1)
 
 
+def check_permutations(n_permutations: int, n_tests: int) -> None:
+    """Refuse so few permutations that no p corrected for all tests could be below 5 %."""
+    if n_tests > 0.05 * n_permutations:
+        raise ValueError(f"n_permutations: expected at least 20 for each of {n_tests} pairs, found {n_permutations}")
+
+
 def pairwise(values: np.ndarray) -> np.ndarray:
     """All differences of the last axis: (…, n) → (…, n, n)."""
     return values[..., :, None] - values[..., None, :]

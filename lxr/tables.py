@@ -19,7 +19,7 @@ from lxr.objectives import Objective
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
-from lxr.statistics import bootstrap_interval, holm, sign_flip_test
+from lxr.statistics import bootstrap_interval, check_permutations, holm, sign_flip_test
 
 
 def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -116,8 +116,7 @@ def comparison_table(
     """
     names = list(results)
     first, second = np.triu_indices(len(names), k=1)
-    if len(first) > 0.05 * n_permutations:
-        raise ValueError(f"n_permutations: expected at least 20 for each of {len(first)} pairs, found {n_permutations}")
+    check_permutations(n_permutations, len(first))
     per_user = [results[name].per_user() for name in names]
     tables = []
     for metric in metrics:

@@ -8,7 +8,7 @@ import pytest
 import run_all
 from lxr.datasets import Dataset
 from lxr.explainers import SAME
-from lxr.stages import RECOMMENDER_START, build_stages, restrict, stages_of
+from lxr.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_path-mf",
         "06_baselines-mf",
         "07_evaluation-mf",
+        "07_one_shot-mf",
         "07_bounds-mf",
         "07_sanity-mf",
         "03_vae",
@@ -65,6 +66,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_path-vae",
         "06_baselines-vae",
         "07_evaluation-vae",
+        "07_one_shot-vae",
         "07_bounds-vae",
         "07_sanity-vae",
         "08_report",
@@ -73,6 +75,20 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
     assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand_against_is_there():
+    told = parameters("--seeds", "1")
+    for folder in ("", "seeds/1/ml-100k/"):
+        one_shot = told[f"{folder}07_one_shot-mf"]["one_shot"]
+        assert {"random", "lire", "leave-one-out", "spinrec"} < set(one_shot)
+        assert not [name for name in one_shot if "lxr" in name or "path" in name]
+    assert told["08_report"]["one_shot"] is True
+    few = parameters("--explainers", *AGAINST_ONE_SHOT)
+    assert few["07_one_shot-mf"]["one_shot"] == ["leave-one-out"]
+    for name in AGAINST_ONE_SHOT:
+        fewer = parameters("--explainers", *(AGAINST_ONE_SHOT - {name}))
+        assert "07_one_shot-mf" not in fewer and fewer["08_report"]["one_shot"] is False
 
 
 def test_seeds_repeat_the_training_on_the_same_split():
