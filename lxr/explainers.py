@@ -113,7 +113,7 @@ def imitating(objective: str, signals: str) -> Factory:
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
 
-    space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or name != "tau"}
+    space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or "tau" not in name}
     return Factory(make, space, lambda model: asdict(base), needs_gradient=True, load=PathLXR.load)
 
 

@@ -144,14 +144,27 @@ class SoftRankPath(GradientPath):
 
     Args:
         model: the explained recommender.
-        tau: τ, softness of the rank, as for :class:`lxr.SoftRank`.
+        tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.SoftRank`.
         singles, share, batch_size: how many items a step removes, as for :class:`lxr.stepwise.Stepwise`.
     """
 
-    search_space: ClassVar[dict] = {"tau": (0.1, 1.0, "log"), "singles": [5, 10, 30], "share": [0.05, 0.1, 0.2]}
+    search_space: ClassVar[dict] = {
+        "tau": (0.1, 1.0, "log"),
+        "first_tau": (0.1, 1.0, "log"),
+        "singles": [5, 10],
+        "share": [0.05, 0.1, 0.2],
+    }
 
-    def __init__(self, model: Recommender, tau: float = 0.35, singles: int = 5, share: float = 0.1, batch_size: int = 512):
-        super().__init__(model, SoftRank(tau), singles, share, batch_size)
+    def __init__(
+        self,
+        model: Recommender,
+        tau: float = 0.35,
+        first_tau: float = 0.2,
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, SoftRank(tau, first_tau), singles, share, batch_size)
 
 
 class RankMarginPath(GradientPath):

@@ -38,13 +38,14 @@ CHOICES = {
     "teacher": ("path", "leave-one-out", "gradient"),
     "loss": ("pairs", "positions"),
 }
-LOOKS = {"rank": (1, 3, 0.1, 0.2, 0.35, 0.55), "score": (0.1, 0.3, 0.6)}
+LOOKS = {"rank": (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6), "score": (0.1, 0.3, 0.6)}
 CRITERION = {"rank": "NDCG", "score": "DEL"}
 SEARCH_SPACE = {
-    "tau": (0.05, 1.0, "log"),
+    "tau": (0.1, 1.0, "log"),
+    "first_tau": (0.1, 1.0, "log"),
     "learning_rate": (1e-3, 1e-2, "log"),
     "batch_size": [32, 64, 128],
-    "hidden_size": [32, 64, 128],
+    "hidden_size": [64, 128, 256],
     "n_pairs": [32, 64, 128],
 }
 
@@ -58,7 +59,7 @@ class PathSettings:
             of the orders in which removing items lowers its log-probability, and putting them in raises it.
         signals: ``"gradients"``, a few looks down the path; or ``"answers"``, of the recommender to single items, which
             need no gradient once trained.
-        tau: τ of the smooth rank.
+        tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.SoftRank`.
         looks: where gradients are taken beside the whole history, as for :class:`lxr.signals.Looks`; with the score
             without and with these items.
         teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
@@ -77,22 +78,23 @@ class PathSettings:
 
     Example:
         >>> PathSettings().looks
-        (1, 3, 0.1, 0.2, 0.35, 0.55)
+        (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6)
     """
 
     objective: str = "rank"
     signals: str = "gradients"
     tau: float = 0.35
+    first_tau: float = 0.2
     looks: tuple[float, ...] = LOOKS["rank"]
     teacher: str = "path"
     loss: str = "pairs"
     n_users: int = 5000
     augmentation: int = 0
     n_pairs: int = 64
-    hidden_size: int = 64
+    hidden_size: int = 128
     learning_rate: float = 3e-3
     batch_size: int = 64
-    epochs: int = 10
+    epochs: int = 20
     criterion: str = CRITERION["rank"]
 
     def __post_init__(self):
@@ -110,7 +112,7 @@ class PathSettings:
     @property
     def g(self) -> Objective:
         """What gradients are of."""
-        return SoftRank(self.tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
+        return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
 
 
 def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:

@@ -30,10 +30,11 @@ def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
     return model.target_log_odds(model(x), target)
 
 
-def check_temperature(tau: float) -> None:
+def check_temperature(**values: float) -> None:
     """Refuse a softness τ that is no positive number."""
-    if not (np.isfinite(tau) and tau > 0):
-        raise ValueError(f"tau: expected a positive number, found {tau}")
+    for name, tau in values.items():
+        if not (np.isfinite(tau) and tau > 0):
+            raise ValueError(f"{name}: expected a positive number, found {tau}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class RankMargin:
 
     def __post_init__(self):
         check_positive(k=self.k)
-        check_temperature(self.tau)
+        check_temperature(tau=self.tau)
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """The margin: (B,)."""
@@ -101,13 +102,16 @@ class SoftRank:
 
     The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
     looks at a fixed number of rivals, this one looks at those that are near the target, wherever in the ranking it stands.
-    Rivals are the items outside the original history.
+    As long as little of the history is gone, the target is near the top, where each of few rivals matters: τ is smaller
+    there. Rivals are the items outside the original history.
 
     Attributes:
         tau: τ in units of logits, how soft the comparison is; towards 0 the rank itself is left, without a gradient.
+        first_tau: τ as long as fewer than ``first`` items are gone.
+        first: number of items.
 
     Raises:
-        ValueError: ``tau`` is not positive.
+        ValueError: ``tau`` or ``first_tau`` is not positive, or ``first`` is no number of items.
 
     Example:
         >>> import lxr
@@ -118,15 +122,22 @@ class SoftRank:
     """
 
     tau: float = 0.35
+    first_tau: float = 0.2
+    first: int = 5
 
     def __post_init__(self):
-        check_temperature(self.tau)
+        check_temperature(tau=self.tau)
+        check_temperature(first_tau=self.first_tau)
+        if not (self.first >= 0 and self.first == int(self.first)):
+            raise ValueError(f"first: expected an integer of at least 0, found {self.first}")
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """Minus the logarithm of the smooth rank: (B,)."""
         logits = model(x)
         others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
-        lead = (logits - logits.gather(1, target[:, None])) / self.tau
+        gone = ((history > 0) & (x == 0)).sum(dim=1, keepdim=True)
+        tau = torch.where(gone < self.first, self.first_tau, self.tau)
+        lead = (logits - logits.gather(1, target[:, None])) / tau
         return -(lead.sigmoid() * others).sum(dim=1).log1p()
 
 

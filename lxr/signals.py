@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lxr.checks import check_between, check_positive
+from lxr.explainer import Explainer
 from lxr.fidelity import ItemOrder
 from lxr.gradients import gradient
 from lxr.objectives import Objective
@@ -88,6 +89,25 @@ class Looks(Signals):
                 current = gradient(self.objective, model, history - rest if keep else rest, target, history)
                 looks.append(current)
         return torch.stack([look[history > 0] for look in looks], dim=1)
+
+
+class MeanOfLooks(Explainer):
+    """The mean of some looks, with nothing learned: what the signals alone explain.
+
+    Args:
+        model: the explained recommender.
+        looks: as they are read.
+    """
+
+    needs_gradient = True
+
+    def __init__(self, model: Recommender, looks: Looks):
+        super().__init__(model)
+        self.looks = looks
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mean gradient."""
+        return torch.zeros_like(history).masked_scatter(history > 0, self.looks(self.model, history, target).mean(dim=1))
 
 
 class Answers(Signals):

@@ -198,7 +198,7 @@ def rank_margin(logits, target, consumed, activation, k=100, tau=1.0) -> float:
     return logits[target] - (soft_maximum(sorted(rivals, reverse=True)[:k], tau) if rivals else 0.0)
 
 
-def soft_rank(logits, target, consumed, activation, tau=0.35) -> float:
+def soft_rank(logits, target, consumed, activation, tau=1.0) -> float:
     """Minus the logarithm of one plus the rivals ahead of the target, each counted by a sigmoid of its lead."""
     leads = [(score - logits[target]) / tau for item, score in enumerate(logits) if item not in consumed and item != target]
     return -math.log(1 + sum(0.5 * (1 + math.tanh(lead / 2)) for lead in leads))

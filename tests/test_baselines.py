@@ -47,10 +47,15 @@ def double_model(model):
 # --- objectives
 
 
+def constant(objective):
+    """An objective as the naive loops know it: a smooth rank with one τ."""
+    return lxr.SoftRank(1.0, 1.0) if objective == "soft-rank" else lxr.OBJECTIVES[objective]
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_objectives_equal_naive_ones(any_model, history, objective):
     target, halved = lxr.top_item(any_model, history), history * (torch.arange(20) % 2)
-    found = lxr.OBJECTIVES[objective](any_model, halved, target, history)
+    found = constant(objective)(any_model, halved, target, history)
     expected = [
         naive.objective_at(any_model, point, item, naive.items_of(row), naive.OBJECTIVES[objective])
         for point, (row, item) in zip(halved.tolist(), users_of(history, target), strict=True)
@@ -96,12 +101,14 @@ def test_a_target_without_rivals_is_explained(model, train_matrix, histories, na
 def test_leave_one_out_equals_the_naive_loop(any_model, train_matrix, history, objective):
     target = lxr.top_item(any_model, history)
     expected = [naive.leave_one_out(any_model, *user, naive.OBJECTIVES[objective]) for user in users_of(history, target)]
-    assert_close(make("leave-one-out", any_model, train_matrix, objective=objective).explain(history, target), expected)
+    assert_close(
+        make("leave-one-out", any_model, train_matrix, objective=constant(objective)).explain(history, target), expected
+    )
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_gradient_equals_finite_differences(model, double_model, train_matrix, history, target, objective):
-    found = make("gradient", model, train_matrix, objective=objective).explain(history, target)
+    found = make("gradient", model, train_matrix, objective=constant(objective)).explain(history, target)
     objective = naive.OBJECTIVES[objective]
     assert_close(found, [naive.gradient_times_input(double_model, *user, objective) for user in users_of(history, target)])
 
@@ -126,10 +133,10 @@ def test_rank_margin_path_equals_the_naive_loop(model, double_model, train_matri
 @pytest.mark.parametrize("objective", ["log-prob", "soft-rank"])
 @pytest.mark.parametrize("path", [GradientPath, InsertionPath])
 def test_paths_equal_the_naive_loop(model, double_model, history, target, path, objective):
-    found = path(model, objective, singles=2, share=0.3).explain(history, target)
+    found = path(model, constant(objective), singles=2, share=0.3).explain(history, target)
     users, insert = users_of(history, target), path is InsertionPath
-    objective = naive.OBJECTIVES[objective]
-    expected = [naive.gradient_path(double_model, *user, objective, 2, 0.3, insert) for user in users]
+    g = naive.OBJECTIVES[objective]
+    expected = [naive.gradient_path(double_model, *user, g, 2, 0.3, insert) for user in users]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -137,10 +144,14 @@ def test_soft_rank_by_hand(linear):
     # Three rivals: one level with the target, one far ahead, one far behind.
     model = linear([[0.0, 2, 2, 9, -9], *[[0.0] * 5] * 4])
     history, target = torch.eye(1, 5), torch.tensor([1])
-    assert lxr.SoftRank(0.1)(model, history, target, history).item() == pytest.approx(-np.log(1 + 0.5 + 1 + 0))
-    assert lxr.SoftRank(7.0)(model, history, target, history).item() == pytest.approx(
-        -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(11 / 7)))
-    )
+    assert lxr.SoftRank(0.1, 0.1)(model, history, target, history).item() == pytest.approx(-np.log(1 + 0.5 + 1 + 0))
+    soft = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(11 / 7)))
+    assert lxr.SoftRank(0.1, 7.0)(model, history, target, history).item() == pytest.approx(soft)
+    assert lxr.SoftRank(7.0, 0.1, first=0)(model, history, target, history).item() == pytest.approx(soft)
+    twice = torch.tensor([[1.0, 0, 0, 0, 1]])  # one item gone of two, which is no rival
+    less = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)))
+    assert lxr.SoftRank(7.0, 0.1, first=1)(model, history, target, twice).item() == pytest.approx(less)
+    assert lxr.SoftRank(0.1, 7.0, first=2)(model, history, target, twice).item() == pytest.approx(less)
     alone = torch.tensor([[1.0, 0, 1, 1, 1]])
     assert lxr.SoftRank()(model, history, target, alone).item() == 0
 
@@ -514,7 +525,7 @@ def test_lime_keeps_the_highest_coefficient_not_the_best_single_predictor(linear
         ("integrated-gradients", {"baseline": "empty", "n_steps": 20}),
         ("rank-margin", {"objective": lxr.RankMargin(19, 1.0)}),
         ("rank-margin-path", {"objective": lxr.RankMargin(19, 1.0), "singles": 5, "share": 0.1}),
-        ("soft-rank-path", {"objective": lxr.SoftRank(0.35), "singles": 5, "share": 0.1}),
+        ("soft-rank-path", {"objective": lxr.SoftRank(0.35, 0.2), "singles": 5, "share": 0.1}),
     ],
 )
 def test_the_documented_settings_are_the_defaults(linear, train_matrix, name, expected):

@@ -17,7 +17,7 @@ from lxr.imitation import (
     positions_of,
     teacher_positions,
 )
-from lxr.signals import Answers, Looks, single_answers
+from lxr.signals import Answers, Looks, MeanOfLooks, single_answers
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
@@ -47,6 +47,12 @@ def test_looks_are_gradients_along_the_path(model, histories):
         only = slope(first(whole, items.tolist(), min(2, n)))
         expected = torch.stack([whole, without, half, only])[:, items].T
         torch.testing.assert_close(found[user == row], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_mean_of_looks(model, history):
+    looks, target = Looks(lxr.SoftRank(), removed=(2, 0.5)), lxr.top_item(model, history)
+    found = MeanOfLooks(model, looks).explain(history, target)
+    torch.testing.assert_close(found[history > 0], looks(model, history, target).mean(dim=1))
 
 
 def test_answers_are_those_to_single_items(any_model, histories):
@@ -192,7 +198,7 @@ def test_only_the_pure_one_explains_without_a_gradient(model, train_matrix, hist
     assert (pure.histories, pure.gradients) == (len(history), 0)
     with lxr.measure(model) as looking:
         made["lxr-path-rank"].explain(history, target)
-    assert (looking.histories, looking.gradients) == (7 * len(history), 7 * len(history))
+    assert (looking.histories, looking.gradients) == (10 * len(history), 10 * len(history))
     assert [made[name].needs_gradient for name in NAMES] == [True, True, False, False]
 
 
@@ -219,7 +225,7 @@ def test_report_ends_the_training(model, planted):
 
 def test_defaults_of_the_objectives():
     rank, score = default_path_settings("rank"), default_path_settings("score", "answers")
-    assert (rank, rank.criterion, rank.g) == (lxr.PathSettings(), "NDCG", lxr.SoftRank(0.35))
+    assert (rank, rank.criterion, rank.g) == (lxr.PathSettings(), "NDCG", lxr.SoftRank())
     assert (score.looks, score.criterion, score.g) == ((0.1, 0.3, 0.6), "DEL", lxr.OBJECTIVES["log-prob"])
     with pytest.raises(ValueError, match="objective: expected one of rank, score, found 'both'"):
         default_path_settings("both")
