@@ -39,7 +39,7 @@ FULL = {
     LXR_NOTEBOOK: {"epochs": 40},
     TUNING: {"trials": 20, "n_users": 300},
     "05_ablation": {"epochs": 40},
-    "05_path_ablation": {"epochs": 10, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
+    "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
