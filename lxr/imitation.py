@@ -19,17 +19,18 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
+from lxr.agreement import positions
 from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
 from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
 from lxr.interactions import batches, binary_matrix, dense, with_validation
+from lxr.network import read_explainer
 from lxr.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.perturbation import LeaveOneOut
 from lxr.progress import progress
-from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
-from lxr.signals import RIVALS, Answers, Looks, Signals
-from lxr.storage import DataError
+from lxr.recommenders import Recommender, initialise, restore_weights, save_weights
+from lxr.signals import RIVALS, Answers, Looks, Signals, relative
 
 STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 CHOICES = {
@@ -148,10 +149,8 @@ class OrderNetwork(nn.Module):
 
     def forward(self, signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of items with signals (N, F) in histories of lengths (B,), user after user."""
-        user = torch.arange(len(length), device=length.device).repeat_interleave(length)
-        size = torch.zeros(len(length), signals.shape[1], device=signals.device).index_add_(0, user, signals.abs())
-        relative = signals / (size / length[:, None]).clamp(min=1e-12)[user]
-        inputs = [relative, relative.sign() * relative.abs().log1p(), length.log()[user, None]]
+        size = relative(signals, length)
+        inputs = [size, size.sign() * size.abs().log1p(), length.log().repeat_interleave(length)[:, None]]
         return self.layers(torch.cat(inputs, dim=1)).squeeze(1)
 
 
@@ -196,9 +195,7 @@ class PathLXR(Explainer):
         Raises:
             DataError: the file is missing, corrupt or of another catalogue.
         """
-        state = read_weights(path, required=("n_items", "settings", "weights", "training"))
-        if state["n_items"] != model.n_items:
-            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        state = read_explainer(path, model, required=("settings", "weights", "training"))
         settings = PathSettings(**state["settings"])
         network = OrderNetwork(signals_of(model, settings), settings.hidden_size)
         restore_weights(network, state["weights"], path)
@@ -252,8 +249,7 @@ def train_path_lxr(
     train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
 
     network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
-    if isinstance(network.signals, Answers):
-        network.signals.ask(model, seed)
+    network.signals.ask(model, seed)
     lesson = Examples.of(network.signals, model, train_matrix)
     position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
     validation = Examples.of(network.signals, model, validation_matrix)
@@ -350,16 +346,7 @@ def teacher_positions(model: Recommender, examples: Examples, settings: PathSett
     }[settings.teacher]()
     label = "paths of training users"
     scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
-    return np.mean([positions_of(each) for each in scores], axis=0, dtype=np.float32)
-
-
-def positions_of(scores: sp.csr_matrix) -> np.ndarray:
-    """Position (N,) of every entry among those of its row, by descending value, from 0."""
-    length = np.diff(scores.indptr)
-    order = np.lexsort((scores.indices, -scores.data, np.arange(len(length)).repeat(length)))
-    position = np.empty(scores.nnz)
-    position[order] = np.arange(scores.nnz) - scores.indptr[:-1].repeat(length)
-    return position
+    return np.mean([positions(each) for each in scores], axis=0, dtype=np.float32)
 
 
 def pair_loss(

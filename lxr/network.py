@@ -274,13 +274,23 @@ class LXR(Explainer):
         Raises:
             DataError: the file is missing, corrupt or of another catalogue.
         """
-        state = read_weights(path, required=("n_items", "settings", "hidden_size", "weights", "training"))
-        if state["n_items"] != model.n_items:
-            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        state = read_explainer(path, model, required=("settings", "hidden_size", "weights", "training"))
         settings = LXRSettings(**state["settings"])
         network = new_network(model.n_items, state["hidden_size"], settings)
         restore_weights(network, state["weights"], path)
         return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
+
+
+def read_explainer(path: str | Path, model: Recommender, required: tuple[str, ...]) -> dict:
+    """What an explainer that was trained has saved, with these entries.
+
+    Raises:
+        DataError: the file is missing, corrupt or of another catalogue.
+    """
+    state = read_weights(path, required=("n_items", *required))
+    if state["n_items"] != model.n_items:
+        raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+    return state
 
 
 def train_lxr(

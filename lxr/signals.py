@@ -32,6 +32,10 @@ class Signals(nn.Module):
         """How many numbers F there are per history item."""
         return len(self.names)
 
+    def ask(self, model: Recommender, seed: int = 0) -> "Signals":
+        """Learn of a recommender, once, what signals of all histories need; nothing unless a subclass does."""
+        return self
+
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Signals (N, F) of the N history items of (B, I) histories, user after user, by ascending item."""
         raise NotImplementedError
@@ -175,6 +179,13 @@ class Answers(Signals):
             against = torch.zeros_like(logits).scatter(1, rival, share) @ self.right.T  # (B, rank)
             signals.append(own - (here * against[user]).sum(dim=1))
         return torch.stack(signals, dim=1)
+
+
+def relative(signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Signals (N, F) of histories of lengths (B,), user after user, each relative to its mean size over the history."""
+    user = torch.arange(len(length), device=length.device).repeat_interleave(length)
+    size = torch.zeros(len(length), signals.shape[1], device=signals.device).index_add_(0, user, signals.abs())
+    return signals / (size / length[:, None]).clamp(min=1e-12)[user]
 
 
 def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.agreement import check_same_entries, overlap_of_positions, positions, rank_correlation, row_sums, rows
+from lxr.agreement import check_same_entries, overlap_of_positions, positions, rank_correlation, rows
 from lxr.explainer import fidelity_of_scores
 from lxr.fidelity import LOWER, FidelityResult, direction
 from lxr.gradients import gradient
@@ -19,6 +19,7 @@ from lxr.objectives import Objective
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
 from lxr.recommenders import Recommender
+from lxr.signals import relative
 from lxr.statistics import bootstrap_interval, check_permutations, holm, sign_flip_test
 
 
@@ -427,11 +428,9 @@ def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -
     Returns:
         Groups × signals, each relative to its mean size over the history, mean over the items.
     """
-    matrix, values = examples.matrix, examples.signals.cpu().numpy()
-    user, length = rows(examples.matrix), np.diff(matrix.indptr)
-    size = np.column_stack([row_sums(matrix, np.abs(column)) for column in values.T]) / length[:, None]  # (n, F)
-    relative = values / np.maximum(size, 1e-12)[user]
-    return pd.DataFrame(relative, columns=list(names)).groupby(groups, observed=True).mean()
+    length = torch.from_numpy(np.diff(examples.matrix.indptr)).long().to(examples.signals.device)
+    seen = relative(examples.signals, length).cpu().numpy()
+    return pd.DataFrame(seen, columns=list(names)).groupby(groups, observed=True).mean()
 
 
 def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: int = 0) -> pd.Series:

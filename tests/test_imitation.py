@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
+from lxr.agreement import positions
 from lxr.gradients import gradient
 from lxr.imitation import (
     Examples,
@@ -14,7 +15,6 @@ from lxr.imitation import (
     pair_loss,
     parts_of,
     position_loss,
-    positions_of,
     teacher_positions,
 )
 from lxr.signals import Answers, Looks, MeanOfLooks, single_answers
@@ -125,7 +125,7 @@ def test_the_loss_of_positions():
 
 def test_positions_are_by_descending_score_in_each_row():
     scores = sp.csr_matrix((np.array([0.1, 0.7, 0.7, 5.0, -1.0]), [0, 1, 3, 0, 2], [0, 3, 3, 5]), shape=(3, 4))
-    assert positions_of(scores).tolist() == [2, 0, 1, 0, 1]
+    assert positions(scores).tolist() == [2, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("objective", ["rank", "score"])
@@ -141,7 +141,7 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
         "path": [lxr.gradients.GradientPath(model, goal, 10, 0.05)]
         + [lxr.gradients.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
     }[teacher]
-    orders = [positions_of(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
+    orders = [positions(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
     np.testing.assert_allclose(found, np.mean(orders, axis=0))
 
 
@@ -174,7 +174,7 @@ def test_it_learns_the_order_of_the_path(name):
 
     def error(values):
         scores = sp.csr_matrix((values, examples.matrix.indices, examples.matrix.indptr), examples.matrix.shape)
-        return np.abs(positions_of(scores) - position).mean()
+        return np.abs(positions(scores) - position).mean()
 
     learnt = error(lxr.explain_users(explainer, examples.matrix, examples.target).data)
     assert learnt < 0.5 * error(np.random.default_rng(0).random(len(position)))
