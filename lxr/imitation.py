@@ -5,7 +5,6 @@ each: good explanations, but dozens of gradients per user. The network sees a fe
 (:mod:`lxr.signals`) and learns from the paths of the training users in which order they will be taken.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,7 +19,8 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from lxr.agreement import positions
-from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
+from lxr.checks import check_differentiable, check_matrix, check_positive, check_users
+from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
@@ -28,7 +28,6 @@ from lxr.interactions import batches, binary_matrix, dense, with_validation
 from lxr.network import read_explainer
 from lxr.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.perturbation import LeaveOneOut
-from lxr.progress import progress
 from lxr.recommenders import Recommender, initialise, restore_weights, save_weights
 from lxr.signals import RIVALS, Answers, Looks, Signals, relative
 
@@ -257,32 +256,27 @@ def train_path_lxr(
     steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
 
-    rows, best, best_weights = [], np.inf, None
-    name, sign = settings.criterion, 1 if direction(settings.criterion) == LOWER else -1
-    with progress(total=settings.epochs, desc="training LXR on paths", unit="epoch") as bar:
-        for epoch in range(1, settings.epochs + 1):
-            losses = []
-            for users in batches(len(lesson.target), settings.batch_size, rng.permutation(len(lesson.target))):
-                entry, length = lesson.entries(users)
-                score = network(lesson.signals[entry], length)
-                loss = LOSSES[settings.loss](score, position[entry], length, settings.n_pairs, generator)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                losses.append(loss.item())
-            check_step(epoch, float(np.mean(losses)), network, settings.learning_rate)
-            scores = validation.scores(network)
-            value = fidelity_of_scores(model, validation.matrix, validation.target, scores, name)
-            rows.append({"epoch": epoch, "loss": float(np.mean(losses)), name: value})
-            bar.update()
-            bar.set_postfix({"loss": f"{rows[-1]['loss']:.3f}", name: f"{value:.3f}"})
-            if report:
-                report(epoch, value)
-            if sign * value <= best:  # of equals the later one, which has learnt more
-                best, best_weights = sign * value, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_weights)
-    return PathLXR(model, network, settings, pd.DataFrame(rows))
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        entry, length = lesson.entries(users)
+        score = network(lesson.signals[entry], length)
+        return LOSSES[settings.loss](score, position[entry], length, settings.n_pairs, generator)
+
+    def validate() -> float:
+        scores = validation.scores(network)
+        return fidelity_of_scores(model, validation.matrix, validation.target, scores, settings.criterion)
+
+    training = train_and_keep_best(
+        network,
+        settings.epochs,
+        train=lambda: train_epoch(optimizer, loss_of, rng.permutation(len(lesson.target)), settings.batch_size, schedule),
+        validate=validate,
+        metric=settings.criterion,
+        lower_is_better=direction(settings.criterion) == LOWER,
+        learning_rate=settings.learning_rate,
+        label="training LXR on paths",
+        report=report,
+    )
+    return PathLXR(model, network, settings, training)
 
 
 @dataclass(frozen=True)

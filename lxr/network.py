@@ -5,8 +5,6 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 """
 
 import contextlib
-import copy
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -19,11 +17,11 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import check_differentiable, check_matrix, check_positive, check_step, check_users
+from lxr.checks import check_differentiable, check_matrix, check_positive, check_users
+from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.explainer import Explainer, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
-from lxr.interactions import batches, dense, with_validation
-from lxr.progress import progress
+from lxr.interactions import dense, with_validation
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
 
@@ -340,43 +338,33 @@ def train_lxr(
     target, validation_target = top_items(model, train_matrix), top_items(model, validation_matrix)
     check_users(model, train_matrix, target)
 
-    rows, best, best_weights = [], np.inf, None
-    name, sign = settings.criterion, 1 if direction(settings.criterion) == LOWER else -1
+    rates = []
+
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        history, explained = dense(train_matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
+        return lxr_loss(model, history, explained, torch.sigmoid(network(history, explained)), settings)
+
+    def train() -> float:
+        loss = train_epoch(optimizer, loss_of, shuffle.permutation(len(target)), settings.batch_size)
+        rates.append(schedule.get_last_lr()[0])
+        schedule.step()
+        return loss
+
     explainer = LXR(model, network, settings, pd.DataFrame())
-    with frozen(model), progress(total=settings.epochs, desc="training LXR", unit="epoch") as bar:
-        for epoch in range(1, settings.epochs + 1):
-            order = shuffle.permutation(len(target))
-            loss = train_epoch(explainer, optimizer, train_matrix, target, order)
-            check_step(epoch, loss, network, settings.learning_rate)
-            value = mean_fidelity(explainer, validation_matrix, validation_target, name)
-            rows.append({"epoch": epoch, "loss": loss, name: value, "learning_rate": schedule.get_last_lr()[0]})
-            schedule.step()
-            bar.update()
-            bar.set_postfix({"loss": f"{loss:.3f}", name: f"{value:.3f}"})
-            if report:
-                report(epoch, value)
-            if sign * value < best:
-                best, best_weights = sign * value, copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_weights)
-    return LXR(model, network, settings, pd.DataFrame(rows))
-
-
-def train_epoch(
-    explainer: LXR, optimizer: torch.optim.Optimizer, matrix: sp.csr_matrix, target: np.ndarray, order: np.ndarray
-) -> float:
-    """One pass over the users in the given order; returns the mean loss of the batches."""
-    model, network, settings = explainer.model, explainer.network, explainer.settings
-    # One tensor for all: a small one per batch would keep the memory of large ones before it from being given back.
-    losses = torch.zeros(math.ceil(len(order) / settings.batch_size), device=model.device)
-    for number, users in enumerate(batches(len(order), settings.batch_size, order)):
-        history, explained = dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
-        mask = torch.sigmoid(network(history, explained))
-        loss = lxr_loss(model, history, explained, mask, settings)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses[number] = loss.detach()
-    return float(losses.mean())
+    with frozen(model):
+        training = train_and_keep_best(
+            network,
+            settings.epochs,
+            train,
+            validate=lambda: mean_fidelity(explainer, validation_matrix, validation_target, settings.criterion),
+            metric=settings.criterion,
+            lower_is_better=direction(settings.criterion) == LOWER,
+            learning_rate=settings.learning_rate,
+            label="training LXR",
+            report=report,
+        )
+    explainer.training = training.assign(learning_rate=rates)
+    return explainer
 
 
 @contextlib.contextmanager

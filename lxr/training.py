@@ -1,7 +1,6 @@
-"""The training loop of the recommenders: batches of dense rows, early stopping on validation users."""
+"""The training of the recommenders, with early stopping on validation users."""
 
-import copy
-import math
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -9,9 +8,9 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_matrix, check_positive, check_step
-from lxr.interactions import Interactions, batches, dense, split_users
-from lxr.progress import progress
+from lxr.checks import check_matrix, check_positive
+from lxr.epochs import train_and_keep_best, train_epoch
+from lxr.interactions import Interactions, dense, split_users
 from lxr.ranking import hide_share, holdout_ndcg
 from lxr.recommenders import RECOMMENDERS, Recommender
 
@@ -88,40 +87,28 @@ def fit(
     """
     check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
-    device = model.device
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_matrix, 0.2, seed, model.n_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-    rows, step, best_quality, best_epoch = [], 0, -np.inf, 0
-    best_weights = copy.deepcopy(model.state_dict())
-    with progress(total=epochs, desc=f"training {type(model).__name__}", unit="epoch") as bar:
-        for epoch in range(1, epochs + 1):
-            order = shuffle.permutation(train_matrix.shape[0])
-            # One tensor for all: a small one per batch would keep the memory of large ones before it from being given back.
-            losses = torch.zeros(math.ceil(len(order) / batch_size), device=device)
-            for number, users in enumerate(batches(len(order), batch_size, order)):
-                loss = model.loss(dense(train_matrix[users], device), generator, step)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses[number] = loss.detach()
-                step += 1
-            mean_loss = float(losses.mean())
-            check_step(epoch, mean_loss, model, learning_rate)
-            quality = holdout_ndcg(model, rest, hidden)
-            rows.append({"epoch": epoch, "loss": mean_loss, HOLDOUT_METRIC: quality})
-            bar.update()
-            bar.set_postfix({"loss": f"{mean_loss:.4f}", HOLDOUT_METRIC: f"{quality:.4f}"})
-            if report:
-                report(epoch, quality)
-            if quality > best_quality:
-                best_quality, best_epoch = quality, epoch
-                best_weights = copy.deepcopy(model.state_dict())
-            elif epoch - best_epoch >= patience:
-                break
-    model.load_state_dict(best_weights)
+    step = itertools.count()
+
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        return model.loss(dense(train_matrix[users], model.device), generator, next(step))
+
+    training = train_and_keep_best(
+        model,
+        epochs,
+        train=lambda: train_epoch(optimizer, loss_of, shuffle.permutation(train_matrix.shape[0]), batch_size),
+        validate=lambda: holdout_ndcg(model, rest, hidden),
+        metric=HOLDOUT_METRIC,
+        lower_is_better=False,
+        learning_rate=learning_rate,
+        label=f"training {type(model).__name__}",
+        report=report,
+        patience=patience,
+    )
     model.eval()
-    return pd.DataFrame(rows)
+    return training
 
 
 def train_recommender(name: str, data: Interactions, seed: int = 42, **options) -> Recommender:

@@ -1,8 +1,10 @@
 """The command line: what it refuses, and the graph of notebooks that it asks for."""
 
+import ast
 import json
 from pathlib import Path
 
+import papermill
 import pytest
 
 import run_all
@@ -208,6 +210,15 @@ def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
     found = json.loads((root / "tuned_mf.json").read_text())
     assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
     assert list(found) == list(TUNED)
+
+
+def test_a_tiny_run_asks_of_a_notebook_what_it_does_by_itself():
+    """Notebooks that are tested side by side write to the same directory as the tiny run that makes their inputs."""
+    differs = {"dataset", "recommender", "recommenders", "seeds", "ablation", "results", "data_dir"}  # by nature
+    for stage in build_stages(run_all.parse(["--dataset", "synthetic", "--ablation"])):
+        own = {name: known["default"] for name, known in papermill.inspect_notebook(stage.notebook).items()}
+        for name in stage.parameters.keys() - differs:
+            assert stage.parameters[name] == ast.literal_eval(own[name]), (stage.name, name)
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
