@@ -57,8 +57,9 @@ def train_and_keep_best(
     label: str,
     report: Callable[[int, float], None] | None = None,
     patience: int | None = None,
+    later_of_equals: bool = False,
 ) -> pd.DataFrame:
-    """Train epoch by epoch, and leave the module with the weights of the best one; of equals the later.
+    """Train epoch by epoch, and leave the module with the weights of the best one.
 
     Args:
         module: what is trained.
@@ -71,6 +72,7 @@ def train_and_keep_best(
         label: of the progress bar.
         report: called after every epoch with its number and the value; whatever it raises ends the training.
         patience: epochs without improvement before stopping; None never stops early.
+        later_of_equals: whether the last of equally good epochs is kept, not the first.
 
     Returns:
         One row per epoch: ``epoch``, ``loss`` and the metric.
@@ -90,7 +92,7 @@ def train_and_keep_best(
             if report:
                 report(epoch, value)
             badness = value if lower_is_better else -value
-            if badness <= best:
+            if badness < best or (later_of_equals and badness == best):
                 best, best_epoch, best_weights = badness, epoch, copy.deepcopy(module.state_dict())
             elif patience and epoch - best_epoch >= patience:
                 break

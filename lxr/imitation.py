@@ -275,6 +275,7 @@ def train_path_lxr(
         learning_rate=settings.learning_rate,
         label="training LXR on paths",
         report=report,
+        later_of_equals=True,  # it has learnt more
     )
     return PathLXR(model, network, settings, training)
 
