@@ -5,10 +5,11 @@ Signals have no item's identity in them: what is learned from them holds for ite
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
-from lxr.checks import check_between, check_positive
+from lxr.checks import check_between, check_finite, check_positive
 from lxr.explainer import Explainer
 from lxr.fidelity import ItemOrder
 from lxr.gradients import gradient
@@ -79,20 +80,39 @@ class Looks(Signals):
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Gradients, a column per look."""
+        user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
+        row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
         length = history.sum(dim=1)
-        whole = gradient(self.objective, model, history, target, history)
+
+        def look(there: np.ndarray) -> torch.Tensor:
+            """Gradients (N,) at the histories that have only these entries."""
+            x = torch.zeros_like(history)
+            x[user[there], item[there]] = 1
+            found = gradient(self.objective, model, x, target, history)[user, item]
+            check_finite(row, column, found.cpu().numpy())
+            return found
+
+        whole = look(every)
         looks = [whole]
         for counts, keep in ((self.removed, False), (self.kept, True)):
-            current, rest = whole, history
+            current, rest = whole, every
             for count in counts:
                 wanted = (length * count if count < 1 else torch.full_like(length, count)).ceil()
-                wanted = torch.minimum(wanted, length if keep else length - 1)
-                taken = wanted - (length - rest.sum(dim=1))  # may be negative: short histories are looked at again
-                position = ItemOrder.by_importance(rest, current).positions(rest)
-                rest = rest * (position >= taken[:, None])
-                current = gradient(self.objective, model, history - rest if keep else rest, target, history)
+                left = length - torch.minimum(wanted, length if keep else length - 1)
+                rest = without_highest(rest, row[rest], current[rest].cpu().numpy(), left.cpu().numpy())
+                current = look(np.setdiff1d(every, rest, assume_unique=True) if keep else rest)
                 looks.append(current)
-        return torch.stack([look[history > 0] for look in looks], dim=1)
+        return torch.stack(looks, dim=1)
+
+
+def without_highest(entries: np.ndarray, user: np.ndarray, scores: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Of entries (n,) of users (n,), both ascending, those that stay when the ones with the highest scores (n,) have gone.
+
+    ``left`` (B,) says how many stay of each user; who has fewer keeps them.
+    """
+    order = ItemOrder.by_keys(user, entries, scores[:, None], len(left))
+    position = np.arange(len(entries)) - order.start.repeat(order.length)
+    return np.sort(order.items[position >= (order.length - left).repeat(order.length)])
 
 
 class MeanOfLooks(Explainer):
