@@ -1,0 +1,20 @@
+"""Benchmarks run. What they measure is not tested: machines differ, and are shared."""
+
+import importlib
+
+import pytest
+
+import lxr
+
+
+@pytest.fixture
+def explainers(monkeypatch):
+    """The benchmark of the explainers, as a module."""
+    monkeypatch.syspath_prepend(lxr.datasets.PROJECT_ROOT / "benchmarks")
+    return importlib.import_module("explainers")
+
+
+@pytest.mark.parametrize("name", [name for name in lxr.EXPLAINERS if not name.startswith("lxr")])
+def test_every_explainer_can_be_measured(explainers, train_matrix, name):
+    costs = explainers.costs(name, lxr.MF(train_matrix.shape[1], 4), train_matrix, train_matrix[:3], rounds=1)
+    assert costs["s per 1,000 users"] > 0 and costs["making [s]"] >= 0
