@@ -62,6 +62,7 @@ class PathSettings:
         tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.SoftRank`.
         looks: where gradients are taken beside the whole history, as for :class:`lxr.signals.Looks`; with the score
             without and with these items.
+        places: whether the order of the looks' own coarse path is read as well, as for :class:`lxr.signals.Looks`.
         teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
         loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
         n_users: training users at most, drawn at random.
@@ -86,6 +87,7 @@ class PathSettings:
     tau: float = 0.35
     first_tau: float = 0.2
     looks: tuple[float, ...] = LOOKS["rank"]
+    places: bool = True
     teacher: str = "path"
     loss: str = "pairs"
     n_users: int = 5000
@@ -324,7 +326,7 @@ class Examples:
 def signals_of(model: Recommender, settings: PathSettings) -> Signals:
     """What the network reads with these settings; answers are yet to be asked for."""
     if settings.signals == "gradients":
-        return Looks(settings.g, settings.looks, settings.looks if settings.objective == "score" else ())
+        return Looks(settings.g, settings.looks, settings.looks if settings.objective == "score" else (), settings.places)
     rivals = sorted({min(k, max(1, model.n_targets - 1)) for k in RIVALS})
     return Answers(model.n_items, model.n_targets, rivals=rivals)
 

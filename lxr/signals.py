@@ -46,13 +46,15 @@ class Looks(Signals):
     """Gradients of an objective g at the history, and along a coarse path on which its first items are taken out or put in.
 
     The path takes the items with the largest gradient at the look before. A look at an item says what it would add there:
-    whether it has been taken or not.
+    whether it has been taken or not. The order in which the path takes items, by the last look what is left in the end, is a
+    signal as well.
 
     Args:
         objective: g.
         removed: how many items are gone at each look: a number of items (1 or more) or a share of the history (below 1);
             at least one item stays.
         kept: how many items are there at each look; at least one.
+        places: whether there are signals of the order: log(1 + place), places from 0.
 
     Raises:
         ValueError: a look at no item.
@@ -61,25 +63,37 @@ class Looks(Signals):
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> looks = Looks(lxr.OBJECTIVES["logit"], removed=(1,))
-        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))  # items, looks
-        tensor([[2., 2.],
-                [0., 0.]])
+        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])).round(decimals=2)  # items; two looks, place
+        tensor([[2.0000, 2.0000, 0.0000],
+                [0.0000, 0.0000, 0.6900]])
     """
 
-    def __init__(self, objective: Objective, removed: Sequence[float] = (), kept: Sequence[float] = ()):
+    def __init__(self, objective: Objective, removed: Sequence[float] = (), kept: Sequence[float] = (), places: bool = True):
         super().__init__()
         for look in (*removed, *kept):
             if not (0 < look < 1 or (look >= 1 and look == int(look))):
                 raise ValueError(f"looks: expected shares above 0 and below 1 or numbers of items, found {look}")
-        self.objective, self.removed, self.kept = objective, tuple(removed), tuple(kept)
+        self.objective, self.removed, self.kept, self.places = objective, tuple(removed), tuple(kept), places
+        self.paths = {"out": self.removed} | ({"in": self.kept} if self.kept else {})
         self.names = (
             "whole",
-            *(f"{count:.0%} out" if count < 1 else f"{count:.0f} out" for count in self.removed),
-            *(f"{count:.0%} in" if count < 1 else f"{count:.0f} in" for count in self.kept),
+            *(
+                f"{count:.0%} {way}" if count < 1 else f"{count:.0f} {way}"
+                for way, path in self.paths.items()
+                for count in path
+            ),
+            *(f"place {way}" for way in self.paths if places),
         )
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Gradients, a column per look."""
+        """Gradients, a column per look, and places, a column per path."""
+        looks, places = self.follow(model, history, target)
+        return torch.stack([*looks, *(place.log1p() for place in places if self.places)], dim=1)
+
+    def follow(
+        self, model: Recommender, history: torch.Tensor, target: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Gradients (N,) at each look, and places (N,) on each path."""
         user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
         row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
         length = history.sum(dim=1)
@@ -92,35 +106,34 @@ class Looks(Signals):
             check_finite(row, column, found.cpu().numpy())
             return found
 
-        whole = look(every)
-        looks = [whole]
-        for counts, keep in ((self.removed, False), (self.kept, True)):
-            current, rest = whole, every
+        looks, places = [look(every)], []
+        for way, counts in self.paths.items():
+            most = length - 1 if way == "out" else length
+            rest, place = every, np.zeros(len(every), dtype=np.float32)
+            put_last(place, rest, looks[0], row)
             for count in counts:
                 wanted = (length * count if count < 1 else torch.full_like(length, count)).ceil()
-                left = length - torch.minimum(wanted, length if keep else length - 1)
-                rest = without_highest(rest, row[rest], current[rest].cpu().numpy(), left.cpu().numpy())
-                current = look(np.setdiff1d(every, rest, assume_unique=True) if keep else rest)
-                looks.append(current)
-        return torch.stack(looks, dim=1)
+                wanted = torch.minimum(wanted, most).cpu().numpy()
+                rest = rest[place[rest] >= wanted[row[rest]]]
+                looks.append(look(rest if way == "out" else np.setdiff1d(every, rest, assume_unique=True)))
+                put_last(place, rest, looks[-1], row)
+            places.append(torch.from_numpy(place).to(history))
+        return looks, places
 
 
-def without_highest(entries: np.ndarray, user: np.ndarray, scores: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Of entries (n,) of users (n,), both ascending, those that stay when the ones with the highest scores (n,) have gone.
-
-    ``left`` (B,) says how many stay of each user; who has fewer keeps them.
-    """
-    order = ItemOrder.by_keys(user, entries, scores[:, None], len(left))
-    position = np.arange(len(entries)) - order.start.repeat(order.length)
-    return np.sort(order.items[position >= (order.length - left).repeat(order.length)])
+def put_last(place: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray) -> None:
+    """Write to ``place`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,)."""
+    length = np.bincount(user)
+    order = ItemOrder.by_keys(user[rest], rest, scores.double().cpu().numpy()[rest, None], len(length))
+    place[order.items] = np.arange(len(rest)) + (length - order.length - order.start).repeat(order.length)
 
 
-class MeanOfLooks(Explainer):
-    """The mean of some looks, with nothing learned: what the signals alone explain.
+class PathOfLooks(Explainer):
+    """The coarse path itself, with nothing learned: what looks at it cost anyway.
 
     Args:
         model: the explained recommender.
-        looks: as they are read.
+        looks: along the path; along two, the mean of the places counts.
     """
 
     needs_gradient = True
@@ -130,8 +143,9 @@ class MeanOfLooks(Explainer):
         self.looks = looks
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Mean gradient."""
-        return torch.zeros_like(history).masked_scatter(history > 0, self.looks(self.model, history, target).mean(dim=1))
+        """Minus the place."""
+        _, places = self.looks.follow(self.model, history, target)
+        return torch.zeros_like(history).masked_scatter(history > 0, -torch.stack(places).mean(dim=0))
 
 
 class Answers(Signals):

@@ -7,7 +7,8 @@ import torch
 
 import lxr
 from lxr.agreement import positions
-from lxr.gradients import gradient
+from lxr.fidelity import ItemOrder
+from lxr.gradients import GradientPath, gradient
 from lxr.imitation import (
     Examples,
     default_path_settings,
@@ -17,7 +18,7 @@ from lxr.imitation import (
     position_loss,
     teacher_positions,
 )
-from lxr.signals import Answers, Looks, MeanOfLooks, single_answers
+from lxr.signals import Answers, Looks, PathOfLooks, single_answers
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
@@ -26,7 +27,7 @@ NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure
 def test_looks_are_gradients_along_the_path(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
-    found = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))(model, history, target)
+    found = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,), places=False)(model, history, target)
     user, item = history.nonzero(as_tuple=True)
     for row, items in enumerate(item.split(history.sum(dim=1).int().tolist())):
         x, y, n = history[row : row + 1], target[row : row + 1], len(items)
@@ -49,10 +50,36 @@ def test_looks_are_gradients_along_the_path(model, histories):
         torch.testing.assert_close(found[user == row], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_mean_of_looks(model, history):
-    looks, target = Looks(lxr.SoftRank(), removed=(2, 0.5)), lxr.top_item(model, history)
-    found = MeanOfLooks(model, looks).explain(history, target)
-    torch.testing.assert_close(found[history > 0], looks(model, history, target).mean(dim=1))
+def test_places_are_those_of_the_path_that_looks_follow(model, histories):
+    history = histories([6, 1, 2, 12])
+    target = lxr.top_item(model, history)
+    looks = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))
+    signals = looks(model, history, target)
+    user, _ = history.nonzero(as_tuple=True)
+    for row, n in enumerate(history.sum(dim=1).int().tolist()):
+        whole, one, half, two, *places = signals[user == row].T
+
+        def order(*stages, items=range(n)):
+            """Items by the first look until it has taken enough, then by the next."""
+            taken = []
+            for slopes, count in stages:
+                left = sorted(set(items) - set(taken), key=lambda i: (-slopes[i].item(), i))
+                taken += left[: max(0, count - len(taken))]
+            return taken
+
+        out = order((whole, min(1, n - 1)), (one, min(-(-n // 2), n - 1)), (half, n))
+        into = order((whole, min(2, n)), (two, n))
+        for place, expected in zip(places, (out, into), strict=True):
+            assert place[expected].expm1().round().tolist() == list(range(n))
+
+
+def test_looks_at_every_step_follow_the_whole_path(model, history):
+    target, g = lxr.top_item(model, history), lxr.SoftRank()
+    longest = int(history.sum(dim=1).max())
+    looks = PathOfLooks(model, Looks(g, removed=range(1, longest)))
+    path = GradientPath(model, g, singles=longest)
+    found, expected = (ItemOrder.by_importance(history, each.explain(history, target)).items for each in (looks, path))
+    assert found.tolist() == expected.tolist()
 
 
 def test_answers_are_those_to_single_items(any_model, histories):

@@ -67,7 +67,7 @@ def test_signals_of_groups_are_relative_to_the_history():
 def test_a_network_relies_on_what_it_reads(planted):
     model = lxr.MF(20, n_factors=4)
     lxr.fit(model, *planted, epochs=20)
-    settings = lxr.PathSettings(looks=(1, 0.5))
+    settings = lxr.PathSettings(looks=(1, 0.5), places=False)
     network = OrderNetwork(signals_of(model, settings), hidden_size=1)
     network.layers = torch.nn.Linear(7, 1, bias=False)
     network.layers.weight.data = torch.eye(1, 7)  # it reads the first look alone
@@ -87,7 +87,8 @@ def test_a_network_relies_on_what_it_reads(planted):
 
 def test_signals_have_names():
     looks = Looks(lxr.SoftRank(), removed=(3, 0.1), kept=(2, 0.35))
-    assert looks.names == ("whole", "3 out", "10% out", "2 in", "35% in") and looks.n_signals == 5
+    assert looks.names == ("whole", "3 out", "10% out", "2 in", "35% in", "place out", "place in")
+    assert looks.n_signals == 7 and Looks(lxr.SoftRank(), places=False).names == ("whole",)
     assert Answers(4, 4, rivals=(1, 2)).names == ("answer", "share", "lead of 1", "lead of 2")
 
 
