@@ -417,12 +417,16 @@ class ItemOrder:
         length = np.bincount(user, minlength=n_users)
         return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
 
+    @property
+    def rank(self) -> np.ndarray:
+        """Place (total,), from 0, of each of :attr:`items` in the order of its user."""
+        return np.arange(len(self.items)) - self.start.repeat(self.length)
+
     def positions(self, history: torch.Tensor) -> torch.Tensor:
         """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
         user = np.arange(len(self.length)).repeat(self.length)
-        position = torch.from_numpy(np.arange(len(user)) - self.start.repeat(self.length)).to(history)
         result = torch.zeros_like(history)
-        result[torch.from_numpy(user), torch.from_numpy(self.items)] = position
+        result[torch.from_numpy(user), torch.from_numpy(self.items)] = torch.from_numpy(self.rank).to(history)
         return result
 
     def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:

@@ -146,7 +146,7 @@ def plot_pareto(
         for name in drawn:
             ax.plot(*points[points.index == name].to_numpy().T, **style(name) | {"linestyle": "none", "markevery": None})
         others = points.drop(index=known, errors="ignore")
-        ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="another one-shot objective", zorder=1.5)
+        ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="not registered", zorder=1.5)
         name_front(ax, front)
         beyond = ", ".join(name for name in known if not near[pair][name])
         ax.set_title(textwrap.fill(f"far behind: {beyond or 'none'}", 80), fontsize=SMALL)

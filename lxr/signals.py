@@ -96,7 +96,7 @@ class Looks(Signals):
         """Gradients (N,) at each look, and places (N,) on each path."""
         user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
         row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
-        length = history.sum(dim=1)
+        length = np.bincount(row, minlength=len(history))
 
         def look(there: np.ndarray) -> torch.Tensor:
             """Gradients (N,) at the histories that have only these entries."""
@@ -110,22 +110,23 @@ class Looks(Signals):
         for way, counts in self.paths.items():
             most = length - 1 if way == "out" else length
             rest, place = every, np.zeros(len(every), dtype=np.float32)
-            put_last(place, rest, looks[0], row)
+            put_last(place, rest, looks[0], row, length)
             for count in counts:
-                wanted = (length * count if count < 1 else torch.full_like(length, count)).ceil()
-                wanted = torch.minimum(wanted, most).cpu().numpy()
+                wanted = np.minimum(np.ceil(length.astype(np.float32) * np.float32(count)) if count < 1 else count, most)
                 rest = rest[place[rest] >= wanted[row[rest]]]
                 looks.append(look(rest if way == "out" else np.setdiff1d(every, rest, assume_unique=True)))
-                put_last(place, rest, looks[-1], row)
+                put_last(place, rest, looks[-1], row, length)
             places.append(torch.from_numpy(place).to(history))
         return looks, places
 
 
-def put_last(place: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray) -> None:
-    """Write to ``place`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,)."""
-    length = np.bincount(user)
+def put_last(place: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
+    """Write to ``place`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,).
+
+    The users have histories of ``length`` (B,) items.
+    """
     order = ItemOrder.by_keys(user[rest], rest, scores.double().cpu().numpy()[rest, None], len(length))
-    place[order.items] = np.arange(len(rest)) + (length - order.length - order.start).repeat(order.length)
+    place[order.items] = order.rank + (length - order.length).repeat(order.length)
 
 
 class PathOfLooks(Explainer):
