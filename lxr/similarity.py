@@ -3,8 +3,6 @@
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.preprocessing import normalize
 
 from lxr.checks import check_matrix
 from lxr.explainer import Explainer, user_generator
@@ -75,6 +73,9 @@ class TfIdf(SimilarityExplainer):
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
+        from sklearn.feature_extraction.text import TfidfTransformer  # which takes long to import
+        from sklearn.preprocessing import normalize
+
         super().__init__(model, train_matrix)
         self.weighted = normalize(TfidfTransformer(norm=None).fit_transform(self.by_item))  # (I, n)
 

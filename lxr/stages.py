@@ -14,7 +14,8 @@ RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK = "05_tuning", "05_lxr", "05_path"
 ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → whose parts it takes away
 ONE_SHOT = "07_one_shot"
-JUDGING = ("07_evaluation", ONE_SHOT, "07_bounds", "07_sanity")  # repeated trainings end with the first two of them
+JUDGING_AGAIN = ("07_evaluation", ONE_SHOT)  # of repeated trainings
+JUDGING = ("07_sanity", "07_bounds", *JUDGING_AGAIN)  # the slowest first, so that no processor waits for it at the end
 REPORT = "08_report"
 EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
@@ -205,7 +206,7 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
                 for notebook, name in ABLATIONS.items():
                     about = {"device": options.device, "options": run.chosen(recommender).get(name, {})}
                     run.add(notebook, about, needs, recommender)
-            run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING[:2])
+            run.judge(recommender, [*needs, *explained], JUDGING if last else JUDGING_AGAIN)
     if not options.tune:
         before = [stage.name for run in runs for stage in run.stages]
         reported = {name: getattr(options, name) for name in ("recommenders", "explainers", "seeds", "ablation")}

@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from lxr.checks import check_between, check_matrix, check_positive
@@ -344,6 +343,8 @@ class SHAPClusters(Explainer):
         batch_size: int = 512,
         seed: int = 0,
     ):
+        from sklearn.cluster import KMeans
+
         super().__init__(model)
         check_matrix(model.n_items, train_matrix=train_matrix)
         check_positive(batch_size=batch_size)

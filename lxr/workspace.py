@@ -155,8 +155,9 @@ class Workspace:
             buffer = io.BytesIO()
             figure.savefig(buffer, dpi=80)
             # 256 colours look the same in a third of the bytes.
-            image = Image.open(buffer).convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
+            image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
             image.save(temporary, format="png", optimize=True)
+        figure.set_layout_engine("none")  # it stays as it is; to find it again would take as long as all the rest
         with atomic_path(self.output(f"figures/{name}.pdf")) as temporary:
             # Without date and version in it, the same figure is the same file.
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
