@@ -59,22 +59,22 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_lxr-mf",
         "05_path-mf",
         "06_baselines-mf",
+        "07_sanity-mf",
+        "07_bounds-mf",
         "07_evaluation-mf",
         "07_one_shot-mf",
-        "07_bounds-mf",
-        "07_sanity-mf",
         "03_vae",
         "05_lxr-vae",
         "05_path-vae",
         "06_baselines-vae",
+        "07_sanity-vae",
+        "07_bounds-vae",
         "07_evaluation-vae",
         "07_one_shot-vae",
-        "07_bounds-vae",
-        "07_sanity-vae",
         "08_report",
     ]
     only = build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
-    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_sanity-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
 
