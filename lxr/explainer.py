@@ -99,8 +99,9 @@ class Explainer:
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
     """Random numbers for explaining one target by one history: they depend on these and the seed alone, so that they are
-    the same in whatever batch the user comes."""
-    return np.random.default_rng([seed, target, items.astype(np.uint32)])  # an array is hashed faster than a list
+    the same in whatever batch the user comes. (The seed is below 2³².)"""
+    # An array is hashed faster than a list.
+    return np.random.default_rng(np.concatenate([np.array([seed, target], dtype=np.uint32), items.astype(np.uint32)]))
 
 
 def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch.Tensor) -> torch.Tensor:

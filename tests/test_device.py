@@ -47,3 +47,19 @@ def test_gpu_equals_cpu(cls):
         np.testing.assert_allclose(scores.data, tables["cuda"][1][name].data, atol=TOLERANCE)
     for name, values in tables["cpu"][2].curves.items():
         np.testing.assert_allclose(values.mean(axis=0), tables["cuda"][2].curves[name].mean(axis=0), atol=0.01)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
+@pytest.mark.parametrize("name", ["lxr", "lxr-refined", "lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank"])
+def test_what_is_trained_on_a_gpu_explains_as_well(name):
+    data = lxr.load_dataset("synthetic")
+    train, validation, test = lxr.split_users(data.matrix.shape[0])
+    model, matrix = lxr.VAE(data.matrix.shape[1]), data.matrix[test]
+    lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=10)
+    target = lxr.top_items(model, matrix)
+    means = {}
+    for device in ("cpu", "cuda"):
+        explainer = lxr.EXPLAINERS[name](model.to(device), data.matrix[train], data.matrix[validation], epochs=3)
+        scores = lxr.explain_users(explainer, matrix, target)
+        means[device] = lxr.evaluate_users(model, matrix, target, scores).per_user()[["POS@20", "NDCG", "INS"]].mean()
+    np.testing.assert_allclose(means["cpu"], means["cuda"], atol=0.01)
