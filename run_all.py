@@ -155,8 +155,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         if value is not None and not value >= lowest:
             parser.error(f"argument --{argument.replace('_', '-')}: expected at least {lowest}, found {value}")
     for argument, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
-        if min(seeds, default=0) < 0:
-            parser.error(f"argument {argument}: expected at least 0, found {min(seeds)}")
+        for seed in seeds:
+            if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's bounds
+                parser.error(f"argument {argument}: expected 0 to {2**32 - 1}, found {seed}")
         if len(set(seeds)) < len(seeds):
             parser.error(f"argument {argument}: expected different seeds, found {' '.join(map(str, seeds))}")
     for argument in ("seeds", "ablation", "before"):
