@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from tqdm.auto import tqdm
-from traitlets.config import Config
 
+from lxr.pipeline import KERNEL
 from lxr.storage import atomic_path
 
 KEPT_TYPES = ("text/plain",)
@@ -60,15 +60,7 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 def canonicalise(path: Path) -> None:
     """Execute a notebook and replace it by its canonical form; an error in a cell leaves it as it is."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        config=Config(KernelManager={"transport_encryption": "auto"}),
-        extra_arguments=["--log-level=CRITICAL"],
-    )
-    client.execute()
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **KERNEL).execute()
     with atomic_path(path) as temporary:
         nbformat.write(canonical(notebook), temporary)
 

@@ -30,6 +30,13 @@ from lxr.workspace import package_versions, read_json, write_json
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 # Where a run writes and reads does not change what it computes.
 PLACES = ("results", "data_dir")
+# How the kernel of a notebook is started and ended.
+KERNEL = {
+    "kernel_name": "python3",
+    "config": Config(KernelManager={"transport_encryption": "auto"}),
+    "extra_arguments": ["--log-level=CRITICAL"],  # it may log its own shutdown as an error
+    "shutdown_kernel": "immediate",  # all is written by then; to end by itself takes it a second
+}
 
 
 @dataclass(frozen=True)
@@ -232,13 +239,10 @@ def execute(stage: Stage, root: Path) -> str:
                 partial,
                 parameters=stage.parameters,
                 cwd=NOTEBOOKS,
-                kernel_name="python3",
                 progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
                 stdout_file=printed,
                 stderr_file=printed,
-                config=Config(KernelManager={"transport_encryption": "auto"}),
-                extra_arguments=["--log-level=CRITICAL"],  # no word of being ended
-                shutdown_kernel="immediate",  # all is written; to end by itself takes a kernel a second
+                **KERNEL,
             )
             partial.replace(executed)
             failed.unlink(missing_ok=True)

@@ -121,9 +121,14 @@ class Workspace:
         """Index arrays of the training, validation and test users of the run."""
         return load_split(self.input("split.npz"))
 
-    def table(self, name: str) -> pd.DataFrame:
-        """A table that an earlier stage has written, its first column as index."""
-        return pd.read_csv(self.input(f"tables/{name}.csv"), index_col=0)
+    def table(self, name: str, place: str = "") -> pd.DataFrame:
+        """A table that an earlier stage has written, its first column as index.
+
+        Args:
+            name: of its files.
+            place: of a repeated training, a folder below the run's: ``"seeds/1/ml-1m/"``.
+        """
+        return pd.read_csv(self.input(f"{place}tables/{name}.csv"), index_col=0)
 
     def save_table(
         self,

@@ -24,21 +24,24 @@ def test_unknown_and_absent_devices_are_refused(monkeypatch):
         lxr.choose_device("cuda")
 
 
+def trained(cls):
+    """A recommender of generated data, and the histories of the training, the validation and the test users."""
+    data = lxr.load_dataset("synthetic")
+    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+    model = cls(data.matrix.shape[1])
+    lxr.fit(model, train, validation, epochs=10)
+    return model, train, validation, test
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
 @pytest.mark.parametrize("cls", [lxr.MF, lxr.VAE])
 def test_gpu_equals_cpu(cls):
-    data = lxr.load_dataset("synthetic")
-    train, validation, test = lxr.split_users(data.matrix.shape[0])
-    model = cls(data.matrix.shape[1])
-    lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=10)
-    matrix = data.matrix[test]
+    model, train, _, matrix = trained(cls)
     tables = {}
     for device in ("cpu", "cuda"):
         model.to(device)
         target = lxr.top_items(model, matrix)
-        scores = {
-            name: lxr.explain_users(lxr.EXPLAINERS[name](model, data.matrix[train]), matrix, target) for name in COMPARED
-        }
+        scores = {name: lxr.explain_users(lxr.EXPLAINERS[name](model, train), matrix, target) for name in COMPARED}
         # Judged by the same order on both devices: a tie in the importance may fall either way.
         result = lxr.evaluate_users(model, matrix, target, scores["cosine"])
         tables[device] = target, scores, result
@@ -52,14 +55,11 @@ def test_gpu_equals_cpu(cls):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
 @pytest.mark.parametrize("name", ["lxr", "lxr-refined", "lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank"])
 def test_what_is_trained_on_a_gpu_explains_as_well(name):
-    data = lxr.load_dataset("synthetic")
-    train, validation, test = lxr.split_users(data.matrix.shape[0])
-    model, matrix = lxr.VAE(data.matrix.shape[1]), data.matrix[test]
-    lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=10)
+    model, train, validation, matrix = trained(lxr.VAE)
     target = lxr.top_items(model, matrix)
     means = {}
     for device in ("cpu", "cuda"):
-        explainer = lxr.EXPLAINERS[name](model.to(device), data.matrix[train], data.matrix[validation], epochs=3)
+        explainer = lxr.EXPLAINERS[name](model.to(device), train, validation, epochs=3)
         scores = lxr.explain_users(explainer, matrix, target)
         means[device] = lxr.evaluate_users(model, matrix, target, scores).per_user()[["POS@20", "NDCG", "INS"]].mean()
     np.testing.assert_allclose(means["cpu"], means["cuda"], atol=0.01)
