@@ -2,8 +2,26 @@
 
 import os
 
+import hypothesis
+import pytest
+
 # Kernels inherit the environment. A progress bar's text differs from run to run, and tests run side by side.
 os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+
+# The same examples in every run, and no time limit for any: test machines are shared.
+hypothesis.settings.register_profile("lxr", derandomize=True, deadline=None, max_examples=60, database=None)
+hypothesis.settings.load_profile("lxr")
+
+
+def pytest_addoption(parser):
+    """Let tests marked ``slow`` be repeated more often than usual."""
+    parser.addoption("--trials", type=int, default=2, help="repetitions of every kill, lock and damage trial (2)")
+
+
+@pytest.fixture
+def trials(request) -> int:
+    """How often a kill, lock or damage trial is repeated."""
+    return request.config.getoption("--trials")
 
 
 def pytest_collectstart(collector):
