@@ -7,6 +7,9 @@ users are compared at once, by arrays with one place per entry.
 import numpy as np
 import scipy.sparse as sp
 
+from lxr.checks import check_numbers, check_positive
+from lxr.inputs import as_pair, rows
+
 
 def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
     """Spearman's rank correlation of two explanations of each user; equal scores share the mean of their ranks.
@@ -26,7 +29,7 @@ def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
         >>> rank_correlation(a, b)
         array([0.5])
     """
-    check_same_entries(a, b)
+    a, b = as_pair(a=a, b=b)
     row, length = rows(a), np.diff(a.indptr)
     centre = (length[row] + 1) / 2  # the mean rank, ties or not
     x, y = average_ranks(a) - centre, average_ranks(b) - centre
@@ -63,7 +66,7 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, p: float = 0.9) -> n
         >>> rank_biased_overlap(a, b).round(3), rank_biased_overlap(a, c).round(3)  # last and first two exchanged
         (array([0.955]), array([0.9]))
     """
-    check_same_entries(a, b)
+    a, b = as_pair(a=a, b=b)
     return overlap_of_positions(positions(a), positions(b), a.indptr, p)
 
 
@@ -76,8 +79,7 @@ def overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarr
     Raises:
         ValueError: p is outside (0, 1).
     """
-    if not 0 < p < 1:
-        raise ValueError(f"p: expected a number between 0 and 1, found {p}")
+    check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, p=p)
     length = np.diff(indptr)
     depth = np.arange(1, length.max(initial=0) + 1)
     weight = np.concatenate([[0], np.cumsum(p**depth / depth)])  # (longest + 1,), of the first d depths together
@@ -92,7 +94,8 @@ def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
     Raises:
         ValueError: the two do not score the same items.
     """
-    check_same_entries(a, b)
+    a, b = as_pair(a=a, b=b)
+    check_positive(count=count)
     common = (positions(a) < count) & (positions(b) < count)
     return row_sums(a, common) / np.minimum(count, np.diff(a.indptr))
 
@@ -120,20 +123,6 @@ def average_ranks(scores: sp.csr_matrix) -> np.ndarray:
     return ranks
 
 
-def rows(scores: sp.csr_matrix) -> np.ndarray:
-    """Row (nnz,) of every entry."""
-    return np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
-
-
 def row_sums(scores: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
     """Sums (n,) over each row of values (nnz,), one per entry of ``scores``."""
     return np.bincount(rows(scores), values, minlength=scores.shape[0])
-
-
-def check_same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> None:
-    """Refuse scores of different history items."""
-    same = a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
-    if not same:
-        raise ValueError(
-            f"b: expected scores of the same {a.nnz} history items in {a.shape} as a, found {b.nnz} in {b.shape}, or others"
-        )

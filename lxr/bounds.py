@@ -13,10 +13,11 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_all_positive, check_histories, check_positive
+from lxr.checks import check_all_positive, check_different, check_integers, check_positive, check_seed
 from lxr.explainer import Explainer, explain_users, in_batches
 from lxr.fidelity import DESCRIPTION, FidelityResult, ItemOrder, evaluate_users
 from lxr.gradients import RankMarginPath
+from lxr.inputs import as_explained, check_model
 from lxr.objectives import Objective, RankMargin, target_log_prob
 from lxr.perturbation import change_one
 from lxr.recommenders import Recommender
@@ -170,6 +171,7 @@ def greedy_bound(
         >>> greedy.fixed["POS@1"][:, 0], random.fixed["POS@1"][:, 0]  # is item 3 still first after one removal?
         (array([0.]), array([0.5]))
     """
+    check_model(model)
     explainers: dict[str, Explainer] = {}
     if model.differentiable:
         explainers["gradients"] = RankMarginPath(model, None, 1.0, singles, share, batch_size)
@@ -210,7 +212,7 @@ def random_bound(
     Example: see :func:`greedy_bound`.
     """
     check_positive(n_orders=n_orders)
-    seeds = np.random.SeedSequence(seed).generate_state(n_orders).tolist()
+    seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
     return FidelityResult.mean_of(
         [
             fidelity_of(RandomOrder(model, seed), matrix, target, batch_size, users_per_batch, label, **options)
@@ -314,12 +316,11 @@ def exhaustive_optimum(
         >>> best["POS@1"], best["INS"]  # without item 0 item 2 comes first; with it alone item 3 is as probable as before
         (array([0.]), array([1.]))
     """
-    check_histories(model, history, target)
-    if length not in (1, 2):
-        raise ValueError(f"length: expected 1 or 2, since all subsets are tried, found {length}")
-    check_all_positive(cutoffs=tuple(cutoffs))
+    history, target = as_explained(model, history, target)
+    check_integers("1 or 2, since all subsets are tried", lambda value: 1 <= value <= 2, length=length)
+    check_all_positive(cutoffs=cutoffs)
+    check_different(cutoffs=cutoffs)
     check_positive(batch_size=batch_size)
-    history, target = history.detach().float(), target.to(history.device).long()
 
     def scores(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:  # the higher, the better
         only = torch.zeros_like(history[user]).scatter_(1, items, 1.0)

@@ -1,40 +1,138 @@
-"""Checks of arguments: one clear ValueError that names the argument and the row, what was expected and what was found."""
+"""Checks of options: one clear ValueError that names the option, what was expected and what was found.
+
+Histories, targets and scores pass :mod:`lxr.inputs`.
+"""
+
+import inspect
+import numbers
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
+HIGHEST_SEED = 2**32 - 1  # NumPy's and scikit-learn's bound
 
-def check_positive(**values: int) -> None:
+
+def is_integer(value: object) -> bool:
+    """Whether a value is an integer of Python or NumPy; booleans and whole floats are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite real number of Python or NumPy; booleans are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and bool(np.isfinite(value))
+
+
+def check_integers(expected: str, allowed: Callable[[int], bool], **values: object) -> None:
+    """Refuse options that are no integers or not allowed; ``expected`` says which are.
+
+    Example:
+        >>> check_integers("an integer of at least 0", lambda value: value >= 0, singles=2.5)
+        Traceback (most recent call last):
+        ...
+        ValueError: singles: expected an integer of at least 0, found 2.5
+    """
+    for name, value in values.items():
+        if not (is_integer(value) and allowed(value)):
+            raise ValueError(f"{name}: expected {expected}, found {value!r}")
+
+
+def check_numbers(expected: str, allowed: Callable[[float], bool], **values: object) -> None:
+    """Refuse options that are no finite numbers or not allowed; ``expected`` says which are."""
+    for name, value in values.items():
+        if not (is_number(value) and allowed(value)):
+            raise ValueError(f"{name}: expected {expected}, found {value!r}")
+
+
+def check_positive(**values: object) -> None:
     """Refuse options that are no positive integers."""
-    for name, value in values.items():
-        if not (value >= 1 and value == int(value)):
-            raise ValueError(f"{name}: expected a positive integer, found {value}")
+    check_integers("a positive integer", lambda value: value >= 1, **values)
 
 
-def check_all_positive(**options: tuple[int, ...]) -> None:
-    """Refuse options that are no or not only positive integers."""
-    for name, values in options.items():
-        if not values or min(values) < 1:
-            raise ValueError(f"{name}: expected one or more positive integers, found {values}")
+def check_natural(**values: object) -> None:
+    """Refuse options that are no integers of at least 0."""
+    check_integers("an integer of at least 0", lambda value: value >= 0, **values)
 
 
-def check_between(lowest: int, highest: int, **values: int) -> None:
+def check_between(lowest: int, highest: int, **values: object) -> None:
     """Refuse options that are no integers from ``lowest`` to ``highest``."""
+    check_integers(f"an integer from {lowest} to {highest}", lambda value: lowest <= value <= highest, **values)
+
+
+def check_positive_numbers(**values: object) -> None:
+    """Refuse options that are no positive numbers."""
+    check_numbers("a positive number", lambda value: value > 0, **values)
+
+
+def check_non_negative(**values: object) -> None:
+    """Refuse options that are no numbers of at least 0."""
+    check_numbers("a number of at least 0", lambda value: value >= 0, **values)
+
+
+def check_dropout(**values: object) -> None:
+    """Refuse shares that are not in [0, 1)."""
+    check_numbers("a share from 0 to below 1", lambda value: 0 <= value < 1, **values)
+
+
+def check_all_positive(**options: object) -> None:
+    """Refuse options that are not one or more different positive integers; widths of layers may repeat in a tuple."""
+    for name, values in options.items():
+        if not is_sequence(values) or not all(is_integer(value) and value >= 1 for value in values) or not len(values):
+            raise ValueError(f"{name}: expected one or more positive integers, found {values!r}")
+
+
+def check_different(**options: Collection) -> None:
+    """Refuse options that name something twice."""
+    for name, values in options.items():
+        repeated = [value for value in values if list(values).count(value) > 1]
+        if repeated:
+            raise ValueError(f"{name}: expected different values, found {repeated[0]!r} more than once")
+
+
+def is_sequence(value: object) -> bool:
+    """Whether a value is a list, a tuple, a range or a flat array."""
+    return isinstance(value, list | tuple | range) or (isinstance(value, np.ndarray) and value.ndim == 1)
+
+
+def check_seed(seed: object) -> int:
+    """A seed as an integer of Python, from 0 to 2³² − 1.
+
+    Raises:
+        ValueError: anything else.
+    """
+    check_between(0, HIGHEST_SEED, seed=seed)
+    return int(seed)
+
+
+def check_choice(known: Iterable, **values: object) -> None:
+    """Refuse options that are none of the known ones."""
+    known = list(known)
     for name, value in values.items():
-        if not (lowest <= value <= highest and value == int(value)):
-            raise ValueError(f"{name}: expected an integer from {lowest} to {highest}, found {value}")
+        if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in known):
+            raise ValueError(f"{name}: expected one of {', '.join(map(str, known))}, found {value!r}")
 
 
-def check_matrix(n_items: int, **matrices: sp.csr_matrix) -> None:
-    """Refuse matrices that are no binary CSR, without users or of another catalogue."""
-    for name, matrix in matrices.items():
-        if not (sp.issparse(matrix) and matrix.format == "csr"):
-            raise ValueError(f"{name}: expected a CSR matrix, found {getattr(matrix, 'format', type(matrix).__name__)}")
-        if matrix.shape[0] == 0 or matrix.shape[1] != n_items:
-            raise ValueError(f"{name}: expected (users, {n_items}) with at least one user, found {matrix.shape}")
-        if (matrix.data != 1).any():
-            raise ValueError(f"{name}: expected only ones as entries, found {matrix.data[matrix.data != 1][0]}")
+def default_options(function: Callable) -> dict:
+    """Arguments of a function or class that have a default, with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def check_options(known: Iterable[str], **options: Mapping) -> None:
+    """Refuse options that nothing has: ``check_options(("a", "b"), LIME={"c": 1})``."""
+    known = list(known)
+    for argument, values in options.items():
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ValueError(f"{argument}: unknown option {unknown[0]!r}, expected some of {', '.join(known) or 'none'}")
+
+
+def check_instance(kind: type, expected: str, **values: object) -> None:
+    """Refuse arguments that are of another class; ``expected`` says how to make the right one."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            found = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
+            raise ValueError(f"{name}: expected {expected}, found {found}")
 
 
 def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: float) -> None:
@@ -44,54 +142,6 @@ def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: 
     """
     if not (np.isfinite(loss) and all(weights.isfinite().all() for weights in module.parameters())):
         raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")
-
-
-def check_shape(n_items: int, history: torch.Tensor) -> None:
-    """Refuse histories that are not (B, n_items)."""
-    if history.ndim != 2 or history.shape[1] != n_items:
-        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
-
-
-def check_histories(model, history: torch.Tensor, target: torch.Tensor) -> None:
-    """Refuse dense histories (B, I) and targets (B,) that cannot be explained for a recommender."""
-    check_shape(model.n_items, history)
-    if target.shape != history.shape[:1]:
-        raise ValueError(f"target: expected shape ({history.shape[0]},), found {tuple(target.shape)}")
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise ValueError(f"target: expected integer item indices, found {target.dtype}")
-    if history.shape[0] == 0:
-        raise ValueError("history: expected at least one user, found none")
-    not_binary = ((history != 0) & (history != 1)).any(dim=1)
-    if not_binary.any():
-        raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
-    lengths = history.detach().sum(dim=1)
-    inside = target.to(history.device).long().clamp(0, model.n_items - 1)
-    consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
-    check_rows(model.n_targets, lengths.cpu().numpy(), target.cpu().numpy(), consumed.cpu().numpy())
-
-
-def check_users(model, matrix: sp.csr_matrix, target: np.ndarray) -> None:
-    """Refuse sparse histories (n, I) and targets (n,) that cannot be explained for a recommender."""
-    check_matrix(model.n_items, matrix=matrix)
-    if target.shape != matrix.shape[:1] or not np.issubdtype(target.dtype, np.integer):
-        raise ValueError(f"target: expected {matrix.shape[0]} integers, found {target.dtype} of shape {target.shape}")
-    inside = np.clip(target, 0, model.n_items - 1)
-    consumed = np.asarray(matrix[np.arange(len(target)), inside]).ravel() > 0
-    check_rows(model.n_targets, np.diff(matrix.indptr), target, consumed)
-
-
-def check_rows(n_targets: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
-    """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
-    if (lengths == 0).any():
-        row = first(lengths == 0)
-        raise ValueError(f"history, row {row}: expected at least one item, found none: there is nothing to explain by")
-    outside = (target < 0) | (target >= n_targets)
-    if outside.any():
-        row = first(outside)
-        raise ValueError(f"target, row {row}: expected an item from 0 to {n_targets - 1}, found {target[row]}")
-    if consumed.any():
-        row = first(consumed)
-        raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")
 
 
 def check_differentiable(model) -> None:

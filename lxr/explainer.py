@@ -9,8 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_differentiable, check_histories, check_matrix, check_positive, check_users, first
+from lxr.checks import check_differentiable, check_instance, check_positive, first
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
+from lxr.inputs import as_explained, as_matrix, as_users, check_model
 from lxr.interactions import batches, dense, item_counts
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
@@ -50,6 +51,7 @@ class Explainer:
     search_space: ClassVar[dict] = {}
 
     def __init__(self, model: Recommender):
+        check_model(model)
         if self.needs_gradient:
             check_differentiable(model)
         self.model = model
@@ -63,8 +65,8 @@ class Explainer:
         """Explain one recommendation per user.
 
         Args:
-            history: (B, I) binary histories, at least one item each.
-            target: (B,) explained items, outside the histories.
+            history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
+            target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
 
         Returns:
             (B, I) scores, higher for the items that are more responsible; 0 outside the history.
@@ -75,9 +77,9 @@ class Explainer:
         Warns:
             UserWarning: histories are longer than the explainer's budget is made for.
         """
-        check_histories(self.model, history, target)
-        self.report_long(history.detach().sum(dim=1).cpu().numpy())
-        return self.scores(history.detach().float(), target.to(history.device).long())
+        history, target = as_explained(self.model, history, target)
+        self.report_long(history.sum(dim=1).cpu().numpy())
+        return self.scores(history, target)
 
     def scores(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`explain` for input that is known to be right."""
@@ -97,6 +99,11 @@ class Explainer:
             )
 
 
+def check_explainer(explainer: object) -> None:
+    """Refuse what is no explainer, its name among others."""
+    check_instance(Explainer, "an explainer, as lxr.EXPLAINERS[name](model, train_matrix) makes it", explainer=explainer)
+
+
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
     """Random numbers for explaining one target by one history: they depend on these and the seed alone, so that they are
     the same in whatever batch the user comes. (The seed is below 2³².)"""
@@ -114,7 +121,7 @@ def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) 
 
     Args:
         model: recommender of I items.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories: CSR, or any other form that :func:`lxr.inputs.as_matrix` takes.
         batch_size: users that are dense at a time.
 
     Returns:
@@ -130,7 +137,9 @@ def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) 
         >>> top_items(popular, sp.csr_matrix([[1, 0, 0], [0, 0, 1]]))
         array([2, 1])
     """
-    check_matrix(model.n_items, matrix=matrix)
+    check_model(model)
+    matrix = as_matrix(model.n_items, matrix=matrix)
+    check_positive(batch_size=batch_size)
     full = item_counts(matrix, model.n_features) == model.n_targets
     if full.any():
         raise ValueError(f"matrix, row {first(full)}: nothing is left to recommend, every item is consumed")
@@ -145,13 +154,13 @@ def explain_users(
 
     Args:
         explainer: any explainer.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories: CSR, or any other form that :func:`lxr.inputs.as_matrix` takes.
         target: (n,) explained items.
         batch_size: users per call.
         label: of a progress bar, or None for none.
 
     Returns:
-        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
+        (n, I) CSR scores, one for each history item (zeros included), items ascending in each row.
 
     Raises:
         ValueError: an empty history, or a target that is inside its history or outside the catalogue.
@@ -166,16 +175,16 @@ def explain_users(
         >>> explain_users(cosine, sp.csr_matrix([[1, 0, 1, 0]]), target=np.array([1])).toarray().round(2)
         array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
     """
-    check_users(explainer.model, matrix, target)
+    check_explainer(explainer)
+    matrix, target = as_users(explainer.model, matrix, target)
     check_positive(batch_size=batch_size)
     explainer.report_long(np.diff(matrix.indptr))
-    matrix = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))
     for users in progress(groups, desc=label, unit="batch", disable=label is None):
         history = dense(matrix[users], device)
-        scores = explainer.scores(history, torch.from_numpy(target[users]).long().to(device))
+        scores = explainer.scores(history, torch.from_numpy(target[users]).to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
@@ -206,6 +215,8 @@ def mean_fidelity(
         0.0
     """
     check_metric(metric)
+    check_explainer(explainer)
+    matrix = as_matrix(explainer.model.n_items, matrix=matrix)
     target = top_items(explainer.model, matrix) if target is None else target
     return fidelity_of_scores(explainer.model, matrix, target, explain_users(explainer, matrix, target, 512), metric)
 

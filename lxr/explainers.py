@@ -1,12 +1,12 @@
 """The registry of explainers: one line each."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import scipy.sparse as sp
 
+from lxr.checks import check_options, default_options
 from lxr.explainer import Explainer
 from lxr.gradients import (
     GradientTimesInput,
@@ -69,7 +69,6 @@ class Factory:
 
         Raises:
             ValueError: an unknown or impossible option, or a recommender without a gradient where one is needed.
-            TypeError: an unknown option.
         """
         return self.make(model, train_matrix, validation_matrix, seed, **options)
 
@@ -77,17 +76,14 @@ class Factory:
 def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) -> Factory:
     """Factory of an explainer that may need the training users or a seed beside the recommender."""
 
+    known = [name for name in default_options(cls) if name != "seed"]
+
     def make(model, train_matrix, validation_matrix, seed, **options):
+        check_options(known, **{cls.__name__: options})
         options |= ({"train_matrix": train_matrix} if users else {}) | ({"seed": seed} if seeded else {})
         return cls(model, **options)
 
     return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items), cls.needs_gradient)
-
-
-def default_options(function: Callable) -> dict:
-    """Arguments that a function or class has unless it is told otherwise."""
-    parameters = inspect.signature(function).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def learning_to_explain(variant: str) -> Factory:

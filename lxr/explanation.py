@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lxr.checks import check_histories
 from lxr.explainer import Explainer
 from lxr.explainers import EXPLAINERS
+from lxr.inputs import as_explained
 from lxr.interactions import Interactions, dense, split_users
 from lxr.perturbation import ACCENT, Counterfactual
 from lxr.recommenders import Recommender, top_item
@@ -226,8 +226,7 @@ def explain_history(
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
     if target is None:
         target = top_item(model, history)[0]
-    chosen = torch.tensor([row("target", target, model.n_targets)], device=history.device)
-    check_histories(model, history, chosen)
+    history, chosen = as_explained(model, history, [row("target", target, model.n_targets)])
     scores = explainer.scores(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user)
 

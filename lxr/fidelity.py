@@ -17,7 +17,8 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_all_positive, check_finite, check_histories, check_positive, check_users
+from lxr.checks import check_all_positive, check_different, check_finite, check_positive
+from lxr.inputs import as_explained, as_importance, as_scores, as_users
 from lxr.interactions import batches, dense
 from lxr.progress import progress
 from lxr.recommenders import Recommender
@@ -206,9 +207,9 @@ def evaluate_fidelity(
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories, at least one item each.
+        history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
         target: (B,) explained items, outside the histories.
-        importance: (B, I) scores, read where the history is 1.
+        importance: (B, I) scores, read where the history is 1, in any of these forms.
         steps: parts into which each history is cut for the curves (sizes as ``np.array_split`` makes them).
         cutoffs: the K of POS@K and NEG@K.
         lengths: the explanation lengths Ke of the fixed-length metrics.
@@ -231,11 +232,12 @@ def evaluate_fidelity(
         >>> result.curves["POS@1"][0, [0, 1, 10]]  # removing item 0 brings item 3 to the top
         array([1., 0., 1.])
     """
-    check_inputs(model, history, target, importance)
-    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
+    history, target = as_explained(model, history, target)
+    importance = as_importance(importance, history)
     check_all_positive(cutoffs=cutoffs, lengths=lengths)
+    check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size)
-    history, target = history.detach().float(), target.detach().to(history.device).long()
+    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
     order = ItemOrder.by_importance(history, importance)
     n = order.length  # (B,)
 
@@ -299,11 +301,12 @@ def ranks_without_most(
         >>> ranks_without_most(model, history, target, importance=torch.tensor([[2.0, 1, 0, 0]]), steps=2)
         array([[1., 2., 1.]])
     """
-    check_inputs(model, history, target, importance)
+    history, target = as_explained(model, history, target)
+    importance = as_importance(importance, history)
     check_positive(steps=steps, batch_size=batch_size)
     order = ItemOrder.by_importance(history, importance)
     stretches = {"curve": without_most(order.length, part_sizes(order.length, steps))}
-    rank, _ = score_stretches(model, history.float(), target.to(history.device).long(), order, stretches, batch_size)
+    rank, _ = score_stretches(model, history, target, order, stretches, batch_size)
     return rank["curve"]
 
 
@@ -320,9 +323,9 @@ def evaluate_users(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories: CSR, or any other form that :func:`lxr.inputs.as_matrix` takes.
         target: (n,) explained items.
-        importance: (n, I) CSR scores, as :func:`lxr.explain_users` returns them.
+        importance: (n, I) CSR scores of exactly these history items, as :func:`lxr.explain_users` returns them; or dense.
         users_per_batch: users that are dense at a time.
         label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.
@@ -341,10 +344,8 @@ def evaluate_users(
         >>> result.curves["DEL"].round(2)  # probability of item 3 with all, without item 0, without both
         array([[0.88, 0.5 , 0.5 ]])
     """
-    check_users(model, matrix, target)
-    if not (sp.issparse(importance) and importance.format == "csr" and importance.shape == matrix.shape):
-        raise ValueError(f"importance: expected a CSR matrix of shape {matrix.shape}, found {importance!r}")
-    check_finite(np.repeat(np.arange(matrix.shape[0]), np.diff(importance.indptr)), importance.indices, importance.data)
+    matrix, target = as_users(model, matrix, target)
+    importance = as_scores(matrix, importance=importance)
     check_positive(users_per_batch=users_per_batch)
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
@@ -359,13 +360,6 @@ def evaluate_users(
             )
         )
     return FidelityResult.concatenate(parts)
-
-
-def check_inputs(model: Recommender, history: torch.Tensor, target: torch.Tensor, importance: torch.Tensor) -> None:
-    """Refuse what cannot be evaluated, naming the argument and the row."""
-    check_histories(model, history, target)
-    if importance.shape != history.shape:
-        raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(importance.shape)}")
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:

@@ -6,9 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_matrix, check_positive
+from lxr.checks import check_choice, check_natural, check_positive, check_seed
 from lxr.explainer import Explainer, in_batches, user_generator
 from lxr.fidelity import ItemOrder, part_sizes
+from lxr.inputs import as_matrix
 from lxr.interactions import dense
 from lxr.objectives import Objective, RankMargin, SoftRank, objective_of
 from lxr.recommenders import Recommender
@@ -237,12 +238,12 @@ class IntegratedGradients(Explainer):
         draw: int = 0,
     ):
         super().__init__(model)
-        check_matrix(model.n_items, train_matrix=train_matrix)
         check_positive(n_steps=n_steps, batch_size=batch_size)
-        if baseline not in BASELINES:
-            raise ValueError(f"baseline: expected one of {', '.join(BASELINES)}, found {baseline!r}")
-        self.train_matrix, self.baseline, self.objective = train_matrix, baseline, objective_of(objective)
-        self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, seed, draw
+        check_natural(draw=draw)
+        check_choice(BASELINES, baseline=baseline)
+        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.baseline, self.objective = baseline, objective_of(objective)
+        self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Integrated gradients, as many users at a time as fit a batch with all their points."""

@@ -3,7 +3,9 @@
 import numpy as np
 import scipy.sparse as sp
 
-from lxr.agreement import average_ranks, check_same_entries, positions, row_sums, rows
+from lxr.agreement import average_ranks, positions, row_sums
+from lxr.checks import check_positive
+from lxr.inputs import as_pair, rows
 
 
 def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) -> sp.csr_matrix:
@@ -40,7 +42,8 @@ def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.nda
     Raises:
         ValueError: the two are of other entries.
     """
-    check_same_entries(scores, truth)
+    scores, truth = as_pair(scores=scores, truth=truth)
+    check_positive(count=count)
     found = row_sums(scores, truth.data * (positions(scores) < count))
     return np.where(row_sums(truth, truth.data) >= count, found / count, np.nan)
 
@@ -60,7 +63,7 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
 
     Source: the Mann-Whitney statistic; Hanley & McNeil, Radiology 1982.
     """
-    check_same_entries(scores, truth)
+    scores, truth = as_pair(scores=scores, truth=truth)
     n_true = row_sums(truth, truth.data)
     n_other = np.diff(truth.indptr) - n_true
     wins = row_sums(scores, average_ranks(scores) * truth.data) - n_true * (n_true + 1) / 2

@@ -19,17 +19,26 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from lxr.agreement import positions
-from lxr.checks import check_differentiable, check_matrix, check_positive, check_users
+from lxr.checks import (
+    check_choice,
+    check_differentiable,
+    check_instance,
+    check_natural,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+)
 from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
+from lxr.inputs import as_users, check_model
 from lxr.interactions import batches, binary_matrix, dense, with_validation
 from lxr.network import read_explainer
 from lxr.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.perturbation import LeaveOneOut
 from lxr.recommenders import Recommender, initialise, restore_weights, save_weights
-from lxr.signals import RIVALS, Answers, Looks, Signals, relative
+from lxr.signals import RIVALS, Answers, Looks, Signals, check_looks, relative
 
 STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 CHOICES = {
@@ -101,14 +110,13 @@ class PathSettings:
 
     def __post_init__(self):
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
+            check_choice(known, **{name: getattr(self, name)})
+        check_choice((True, False), places=self.places)
         sizes = ("n_users", "n_pairs", "hidden_size", "batch_size", "epochs")
         check_positive(**{name: getattr(self, name) for name in sizes})
-        if not (self.augmentation >= 0 and self.augmentation == int(self.augmentation)):
-            raise ValueError(f"augmentation: expected an integer of at least 0, found {self.augmentation}")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate: expected a positive number, found {self.learning_rate}")
+        check_natural(augmentation=self.augmentation)
+        check_positive_numbers(learning_rate=self.learning_rate, tau=self.tau, first_tau=self.first_tau)
+        check_looks(self.looks)
         check_metric(self.criterion)
 
     @property
@@ -119,8 +127,8 @@ class PathSettings:
 
 def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:
     """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M."""
-    if objective not in CHOICES["objective"]:
-        raise ValueError(f"objective: expected one of {', '.join(CHOICES['objective'])}, found {objective!r}")
+    check_choice(CHOICES["objective"], objective=objective)
+    check_choice(CHOICES["signals"], signals=signals)
     return PathSettings(objective, signals, looks=LOOKS[objective], criterion=CRITERION[objective])
 
 
@@ -241,10 +249,11 @@ def train_path_lxr(
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
         (True, ['epoch', 'loss', 'NDCG'])
     """
+    check_model(model)
     check_differentiable(model)
-    settings = settings or default_path_settings()
-    train_matrix, validation_matrix = with_validation(train_matrix, validation_matrix, seed)
-    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    settings, seed = settings or default_path_settings(), check_seed(seed)
+    check_instance(PathSettings, "lxr.PathSettings", settings=settings)
+    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     train_matrix = few_users(train_matrix, settings.n_users, rng)
     train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
@@ -299,9 +308,7 @@ class Examples:
     @classmethod
     def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, batch_size: int = 256) -> "Examples":
         """Look at histories, dense one batch at a time."""
-        matrix = matrix.sorted_indices()
-        target = top_items(model, matrix)
-        check_users(model, matrix, target)
+        matrix, target = as_users(model, matrix, top_items(model, matrix))
         parts = [
             signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
             for users in batches(matrix.shape[0], batch_size)

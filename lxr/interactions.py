@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.datasets import load_ratings, rule_of
+from lxr.inputs import as_matrix
 from lxr.storage import DataError, read_npz, save_npz
 
 USER_FEATURES = "ratings.attrs['user_features']"
@@ -305,9 +306,24 @@ def split_users(
 
 
 def with_validation(
-    train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
+    n_items: int, train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Training and validation histories; a random tenth of the training users if there are no others to validate on."""
+    """Training and validation histories in canonical form.
+
+    Args:
+        n_items: number of items I.
+        train_matrix: (n, I) histories of the training users.
+        validation_matrix: (m, I) histories to validate on; None takes a random tenth of the training users.
+        seed: of that choice.
+
+    Raises:
+        ValueError: no binary matrices of this catalogue, or a single training user to take the others from.
+    """
+    train_matrix = as_matrix(n_items, train_matrix=train_matrix)
+    if validation_matrix is not None:
+        validation_matrix = as_matrix(n_items, validation_matrix=validation_matrix)
+    elif train_matrix.shape[0] < 2:
+        raise ValueError("train_matrix: expected at least two users without a validation_matrix, found one")
     if validation_matrix is not None:
         return train_matrix, validation_matrix
     order = np.random.default_rng(seed).permutation(train_matrix.shape[0])

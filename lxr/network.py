@@ -17,10 +17,20 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.checks import check_differentiable, check_matrix, check_positive, check_users
+from lxr.checks import (
+    check_choice,
+    check_differentiable,
+    check_instance,
+    check_non_negative,
+    check_options,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+)
 from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.explainer import Explainer, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
+from lxr.inputs import as_users, check_model
 from lxr.interactions import dense, with_validation
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
@@ -89,16 +99,12 @@ class LXRSettings:
     criterion: str = "POS@20"
 
     def __post_init__(self):
-        for name in ("lambda_pos", "lambda_neg", "alpha"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
+        check_non_negative(lambda_pos=self.lambda_pos, lambda_neg=self.lambda_neg, alpha=self.alpha)
         check_positive(hidden_size=self.hidden_size, batch_size=self.batch_size, epochs=self.epochs)
-        for name in ("learning_rate", "learning_rate_decay"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name}: expected a positive number, found {getattr(self, name)}")
+        check_positive_numbers(learning_rate=self.learning_rate, learning_rate_decay=self.learning_rate_decay)
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}")
+            check_choice(known, **{name: getattr(self, name)})
+        check_choice((True, False), warm_start=self.warm_start)
         check_metric(self.criterion)
 
 
@@ -125,8 +131,7 @@ def published_settings(dataset: str, recommender: str, variant: str = "combined"
     if variant == FIRST_RELEASE:
         activation = "relu" if recommender == "vae" else "tanh"
         return replace(published_settings(dataset, recommender, "pos"), warm_start=True, activation=activation)
-    if variant not in VARIANTS:
-        raise ValueError(f"variant: expected one of {', '.join([*VARIANTS, FIRST_RELEASE])}, found {variant!r}")
+    check_choice((*VARIANTS, FIRST_RELEASE), variant=variant)
     table = pd.read_csv(PUBLISHED)
     dataset = dataset if dataset in set(table["dataset"]) else "ml-1m"
     recommender = recommender if recommender in set(table["recommender"]) else "mf"
@@ -162,6 +167,9 @@ class ExplainerNetwork(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
+        check_positive(n_items=n_items, hidden_size=hidden_size)
+        for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
+            check_choice(CHOICES[name], **{name: value})
         self.inputs = inputs
         self.history_encoder = skip_init(nn.Linear, n_items, hidden_size)
         self.item_encoder = skip_init(nn.Linear, n_items, hidden_size)  # applied to one-hot items: one column each
@@ -184,7 +192,7 @@ class ExplainerNetwork(nn.Module):
 
 def initialise_uniformly(module: nn.Module, seed: int) -> None:
     """What PyTorch gives linear layers by default, uniform within ±1/√(inputs), drawn from a generator of its own."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             for parameter in (layer.weight, layer.bias):
@@ -327,16 +335,17 @@ def train_lxr(
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
         (True, ['epoch', 'loss', 'NDCG', 'learning_rate'])
     """
+    check_model(model)
     check_differentiable(model)
-    settings = settings or default_settings(model)
-    train_matrix, validation_matrix = with_validation(train_matrix, validation_matrix, seed)
-    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    settings, seed = settings or default_settings(model), check_seed(seed)
+    check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
+    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
     network = start_network(model, settings, seed).to(model.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
-    target, validation_target = top_items(model, train_matrix), top_items(model, validation_matrix)
-    check_users(model, train_matrix, target)
+    train_matrix, target = as_users(model, train_matrix, top_items(model, train_matrix))
+    validation_target = top_items(model, validation_matrix)
 
     rates = []
 
@@ -414,8 +423,5 @@ def settings_from(options: dict, base: Settings) -> Settings:
     Raises:
         ValueError: an option that is no field, or a value that a field cannot have.
     """
-    known = [field.name for field in fields(base)]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise ValueError(f"unknown option {unknown[0]!r} of LXR: expected {', '.join(known)}")
+    check_options([field.name for field in fields(base)], **{type(base).__name__: options})
     return replace(base, **options)

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from lxr.checks import check_between, check_positive
+from lxr.checks import check_between, check_natural, check_positive, check_positive_numbers
 from lxr.recommenders import Recommender
 from lxr.registry import Registry
 
@@ -28,13 +27,6 @@ def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
 def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """Log-odds of the target, log p / (1 − p): (B,)."""
     return model.target_log_odds(model(x), target)
-
-
-def check_temperature(**values: float) -> None:
-    """Refuse a softness τ that is no positive number."""
-    for name, tau in values.items():
-        if not (np.isfinite(tau) and tau > 0):
-            raise ValueError(f"{name}: expected a positive number, found {tau}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ class RankMargin:
 
     def __post_init__(self):
         check_positive(k=self.k)
-        check_temperature(tau=self.tau)
+        check_positive_numbers(tau=self.tau)
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """The margin: (B,)."""
@@ -126,10 +118,8 @@ class SoftRank:
     first: int = 5
 
     def __post_init__(self):
-        check_temperature(tau=self.tau)
-        check_temperature(first_tau=self.first_tau)
-        if not (self.first >= 0 and self.first == int(self.first)):
-            raise ValueError(f"first: expected an integer of at least 0, found {self.first}")
+        check_positive_numbers(tau=self.tau, first_tau=self.first_tau)
+        check_natural(first=self.first)
 
     def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """Minus the logarithm of the smooth rank: (B,)."""
@@ -157,4 +147,6 @@ OBJECTIVES: dict[str, Objective] = Registry(
 
 def objective_of(objective: str | Objective) -> Objective:
     """An objective by its name in :data:`OBJECTIVES`, or the function itself."""
+    if not (isinstance(objective, str) or callable(objective)):
+        raise ValueError(f"objective: expected one of {', '.join(OBJECTIVES)} or a function, found {objective!r}")
     return OBJECTIVES[objective] if isinstance(objective, str) else objective

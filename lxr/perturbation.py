@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from lxr.checks import check_between, check_histories, check_positive
+from lxr.checks import check_between, check_choice, check_positive
 from lxr.explainer import Explainer, in_batches
 from lxr.fidelity import ItemOrder
+from lxr.inputs import as_explained
 from lxr.objectives import Objective, objective_of
 from lxr.recommenders import Recommender
 
@@ -136,8 +137,7 @@ class ACCENT(Explainer):
         check_positive(batch_size=batch_size)
         k = self.sized(model.n_items)["k"] if k is None else k
         check_between(2, max(2, model.n_items), k=k)
-        if ranking not in RANKINGS:
-            raise ValueError(f"ranking: expected one of {', '.join(RANKINGS)}, found {ranking!r}")
+        check_choice(RANKINGS, ranking=ranking)
         self.k, self.ranking, self.batch_size = k, ranking, batch_size
 
     @classmethod
@@ -173,8 +173,7 @@ class ACCENT(Explainer):
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
         """
-        check_histories(self.model, history, target)
-        history, target = history.float(), target.to(history.device).long()
+        history, target = as_explained(self.model, history, target)
         found = []
         for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
             rival, valid, contrast = self.contrasts(x, y)

@@ -4,7 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_logits
+from lxr.checks import check_logits, check_seed
+from lxr.inputs import as_matrix, check_model
 from lxr.interactions import batches, dense, item_counts
 from lxr.recommenders import Recommender
 
@@ -23,7 +24,7 @@ def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tupl
     Raises:
         ValueError: no user has two items.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     lengths = item_counts(matrix, n_features)
     draws = generator.random(len(lengths))
     eligible = lengths >= 2
@@ -65,7 +66,8 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
 
     Args:
         model: the recommender.
-        matrix: (n_users, I) CSR histories; users with fewer than two items are left out.
+        matrix: (n_users, I) CSR histories, or any other form that :func:`lxr.inputs.as_matrix` takes; users with fewer than
+            two items are left out.
         seed: of the choice of the hidden items.
 
     Returns:
@@ -74,7 +76,7 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
         percentile rank, 0 the top, 0.5 random): lower is better.
 
     Raises:
-        ValueError: no user has two items.
+        ValueError: no user has two items, or no binary matrix of this catalogue.
 
     Source: Liang et al., WWW 2018, section 4.2; Hu, Koren & Volinsky, ICDM 2008, eq. 8 (MPR).
 
@@ -85,7 +87,8 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
         >>> {name: round(value, 2) for name, value in quality.items()}
         {'HR@10': 0.14, 'HR@50': 0.51, 'HR@100': 0.79, 'NDCG@10': 0.06, 'MRR': 0.06, 'MPR': 0.4}
     """
-    rest, hidden = hide_one_item(matrix, seed, model.n_features)
+    check_model(model)
+    rest, hidden = hide_one_item(as_matrix(model.n_items, matrix=matrix), seed, model.n_features)
     rank, candidates = hidden_item_ranks(model, rest, hidden)
     quality = {f"HR@{cutoff}": float(np.mean(rank <= cutoff)) for cutoff in (10, 50, 100)}
     quality["NDCG@10"] = float(np.mean(np.where(rank <= 10, 1 / np.log2(1 + rank), 0)))
@@ -133,7 +136,7 @@ def hide_share(matrix: sp.csr_matrix, share: float, seed: int, n_features: int =
     Raises:
         ValueError: no user has two items.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     lengths = item_counts(matrix, n_features)
     eligible = matrix[lengths >= 2].tocsr()
     if eligible.shape[0] == 0:

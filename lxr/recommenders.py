@@ -17,7 +17,20 @@ from torch import nn
 from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
-from lxr.checks import check_all_positive, check_between, check_logits, check_positive, check_shape, first
+from lxr.checks import (
+    check_all_positive,
+    check_between,
+    check_choice,
+    check_dropout,
+    check_logits,
+    check_natural,
+    check_non_negative,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+    first,
+)
+from lxr.inputs import as_histories, as_matrix, check_model
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
@@ -54,8 +67,7 @@ class Recommender(nn.Module):
 
     def __init__(self, n_items: int, n_features: int = 0):
         super().__init__()
-        if n_items < 1:
-            raise ValueError(f"n_items: expected at least 1, found {n_items}")
+        check_positive(n_items=n_items)
         check_between(0, n_items - 1, n_features=n_features)
         self.n_items, self.n_features = n_items, n_features
 
@@ -133,6 +145,12 @@ class OfWholeRows(Recommender):
     dropout: float
     positive_weight: float
 
+    def weigh(self, dropout: float, positive_weight: float) -> None:
+        """Keep the two options of the loss, if they are possible."""
+        check_dropout(dropout=dropout)
+        check_positive_numbers(positive_weight=positive_weight)
+        self.dropout, self.positive_weight = dropout, positive_weight
+
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Binary cross-entropy of whole rows (B, I), mean over users and items."""
         logits = self.of_items(self(drop(history, self.dropout, generator)))
@@ -178,7 +196,8 @@ class MF(OfWholeRows):
         n_features: int = 0,
     ):
         super().__init__(n_items, n_features)
-        self.dropout, self.positive_weight = dropout, positive_weight
+        check_positive(n_factors=n_factors)
+        self.weigh(dropout, positive_weight)
         self.history_encoder = skip_init(nn.Linear, n_items, n_factors)
         self.item_encoder = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items: column i is v_i
         initialise(self, seed)
@@ -237,6 +256,10 @@ class VAE(Recommender):
         n_features: int = 0,
     ):
         super().__init__(n_items, n_features)
+        check_positive(n_hidden=n_hidden, n_latent=n_latent)
+        check_dropout(dropout=dropout)
+        check_non_negative(beta=beta)
+        check_natural(anneal_steps=anneal_steps)
         self.n_latent, self.dropout, self.beta, self.anneal_steps = n_latent, dropout, beta, anneal_steps
         self.encoder = skip_init(nn.Linear, n_items, n_hidden)
         self.latent = skip_init(nn.Linear, n_hidden, 2 * n_latent)
@@ -320,11 +343,11 @@ class NCF(OfWholeRows):
         n_features: int = 0,
     ):
         super().__init__(n_items, n_features)
-        if branches not in BRANCHES:
-            raise ValueError(f"branches: expected one of {', '.join(BRANCHES)}, found {branches!r}")
+        check_choice(BRANCHES, branches=branches)
         check_all_positive(layers=layers)
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
-        self.dropout, self.positive_weight, self.max_pairs = dropout, positive_weight, max_pairs
+        self.weigh(dropout, positive_weight)
+        self.max_pairs = max_pairs
         if branches != "mlp":
             self.gmf_history = skip_init(nn.Linear, n_items, n_factors)
             self.gmf_item = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items, as in MF
@@ -405,6 +428,7 @@ class Popularity(Recommender):
     """
 
     def __init__(self, train_matrix: sp.csr_matrix, n_features: int = 0):
+        train_matrix = as_matrix(train_matrix=train_matrix)
         super().__init__(train_matrix.shape[1], n_features)
         counts = np.asarray(train_matrix.sum(axis=0), dtype=np.float32).ravel()
         self.register_buffer("counts", torch.from_numpy(counts))
@@ -419,8 +443,7 @@ class Wrapped(Recommender):
 
     def __init__(self, scorer: Callable, n_items: int, activation: str, n_features: int = 0):
         super().__init__(n_items, n_features)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, found {activation!r}")
+        check_choice(ACTIVATIONS, activation=activation)
         self.scorer, self.activation = scorer, activation
         self.arrays = takes_arrays(scorer, torch.eye(1, n_items, device=self.device))
 
@@ -503,7 +526,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, 
 
 def initialise(module: nn.Module, seed: int) -> None:
     """Xavier-uniform weights, zero biases, drawn from a generator of their own."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     for parameter in module.parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter, generator=generator)
@@ -522,7 +545,7 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories.
+        history: (B, I) binary histories: tensor, array, frame, lists or SciPy matrix.
 
     Returns:
         (B,) long item indices; of equal logits, the lowest index.
@@ -535,12 +558,13 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
         >>> top_item(popular, torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
         tensor([2, 1])
     """
-    check_shape(model.n_items, history)
+    check_model(model)
+    history = as_histories(model.n_items, history, model.device)
     full = (model.of_items(history) > 0).all(dim=1)
     if full.any():
         raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
     with torch.no_grad():
-        logits = model(history.float())  # (B, I)
+        logits = model(history)  # (B, I)
     check_logits(logits)
     return logits.masked_fill(history > 0, -torch.inf).argmax(dim=1)
 

@@ -2,10 +2,9 @@
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 
-from lxr.checks import check_positive
+from lxr.checks import check_instance, check_positive, check_positive_numbers
 from lxr.explainer import Explainer, in_batches
 from lxr.network import LXR, frozen, lxr_loss
 
@@ -39,12 +38,10 @@ class RefinedLXR(Explainer):
     search_space: ClassVar[dict] = {"steps": [5, 10, 20, 40], "rate": (0.03, 3.0, "log")}
 
     def __init__(self, explainer: LXR, steps: int = 10, rate: float = 0.1, batch_size: int = 512):
-        if not isinstance(explainer, LXR):
-            raise ValueError(f"explainer: expected a trained LXR, found {type(explainer).__name__}")
+        check_instance(LXR, "a trained LXR", explainer=explainer)
         super().__init__(explainer.model)
         check_positive(steps=steps, batch_size=batch_size)
-        if not (np.isfinite(rate) and rate > 0):
-            raise ValueError(f"rate: expected a positive number, found {rate}")
+        check_positive_numbers(rate=rate)
         self.explainer, self.steps, self.rate, self.batch_size = explainer, steps, rate, batch_size
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

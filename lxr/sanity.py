@@ -12,9 +12,10 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from lxr.agreement import rows, top_overlap
-from lxr.checks import check_matrix, check_positive
+from lxr.agreement import top_overlap
+from lxr.checks import check_natural, check_positive, check_seed
 from lxr.explainer import Explainer, explain_users
+from lxr.inputs import as_matrix, rows
 from lxr.interactions import binary_matrix
 from lxr.perturbation import LeaveOneOut
 from lxr.recommenders import Recommender
@@ -51,7 +52,7 @@ def randomised(model: Recommender, seed: int) -> Iterator[tuple[str, Recommender
     layers = [name for name, module in model.named_modules() if list(module.parameters(recurse=False))]
     if not layers:
         raise ValueError(f"model: expected a recommender with parameters to randomise, found none in {type(model).__name__}")
-    return cascade(model, layers[::-1], torch.Generator().manual_seed(seed))
+    return cascade(model, layers[::-1], torch.Generator().manual_seed(check_seed(seed)))
 
 
 def cascade(model: Recommender, layers: list[str], generator: torch.Generator) -> Iterator[tuple[str, Recommender]]:
@@ -96,9 +97,10 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_fea
         >>> shuffled.sum(axis=0).tolist() == matrix.sum(axis=0).tolist(), bool((shuffled != matrix).nnz)
         (True, True)
     """
-    check_matrix(matrix.shape[1], matrix=matrix)
+    matrix = as_matrix(matrix=matrix)
     check_positive(rounds=rounds)
-    generator = np.random.default_rng(seed)
+    check_natural(n_features=n_features)
+    generator = np.random.default_rng(check_seed(seed))
     is_item = matrix.indices < matrix.shape[1] - n_features
     row, item = rows(matrix)[is_item], matrix.indices[is_item].astype(np.int64)
     for _ in range(rounds):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lxr.checks import check_between, check_finite, check_positive
+from lxr.checks import check_between, check_finite, check_numbers, check_positive
 from lxr.explainer import Explainer
 from lxr.fidelity import ItemOrder
 from lxr.gradients import gradient
@@ -42,6 +42,13 @@ class Signals(nn.Module):
         raise NotImplementedError
 
 
+def check_looks(looks: Sequence[float]) -> None:
+    """Refuse looks at what is neither a share of the history nor a number of its items."""
+    for look in looks:
+        expected = "shares above 0 and below 1 or numbers of items"
+        check_numbers(expected, lambda value: 0 < value < 1 or (value >= 1 and value == int(value)), looks=look)
+
+
 class Looks(Signals):
     """Gradients of an objective g at the history, and along a coarse path on which its first items are taken out or put in.
 
@@ -70,9 +77,7 @@ class Looks(Signals):
 
     def __init__(self, objective: Objective, removed: Sequence[float] = (), kept: Sequence[float] = (), places: bool = True):
         super().__init__()
-        for look in (*removed, *kept):
-            if not (0 < look < 1 or (look >= 1 and look == int(look))):
-                raise ValueError(f"looks: expected shares above 0 and below 1 or numbers of items, found {look}")
+        check_looks((*removed, *kept))
         self.objective, self.removed, self.kept, self.places = objective, tuple(removed), tuple(kept), places
         self.paths = {"out": self.removed} | ({"in": self.kept} if self.kept else {})
         self.names = (

@@ -4,8 +4,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_matrix
+from lxr.checks import check_seed
 from lxr.explainer import Explainer, user_generator
+from lxr.inputs import as_matrix
 from lxr.recommenders import Recommender
 
 
@@ -27,7 +28,7 @@ class SimilarityExplainer(Explainer):
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
         super().__init__(model)
-        check_matrix(model.n_items, train_matrix=train_matrix)
+        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
         self.by_item = sp.csr_matrix(train_matrix.T, dtype=np.float32)  # (I, n)
         self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
 
@@ -102,7 +103,7 @@ class RandomOrder(Explainer):
 
     def __init__(self, model: Recommender, seed: int = 0):
         super().__init__(model)
-        self.seed = seed
+        self.seed = check_seed(seed)
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Uniform draws on the history items."""

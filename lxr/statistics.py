@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from lxr.checks import check_numbers, check_positive, check_seed
+
 
 def bootstrap_interval(
     values: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
@@ -27,6 +29,8 @@ def bootstrap_interval(
     """
     from scipy import stats  # takes a second to import, and only an evaluation needs it
 
+    check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, level=level)
+    check_positive(n_resamples=n_resamples)
     mean = values.mean(axis=0)
     low, high = mean.copy(), mean.copy()
     spread = np.ptp(values, axis=0) > 1e-12
@@ -38,7 +42,7 @@ def bootstrap_interval(
             batch=50,  # bounds the memory
             confidence_level=level,
             n_resamples=n_resamples,
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(check_seed(seed)),
         ).confidence_interval
         low[spread], high[spread] = interval
     return low, high
@@ -69,7 +73,8 @@ def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int =
                [1.  , 1.  , 0.07],
                [0.07, 0.07, 1.  ]])
     """
-    generator = np.random.default_rng(seed)
+    check_positive(n_permutations=n_permutations, batch_size=batch_size)
+    generator = np.random.default_rng(check_seed(seed))
     observed = pairwise(values.sum(axis=0))
     tolerance = 1e-9 * max(1.0, np.abs(values).sum(axis=0).max())  # sums of equal values in another order are equal
     exceeding = np.ones_like(observed)
@@ -81,6 +86,7 @@ def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int =
 
 def check_permutations(n_permutations: int, n_tests: int) -> None:
     """Refuse so few permutations that no p corrected for all tests could be below 5 %."""
+    check_positive(n_permutations=n_permutations)
     if n_tests > 0.05 * n_permutations:
         raise ValueError(f"n_permutations: expected at least 20 for each of {n_tests} pairs, found {n_permutations}")
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from lxr.checks import check_positive
+from lxr.checks import check_natural, check_numbers, check_positive
 from lxr.explainer import Explainer, in_batches
 from lxr.fidelity import ItemOrder
 from lxr.recommenders import Recommender
@@ -26,10 +26,8 @@ class Stepwise(Explainer):
     def __init__(self, model: Recommender, singles: int = 5, share: float = 0.1, batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
-        if singles < 0 or singles != int(singles):
-            raise ValueError(f"singles: expected an integer of at least 0, found {singles}")
-        if not 0 < share <= 1:
-            raise ValueError(f"share: expected a number above 0 and up to 1, found {share}")
+        check_natural(singles=singles)
+        check_numbers("a number above 0 and up to 1", lambda value: 0 < value <= 1, share=share)
         self.singles, self.share, self.batch_size = singles, share, batch_size
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:

@@ -15,8 +15,17 @@ import scipy.sparse as sp
 import torch
 from threadpoolctl import threadpool_limits
 
-from lxr.checks import check_between, check_matrix, check_positive
+from lxr.checks import (
+    check_between,
+    check_integers,
+    check_natural,
+    check_numbers,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+)
 from lxr.explainer import Explainer, user_generator
+from lxr.inputs import as_matrix
 from lxr.interactions import batches, dense
 from lxr.objectives import Objective, objective_of
 from lxr.recommenders import Recommender
@@ -113,15 +122,15 @@ class LIME(Explainer):
     ):
         super().__init__(model)
         check_positive(n_samples=n_samples, min_flips=min_flips, batch_size=batch_size)
-        if not min_flips <= max_flips == int(max_flips):
-            raise ValueError(f"max_flips: expected an integer of at least min_flips = {min_flips}, found {max_flips}")
-        if kernel_width is not None and not kernel_width > 0:
-            raise ValueError(f"kernel_width: expected a positive number, found {kernel_width}")
+        expected = f"an integer of at least min_flips = {min_flips}"
+        check_integers(expected, lambda value: value >= min_flips, max_flips=max_flips)
+        if kernel_width is not None:
+            check_positive_numbers(kernel_width=kernel_width)
         if n_features is not None:
             check_positive(n_features=n_features)
         self.n_samples, self.min_flips, self.max_flips = n_samples, min_flips, max_flips
         self.kernel_width, self.n_features = kernel_width, n_features
-        self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, seed
+        self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, check_seed(seed)
         self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # threads cost more than such small regressions
@@ -224,12 +233,10 @@ class LIRE(LIME):
     ):
         options = {"kernel_width": kernel_width, "n_features": n_features, "objective": objective}
         super().__init__(model, n_samples, batch_size=batch_size, seed=seed, **options)
-        check_matrix(model.n_items, train_matrix=train_matrix)
-        if n_neighbours < 0 or n_neighbours != int(n_neighbours):
-            raise ValueError(f"n_neighbours: expected an integer of at least 0, found {n_neighbours}")
-        if not 0 < share < 1:
-            raise ValueError(f"share: expected a number between 0 and 1, found {share}")
-        self.train_matrix, self.n_neighbours, self.share = train_matrix, n_neighbours, share
+        check_natural(n_neighbours=n_neighbours)
+        check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
+        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.n_neighbours, self.share = n_neighbours, share
 
     def neighbourhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
@@ -291,7 +298,8 @@ class SHAPItems(Explainer):
     ):
         super().__init__(model)
         check_positive(n_samples=n_samples, batch_size=batch_size)
-        self.n_samples, self.objective, self.batch_size, self.seed = n_samples, objective_of(objective), batch_size, seed
+        self.n_samples, self.batch_size, self.seed = n_samples, batch_size, check_seed(seed)
+        self.objective = objective_of(objective)
         self.longest, self.if_longer = n_samples // 4, "they get four samples per item"
 
     @threadpool_limits.wrap(limits=1, user_api="blas")
@@ -346,8 +354,9 @@ class SHAPClusters(Explainer):
         from sklearn.cluster import KMeans
 
         super().__init__(model)
-        check_matrix(model.n_items, train_matrix=train_matrix)
+        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
         check_positive(batch_size=batch_size)
+        seed = check_seed(seed)
         n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
         self.n_clusters = n_clusters

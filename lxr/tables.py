@@ -8,12 +8,13 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.agreement import check_same_entries, overlap_of_positions, positions, rank_correlation, rows
+from lxr.agreement import overlap_of_positions, positions, rank_correlation
 from lxr.explainer import fidelity_of_scores
 from lxr.fidelity import LOWER, FidelityResult, direction
 from lxr.gradients import gradient
 from lxr.ground_truth import area_under_roc, precision
 from lxr.imitation import Examples, PathLXR
+from lxr.inputs import as_pair, rows
 from lxr.interactions import Interactions, batches, binary_matrix, dense
 from lxr.objectives import Objective
 from lxr.perturbation import Counterfactual
@@ -322,10 +323,8 @@ def agreement_table(scores: Mapping[str, sp.csr_matrix], p: float = 0.9) -> pd.D
         scores: explainer → (n, I) CSR importance of the same history items.
         p: persistence; the higher, the deeper an order is read.
     """
-    (first, *others) = scores.values()
-    for matrix in others:
-        check_same_entries(first, matrix)
-    places = {name: positions(matrix) for name, matrix in scores.items()}
+    first = next(iter(scores.values()))
+    places = {name: positions(as_pair(first=first, **{name: matrix})[1]) for name, matrix in scores.items()}
     return pd.DataFrame(
         {a: {b: overlap_of_positions(places[a], places[b], first.indptr, p).mean() for b in places} for a in places}
     )

@@ -8,8 +8,18 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_matrix, check_positive
+from lxr.checks import (
+    check_choice,
+    check_instance,
+    check_non_negative,
+    check_options,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+    default_options,
+)
 from lxr.epochs import train_and_keep_best, train_epoch
+from lxr.inputs import as_matrix, check_model
 from lxr.interactions import Interactions, dense, split_users
 from lxr.ranking import hide_share, holdout_ndcg
 from lxr.recommenders import RECOMMENDERS, Recommender
@@ -35,8 +45,7 @@ def choose_device(name: str = "auto") -> torch.device:
         >>> choose_device("cpu")
         device(type='cpu')
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: expected auto, cpu or cuda, found {name!r}")
+    check_choice(("auto", "cpu", "cuda"), device=name)
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: cuda was asked for, but PyTorch sees no CUDA device")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
@@ -85,8 +94,13 @@ def fit(
         >>> training.columns.tolist(), len(training)
         (['epoch', 'loss', 'NDCG@100'], 4)
     """
-    check_matrix(model.n_items, train_matrix=train_matrix, validation_matrix=validation_matrix)
+    check_model(model)
+    train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+    validation_matrix = as_matrix(model.n_items, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
+    check_positive_numbers(learning_rate=learning_rate)
+    check_non_negative(weight_decay=weight_decay)
+    seed = check_seed(seed)
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_matrix, 0.2, seed, model.n_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
@@ -124,7 +138,7 @@ def train_recommender(name: str, data: Interactions, seed: int = 42, **options) 
         The trained recommender.
 
     Raises:
-        ValueError: an unknown name, or too few users to split.
+        ValueError: an unknown name or option, or too few users to split.
 
     Example:
         >>> import lxr
@@ -132,7 +146,10 @@ def train_recommender(name: str, data: Interactions, seed: int = 42, **options) 
         >>> model.n_items, model.training
         (160, False)
     """
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    cls = RECOMMENDERS[name]
+    check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
-    model = RECOMMENDERS[name](data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)
+    model = cls(data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)
     fit(model, data.matrix[train], data.matrix[validation], seed=seed)
     return model

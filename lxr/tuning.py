@@ -30,11 +30,20 @@ import psutil
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_positive
+from lxr.checks import (
+    check_choice,
+    check_natural,
+    check_non_negative,
+    check_options,
+    check_positive,
+    check_seed,
+    default_options,
+)
 from lxr.datasets import PROJECT_ROOT
 from lxr.explainer import mean_fidelity, top_items
-from lxr.explainers import EXPLAINERS, Factory, default_options
+from lxr.explainers import EXPLAINERS, Factory
 from lxr.fidelity import LOWER, check_metric, direction
+from lxr.inputs import as_matrix, check_model
 from lxr.interactions import dense
 from lxr.progress import progress
 from lxr.ranking import rank_quality
@@ -77,10 +86,9 @@ class Budget:
     workers: int = 1
 
     def __post_init__(self):
-        if not (self.trials >= 0 and self.trials == int(self.trials)):
-            raise ValueError(f"trials: expected an integer of at least 0, found {self.trials}")
-        if self.minutes is not None and not self.minutes >= 0:
-            raise ValueError(f"minutes: expected a number of at least 0, found {self.minutes}")
+        check_natural(trials=self.trials)
+        if self.minutes is not None:
+            check_non_negative(minutes=self.minutes)
         check_positive(workers=self.workers)
 
 
@@ -151,9 +159,10 @@ class RecommenderTuning(Tuning):
     device: str | torch.device = "cpu"
 
     def __post_init__(self):
-        if self.metric not in (HOLDOUT_METRIC, *RANK_METRICS):
-            known = ", ".join([HOLDOUT_METRIC, *RANK_METRICS])
-            raise ValueError(f"metric: expected one of {known}, found {self.metric!r}")
+        check_choice((HOLDOUT_METRIC, *RANK_METRICS), metric=self.metric)
+        self.train_matrix = as_matrix(train_matrix=self.train_matrix)
+        self.validation_matrix = as_matrix(self.train_matrix.shape[1], validation_matrix=self.validation_matrix)
+        self.seed = check_seed(self.seed)
         self.cls = RECOMMENDERS[self.name]
         check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
         self.space = without(self.cls.search_space | FIT_SPACE, self.fixed)
@@ -208,7 +217,11 @@ class ExplainerTuning(Tuning):
     seed: int = 0
 
     def __post_init__(self):
+        check_model(self.model)
         check_metric(self.metric)
+        self.train_matrix = as_matrix(self.model.n_items, train_matrix=self.train_matrix)
+        self.validation_matrix = as_matrix(self.model.n_items, validation_matrix=self.validation_matrix)
+        self.seed = check_seed(self.seed)
         if not self.make.search_space:
             raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
         defaults = self.make.defaults(self.model)
@@ -265,18 +278,6 @@ def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
     weights = list(model.state_dict().values())
     with torch.no_grad():
         return digest(weights or [model(dense(matrix[:8], model.device))])
-
-
-def check_options(known: Mapping, **options: Mapping) -> None:
-    """Refuse options that nothing has.
-
-    Raises:
-        ValueError: names the option, and those that are known.
-    """
-    for argument, values in options.items():
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise ValueError(f"{argument}: unknown option {unknown[0]!r}, expected some of {', '.join(known)}")
 
 
 def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "optuna.Study":

@@ -412,8 +412,8 @@ def test_unsigned_importance_is_ordered_like_signed():
 def test_sparse_importance_of_another_shape_is_refused():
     model = lxr.wrap(lambda history: history, 4, "sigmoid")
     matrix = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 0, 0]], dtype=np.float32))
-    for wrong in (sp.vstack([matrix, matrix]).tocsr(), matrix[:1], matrix.tocoo()):
-        with pytest.raises(ValueError, match="importance: expected a CSR matrix of shape"):
+    for wrong in (sp.vstack([matrix, matrix]).tocsr(), matrix[:1]):
+        with pytest.raises(ValueError, match="importance: expected scores of shape"):
             lxr.evaluate_users(model, matrix, np.array([3, 3]), wrong)
 
 

@@ -438,7 +438,7 @@ def test_bad_settings_are_refused(name, value, expected):
 
 
 def test_an_unknown_option_is_refused(few):
-    message = "unknown option 'lambda_positive' of LXR: expected lambda_pos, lambda_neg, alpha, hidden_size"
+    message = "LXRSettings: unknown option 'lambda_positive', expected some of lambda_pos, lambda_neg, alpha, hidden_size"
     with pytest.raises(ValueError, match=message):
         settings_from({"lambda_positive": 1}, QUICK)
     with pytest.raises(ValueError, match=message):
@@ -583,7 +583,7 @@ def test_bad_refinements_are_refused(explainer, options, message):
         lxr.RefinedLXR(explainer, **options)
     with pytest.raises(ValueError, match="explainer: expected a trained LXR, found Explainer"):
         lxr.RefinedLXR(lxr.Explainer(explainer.model))
-    with pytest.raises(ValueError, match="unknown option 'stepz' of LXR"):
+    with pytest.raises(ValueError, match="LXRSettings: unknown option 'stepz'"):
         lxr.EXPLAINERS["lxr-refined"](explainer.model, None, explainer=explainer, stepz=3)
 
 

@@ -244,7 +244,7 @@ def test_constructor_leaves_the_global_random_state_alone(name, untouched_rng):
 
 
 def test_a_recommender_of_nothing_is_refused(name):
-    with pytest.raises(ValueError, match="n_items: expected at least 1, found 0"):
+    with pytest.raises(ValueError, match="n_items: expected a positive integer, found 0"):
         lxr.RECOMMENDERS[name](0)
 
 
