@@ -231,6 +231,7 @@ def fidelity_of(
     **options,
 ) -> FidelityResult:
     """Explain many users and evaluate the explanations."""
+    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     scores = explain_users(explainer, matrix, target, users_per_batch, label)
     return evaluate_users(explainer.model, matrix, target, scores, users_per_batch, label, batch_size=batch_size, **options)
 

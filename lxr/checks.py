@@ -4,6 +4,7 @@ Histories, targets and scores pass :mod:`lxr.inputs`.
 """
 
 import inspect
+import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -20,7 +21,8 @@ def is_integer(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite real number of Python or NumPy; booleans are not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and bool(np.isfinite(value))
+    fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral | np.bool_)
+    return is_integer(value) or (fraction and math.isfinite(value))
 
 
 def check_integers(expected: str, allowed: Callable[[int], bool], **values: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import scipy.sparse as sp
 
-from lxr.checks import check_options, default_options
+from lxr.checks import check_options, check_seed, default_options
 from lxr.explainer import Explainer
 from lxr.gradients import (
     GradientTimesInput,
@@ -70,7 +70,7 @@ class Factory:
         Raises:
             ValueError: an unknown or impossible option, or a recommender without a gradient where one is needed.
         """
-        return self.make(model, train_matrix, validation_matrix, seed, **options)
+        return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
 
 def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) -> Factory:

@@ -288,7 +288,7 @@ def real_array(name: str, value: object, kinds: str = REAL, expected: str = "rea
     if array.dtype.kind not in kinds:
         found = type(value).__name__ if array.dtype.kind == "O" else array.dtype
         raise ValueError(f"{name}: expected {expected}, found {found}")
-    return array
+    return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy knows no half precision
 
 
 def kind_of(dtype: torch.dtype) -> str:

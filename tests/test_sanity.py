@@ -109,7 +109,7 @@ def test_agreement_is_one_with_itself_and_symmetric(drawn):
 @pytest.mark.parametrize("compare", [lxr.rank_correlation, lxr.rank_biased_overlap, precision, area_under_roc])
 def test_scores_of_other_items_are_refused(compare):
     options = (1,) if compare is precision else ()
-    with pytest.raises(ValueError, match="(b|truth): expected scores of the same 3 history items"):
+    with pytest.raises(ValueError, match=r"(b|truth): expected scores of the same 3 history items"):
         compare(scores_of([1, 2, 3]), scores_of([1, 2], [3]), *options)
 
 

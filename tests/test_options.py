@@ -1,0 +1,159 @@
+"""Every option of every constructor and function refuses what it cannot be, before anything is computed."""
+
+import inspect
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lxr
+from lxr.checks import (
+    check_choice,
+    check_different,
+    check_numbers,
+    check_options,
+    check_positive,
+    check_seed,
+    is_integer,
+    is_number,
+)
+
+MATRIX = sp.csr_matrix(np.tile(np.eye(10, dtype=np.float32) + np.eye(10, k=1, dtype=np.float32), (3, 1)))
+NO_INTEGERS = (2.5, float("nan"), "3", None, True, np.array([3]))
+NO_NUMBERS = ("0.5", True, 1j, float("nan"), float("inf"), torch.tensor(0.5))
+SEEDS = (-1, 2**32, 1.5, "0", True, None)
+
+
+def numeric_options(function) -> list[tuple[str, tuple]]:
+    """Options with a number as default, and values that they can never have."""
+    found = []
+    for name, each in inspect.signature(function).parameters.items():
+        if isinstance(each.default, int) and not isinstance(each.default, bool):
+            found.append((name, SEEDS if name == "seed" else (*NO_INTEGERS, -1)))
+        elif isinstance(each.default, float):
+            found.append((name, (*NO_NUMBERS, -1.0)))
+    return found
+
+
+EXPLAINERS = {
+    name: (lambda name=name, **options: lxr.EXPLAINERS[name](lxr.MF(10, n_factors=2), MATRIX, MATRIX, **options))
+    for name in lxr.EXPLAINERS
+}
+PLAIN = {
+    "MF": (lxr.MF, lambda **options: lxr.MF(10, **options)),
+    "VAE": (lxr.VAE, lambda **options: lxr.VAE(10, **options)),
+    "NCF": (lxr.NCF, lambda **options: lxr.NCF(10, **options)),
+    "fit": (lxr.fit, lambda **options: lxr.fit(lxr.MF(10, n_factors=2), MATRIX, MATRIX, **{"epochs": 1} | options)),
+    "LXRSettings": (lxr.LXRSettings, lxr.LXRSettings),
+    "PathSettings": (lxr.PathSettings, lxr.PathSettings),
+    "RankMargin": (lxr.RankMargin, lxr.RankMargin),
+    "SoftRank": (lxr.SoftRank, lxr.SoftRank),
+    "Budget": (lxr.Budget, lxr.Budget),
+    "GreedySearch": (lxr.GreedySearch, lambda **options: lxr.GreedySearch(lxr.MF(10), **options)),
+    "ExplainerNetwork": (lxr.ExplainerNetwork, lambda **options: lxr.ExplainerNetwork(10, 4, **options)),
+    "evaluate_fidelity": (
+        lxr.evaluate_fidelity,
+        lambda **options: lxr.evaluate_fidelity(lxr.MF(10), MATRIX[:2], [5, 5], MATRIX[:2].toarray(), **options),
+    ),
+    "explain_users": (
+        lxr.explain_users,
+        lambda **options: lxr.explain_users(lxr.EXPLAINERS["cosine"](lxr.MF(10), MATRIX), MATRIX[:2], [5, 5], **options),
+    ),
+    "top_items": (lxr.top_items, lambda **options: lxr.top_items(lxr.MF(10), MATRIX, **options)),
+    "rank_quality": (lxr.rank_quality, lambda **options: lxr.rank_quality(lxr.MF(10), MATRIX, **options)),
+    "random_bound": (lxr.random_bound, lambda **options: lxr.random_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
+    "greedy_bound": (lxr.greedy_bound, lambda **options: lxr.greedy_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
+    "shuffled_histories": (
+        lxr.shuffled_histories,
+        lambda **options: lxr.shuffled_histories(MATRIX, **{"seed": 0} | options),
+    ),
+    "rank_biased_overlap": (
+        lxr.rank_biased_overlap,
+        lambda **options: lxr.rank_biased_overlap(sp.csr_matrix([[1.0, 2]]), sp.csr_matrix([[1.0, 2]]), **options),
+    ),
+}
+CASES = [
+    pytest.param(make, option, value, id=f"{name}({option}={value!r})")
+    for name, (function, make) in PLAIN.items()
+    for option, values in numeric_options(function)
+    for value in values
+] + [
+    pytest.param(make, option, value, id=f"{name}({option}={value!r})")
+    for name, make in EXPLAINERS.items()
+    for option, default in (lxr.EXPLAINERS[name].defaults(lxr.MF(10)) | {"seed": 0, "alpha": 1.0}).items()
+    if option != "alpha" or "alpha" in lxr.EXPLAINERS[name].defaults(lxr.MF(10))
+    if isinstance(default, int | float) and not isinstance(default, bool)
+    for value in (SEEDS if option == "seed" else (*NO_INTEGERS, -1) if isinstance(default, int) else (*NO_NUMBERS, -1.0))
+    if not (option in ("k", "n_clusters") and value is None)  # None: as many as usual
+]
+
+
+@pytest.mark.parametrize(("make", "option", "value"), CASES)
+def test_an_option_that_cannot_be_is_refused_by_name(make, option, value):
+    with pytest.raises(ValueError, match=f"^{option}: expected .*found"):
+        make(**{option: value})
+
+
+@pytest.mark.parametrize("name", list(lxr.EXPLAINERS))
+def test_an_unknown_option_of_an_explainer_is_refused_with_those_that_are_known(name):
+    with pytest.raises(ValueError, match="unknown option 'bogus', expected some of"):
+        EXPLAINERS[name](bogus=1)
+
+
+@pytest.mark.parametrize("values", [(), 5, (2.5,), ("5",), (float("nan"),), (0,), (-1,), None, "5", (True,), {5: 1}, [[5]]])
+@pytest.mark.parametrize("option", ["cutoffs", "lengths"])
+def test_cutoffs_and_lengths_are_positive_integers(option, values):
+    with pytest.raises(ValueError, match=f"^{option}: expected one or more positive integers, found"):
+        PLAIN["evaluate_fidelity"][1](**{option: values})
+
+
+@pytest.mark.parametrize("option", ["cutoffs", "lengths"])
+def test_cutoffs_and_lengths_are_different(option):
+    with pytest.raises(ValueError, match=f"^{option}: expected different values, found 5 more than once"):
+        PLAIN["evaluate_fidelity"][1](**{option: (5, 1, 5)})
+    PLAIN["evaluate_fidelity"][1](**{option: np.array([5, 1])})  # an array will do
+
+
+@pytest.mark.parametrize("layers", [(), (2.5,), "16", 16, (16, 0), None])
+def test_widths_of_layers_are_positive_integers(layers):
+    with pytest.raises(ValueError, match=r"^layers: expected one or more positive integers, found"):
+        lxr.NCF(10, layers=layers)
+    assert lxr.NCF(10, layers=[8, 8]).tower  # equal widths are two layers
+
+
+def test_seeds_of_numpy_are_as_good_as_those_of_python():
+    first, second = (lxr.MF(10, n_factors=2, seed=seed) for seed in (3, np.int64(3)))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    losses = [lxr.fit(model, MATRIX, MATRIX, seed=seed, epochs=1) for model, seed in ((first, 3), (second, np.uint16(3)))]
+    assert losses[0].equals(losses[1])
+    for seed in (0, 2**32 - 1):
+        assert check_seed(np.uint64(seed)) == seed
+
+
+@given(st.integers() | st.floats() | st.booleans() | st.text() | st.none() | st.complex_numbers())
+def test_types_are_asked_before_values_are_compared(value):
+    assert is_integer(value) == (isinstance(value, int) and not isinstance(value, bool))
+    assert is_number(value) == (isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value)))
+    for check in (check_positive, lambda **values: check_numbers("above 0", lambda number: number > 0, **values)):
+        try:
+            check(size=value)
+        except ValueError as error:
+            assert str(error).startswith("size: expected") and str(error).endswith(f"found {value!r}")
+        else:
+            assert value > 0
+
+
+def test_choices_and_names_are_listed_where_there_is_none_such():
+    check_choice(("tanh", "relu"), activation="relu")
+    for value in ("Tanh", None, 3, ["tanh"], np.array(["tanh", "relu"])):
+        with pytest.raises(ValueError, match=r"^activation: expected one of tanh, relu, found"):
+            check_choice(("tanh", "relu"), activation=value)
+    with pytest.raises(ValueError, match=r"^warm_start: expected one of True, False, found 1"):
+        check_choice((True, False), warm_start=1)
+    with pytest.raises(ValueError, match=r"^MF: unknown option 'width', expected some of n_factors"):
+        check_options(("n_factors", "dropout"), MF={"width": 3})
+    with pytest.raises(ValueError, match=r"^lengths: expected different values, found 2 more than once"):
+        check_different(lengths=(1, 2, 2))
