@@ -222,7 +222,7 @@ def test_random_bound_is_the_mean_of_several_orders(users):
         (lxr.greedy_bound, {"share": 2}, "share: expected a number above 0 and up to 1, found 2"),
         (lxr.greedy_bound, {"lengths": ()}, "lengths: expected one or more positive integers"),
         (lxr.random_bound, {"n_orders": 0}, "n_orders: expected a positive integer, found 0"),
-        (lxr.random_bound, {"users_per_batch": 0}, "batch_size: expected a positive integer, found 0"),
+        (lxr.random_bound, {"users_per_batch": 0}, "users_per_batch: expected a positive integer, found 0"),
     ],
 )
 def test_bounds_refuse_bad_options(users, bound, options, message):
