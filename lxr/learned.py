@@ -50,9 +50,10 @@ def report_unlearned(
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf
     if ahead.mean() > max(CLEARLY * error, 0.0):
         return
+    figures = f"{metric} {found.mean():.3f}, of a random order {chance.mean():.3f}"
     warnings.warn(
-        f"{name}: no better than a random order on {len(ahead)} validation users: {metric} {found.mean():.3f}, of a random "
-        f"order {chance.mean():.3f}. It may have learned nothing: published hyperparameters belong to the recommenders of "
-        "their authors, each recommender takes a search of its own (run_all.py --tune explainers)",
+        f"{name}: not clearly better than a random order on {len(ahead)} validation users: {figures}. It may have learned "
+        "nothing: published hyperparameters belong to the recommenders of their authors, each recommender takes a search of "
+        "its own (run_all.py --tune explainers)",
         stacklevel=4,  # past the decorator of what trains
     )

@@ -570,7 +570,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
     """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
 
     Returns:
-        Whether it wants NumPy arrays; and float64 if it wants tensors of that and no others, else None.
+        Whether it wants NumPy arrays; and the precision of tensors if it takes no other, else None.
 
     Raises:
         ValueError: nothing brings logits (1, I) of the same kind.
@@ -588,13 +588,22 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray, precision
+            return kind is np.ndarray, precision or (None if kind is np.ndarray else only_precision(scorer, asked))
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
     raise AnswerError(
         f"scorer: expected logits of shape {tuple(history.shape)} for a history as a tensor or as a NumPy array, "
         f"found for the tensor {found[0]}; for the array {found[1]}"
     )
+
+
+def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
+    """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
+    try:
+        scorer(history.detach().double())
+    except Exception:  # somebody else's code may raise anything
+        return history.dtype
+    return None
 
 
 def wrap(module_or_function: Callable, n_items: int, activation: str, n_features: int = 0) -> Recommender:

@@ -230,7 +230,9 @@ class ExplainerTuning(Tuning):
         learning = {"criterion": self.metric, "report": report} if self.make.learns else {}
         options = learning | dict(self.fixed) | dict(self.given) | options
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*no better than a random order")  # that is for the trials to show
+            warnings.filterwarnings(
+                "ignore", message=".*not clearly better than a random order"
+            )  # that is for the trials to show
             explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, self.metric)
 
