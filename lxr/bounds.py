@@ -328,13 +328,13 @@ def exhaustive_optimum(
         logits = model(history[user] - only)
         rank = target_rank(logits, target[user], history[user])
         without = model.target_log_prob(logits, target[user])
-        return torch.stack([rank, -without, target_log_prob(model, only, target[user], history[user])], dim=1).double()
+        return torch.stack([rank, -without, model.target_log_prob(model(only), target[user])], dim=1).double()
 
     user, items = subsets(history, length)
     values = in_batches(scores, batch_size, user, items)  # (N, 3)
     best = values.new_full((len(history), 3), -torch.inf).scatter_reduce(0, user[:, None].expand(-1, 3), values, "amax")
     rank, without, only = best.T.cpu().numpy()
-    whole = in_batches(lambda x, y: target_log_prob(model, x, y, x), batch_size, history, target).double().cpu().numpy()
+    whole = in_batches(lambda x, y: model.target_log_prob(model(x), y), batch_size, history, target).double().cpu().numpy()
     return {f"POS@{k}": (rank <= k).astype(float) for k in cutoffs} | {
         "CDCG": 1 / np.log2(1 + rank),
         "DEL": np.exp(-without - whole),

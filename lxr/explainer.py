@@ -1,7 +1,7 @@
 """The contract of all explainers, and their application to sparse histories of many users."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,10 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_differentiable, check_instance, check_positive, first
+from lxr.checks import check_differentiable, check_finite, check_instance, check_positive, first
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
 from lxr.inputs import as_explained, as_matrix, as_users, check_model
 from lxr.interactions import batches, dense, item_counts
+from lxr.modes import evaluating, ordinary, with_gradients
+from lxr.probes import check_answers
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
 from lxr.storage import DataError, read_npz, save_npz
@@ -34,7 +36,11 @@ class Explainer:
         search_space: what :mod:`lxr.tuning` may choose its options from.
 
     Raises:
-        ValueError: a recommender without a gradient, if one is needed.
+        ValueError: a recommender without a gradient, if one is needed, or whose answers cannot be explained
+            (:func:`lxr.probes.check_answers`).
+
+    Warns:
+        UserWarning: the recommender ignores the history, or its scores look like probabilities where logits are expected.
 
     Example:
         >>> import lxr
@@ -51,7 +57,7 @@ class Explainer:
     search_space: ClassVar[dict] = {}
 
     def __init__(self, model: Recommender):
-        check_model(model)
+        check_answers(model)
         if self.needs_gradient:
             check_differentiable(model)
         self.model = model
@@ -72,18 +78,29 @@ class Explainer:
             (B, I) scores, higher for the items that are more responsible; 0 outside the history.
 
         Raises:
-            ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
+            ValueError: a wrong shape, an empty or non-binary history, a target inside its history, or a score that is not
+                finite.
 
         Warns:
-            UserWarning: histories are longer than the explainer's budget is made for.
+            UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the
+                same.
         """
         history, target = as_explained(self.model, history, target)
-        self.report_long(history.sum(dim=1).cpu().numpy())
-        return self.scores(history, target)
+        lengths = history.sum(dim=1).cpu().numpy().astype(int)
+        self.report_long(lengths)
+        scores = self.scores(history, target)
+        self.report_equal(scores[history > 0].cpu().numpy(), lengths)
+        return scores
 
     def scores(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`explain` for input that is known to be right."""
-        return torch.where(history > 0, self.importance(history, target), 0.0).detach()
+        with with_gradients(), evaluating(self.model):
+            history, target = ordinary(history), ordinary(target)
+            scores = torch.where(history > 0, self.importance(history, target), 0.0).detach()
+        if not scores.isfinite().all():
+            user, item = history.nonzero(as_tuple=True)
+            check_finite(user.cpu().numpy(), item.cpu().numpy(), scores[user, item].cpu().numpy())
+        return scores
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Scores (B, I) of checked input; what stands outside the history does not matter."""
@@ -95,6 +112,22 @@ class Explainer:
             warnings.warn(
                 f"{type(self).__name__}: {(lengths > self.longest).sum()} of {len(lengths)} histories have more than "
                 f"{self.longest} items (the longest {lengths.max():.0f}): {self.if_longer}",
+                stacklevel=3,
+            )
+
+    def report_equal(self, scores: np.ndarray, lengths: np.ndarray) -> None:
+        """Warn of histories of at least two items whose scores are all the same.
+
+        Args:
+            scores: (N,) of all items, user after user.
+            lengths: (B,) items of each user, at least one.
+        """
+        start = lengths.cumsum() - lengths
+        equal = (np.maximum.reduceat(scores, start) == np.minimum.reduceat(scores, start)) & (lengths >= 2)
+        if equal.any():
+            warnings.warn(
+                f"{type(self).__name__}: for {equal.sum()} of {len(lengths)} users all items score the same: their order is "
+                "that of the item numbers and explains nothing",
                 stacklevel=3,
             )
 
@@ -166,7 +199,7 @@ def explain_users(
         ValueError: an empty history, or a target that is inside its history or outside the catalogue.
 
     Warns:
-        UserWarning: histories are longer than the explainer's budget is made for.
+        UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the same.
 
     Example:
         >>> import lxr
@@ -186,6 +219,7 @@ def explain_users(
         history = dense(matrix[users], device)
         scores = explainer.scores(history, torch.from_numpy(target[users]).to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
+    explainer.report_equal(values, np.diff(matrix.indptr))
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
@@ -225,16 +259,39 @@ def fidelity_of_scores(
     model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
 ) -> float:
     """:func:`mean_fidelity` of scores (n, I) that are there already, as :func:`explain_users` returns them."""
-    name, _, cutoff = metric.partition("@")
-    if not (metric == "NDCG" or (name == "POS" and cutoff.isdigit())):
+    if not is_of_ranks(metric):
         return float(evaluate_users(model, matrix, target, scores).per_user()[metric].mean())
     total, count = 0.0, 0
+    for values in values_of_ranks(model, matrix, target, scores, metric):
+        total += values.sum()
+        count += values.size
+    return float(total / count)
+
+
+def fidelity_per_user(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> np.ndarray:
+    """:func:`fidelity_of_scores` of every user: (n,)."""
+    if not is_of_ranks(metric):
+        return evaluate_users(model, matrix, target, scores).per_user()[metric].to_numpy()
+    return np.concatenate([values.mean(axis=1) for values in values_of_ranks(model, matrix, target, scores, metric)])
+
+
+def is_of_ranks(metric: str) -> bool:
+    """Whether a metric, POS@K or NDCG, only takes the ranks without the most important items."""
+    name, _, cutoff = metric.partition("@")
+    return metric == "NDCG" or (name == "POS" and cutoff.isdigit())
+
+
+def values_of_ranks(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> Iterator[np.ndarray]:
+    """Values (b, steps) of POS@K or NDCG along the curves, one batch of users at a time."""
+    _, _, cutoff = metric.partition("@")
     for users in batches(matrix.shape[0], 512):
         history, importance = dense(matrix[users], model.device), dense(scores[users], model.device)
         rank = ranks_without_most(model, history, torch.from_numpy(target[users]).to(history.device), importance)
-        total += (rank <= int(cutoff)).sum() if cutoff else (1 / np.log2(1 + rank)).sum()
-        count += rank.size
-    return float(total / count)
+        yield rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)
 
 
 def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:

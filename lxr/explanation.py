@@ -188,7 +188,7 @@ def explain_user(
             inside the history or outside the catalogue.
 
     Warns:
-        UserWarning: the history is longer than the explainer's budget is made for.
+        UserWarning: the history is longer than the explainer's budget is made for, or all of its items score the same.
 
     Example:
         >>> import lxr
@@ -207,7 +207,9 @@ def explain_user(
         raise ValueError(f"options: expected none with an explainer that is already made, found {', '.join(options)}")
     history = dense(data.matrix[[user]], model.device)
     explanation = explain_history(model, data, history, explainer, name, target, user)
-    explainer.report_long(np.array([len(explanation.items)]))
+    lengths = np.array([len(explanation.items)])
+    explainer.report_long(lengths)
+    explainer.report_equal(explanation.scores[explanation.items], lengths)
     return explanation
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_all_positive, check_different, check_finite, check_positive
+from lxr.checks import check_all_positive, check_different, check_finite, check_logits, check_positive
 from lxr.inputs import as_explained, as_importance, as_scores, as_users
 from lxr.interactions import batches, dense
 from lxr.progress import progress
@@ -480,7 +480,7 @@ def score_masked(
     """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending.
 
     Raises:
-        ValueError: names the row of a target whose score is not a number.
+        ValueError: names the row of a target whose score is not a number, or an item of which that is so in the first batch.
     """
     device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
     rank, log_prob = np.empty(len(user)), np.empty(len(user))
@@ -495,7 +495,11 @@ def score_masked(
         size, chosen = len(of), target[torch.from_numpy(of).to(device)]
         kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)).to(device)
         masked.view(-1)[kept] = 1
-        log_prob[rows] = compare(model, masked[:size], chosen, beats[:size]).cpu().numpy()
+        logits = model(masked[:size])  # (R, I)
+        if begin == 0:  # each time would take longer than the rest
+            check_logits(logits)
+        torch.gt(logits, logits.gather(1, chosen[:, None]), out=beats[:size])
+        log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
         masked.view(-1)[kept] = 0
         first = np.flatnonzero(np.diff(of, prepend=-1))  # where another user begins
         counts = np.diff(first, append=size).tolist()
@@ -505,10 +509,3 @@ def score_masked(
     if np.isnan(log_prob).any():
         raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
     return rank, log_prob
-
-
-def compare(model: Recommender, masked: torch.Tensor, target: torch.Tensor, beats: torch.Tensor) -> torch.Tensor:
-    """Log-probability (R,) of the targets (R,) on masked histories (R, I); marks in ``beats`` (R, I) the higher logits."""
-    logits = model(masked)  # (R, I)
-    torch.gt(logits, logits.gather(1, target[:, None]), out=beats)
-    return model.target_log_prob(logits, target)

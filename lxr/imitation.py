@@ -32,11 +32,14 @@ from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
-from lxr.inputs import as_users, check_model
+from lxr.inputs import as_users
 from lxr.interactions import batches, binary_matrix, dense, with_validation
+from lxr.learned import report_unlearned
+from lxr.modes import evaluating, with_gradients
 from lxr.network import read_explainer
 from lxr.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.perturbation import LeaveOneOut
+from lxr.probes import check_answers
 from lxr.recommenders import Recommender, initialise, restore_weights, save_weights
 from lxr.signals import RIVALS, Answers, Looks, Signals, check_looks, relative
 
@@ -211,6 +214,7 @@ class PathLXR(Explainer):
         return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
 
 
+@with_gradients()
 def train_path_lxr(
     model: Recommender,
     train_matrix: sp.csr_matrix,
@@ -238,6 +242,9 @@ def train_path_lxr(
     Raises:
         ValueError: an empty matrix, a loss that is not finite, or a recommender without a gradient.
 
+    Warns:
+        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+
     Source: this project. Of imitating explanations by a network: Schwab and Karlen, NeurIPS 2019 (CXPlain).
 
     Example:
@@ -249,7 +256,7 @@ def train_path_lxr(
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
         (True, ['epoch', 'loss', 'NDCG'])
     """
-    check_model(model)
+    check_answers(model)
     check_differentiable(model)
     settings, seed = settings or default_path_settings(), check_seed(seed)
     check_instance(PathSettings, "lxr.PathSettings", settings=settings)
@@ -259,10 +266,11 @@ def train_path_lxr(
     train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
 
     network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
-    network.signals.ask(model, seed)
-    lesson = Examples.of(network.signals, model, train_matrix)
-    position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
-    validation = Examples.of(network.signals, model, validation_matrix)
+    with evaluating(model):
+        network.signals.ask(model, seed)
+        lesson = Examples.of(network.signals, model, train_matrix)
+        position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
+        validation = Examples.of(network.signals, model, validation_matrix)
     optimizer = torch.optim.AdamW(network.layers.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
@@ -288,6 +296,7 @@ def train_path_lxr(
         report=report,
         later_of_equals=True,  # it has learnt more
     )
+    report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed)
     return PathLXR(model, network, settings, training)
 
 

@@ -34,8 +34,7 @@ def as_histories(n_items: int, history: object, device: torch.device | str = "cp
         tensor([[0., 1., 1.]])
     """
     x = as_tensor("history", history, device)
-    if x.ndim != 2 or x.shape[1] != n_items:
-        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(x.shape)}")
+    check_width(n_items, x)
     if x.shape[0] == 0:
         raise ValueError("history: expected at least one user, found none")
     not_binary = ((x != 0) & (x != 1)).any(dim=1)
@@ -294,6 +293,12 @@ def real_array(name: str, value: object, kinds: str = REAL, expected: str = "rea
 def kind_of(dtype: torch.dtype) -> str:
     """NumPy's kind of a PyTorch dtype."""
     return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
+
+
+def check_width(n_items: int, history: torch.Tensor) -> None:
+    """Refuse histories that are not (B, n_items)."""
+    if history.ndim != 2 or history.shape[1] != n_items:
+        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
 
 
 def check_model(model) -> None:

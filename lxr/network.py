@@ -28,10 +28,13 @@ from lxr.checks import (
     check_seed,
 )
 from lxr.epochs import train_and_keep_best, train_epoch
-from lxr.explainer import Explainer, mean_fidelity, top_items
+from lxr.explainer import Explainer, explain_users, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
-from lxr.inputs import as_users, check_model
+from lxr.inputs import as_users
 from lxr.interactions import dense, with_validation
+from lxr.learned import report_unlearned
+from lxr.modes import evaluating, uncounted, with_gradients
+from lxr.probes import check_answers
 from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
 
@@ -299,6 +302,7 @@ def read_explainer(path: str | Path, model: Recommender, required: tuple[str, ..
     return state
 
 
+@with_gradients()
 def train_lxr(
     model: Recommender,
     train_matrix: sp.csr_matrix,
@@ -324,6 +328,9 @@ def train_lxr(
         ValueError: an empty matrix, a loss that is not finite, a warm start from a recommender without encoders, or a
             recommender without a gradient.
 
+    Warns:
+        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+
     Source: Barkan et al., WWW 2024, section 3.
 
     Example:
@@ -335,7 +342,7 @@ def train_lxr(
         >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
         (True, ['epoch', 'loss', 'NDCG', 'learning_rate'])
     """
-    check_model(model)
+    check_answers(model)
     check_differentiable(model)
     settings, seed = settings or default_settings(model), check_seed(seed)
     check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
@@ -360,7 +367,7 @@ def train_lxr(
         return loss
 
     explainer = LXR(model, network, settings, pd.DataFrame())
-    with frozen(model):
+    with frozen(model), evaluating(model):
         training = train_and_keep_best(
             network,
             settings.epochs,
@@ -373,6 +380,9 @@ def train_lxr(
             report=report,
         )
     explainer.training = training.assign(learning_rate=rates)
+    with uncounted(model):
+        scores = explain_users(explainer, validation_matrix, validation_target, batch_size=512)
+    report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed)
     return explainer
 
 

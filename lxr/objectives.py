@@ -1,9 +1,11 @@
 """What an explanation is about: the quantity g(x) of the target that history items raise or lower."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from lxr.checks import check_between, check_natural, check_positive, check_positive_numbers
 from lxr.recommenders import Recommender
@@ -20,13 +22,40 @@ def target_logit(model: Recommender, x: torch.Tensor, target: torch.Tensor, hist
 
 
 def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """Log-probability of the target: (B,)."""
-    return model.target_log_prob(model(x), target)
+    """Log-probability of the target: (B,), in the order of its log-odds where it has no digits left (:func:`unrounded`)."""
+    return unrounded(model, model(x), target)
 
 
 def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """Log-odds of the target, log p / (1 − p): (B,)."""
     return model.target_log_odds(model(x), target)
+
+
+def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Log-probability (B,) of targets (B,) in logits (B, I), in an order that does not end where a probability rounds to 1.
+
+    log p is a function of the log-odds l, log σ(l), and nears 0 as l grows. Where log p of a softmax, a difference of two
+    large numbers, has lost its digits, it is computed from the log-odds. Where 1 − p is below a quarter of the distance from
+    1 to the next number, log p goes on as the straight line of that value and slope: 2⁻²⁵ (l − 18.33) in single precision.
+    Elsewhere it is :meth:`lxr.Recommender.target_log_prob` to the last bit.
+    """
+    log_prob = model.target_log_prob(logits, target)
+    steps = torch.finfo(logits.dtype).eps
+    bend = round(-64 * math.log(steps / 4)) / 64  # a short number: subtracting it is exact
+    lost = -bound_of_digits(model, logits, target, steps)
+    rows = (log_prob > lost).nonzero().ravel()
+    if not rows.numel():
+        return log_prob
+    odds = model.target_log_odds(logits[rows], target[rows])
+    line = steps / 4 * (odds - (bend + 1))
+    return log_prob.index_copy(0, rows, torch.where(odds > bend, line, F.logsigmoid(odds.clamp(max=bend))))
+
+
+def bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Tensor, steps: float) -> torch.Tensor | float:
+    """The −log p (B,) below which log p of targets (B,) has less than ten binary digits left, or is on the straight line."""
+    if model.activation != "softmax":
+        return steps / 4
+    return 2**10 * steps * logits.gather(1, target[:, None]).squeeze(1).detach().abs().clamp(min=1)
 
 
 @dataclass(frozen=True)

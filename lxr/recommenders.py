@@ -4,7 +4,9 @@
 from the generator that is passed in.
 """
 
+import contextlib
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -30,16 +32,23 @@ from lxr.checks import (
     check_seed,
     first,
 )
-from lxr.inputs import as_histories, as_matrix, check_model
+from lxr.inputs import as_histories, as_matrix, check_model, check_width
+from lxr.modes import evaluating, ordinary, uncounted, with_gradients
+from lxr.probes import AnswerError, check_answers, explained
 from lxr.registry import Registry
 from lxr.storage import DataError, atomic_path
 
-ACTIVATIONS = ("sigmoid", "softmax")
+ACTIVATIONS = ("sigmoid", "softmax", "probability")
+WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
 BRANCHES = ("both", "gmf", "mlp")
 
 
 class Recommender(nn.Module):
     """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss``.
+
+    Calling a recommender is the one way to its answers. Its ``forward`` gets histories in the precision of its weights and
+    may work on them in place. It runs in evaluation mode, except in a step of training (:func:`lxr.modes.learning`, as
+    :func:`lxr.fit` takes them). What it returns is checked, and has the precision of the history.
 
     A history may have features of the user after its items (:class:`lxr.Interactions`): further inputs that are explained
     like items, but no one is recommended. Whatever ``forward`` says of them, calling the recommender gives −∞: no rank, no
@@ -48,7 +57,8 @@ class Recommender(nn.Module):
     Attributes:
         n_items: number of items I, features included.
         n_features: how many of them, the last ones, are features of the user.
-        activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all).
+        activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all); or
+            ``"probability"``, if ``forward`` returns probabilities: calling the recommender gives their log-odds.
         search_space: what :mod:`lxr.tuning` may choose its options from.
 
     Raises:
@@ -64,6 +74,10 @@ class Recommender(nn.Module):
 
     activation = "sigmoid"
     search_space: ClassVar[dict] = {}
+    is_learning = False  # see lxr.modes.learning
+    is_counted = True  # see lxr.modes.uncounted
+    works_in_place: bool | None = None  # found out at the first call
+    doubts: tuple[str, ...] = ()  # see lxr.probes.report_doubts
 
     def __init__(self, n_items: int, n_features: int = 0):
         super().__init__()
@@ -76,9 +90,71 @@ class Recommender(nn.Module):
         raise NotImplementedError
 
     def __call__(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I), −∞ for features."""
-        logits = super().__call__(history)
+        """Map histories (B, I) to logits (B, I), −∞ for features.
+
+        Raises:
+            ValueError: an unknown activation, or ``forward`` returns something else than one number per item.
+        """
+        logits = self.answer(history)
         return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
+
+    def answer(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to checked logits (B, I), those of features included."""
+        check_choice(ACTIVATIONS, activation=self.activation)
+        check_width(self.n_items, history)
+        history = ordinary(history if history.is_floating_point() else history.float())
+        x = self.handed(history)
+        version = None if x.is_inference() else x._version
+        with contextlib.nullcontext() if self.is_learning else evaluating(self):
+            try:
+                logits = super().__call__(x) if self.is_counted else self.forward(x)
+            except RuntimeError as error:
+                raise explained(error, self.asked) from error
+        self.watch(history, x, version)
+        return self.checked(logits, history)
+
+    def handed(self, history: torch.Tensor) -> torch.Tensor:
+        """Histories (B, I) as ``forward`` gets them: in its precision, and a copy unless it is known to leave them alone."""
+        x = history.to(self.precision or history.dtype)
+        return x.clone() if x is history and (self.works_in_place is not False or x.is_inference()) else x
+
+    def watch(self, history: torch.Tensor, x: torch.Tensor, version: int | None) -> None:
+        """Find out whether ``forward``, which got histories x (B, I) for ``history`` (B, I), works in place.
+
+        Raises:
+            ValueError: it did so this time, but not before.
+        """
+        changed = version is not None and x._version != version
+        if x is history and changed:
+            self.works_in_place = True
+            raise AnswerError(
+                f"{self.asked}: it has changed the history in place, not at its first call: let it work on a copy"
+            )
+        if self.works_in_place is None:  # NumPy's view of a tensor does not count its versions
+            self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
+
+    def checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """What ``forward`` has returned for histories (B, I), as logits (B, I) of their precision."""
+        is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
+        if not is_dense or logits.shape != history.shape:
+            expected = f"expected logits of shape {tuple(history.shape)}"
+            raise AnswerError(f"{self.asked}: {expected}, found {in_words(logits, is_dense)}")
+        logits = logits.to(device=history.device, dtype=history.dtype)
+        if self.activation == "probability":
+            return logits_of(logits, self.asked)
+        # A view of the history would change with it.
+        return logits.clone() if logits.untyped_storage().data_ptr() == history.untyped_storage().data_ptr() else logits
+
+    @property
+    def asked(self) -> str:
+        """What errors call the source of the logits."""
+        return f"{type(self).__name__}.forward"
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """Precision of the weights, else of the buffers; None if there are none."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)
 
     @property
     def n_targets(self) -> int:
@@ -97,21 +173,26 @@ class Recommender(nn.Module):
     @property
     def differentiable(self) -> bool:
         """Whether logits have a gradient with respect to the history, as one history shows."""
-        with torch.enable_grad():
+        with with_gradients(), uncounted(self):
             x = torch.eye(1, self.n_items, device=self.device, requires_grad=True)
-            total = self.forward(x).sum()  # without the hooks that count what explainers ask for
-        return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
+            total = self.answer(x).sum()
+            return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
 
     def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
-        return F.logsigmoid(logits) if self.activation == "sigmoid" else F.log_softmax(logits, dim=1)
+        return F.log_softmax(logits, dim=1) if self.activation == "softmax" else F.logsigmoid(logits)
 
     def log_odds(self, logits: torch.Tensor) -> torch.Tensor:
         """Log-odds log p / (1 − p) (B, I) of logits (B, I): they themselves if each item is by itself."""
-        if self.activation == "sigmoid":
+        if self.activation != "softmax":
             return logits
         log_prob = F.log_softmax(logits.double(), dim=1)  # 1 − p has no digits left in single precision where p is near 1
-        return (log_prob - log_prob.clamp(max=-1e-15).expm1().neg().log()).to(logits.dtype)
+        odds = log_prob - log_prob.clamp(max=-1e-15).expm1().neg().log()
+        best, first = log_prob.max(dim=1)
+        near = (best > -1e-8).nonzero().ravel()  # nor in double precision; of one item at most
+        if near.numel():
+            odds[near, first[near]] = self.target_log_odds(logits[near].double(), first[near])
+        return odds.to(logits.dtype)
 
     def log_prob(self, history: torch.Tensor) -> torch.Tensor:
         """Log-probability of every item: histories (B, I) → (B, I)."""
@@ -120,15 +201,19 @@ class Recommender(nn.Module):
     def target_log_prob(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Log-probability of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
         chosen = logits.gather(1, target[:, None]).squeeze(1)  # (B,)
-        return F.logsigmoid(chosen) if self.activation == "sigmoid" else chosen - logits.logsumexp(dim=1)
+        return chosen - logits.logsumexp(dim=1) if self.activation == "softmax" else F.logsigmoid(chosen)
 
     def target_log_odds(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Log-odds of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
         chosen = logits.gather(1, target[:, None])
-        if self.activation == "sigmoid":
+        if self.activation != "softmax":
             return chosen.squeeze(1)
         others = logits.scatter(1, target[:, None], -torch.inf)
-        return chosen.squeeze(1) - others.logsumexp(dim=1)
+        rest = others.logsumexp(dim=1)
+        alone = rest == -torch.inf
+        if alone.any():  # anew, since the gradient of no number at all is none
+            rest = others.masked_fill(alone[:, None], 0).logsumexp(dim=1)
+        return torch.where(alone, WITHOUT_RIVALS, chosen.squeeze(1) - rest)
 
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
@@ -438,24 +523,58 @@ class Popularity(Recommender):
         return self.counts.expand(len(history), -1)
 
 
+def in_words(found: object, is_dense: bool) -> str:
+    """Something that was returned in the place of logits, for an error."""
+    if is_dense:
+        return str(tuple(found.shape))
+    if isinstance(found, torch.Tensor):
+        return f"{found.dtype} ({found.layout})"
+    return f"{type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else type(found).__name__
+
+
+def logits_of(probability: torch.Tensor, asked: str) -> torch.Tensor:
+    """Log-odds (B, I) of probabilities (B, I), finite at 0 and 1; −∞ stays.
+
+    Raises:
+        ValueError: a number below 0 or above 1.
+    """
+    p, limits = probability.double(), torch.finfo(probability.dtype)
+    refused = p == -torch.inf
+    outside = ((p < -1e-6) & ~refused) | (p > 1 + 1e-6)
+    if outside.any():
+        raise AnswerError(f"{asked}: expected probabilities from 0 to 1, found {p[outside][0]:g}")
+    odds = p.clamp(limits.tiny, 1 - limits.eps / 4).logit()
+    return odds.masked_fill(refused, -torch.inf).to(probability.dtype)
+
+
 class Wrapped(Recommender):
     """See :func:`wrap`."""
+
+    asked = "scorer"
 
     def __init__(self, scorer: Callable, n_items: int, activation: str, n_features: int = 0):
         super().__init__(n_items, n_features)
         check_choice(ACTIVATIONS, activation=activation)
-        self.scorer, self.activation = scorer, activation
-        self.arrays = takes_arrays(scorer, torch.eye(1, n_items, device=self.device))
+        self.scorer, self.activation, self.function_precision = scorer, activation, None
+        with evaluating(self), with_gradients():
+            history = torch.eye(1, n_items, device=self.device, dtype=self.precision)
+            self.arrays, self.function_precision = kind_of(scorer, history)
+        check_answers(self, explaining=False)
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """Precision of the weights or, of a function, the one that it turned out to want; None if it takes any."""
+        return super().precision or self.function_precision
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to the scorer's logits (B, I), in the precision of the history."""
-        if self.arrays:
-            logits = torch.from_numpy(np.array(self.scorer(history.numpy(force=True).copy()), dtype=float))
-        else:
-            logits = self.scorer(history.clone())  # a scorer may work in place
-        if logits.shape != history.shape:
-            raise ValueError(f"scorer: expected logits of shape {tuple(history.shape)}, found {tuple(logits.shape)}")
-        return logits.to(history)
+        """Map histories (B, I) to what the scorer returns, as a tensor."""
+        if not self.arrays:
+            return self.scorer(history)
+        scores = self.scorer(history.numpy(force=True).copy())  # a scorer may work in place
+        try:
+            return torch.from_numpy(np.array(scores, dtype=float))
+        except (TypeError, ValueError) as error:
+            raise AnswerError(f"scorer: expected an array of numbers, found {type(scores).__name__} ({error})") from error
 
     def extra_repr(self) -> str:
         """What is wrapped."""
@@ -463,49 +582,72 @@ class Wrapped(Recommender):
         return f"{name} of NumPy arrays" if self.arrays else name
 
 
-@torch.enable_grad()
-def takes_arrays(scorer: Callable, history: torch.Tensor) -> bool:
-    """Whether a scorer wants histories as NumPy arrays: it is asked about one history (1, I), as a tensor and as an array.
+def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
+    """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
+
+    Returns:
+        Whether it wants NumPy arrays; and the precision of tensors if it takes no other, else None.
 
     Raises:
-        ValueError: neither brings logits (1, I) of the same kind.
+        ValueError: nothing brings logits (1, I) of the same kind.
     """
-    x = history.clone().requires_grad_().clone()  # NumPy would take it for an array if it asked for no gradient
     found = []
-    for kind, asked in ((torch.Tensor, x), (np.ndarray, history.numpy(force=True))):
+    for kind, precision in ((torch.Tensor, None), (np.ndarray, None), (torch.Tensor, torch.float64)):
+        x = history.to(precision or history.dtype)
+        # NumPy would take a tensor for an array if it asked for no gradient.
+        asked = x.clone().requires_grad_().clone() if kind is torch.Tensor else x.numpy(force=True).copy()
         try:
             logits = scorer(asked)
         except Exception as error:  # somebody else's code may raise anything
+            if isinstance(explained(error, "scorer"), AnswerError):
+                raise explained(error, "scorer") from error
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray
+            return kind is np.ndarray, precision or (None if kind is np.ndarray else only_precision(scorer, asked))
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
-    raise ValueError(
+    raise AnswerError(
         f"scorer: expected logits of shape {tuple(history.shape)} for a history as a tensor or as a NumPy array, "
         f"found for the tensor {found[0]}; for the array {found[1]}"
     )
+
+
+def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
+    """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
+    try:
+        scorer(history.detach().double())
+    except Exception:  # somebody else's code may raise anything
+        return history.dtype
+    return None
 
 
 def wrap(module_or_function: Callable, n_items: int, activation: str, n_features: int = 0) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
-    differentiable. Of which kind a scorer is, is found out by asking it about one history.
+    differentiable. The kind of a scorer is found out by asking it about one history. Its answers to the empty, a short and
+    two long histories are checked (:func:`lxr.probes.check_answers`).
 
     Args:
         module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
-            to NumPy arrays. A module is put into evaluation mode, and gets histories on its device; a function, on the CPU.
+            to NumPy arrays; it may set items of the history to −∞, and may work in place. A module is asked in evaluation
+            mode, in its own precision and on its device; a function, on the CPU.
         n_items: number of items I.
-        activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities.
+        activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
+            probabilities.
         n_features: how many of the items, the last ones, are features of the user.
 
     Returns:
-        The recommender, in the state in which the scorer is.
+        The recommender; the scorer is left as it is.
 
     Raises:
-        ValueError: unknown activation, or a scorer that does not return logits of the history's shape.
+        ValueError: unknown activation, or a scorer that does not return finite logits of the history's shape, answers the
+            same history differently, or fails for batches of some size.
+
+    Warns:
+        UserWarning: it has no finite answer to the empty history, which explaining takes; its answers do not depend on the
+            history, or look like probabilities where logits are expected.
 
     Example:
         >>> model = wrap(lambda history: history @ torch.ones(3, 3), n_items=3, activation="sigmoid")
@@ -515,8 +657,6 @@ def wrap(module_or_function: Callable, n_items: int, activation: str, n_features
         >>> model.differentiable, black_box.differentiable
         (True, False)
     """
-    if isinstance(module_or_function, nn.Module):
-        module_or_function.eval()
     return Wrapped(module_or_function, n_items, activation, n_features)
 
 

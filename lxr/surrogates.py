@@ -325,7 +325,8 @@ class SHAPClusters(Explainer):
 
     The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
     are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
-    are exact: every coalition is counted. (User features are clustered with the items.)
+    are exact: every coalition is counted. (User features are clustered with the items.) Where a recommender refuses to
+    recommend the target because it is in a coalition's history (−∞), it is asked anew, without it there.
 
     Args:
         model: the explained recommender.
@@ -359,11 +360,11 @@ class SHAPClusters(Explainer):
         seed = check_seed(seed)
         n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
-        self.n_clusters = n_clusters
+        self.n_clusters, self.batch_size = n_clusters, batch_size
         with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
             self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
-        self.table = self.score_coalitions(batch_size)
+        self.table = self.score_coalitions()
 
     @classmethod
     def sized(cls, n_items: int) -> dict:
@@ -371,19 +372,32 @@ class SHAPClusters(Explainer):
         return {"n_clusters": min(10, n_items)}
 
     @torch.no_grad()
-    def score_coalitions(self, batch_size: int) -> np.ndarray:
+    def score_coalitions(self) -> np.ndarray:
         """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
         table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
-        for codes in batches(len(table), batch_size):
-            on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
-            x = torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
-            table[codes] = self.model.log_odds(self.model(x)).cpu().numpy()
+        for codes in batches(len(table), self.batch_size):
+            table[codes] = self.model.log_odds(self.model(self.histories(codes))).cpu().numpy()
         return table
+
+    def histories(self, codes: np.ndarray) -> torch.Tensor:
+        """Histories (b, I) of whole clusters, those of the bits of each code (b,)."""
+        on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
+        return torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
+
+    @torch.no_grad()
+    def ask_without(self, target: int) -> None:
+        """Complete the table: score coalitions that refuse the target as it is in their history without it there."""
+        missing = np.flatnonzero(~np.isfinite(self.table[:, target]))
+        for codes in batches(len(missing), self.batch_size, missing):
+            logits = self.model(self.histories(codes).index_fill_(1, torch.tensor([target], device=self.model.device), 0))
+            self.table[codes, target] = self.model.log_odds(logits)[:, target].cpu().numpy()
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The value of each item's cluster; users with the same clusters and several targets share one computation."""
         from shap import KernelExplainer
 
+        for item in target.unique().tolist():
+            self.ask_without(item)
         member = np.eye(self.n_clusters)[self.cluster]  # (I, clusters)
         present, group = np.unique((history.cpu().numpy() @ member > 0).astype(float), axis=0, return_inverse=True)
         values = np.empty((len(history), self.n_clusters))

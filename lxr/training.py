@@ -21,6 +21,7 @@ from lxr.checks import (
 from lxr.epochs import train_and_keep_best, train_epoch
 from lxr.inputs import as_matrix, check_model
 from lxr.interactions import Interactions, dense, split_users
+from lxr.modes import learning, with_gradients
 from lxr.ranking import hide_share, holdout_ndcg
 from lxr.recommenders import RECOMMENDERS, Recommender
 
@@ -66,7 +67,8 @@ def fit(
     """Train a recommender in place and keep the weights of the epoch that is best on validation users.
 
     After every epoch a fifth of each validation user's items is hidden (always the same), and the NDCG@100 of finding them
-    decides; training stops when it has not improved for ``patience`` epochs.
+    decides; training stops when it has not improved for ``patience`` epochs. Steps are taken in training mode, validation in
+    evaluation mode, in which the recommender is in the end.
 
     Args:
         model: the recommender, on the device to train on.
@@ -107,12 +109,17 @@ def fit(
     step = itertools.count()
 
     def loss_of(users: np.ndarray) -> torch.Tensor:
-        return model.loss(dense(train_matrix[users], model.device), generator, next(step))
+        history = dense(train_matrix[users], model.device)
+        return model.loss(history.to(model.precision or history.dtype), generator, next(step))
+
+    def train() -> float:
+        with learning(model), with_gradients():
+            return train_epoch(optimizer, loss_of, shuffle.permutation(train_matrix.shape[0]), batch_size)
 
     training = train_and_keep_best(
         model,
         epochs,
-        train=lambda: train_epoch(optimizer, loss_of, shuffle.permutation(train_matrix.shape[0]), batch_size),
+        train=train,
         validate=lambda: holdout_ndcg(model, rest, hidden),
         metric=HOLDOUT_METRIC,
         lower_is_better=False,

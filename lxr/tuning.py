@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -241,7 +242,11 @@ class ExplainerTuning(Tuning):
         """Mean fidelity to the validation users of the explainer with these options."""
         learning = {"criterion": self.metric, "report": report} if self.make.learns else {}
         options = learning | dict(self.fixed) | dict(self.given) | options
-        explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message=".*not clearly better than a random order"
+            )  # that is for the trials to show
+            explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, self.metric)
 
 

@@ -672,6 +672,9 @@ def test_a_user_without_history_is_named(few):
 
 
 def test_a_recommender_that_returns_no_numbers_is_refused(few):
-    model = lxr.wrap(lambda history: history * torch.nan, 160, "sigmoid")
-    with pytest.raises(ValueError, match="model: the logit of item 0 in row 0 is not a number"):
-        lxr.train_lxr(model, *few, settings=QUICK)
+    class Broken(lxr.Recommender):
+        def forward(self, history):
+            return history * torch.nan
+
+    with pytest.raises(ValueError, match=r"Broken\.forward: expected a finite logit for every item .* found nan for item 0"):
+        lxr.train_lxr(Broken(160), *few, settings=QUICK)
