@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lxr.columns import integer_ids, numeric, refuse
 from lxr.download import find_files
-from lxr.files import FIELD, numeric, read_ratings, read_table, refuse
+from lxr.files import FIELD, read_ratings, read_table
 from lxr.movielens import read_ml_1m, read_ml_1m_users, read_ml_100k, read_ml_100k_users
 from lxr.registry import Registry
 from lxr.storage import DataError
@@ -224,7 +225,8 @@ def matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.Dat
 
 def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
-    ratings = pd.DataFrame({column: numeric(raw, column, path, integer=True) for column in ("user", "item", "rating")})
+    ratings = pd.DataFrame({column: integer_ids(raw, column, path) for column in ("user", "item")})
+    ratings["rating"] = numeric(raw, "rating", path, integer=True)
     wrong = ~ratings["rating"].between(0, 100) & (ratings["rating"] != NEVER_PLAY)
     refuse(wrong, path, raw["rating"], f"a rating from 0 to 100, or {NEVER_PLAY}")
     return ratings.replace({"rating": {NEVER_PLAY: 0}}).astype({"rating": float}).reset_index(drop=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lxr.columns import integer_ids, numeric, refuse
 from lxr.download import Archive, fetch, find_files
-from lxr.files import numeric, read_ratings, read_table, refuse
+from lxr.files import read_ratings, read_table
 from lxr.storage import DataError, sha256
 
 ML_100K = Archive(
@@ -62,7 +63,7 @@ def read_titles(path: Path, separator: str, columns: list[str], encoding: str = 
     """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
     raw = read_table(path, separator, columns, encoding, header)
     titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
-    return dict(zip(numeric(raw, "item", path, integer=True).tolist(), titles.map(natural_title), strict=True))
+    return dict(zip(integer_ids(raw, "item", path).tolist(), titles.map(natural_title), strict=True))
 
 
 def natural_title(title: str) -> str:
@@ -186,7 +187,7 @@ def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.Data
     refuse(age < 1, path, raw["age"], "an age of at least 1")
     group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
     columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
-    users = pd.DataFrame(columns).set_index(numeric(raw, "user", path, integer=True))
+    users = pd.DataFrame(columns).set_index(integer_ids(raw, "user", path))
     users.attrs["source"] = [str(path)]
     return users
 
