@@ -114,7 +114,7 @@ def float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     """Floating-point numbers as integers, as long as every integer has its own."""
     numbers = values.to_numpy(dtype=float)
     digits = {"float16": 11, "float32": 24, "float": 24, "halffloat": 11}.get(str(values.dtype).lower().split("[")[0], 53)
-    bad = ~(np.isfinite(numbers) & (numbers % 1 == 0) & (np.abs(numbers) < 2.0**digits))
+    bad = ~((np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**digits))  # which inf and NaN are not
     refuse(
         pd.Series(bad, values.index),
         place,

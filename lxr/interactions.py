@@ -287,16 +287,34 @@ def without_complete_users(
     while len(complete := complete_users_of(rest)):
         dropped += complete.tolist()
         rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
-    if not dropped:
+    if not dropped or rest.empty:
         return pairs, ()
-    if rest.empty:
-        dropped = complete_users_of(pairs).tolist()
-    what = "are kept, since nobody would be left" if rest.empty else "are left out"
-    names = ", ".join(map(repr, sorted(dropped)[:10])) + (f" and {len(dropped) - 10} others" if len(dropped) > 10 else "")
-    warnings.warn(
-        f"{len(dropped)} users have every item, so that nothing is left to recommend to them: {what} ({names})", stacklevel=3
-    )
-    return (pairs, ()) if rest.empty else (rest, tuple(sorted(dropped)))
+    message = f"left out, since they have every item, and nothing is left to recommend to them: {named(dropped)}"
+    warnings.warn(message, stacklevel=3)
+    return rest, tuple(sorted(dropped))
+
+
+def named(users: list[int | str]) -> str:
+    """Return how many users there are, and the ids of ten of them."""
+    more = f" and {len(users) - 10} others" if len(users) > 10 else ""
+    return f"{len(users)} user{'s' * (len(users) > 1)} ({', '.join(map(repr, sorted(users)[:10]))}{more})"
+
+
+def check_candidates(data: Interactions) -> None:
+    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if nobody would be left without them.
+
+    Args:
+        data: the histories.
+
+    Raises:
+        DataError: names the users.
+    """
+    full = np.diff(data.item_matrix.indptr) == len(data.item_ids)
+    if full.any():
+        raise DataError(
+            f"nothing is left to recommend to {named(data.user_ids[full].tolist())} of {len(full)}, who have every item: "
+            "expected more items, or a higher min_rating"
+        )
 
 
 def complete_users_of(pairs: pd.DataFrame) -> pd.Index:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lxr.columns import integer_ids, numeric, refuse
-from lxr.download import Archive, fetch, find_files
+from lxr.download import Archive, fetch, find_files, read_member
 from lxr.files import read_ratings, read_table
 from lxr.storage import DataError, sha256
 
@@ -26,6 +26,10 @@ ML_1M = Archive(
     "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
     "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     ("ratings.dat", "movies.dat", "users.dat"),
+    mirrors=(
+        # of the Recommenders project, for the days on which the first one does not answer
+        "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-1m.zip",
+    ),
 )
 # RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
 # first one does not answer.
@@ -51,7 +55,7 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
         raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
     with zipfile.ZipFile(next(directory.glob("*.whl"))) as wheel:
         for name, expected in RECBOLE_FILES.items():
-            content = wheel.read(f"recbole/dataset_example/ml-100k/{name}")
+            content = read_member(wheel, f"recbole/dataset_example/ml-100k/{name}")
             found = hashlib.sha256(content).hexdigest()
             if found != expected:
                 raise DataError(f"{name}: expected SHA-256 {expected}, found {found}")

@@ -127,7 +127,7 @@ def test_ids_may_be_strings():
 
 
 BAD_RATINGS = {
-    "no rating column": (CHAIN.drop(columns="rating"), r"columns user, item, rating, found \['user', 'item'\]"),
+    "another name for ratings": (CHAIN.rename(columns={"rating": "stars"}), r"rating, found \['user', 'item', 'stars'\]"),
     "another name": (CHAIN.rename(columns={"item": "movie"}), r"user, item, rating, found \['user', 'movie', 'rating'\]"),
     "no rows": (CHAIN.head(0), "ratings: expected at least one row, found none"),
     "NaN": (frame((1, 1), (1, 2, np.nan), (2, 1)), "ratings, row 1: expected a number as rating, found nan"),
@@ -135,8 +135,8 @@ BAD_RATINGS = {
     "a word": (frame((1, 1), (1, 2, "good"), (2, 1)), "ratings, row 1: expected a number as rating, found 'good'"),
     "numbers as text": (frame((1, 1, "5"), (1, 2, "4")), "ratings, row 0: expected a number as rating, found '5'"),
     "None": (frame((1, 1), (1, 2, None), (2, 1)), "ratings, row 1: expected a number as rating, found (nan|None)"),
-    "user missing": (frame((1, 1), (np.nan, 2), (2, 1)), "ratings, row 1: the user is missing"),
-    "item missing": (frame(("a", "x"), ("a", "y"), ("b", None)), "ratings, row 2: the item is missing"),
+    "user missing": (frame((1, 1), (np.nan, 2), (2, 1)), "ratings, row 1: expected an id of the user, found none"),
+    "item missing": (frame(("a", "x"), ("a", "y"), ("b", None)), "ratings, row 2: expected an id of the item, found none"),
     "ids of two kinds": (frame(("a", 1), ("a", 2), (3, 1), (3, 2)), "user"),
 }
 

@@ -26,6 +26,7 @@ def shop(tmp_path) -> Path:
 def command(shop: Path, *more: str) -> list[str]:
     """A command line that names the file and its columns."""
     options = ["--ratings", str(shop / "shop.csv.gz"), "--user-column", "customer", "--rating-column", "stars"]
+    options += ["--repeats", "last"]
     return [*options, "--results", str(shop / "results"), "--recommenders", "mf", *more]
 
 
@@ -75,6 +76,8 @@ BAD = {
     "no titles": (["--min-rating", "4", "--items", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
 }
 BESIDE = [
+    ["--repeats", "sum"],
+    ["--timestamp-column", "when"],
     ["--min-rating", "4"],
     ["--implicit"],
     ["--items", "a.csv"],
@@ -149,13 +152,12 @@ def test_an_unknown_name_without_a_file_is_refused(tmp_path, capsys, parameters)
 
 
 def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
-    with pytest.warns(UserWarning, match="1 duplicate"):
-        assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
+    assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"shop: {shop / 'shop.csv.gz'}"
     assert lines[1:3] == [
         "35 rows, 1 of them duplicates; ratings from 3 to 5",
-        "min_rating 4, min_items_per_user 2, min_users_per_item 2",
+        "min_rating 4, min_items_per_user 2, min_users_per_item 2, repeats last",
     ]
     table = {row.split()[0]: row.split()[1:4] for row in lines[4:]}
     assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
@@ -176,7 +178,6 @@ def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsy
     assert lines[:-2] == plain
 
 
-@pytest.mark.filterwarnings("ignore:1 duplicate")
 def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
     assert run_all.main(command(shop, "--min-rating", "6", "--dry-run")) == 1
     assert "no interaction is left of 35 ratings (from 3 to 5) with min_rating=6.0" in capsys.readouterr().err
