@@ -3,8 +3,8 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. All that
 is needed from outside is here; users are always rows, B of them in a batch, I is the number of items.
 
-* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.source`,
-  `lxr.interactions`
+* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.raw_text`,
+  `lxr.dialect`, `lxr.quotes`, `lxr.columns`, `lxr.ratings`, `lxr.interactions`, `lxr.source`, `lxr.memory`
 * Recommenders: `lxr.recommenders`, `lxr.training`, `lxr.epochs`, `lxr.ranking`
 * LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`
 * Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,

@@ -223,7 +223,7 @@ def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
     if types.is_integer_dtype(found.dtype) and not found.isna().any():
         return found.astype(np.int64)
     text = found.astype("str").str.strip() if is_text(found) else None
-    if text is not None and text.str.fullmatch(WHOLE).all():
+    if text is not None and text.str.fullmatch(r"-?[0-9]{1,18}|[1-8][0-9]{18}").all():  # nanoseconds have 19 digits
         return integers(text)
     values = numbers(found)
     if text is not None and not np.isfinite(values.iloc[0]):
