@@ -56,11 +56,11 @@ def find_dialect(content: bytes, suffix: str, path: Path) -> tuple[Dialect, Quot
     """
     header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode()
     separator = separator_of(header, SEPARATORS[suffix])
-    quotes = Quotes(0) if suffix in UNQUOTED else find_quotes(content, separator)
-    if suffix == ".tsv" and quotes.n_values == 0:
-        quotes = Quotes(0)
+    quotes = Quotes(False) if suffix in UNQUOTED else find_quotes(content, separator)
+    if suffix == ".tsv" and not quotes.any:
+        quotes = Quotes(False)
     check_closed(content, quotes, path)
-    quote = '"' if quotes.n_values or suffix == ".csv" else None
+    quote = '"' if quotes.any or suffix == ".csv" else None
     blanks = bool(re.search(re.escape(separator) + " ", header))
     unusual = {
         f"separator {separator!r}": separator != SEPARATORS[suffix],

@@ -19,12 +19,12 @@ class Quotes:
     """Values in quotes of a text.
 
     Attributes:
-        n_values: how many there are.
+        any: whether there are some.
         long: (start, end) of those that hold line ends.
         stray: place of the first quote that opens no value in quotes, though it begins one; None if there is none.
     """
 
-    n_values: int
+    any: bool
     long: tuple[tuple[int, int], ...] = ()
     stray: int | None = None
 
@@ -38,20 +38,20 @@ def find_quotes(content: bytes, separator: str) -> Quotes:
     """
     places = np.flatnonzero(np.frombuffer(content, np.uint8) == QUOTE)
     if not len(places):
-        return Quotes(0)
+        return Quotes(False)
     if are_plain(content, separator, places):
-        return Quotes(len(places) // 2)
+        return Quotes(True)
     ends = re.escape(separator.encode()) + rb"\r\n"
     pattern = rb'(?:\A|(?<=[%b]))(?:("[^"]*+(?:""[^"]*+)*+")(?=[%b]|\Z)| *")' % (ends, ends)
-    n_values, long, stray = 0, [], None
+    found, long, stray = False, [], None
     for match in re.finditer(pattern, content):
         if match[1] is None:
             stray = match.start() if stray is None else stray
         else:
-            n_values += 1
+            found = True
             if breaks(match[1]):
                 long.append(match.span())
-    return Quotes(n_values, tuple(long), stray)
+    return Quotes(found, tuple(long), stray)
 
 
 def are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:

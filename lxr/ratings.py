@@ -137,7 +137,7 @@ def usual(repeated: pd.DataFrame, min_rating: float) -> str:
     user, item = repeated.loc[row, "user"], repeated.loc[row, "item"]
     own = repeated.loc[(repeated["user"] == user) & (repeated["item"] == item), "rating"].tolist()
     raise DataError(
-        f"ratings, row {row}: user {user!r} and item {item!r} are there {len(own)} times, with the ratings "
+        f"ratings, row {row}: user {user} and item {item} are there {len(own)} times, with the ratings "
         f"{', '.join(f'{rating:g}' for rating in own[:5])}{', …' if len(own) > 5 else ''}, which reach "
         f"min_rating={min_rating:g} only together: expected repeats='sum' for plays that add up, or repeats='last' for "
         "ratings of which the newest counts"

@@ -50,6 +50,34 @@ def test_a_file_and_its_rule_reach_the_notebook(shop):
     assert preparation(command(shop, "--min-rating", "4", "--dataset", "my own"))["dataset"] == "my own"
 
 
+def test_repeats_and_times_reach_the_notebook(shop):
+    told = preparation(command(shop, "--min-rating", "4", "--repeats", "sum", "--timestamp-column", "when"))
+    assert told["repeats"] == "sum" and told["ratings_file"]["timestamp_column"] == "when"
+    assert preparation(["--ratings", str(shop / "shop.csv.gz"), "--min-rating", "4"])["repeats"] is None
+
+
+def test_plays_of_a_log_without_ratings_can_be_counted(shop):
+    told = preparation(["--ratings", str(shop / "shop.csv.gz"), "--implicit", "--repeats", "sum", "--min-rating", "3"])
+    assert (told["ratings_file"]["rating_column"], told["repeats"], told["min_rating"]) == (None, "sum", 3)
+
+
+def test_a_dry_run_says_the_dialect_and_who_is_left_out(tmp_path, capsys):
+    rows = [(user, item, "4,5") for user in range(8) for item in range(5) if (user + item) % 3]
+    rows += [(user, item, 5) for user in ("all", "all too") for item in range(5)]
+    content = "user;item;rating\n" + "".join(";".join(map(str, row)) + "\n" for row in rows)
+    (tmp_path / "SHOP.CSV").write_text(content)
+    arguments = ["--ratings", str(tmp_path / "SHOP.CSV"), "--min-rating", "4", "--results", str(tmp_path), "--dry-run"]
+    with pytest.warns(UserWarning, match="left out"):
+        assert run_all.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"dialect of {tmp_path / 'SHOP.CSV'}: separator ';', decimal ','" in lines
+    assert "left out, since they have every item: 2 users ('all', 'all too')" in lines
+    (tmp_path / "small.csv").write_text("user,item,rating\na,1,5\na,2,5\nb,1,5\nb,2,5\n")
+    arguments[1] = str(tmp_path / "small.csv")
+    assert run_all.main(arguments) == 1
+    assert "nothing is left to recommend to 2 users ('a', 'b') of 2, who have every item" in capsys.readouterr().err
+
+
 def test_without_ratings_every_row_counts(shop):
     told = preparation(["--ratings", str(shop / "shop.csv.gz"), "--implicit"])
     assert told["ratings_file"] == {"path": str(shop / "shop.csv.gz"), "rating_column": None}
