@@ -159,10 +159,11 @@ def numeric(frame: pd.DataFrame, column: str, place: Path | str, integer: bool =
     """
     found = frame[column]
     values = numbers(found)
-    bad = ~(values.abs() < EXACT)
+    bad = ~np.isfinite(values)
     if integer:
-        bad |= (values % 1 != 0) | (values < 0)
+        bad |= ~bad & ((values % 1 != 0) | (values < 0))
     refuse(bad, place, found, f"{'a non-negative integer' if integer else 'a number'} as {column}")
+    refuse(values.abs() >= EXACT, place, found, f"a number below 2**53 as {column}")
     return values.astype(np.int64 if integer else np.float64)
 
 
@@ -181,6 +182,8 @@ def integer_ids(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Serie
 
 def numbers(found: pd.Series) -> pd.Series:
     """A column as floating-point numbers, NaN where it has something else than a number."""
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        found = found.astype(object)
     if is_text(found):
         return parsed(found)
     if types.is_numeric_dtype(found.dtype) and not types.is_complex_dtype(found.dtype):  # which bool is, too

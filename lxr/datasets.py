@@ -16,7 +16,7 @@ import pandas as pd
 
 from lxr.columns import integer_ids, numeric, refuse
 from lxr.download import find_files
-from lxr.files import FIELD, read_ratings, read_table
+from lxr.files import FIELD, check_paths, check_texts, read_ratings, read_table
 from lxr.movielens import read_ml_1m, read_ml_1m_users, read_ml_100k, read_ml_100k_users
 from lxr.registry import Registry
 from lxr.storage import DataError
@@ -74,13 +74,16 @@ def load_ratings(name: str, data_dir: str | Path | None = None, user_features: b
         ``attrs["user_features"]``, if asked for, maps user ids to features: ``{1: {"gender": "female"}}``.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or an argument of another type.
         DataError: a file is missing, truncated, altered or malformed, or the source knows nothing of its users.
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
         ['user', 'item', 'rating']
     """
+    check_texts(name=name)
+    if data_dir is not None:
+        check_paths(data_dir=data_dir)
     dataset, directory = DATASETS[name], data_directory(data_dir)
     ratings = dataset.read(directory)
     if user_features:

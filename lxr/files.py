@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,7 @@ from lxr.storage import DataError
 
 FIELD = "\x1f"  # what a longer separator is replaced with for parsing
 TIMESTAMP = "timestamp"  # the column that a file may have, or lack
-PARQUET_VALUE = 64  # bytes that a value takes while it is read, roughly
+PARQUET_VALUE = 32  # bytes that a value takes while it is read, roughly
 
 
 def read_ratings_file(
@@ -55,6 +56,7 @@ def read_ratings_file(
         A ratings frame, see :mod:`lxr.datasets`.
 
     Raises:
+        ValueError: an argument is no path, or no name of a column.
         DataError: a file is missing, of another kind or too large; a column or a value is missing; a value cannot be
             converted one to one; a quote is not closed; or no title is of an item of the ratings. The message names the
             row as spreadsheets do, in which the header is row 1.
@@ -62,6 +64,10 @@ def read_ratings_file(
     Example:
         >>> read_ratings_file("plays.csv.gz", rating_column=None)  # doctest: +SKIP
     """
+    check_paths(path=path, **({} if items_path is None else {"items_path": items_path}))
+    check_texts(user_column=user_column, item_column=item_column, title_column=title_column)
+    optional_columns = {"rating_column": rating_column, "timestamp_column": timestamp_column}
+    check_texts(**{name: column for name, column in optional_columns.items() if column is not None})
     path = Path(path)
     columns = {"user": user_column, "item": item_column, "rating": rating_column, TIMESTAMP: timestamp_column}
     optional = {TIMESTAMP} if timestamp_column == TIMESTAMP else set()
@@ -90,6 +96,20 @@ def read_ratings_file(
     unusual = [f"{name}: {', '.join(found.unusual)}" for name, found in dialects.items() if found.unusual]
     ratings.attrs = attrs | ({"dialect": unusual} if unusual else {})
     return ratings
+
+
+def check_paths(**paths: str | Path) -> None:
+    """Refuse arguments that are no paths."""
+    for name, path in paths.items():
+        if not isinstance(path, (str, PathLike)) or not str(path):
+            raise ValueError(f"{name}: expected a path, found {path!r}")
+
+
+def check_texts(**texts: str) -> None:
+    """Refuse arguments that are no text."""
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{name}: expected a name, found {text!r}")
 
 
 def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series, bool]:

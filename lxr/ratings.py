@@ -33,6 +33,7 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     if ratings.empty:
         raise DataError("ratings: expected at least one row, found none")
     frame = ratings.reset_index(drop=True).rename_axis("row")
+    frame.attrs = {}  # of which pandas would make a deep copy at every step
     checked = {name: exact_ids(frame[name], name, "ratings") for name in ("user", "item")}
     if "rating" in frame:
         text = frame["rating"].map(lambda value: isinstance(value, str)) if not_numeric(frame["rating"]) else None

@@ -1,5 +1,6 @@
 """The text of raw files: unpacked within the memory that is free, decoded exactly."""
 
+import codecs
 import gzip
 import zlib
 from pathlib import Path
@@ -35,11 +36,10 @@ def read_text(path: Path, encoding: str = "utf-8", header: bool = False) -> byte
     Raises:
         DataError: the file is missing, too large, cannot be decoded, or has no line of data.
     """
-    content = read_bytes(path)
-    lines = decode(content, encoding, path).removeprefix("\ufeff").rstrip("\r\n")
-    if not lines or (header and "\n" not in lines and "\r" not in lines):
+    lines = as_utf8(read_bytes(path), encoding, path).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+    if not lines or (header and b"\n" not in lines and b"\r" not in lines):
         raise DataError(f"{path}: expected at least one line of data, found none")
-    return lines.encode()
+    return lines
 
 
 def read_bytes(path: Path) -> bytes:
@@ -87,8 +87,8 @@ def check_size(size: int, path: Path, held: int = 0) -> None:
         )
 
 
-def decode(content: bytes, encoding: str, path: Path) -> str:
-    """Decode a text that is UTF-8, or of the encoding if it is not.
+def as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
+    """A text in UTF-8: as it is, or recoded from the encoding if it is not in UTF-8.
 
     A text in latin-1 with letters beyond ASCII is never valid UTF-8 by accident, so that both are read exactly.
 
@@ -102,12 +102,13 @@ def decode(content: bytes, encoding: str, path: Path) -> str:
     if place >= 0:
         raise DataError(f"{path}, line {line_of(content, place)}: expected text, found a NUL byte")
     try:
-        return content.decode()
+        content.decode()
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
-            return content.decode(encoding)
+            return content.decode(encoding).encode()
         line, byte = line_of(content, error.start), content[error.start]
         raise DataError(f"{path}, line {line}: expected utf-8 text, found byte {byte:#x}") from error
+    return content
 
 
 def line_of(content: bytes, place: int) -> int:
