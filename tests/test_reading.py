@@ -131,6 +131,12 @@ def test_a_value_in_quotes_stays_what_it_is(tmp_path, title):
     assert found.attrs["titles"] == ({1: inside} if inside else {}) | {2: "Z"}
 
 
+def test_a_title_of_two_lines_may_come_first(tmp_path):
+    content = 'title,user,item,rating\n"Two\nlines",1,1,5\n"a, b\nc",1,2,4\nZ,2,2,3\n'
+    found = read(tmp_path, "a.csv", content, items_path=tmp_path / "a.csv")
+    assert rows_of(found) == [(1, 1, 5), (1, 2, 4), (2, 2, 3)] and found.attrs["titles"] == {1: "Two\nlines", 2: "Z"}
+
+
 def test_a_tsv_is_read_as_pandas_writes_it_and_as_recbole_does(tmp_path):
     titles = ['The "Best" of', '"Heroes"', "two\nlines", "a\ttab", "plain"]
     frame = pd.DataFrame({"user": 1, "item": range(5), "rating": 5, "title": titles})
