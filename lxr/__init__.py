@@ -3,8 +3,8 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. All that
 is needed from outside is here; users are always rows, B of them in a batch, I is the number of items.
 
-* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.source`,
-  `lxr.interactions`
+* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.raw_text`,
+  `lxr.dialect`, `lxr.quotes`, `lxr.columns`, `lxr.ratings`, `lxr.interactions`, `lxr.source`
 * Recommenders: `lxr.recommenders`, `lxr.probes` (their checks), `lxr.modes`, `lxr.training`, `lxr.epochs`, `lxr.ranking`
 * LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`, `lxr.learned`
 * Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
@@ -16,7 +16,7 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`
 * Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
   `lxr.canonical`
-* Below all: `lxr.checks`, `lxr.registry`, `lxr.progress`
+* Below all: `lxr.checks`, `lxr.inputs`, `lxr.memory`, `lxr.registry`, `lxr.progress`
 
 Example:
     >>> import lxr

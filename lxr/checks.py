@@ -7,6 +7,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
+from os import PathLike
 
 import numpy as np
 import torch
@@ -135,6 +136,20 @@ def check_instance(kind: type, expected: str, **values: object) -> None:
         if not isinstance(value, kind):
             found = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
             raise ValueError(f"{name}: expected {expected}, found {found}")
+
+
+def check_paths(**paths: object) -> None:
+    """Refuse arguments that are no paths."""
+    for name, path in paths.items():
+        if not isinstance(path, str | PathLike) or not str(path):
+            raise ValueError(f"{name}: expected a path, found {path!r}")
+
+
+def check_texts(**texts: object) -> None:
+    """Refuse arguments that are no text."""
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{name}: expected a name, found {text!r}")
 
 
 def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: float) -> None:

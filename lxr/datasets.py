@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lxr.checks import check_paths, check_texts
+from lxr.columns import integer_ids, numeric, refuse
 from lxr.download import find_files
-from lxr.files import FIELD, numeric, read_ratings, read_table, refuse
+from lxr.files import FIELD, read_ratings, read_table
 from lxr.movielens import read_ml_1m, read_ml_1m_users, read_ml_100k, read_ml_100k_users
 from lxr.registry import Registry
 from lxr.storage import DataError
@@ -73,13 +75,16 @@ def load_ratings(name: str, data_dir: str | Path | None = None, user_features: b
         ``attrs["user_features"]``, if asked for, maps user ids to features: ``{1: {"gender": "female"}}``.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or an argument of another type.
         DataError: a file is missing, truncated, altered or malformed, or the source knows nothing of its users.
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
         ['user', 'item', 'rating']
     """
+    check_texts(name=name)
+    if data_dir is not None:
+        check_paths(data_dir=data_dir)
     dataset, directory = DATASETS[name], data_directory(data_dir)
     ratings = dataset.read(directory)
     if user_features:
@@ -224,7 +229,8 @@ def matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.Dat
 
 def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
-    ratings = pd.DataFrame({column: numeric(raw, column, path, integer=True) for column in ("user", "item", "rating")})
+    ratings = pd.DataFrame({column: integer_ids(raw, column, path) for column in ("user", "item")})
+    ratings["rating"] = numeric(raw, "rating", path, integer=True)
     wrong = ~ratings["rating"].between(0, 100) & (ratings["rating"] != NEVER_PLAY)
     refuse(wrong, path, raw["rating"], f"a rating from 0 to 100, or {NEVER_PLAY}")
     return ratings.replace({"rating": {NEVER_PLAY: 0}}).astype({"rating": float}).reset_index(drop=True)

@@ -10,17 +10,27 @@ from pathlib import Path
 
 import pooch
 
+from lxr.memory import fits, free, readable
 from lxr.storage import DataError
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Raw files with an official home: an archive that is checked against its SHA-256 before anything is read."""
+    """Raw files with an official home: an archive that is checked against its SHA-256 before anything is read.
+
+    Attributes:
+        name: of the dataset, and of the directory in the archive.
+        url: its official home.
+        sha256: of the archive, wherever it comes from.
+        files: those that are unpacked.
+        mirrors: addresses of copies, equal byte by byte, in the order in which they are tried.
+    """
 
     name: str
     url: str
     sha256: str
     files: tuple[str, ...]
+    mirrors: tuple[str, ...] = ()
 
 
 def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
@@ -39,7 +49,7 @@ def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
 
 
 def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path], tuple[str, ...]]] | None = None) -> Path:
-    """Download from the official home, else from the fallback; say what to do by hand when neither answers.
+    """Download from the official home, else from its mirrors, else from the fallback; say what to do when none answers.
 
     Returns:
         The directory ``data_dir/<name>`` with the files in it.
@@ -47,7 +57,8 @@ def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path]
     Raises:
         DataError: no source answers, or what comes is altered.
     """
-    sources = [(archive.url, partial(download_archive, archive)), *([fallback] if fallback else [])]
+    sources = [(url, partial(download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
+    sources += [fallback] if fallback else []
     target, failures = data_dir / archive.name, []
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -72,13 +83,24 @@ def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path]
     )
 
 
-def download_archive(archive: Archive, directory: Path) -> tuple[str, ...]:
-    """Download an archive, check it, and unpack its files into ``directory``; returns their names."""
+def download_archive(archive: Archive, url: str, directory: Path) -> tuple[str, ...]:
+    """Download an archive from one of its addresses, check it, and unpack its files; returns their names."""
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
-    path = pooch.retrieve(
-        archive.url, f"sha256:{archive.sha256}", fname="archive.zip", path=directory, downloader=downloader
-    )
+    path = pooch.retrieve(url, f"sha256:{archive.sha256}", fname="archive.zip", path=directory, downloader=downloader)
     with zipfile.ZipFile(path) as unpacked:
         for name in archive.files:
-            (directory / name).write_bytes(unpacked.read(f"{archive.name}/{name}"))
+            (directory / name).write_bytes(read_member(unpacked, f"{archive.name}/{name}"))
     return archive.files
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read one file of a zip archive.
+
+    Raises:
+        DataError: it does not fit into memory.
+        KeyError: there is none of the name.
+    """
+    size = archive.getinfo(name).file_size
+    if not fits(size):
+        raise DataError(f"{name}: expected a file that fits into memory ({free()} free), found {readable(size)}")
+    return archive.read(name)

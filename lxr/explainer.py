@@ -13,6 +13,7 @@ from lxr.checks import check_differentiable, check_finite, check_instance, check
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
 from lxr.inputs import as_explained, as_matrix, as_users, check_model
 from lxr.interactions import batches, dense, item_counts
+from lxr.memory import check_memory
 from lxr.modes import evaluating, ordinary, with_gradients
 from lxr.probes import check_answers
 from lxr.progress import progress
@@ -173,6 +174,7 @@ def top_items(model: Recommender, matrix: sp.csr_matrix, batch_size: int = 512) 
     check_model(model)
     matrix = as_matrix(model.n_items, matrix=matrix)
     check_positive(batch_size=batch_size)
+    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * model.n_items, "batch_size")
     full = item_counts(matrix, model.n_features) == model.n_targets
     if full.any():
         raise ValueError(f"matrix, row {first(full)}: nothing is left to recommend, every item is consumed")
@@ -211,6 +213,7 @@ def explain_users(
     check_explainer(explainer)
     matrix, target = as_users(explainer.model, matrix, target)
     check_positive(batch_size=batch_size)
+    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * explainer.model.n_items, "batch_size")
     explainer.report_long(np.diff(matrix.indptr))
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)

@@ -20,6 +20,7 @@ import torch
 from lxr.checks import check_all_positive, check_different, check_finite, check_logits, check_positive
 from lxr.inputs import as_explained, as_importance, as_scores, as_users
 from lxr.interactions import batches, dense
+from lxr.memory import check_memory
 from lxr.progress import progress
 from lxr.recommenders import Recommender
 from lxr.statistics import bootstrap_interval
@@ -238,6 +239,9 @@ def evaluate_fidelity(
     check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size)
     cutoffs, lengths = tuple(cutoffs), tuple(lengths)
+    n_masked = len(history) * (3 * (steps + 1) + 2 * len(lengths))
+    check_memory(8 * n_masked * (8 + len(cutoffs)), "steps")  # their places, ranks, and metrics
+    check_memory(3 * 4 * min(batch_size, n_masked) * model.n_items, "batch_size")
     order = ItemOrder.by_importance(history, importance)
     n = order.length  # (B,)
 
@@ -347,6 +351,7 @@ def evaluate_users(
     matrix, target = as_users(model, matrix, target)
     importance = as_scores(matrix, importance=importance)
     check_positive(users_per_batch=users_per_batch)
+    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_items, "users_per_batch")
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
     for users in progress(groups, desc=label, unit="batch", disable=label is None):

@@ -10,11 +10,15 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.checks import check_choice, check_natural, check_numbers, check_positive, check_seed, is_number
 from lxr.datasets import load_ratings, rule_of
 from lxr.inputs import as_matrix
+from lxr.memory import check_memory
+from lxr.ratings import REPEATS, check_attributes, checked_ratings, without_repeats
 from lxr.storage import DataError, read_npz, save_npz
 
 USER_FEATURES = "ratings.attrs['user_features']"
+BYTES_PER_USER = 24  # of a split: its permutation, the three parts, and one of them sorted
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Interactions:
         item_titles: (I,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
         item_groups: (I,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
         feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
-        n_duplicates: number of repeated (user, item) rows that were dropped.
+        n_duplicates: number of repeated (user, item) rows that were dropped, or added to others.
+        complete_users: ids of users who were dropped because they have every item; not saved.
 
     Example: see :func:`prepare`, which makes it.
     """
@@ -43,6 +48,7 @@ class Interactions:
     item_groups: np.ndarray | None = None
     feature_kinds: np.ndarray | None = None
     n_duplicates: int = 0
+    complete_users: tuple[int | str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -97,50 +103,66 @@ def binary_matrix(indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int
 
 
 def prepare(
-    ratings: pd.DataFrame, min_rating: float = 4, min_items_per_user: int = 2, min_users_per_item: int = 2
+    ratings: pd.DataFrame,
+    min_rating: float = 4,
+    min_items_per_user: int = 2,
+    min_users_per_item: int = 2,
+    repeats: str | None = None,
 ) -> Interactions:
     """Turn ratings into binary histories.
 
     Keeps ratings ≥ ``min_rating``, then repeats the two minimum counts until nothing changes (an iterated k-core), then
-    numbers users and items contiguously in the order of their sorted original ids. Of a repeated (user, item) pair the
-    last row counts; the others are dropped, counted in ``n_duplicates`` and reported as a warning.
+    numbers users and items contiguously in the order of their sorted original ids. A frame of users and items alone is
+    implicit data: every row counts, and ``min_rating`` does not apply.
+
+    Users who have every item that is left are dropped, since nothing is left to recommend to them, and the minimum counts
+    are repeated. Only if nobody would be left, they stay. ``complete_users`` has their ids.
 
     User features that the ratings carry become further columns; thresholds look at items alone.
 
     Args:
-        ratings: columns ``user``, ``item``, ``rating``; left as it is. ``attrs`` as :func:`lxr.load_ratings` gives them.
+        ratings: columns ``user``, ``item``, ``rating``; left as it is. ``attrs`` as :func:`lxr.load_ratings` gives them. Ids
+            are integers or text. A column ``timestamp``, numbers or dates, says which of several ratings is the newest.
         min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
         min_items_per_user: users with fewer items are dropped; 1 keeps all.
         min_users_per_item: items with fewer users are dropped; 1 keeps all.
+        repeats: which rating a pair of user and item has that is in several rows: ``"sum"`` adds them, as for plays;
+            ``"last"`` and ``"first"`` take the newest and the oldest by time, or by row where there are no times. None
+            takes the last, or the sum where it has to be a log of single plays: all these ratings are 1, and some pairs
+            reach ``min_rating`` only together.
 
     Returns:
-        The histories, with titles, groups and features where the ratings carry them.
+        The histories, with titles, groups and features where the ratings carry them. Repeated rows are counted in
+        ``n_duplicates``.
 
     Raises:
-        DataError: a column is missing, an id is missing, a rating is not a finite number, nothing is left, or user features
+        ValueError: a threshold or ``repeats`` is of another type or value.
+        DataError: a column is missing or there twice, an id is missing or of no type for ids, a rating is not a finite
+            number, ``repeats`` is None and some pairs reach ``min_rating`` only together, nothing is left, or user features
             are malformed or of none of the users that are left.
 
     Warns:
-        UserWarning: there are repeated pairs.
+        UserWarning: there are repeated pairs and ``repeats`` is None, or users who have every item.
 
     Example:
-        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 1, 2, 3], "rating": [5, 4, 5, 4, 3]})
-        >>> data = prepare(ratings, min_rating=4)
-        >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # nobody likes item 3
-        ([1, 2], [[1.0, 1.0], [1.0, 1.0]])
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 2, 3, 1], "rating": [5, 4, 5, 4, 3]})
+        >>> data = prepare(ratings, min_rating=4, min_users_per_item=1)
+        >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # user 9 does not like item 1
+        ([1, 2, 3], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
     """
-    check_ratings(ratings)
-    unique = ratings.drop_duplicates(["user", "item"], keep="last")
-    n_duplicates = len(ratings) - len(unique)
-    if n_duplicates:
-        warnings.warn(f"{n_duplicates} duplicate (user, item) pairs: kept the last of each", stacklevel=2)
-    kept = k_core(unique.loc[unique["rating"] >= min_rating, ["user", "item"]], min_items_per_user, min_users_per_item)
+    check_rule(min_rating, min_items_per_user, min_users_per_item, repeats)
+    checked = checked_ratings(ratings)
+    check_attributes(ratings.attrs)
+    unique = without_repeats(checked, min_rating, repeats)
+    liked = unique[unique["rating"] >= min_rating] if "rating" in unique else unique
+    kept = k_core(liked[["user", "item"]], min_items_per_user, min_users_per_item)
     if kept.empty:
+        scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
         raise DataError(
-            f"no interaction is left of {len(ratings)} ratings (from {ratings['rating'].min():g} to "
-            f"{ratings['rating'].max():g}) with min_rating={min_rating}, min_items_per_user={min_items_per_user}, "
-            f"min_users_per_item={min_users_per_item}"
+            f"no interaction is left of {len(ratings)} ratings{scale} with min_rating={min_rating}, "
+            f"min_items_per_user={min_items_per_user}, min_users_per_item={min_users_per_item}"
         )
+    kept, complete_users = without_complete_users(kept, min_items_per_user, min_users_per_item)
     user_ids, users = np.unique(id_array(kept["user"]), return_inverse=True)
     item_ids, items = np.unique(id_array(kept["item"]), return_inverse=True)
     ones = np.ones(len(kept), dtype=np.float32)
@@ -152,9 +174,22 @@ def prepare(
         item_ids=item_ids,
         item_titles=item_attribute(ratings, "titles", item_ids),
         item_groups=item_attribute(ratings, "groups", item_ids),
-        n_duplicates=n_duplicates,
+        n_duplicates=len(ratings) - len(unique),
+        complete_users=complete_users,
     )
     return with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
+
+
+def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: str | None) -> None:
+    """Refuse thresholds of another type or value.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    if not (is_number(min_rating) or min_rating == -np.inf):
+        raise ValueError(f"min_rating: expected a number, found {min_rating!r}")
+    check_positive(min_items_per_user=min_items_per_user, min_users_per_item=min_users_per_item)
+    check_choice((*REPEATS, None), repeats=repeats)
 
 
 def with_features(data: Interactions, features: Mapping) -> Interactions:
@@ -208,29 +243,6 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
     return users, known
 
 
-def check_ratings(ratings: pd.DataFrame) -> None:
-    """Refuse a frame without the columns, with missing ids, or with ratings that are no finite numbers.
-
-    Raises:
-        DataError: names the column or the row.
-    """
-    missing = [column for column in ("user", "item", "rating") if column not in ratings.columns]
-    if missing:
-        raise DataError(f"ratings: expected the columns user, item, rating, found {list(ratings.columns)}")
-    if ratings.empty:
-        raise DataError("ratings: expected at least one row, found none")
-    for column in ("user", "item"):
-        if ratings[column].isna().any():
-            raise DataError(f"ratings, row {int(ratings[column].isna().argmax())}: the {column} is missing")
-        if pd.api.types.infer_dtype(ratings[column]).startswith("mixed"):
-            raise DataError(f"ratings: expected all values of {column} to be of one kind, found several")
-    values = pd.to_numeric(ratings["rating"], errors="coerce")
-    bad = ~np.isfinite(values.to_numpy(dtype=float))
-    if bad.any() or not pd.api.types.is_numeric_dtype(ratings["rating"]):
-        row = int(bad.argmax())
-        raise DataError(f"ratings, row {row}: expected a number as rating, found {ratings['rating'].tolist()[row]!r}")
-
-
 def id_array(ids: pd.Series) -> np.ndarray:
     """Ids as an array of numbers or of strings."""
     array = ids.infer_objects().to_numpy()
@@ -247,10 +259,64 @@ def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
     return pairs
 
 
+def without_complete_users(
+    pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
+) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
+    """Drop users who have every item, again and again with the k-core, unless nobody would be left.
+
+    Returns:
+        The pairs of the others, and the ids of the users who have been dropped, sorted.
+
+    Warns:
+        UserWarning: names the users.
+    """
+    rest, dropped = pairs, []
+    while len(complete := complete_users_of(rest)):
+        dropped += complete.tolist()
+        rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
+    if not dropped or rest.empty:
+        return pairs, ()
+    message = f"left out, since they have every item, and nothing is left to recommend to them: {named(dropped)}"
+    warnings.warn(message, stacklevel=3)
+    return rest, tuple(sorted(dropped))
+
+
+def named(users: list[int | str]) -> str:
+    """Return how many users there are, and the ids of ten of them."""
+    more = f" and {len(users) - 10} others" if len(users) > 10 else ""
+    return f"{len(users)} user{'s' * (len(users) > 1)} ({', '.join(map(repr, sorted(users)[:10]))}{more})"
+
+
+def check_candidates(data: Interactions) -> None:
+    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if nobody would be left without them.
+
+    Args:
+        data: the histories.
+
+    Raises:
+        DataError: names the users.
+    """
+    full = np.diff(data.item_matrix.indptr) == len(data.item_ids)
+    if full.any():
+        raise DataError(
+            f"nothing is left to recommend to {named(data.user_ids[full].tolist())} of {len(full)}, who have every item: "
+            "expected more items, or a higher min_rating"
+        )
+
+
+def complete_users_of(pairs: pd.DataFrame) -> pd.Index:
+    """Users who have every item of the pairs."""
+    sizes = pairs["user"].value_counts()
+    return sizes.index[sizes == pairs["item"].nunique()]
+
+
 def item_attribute(ratings: pd.DataFrame, name: str, item_ids: np.ndarray) -> np.ndarray | None:
     """Titles or groups in the order of ``item_ids``; an item that the source does not name is called by its id."""
     values = ratings.attrs.get(name)
-    return None if values is None else np.array([values.get(item, str(item)) for item in item_ids.tolist()])
+    if values is None:
+        return None
+    known = {item: value for item, value in values.items() if pd.notna(value)}
+    return np.array([known.get(item, str(item)) for item in item_ids.tolist()])
 
 
 def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
@@ -288,18 +354,20 @@ def split_users(
         Three ascending index arrays, disjoint, together ``0 … n_users − 1``.
 
     Raises:
-        ValueError: a share is outside (0, 1), or no training user is left.
+        ValueError: an argument is of another type, a share is outside (0, 1), no training user is left, or the arrays do
+            not fit into memory.
 
     Example:
         >>> [len(part) for part in split_users(6037)]
         [4225, 604, 1208]
     """
-    for name, share in (("validation", validation), ("test", test)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name}: expected a share between 0 and 1, found {share}")
+    check_natural(n_users=n_users)
+    check_numbers("a share between 0 and 1", lambda share: 0 < share < 1, validation=validation, test=test)
+    seed = check_seed(seed)
     n_validation, n_test = int(np.ceil(validation * n_users)), int(np.ceil(test * n_users))
     if n_validation + n_test >= n_users:
         raise ValueError(f"no training user is left of {n_users} with validation={validation}, test={test}")
+    check_memory(BYTES_PER_USER * n_users, "n_users")
     order = np.random.default_rng(seed).permutation(n_users)
     parts = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
     return tuple(np.sort(part) for part in parts)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lxr.download import Archive, fetch, find_files
-from lxr.files import numeric, read_ratings, read_table, refuse
+from lxr.columns import integer_ids, numeric, refuse
+from lxr.download import Archive, fetch, find_files, read_member
+from lxr.files import read_ratings, read_table
 from lxr.storage import DataError, sha256
 
 ML_100K = Archive(
@@ -25,6 +26,10 @@ ML_1M = Archive(
     "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
     "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     ("ratings.dat", "movies.dat", "users.dat"),
+    mirrors=(
+        # of the Recommenders project, for the days on which the first one does not answer
+        "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-1m.zip",
+    ),
 )
 # RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
 # first one does not answer.
@@ -50,7 +55,7 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
         raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
     with zipfile.ZipFile(next(directory.glob("*.whl"))) as wheel:
         for name, expected in RECBOLE_FILES.items():
-            content = wheel.read(f"recbole/dataset_example/ml-100k/{name}")
+            content = read_member(wheel, f"recbole/dataset_example/ml-100k/{name}")
             found = hashlib.sha256(content).hexdigest()
             if found != expected:
                 raise DataError(f"{name}: expected SHA-256 {expected}, found {found}")
@@ -62,7 +67,7 @@ def read_titles(path: Path, separator: str, columns: list[str], encoding: str = 
     """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
     raw = read_table(path, separator, columns, encoding, header)
     titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
-    return dict(zip(numeric(raw, "item", path, integer=True).tolist(), titles.map(natural_title), strict=True))
+    return dict(zip(integer_ids(raw, "item", path).tolist(), titles.map(natural_title), strict=True))
 
 
 def natural_title(title: str) -> str:
@@ -186,7 +191,7 @@ def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.Data
     refuse(age < 1, path, raw["age"], "an age of at least 1")
     group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
     columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
-    users = pd.DataFrame(columns).set_index(numeric(raw, "user", path, integer=True))
+    users = pd.DataFrame(columns).set_index(integer_ids(raw, "user", path))
     users.attrs["source"] = [str(path)]
     return users
 

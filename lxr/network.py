@@ -15,7 +15,6 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from lxr.checks import (
     check_choice,
@@ -35,7 +34,7 @@ from lxr.interactions import dense, with_validation
 from lxr.learned import report_unlearned
 from lxr.modes import evaluating, uncounted, with_gradients
 from lxr.probes import check_answers
-from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
+from lxr.recommenders import Recommender, initialise, linear_layer, read_weights, restore_weights, save_weights
 from lxr.storage import DataError
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -174,13 +173,13 @@ class ExplainerNetwork(nn.Module):
         for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
             check_choice(CHOICES[name], **{name: value})
         self.inputs = inputs
-        self.history_encoder = skip_init(nn.Linear, n_items, hidden_size)
-        self.item_encoder = skip_init(nn.Linear, n_items, hidden_size)  # applied to one-hot items: one column each
+        self.history_encoder = linear_layer(n_items, hidden_size)
+        self.item_encoder = linear_layer(n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
             HIDDEN_ACTIVATIONS[activation](),
-            skip_init(nn.Linear, 2 * hidden_size, hidden_size),
+            linear_layer(2 * hidden_size, hidden_size),
             HIDDEN_ACTIVATIONS[activation](),
-            skip_init(nn.Linear, hidden_size, n_items),
+            linear_layer(hidden_size, n_items),
         )
         initialise(self, seed) if initialisation == "xavier" else initialise_uniformly(self, seed)
 

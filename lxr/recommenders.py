@@ -33,6 +33,7 @@ from lxr.checks import (
     first,
 )
 from lxr.inputs import as_histories, as_matrix, check_model, check_width
+from lxr.memory import check_memory
 from lxr.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.probes import AnswerError, check_answers, explained
 from lxr.registry import Registry
@@ -283,8 +284,8 @@ class MF(OfWholeRows):
         super().__init__(n_items, n_features)
         check_positive(n_factors=n_factors)
         self.weigh(dropout, positive_weight)
-        self.history_encoder = skip_init(nn.Linear, n_items, n_factors)
-        self.item_encoder = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items: column i is v_i
+        self.history_encoder = linear_layer(n_items, n_factors)
+        self.item_encoder = linear_layer(n_items, n_factors)  # applied to one-hot items: column i is v_i
         initialise(self, seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
@@ -346,10 +347,10 @@ class VAE(Recommender):
         check_non_negative(beta=beta)
         check_natural(anneal_steps=anneal_steps)
         self.n_latent, self.dropout, self.beta, self.anneal_steps = n_latent, dropout, beta, anneal_steps
-        self.encoder = skip_init(nn.Linear, n_items, n_hidden)
-        self.latent = skip_init(nn.Linear, n_hidden, 2 * n_latent)
-        self.decoder = skip_init(nn.Linear, n_latent, n_hidden)
-        self.output = skip_init(nn.Linear, n_hidden, n_items)
+        self.encoder = linear_layer(n_items, n_hidden)
+        self.latent = linear_layer(n_hidden, 2 * n_latent)
+        self.decoder = linear_layer(n_latent, n_hidden)
+        self.output = linear_layer(n_hidden, n_items)
         initialise(self, seed)
 
     def encode(self, history: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -434,16 +435,16 @@ class NCF(OfWholeRows):
         self.weigh(dropout, positive_weight)
         self.max_pairs = max_pairs
         if branches != "mlp":
-            self.gmf_history = skip_init(nn.Linear, n_items, n_factors)
-            self.gmf_item = skip_init(nn.Linear, n_items, n_factors)  # applied to one-hot items, as in MF
-            self.gmf_output = skip_init(nn.Linear, n_factors, 1, bias=False)
+            self.gmf_history = linear_layer(n_items, n_factors)
+            self.gmf_item = linear_layer(n_items, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_output = linear_layer(n_factors, 1, bias=False)
         if branches != "gmf":
-            self.mlp_history = skip_init(nn.Linear, n_items, n_factors)
-            self.mlp_item = skip_init(nn.Linear, n_items, n_factors)
-            self.first_of_user = skip_init(nn.Linear, n_factors, layers[0])
-            self.first_of_item = skip_init(nn.Linear, n_factors, layers[0], bias=False)
-            self.tower = nn.ModuleList(skip_init(nn.Linear, *widths) for widths in itertools.pairwise(layers))
-            self.mlp_output = skip_init(nn.Linear, layers[-1], 1, bias=False)
+            self.mlp_history = linear_layer(n_items, n_factors)
+            self.mlp_item = linear_layer(n_items, n_factors)
+            self.first_of_user = linear_layer(n_factors, layers[0])
+            self.first_of_item = linear_layer(n_factors, layers[0], bias=False)
+            self.tower = nn.ModuleList(linear_layer(*widths) for widths in itertools.pairwise(layers))
+            self.mlp_output = linear_layer(layers[-1], 1, bias=False)
         self.branches = branches
         initialise(self, seed)
 
@@ -662,6 +663,17 @@ def wrap(module_or_function: Callable, n_items: int, activation: str, n_features
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
 """Name → class of the recommenders that are trained here."""
+
+
+def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
+    """A linear layer whose weights are not drawn yet.
+
+    Raises:
+        ValueError: training it would take more memory than is free.
+    """
+    copies = 4  # the weights, their gradients, and two moments of Adam
+    check_memory(copies * 4 * n_inputs * n_outputs, f"n_items or width ({n_inputs} x {n_outputs} weights)")
+    return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
 def initialise(module: nn.Module, seed: int) -> None:

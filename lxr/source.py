@@ -8,12 +8,13 @@ import pandas as pd
 
 from lxr.datasets import DATASETS, load_ratings, rule_of
 from lxr.files import read_ratings_file
-from lxr.interactions import prepare, split_users
+from lxr.interactions import check_candidates, named, prepare, split_users
 from lxr.pipeline import NOTEBOOKS
+from lxr.ratings import REPEATS
 from lxr.tables import data_table
 from lxr.workspace import PREPARATION, told_to
 
-COLUMNS = ("user_column", "item_column", "rating_column", "title_column")
+COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 
 
@@ -25,18 +26,20 @@ class Source:
         dataset: name of the dataset, and of the directory of its results.
         data_dir: where a registered dataset is looked for.
         ratings_file: arguments of :func:`lxr.read_ratings_file`; empty for a registered dataset.
-        rule: arguments of :func:`lxr.prepare`.
+        rule: thresholds of :func:`lxr.prepare`.
+        repeats: what becomes of repeated pairs in a file, an argument of :func:`lxr.prepare`.
     """
 
     dataset: str
     data_dir: Path
     ratings_file: dict
     rule: dict
+    repeats: str | None = None
 
     @property
     def parameters(self) -> dict:
         """Those of the notebook that prepares the data."""
-        own = {"ratings_file": self.ratings_file, **self.rule}
+        own = {"ratings_file": self.ratings_file, **self.rule, "repeats": self.repeats}
         return own if self.ratings_file else {"data_dir": str(self.data_dir)}
 
     def read(self, user_features: bool = False) -> pd.DataFrame:
@@ -47,15 +50,20 @@ class Source:
     def describe(self, seed: int, user_features: bool = False, n_test: int | None = None) -> str:
         """What there is, what is kept of it by the rule, and who trains, validates and tests by the split of a seed."""
         ratings = self.read(user_features)
-        data = prepare(ratings, **self.rule)
+        data = prepare(ratings, **self.rule, repeats=self.repeats)
+        check_candidates(data)
         parts = zip(("training", "validation", "test"), split_users(len(data.user_ids), seed=seed), strict=True)
         lowest, highest = ratings["rating"].min(), ratings["rating"].max()
         lines = [
             f"{self.dataset}: {', '.join(ratings.attrs['source']) or 'generated'}",
             f"{len(ratings)} rows, {data.n_duplicates} of them duplicates; ratings from {lowest:g} to {highest:g}",
-            ", ".join(f"{name} {value:g}" for name, value in self.rule.items()),
+            ", ".join(f"{name} {value:g}" for name, value in self.rule.items())
+            + (f", repeats {self.repeats}" if self.repeats else ""),
             data_table(ratings, data, dict(parts)).to_string(float_format="{:.2f}".format),
         ]
+        lines += [f"dialect of {dialect}" for dialect in ratings.attrs.get("dialect", ())]
+        if data.complete_users:
+            lines.append(f"left out, since they have every item: {named(list(data.complete_users))}")
         if data.n_features:
             lines.append("user features: " + ", ".join(data.item_titles[-data.n_features :]))
         if n_test:
@@ -76,6 +84,12 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
     group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
+    group.add_argument("--timestamp-column", metavar="NAME", help="of times (timestamp, if there is one)")
+    group.add_argument(
+        "--repeats",
+        choices=REPEATS,
+        help="a user's several rows for one item: the newest counts, the oldest, or their sum, as for plays",
+    )
     group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
     group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
     group.add_argument("--items", type=Path, metavar="PATH", help="another such file (or .item), with titles of items")
@@ -94,19 +108,22 @@ def source_of(options: argparse.Namespace) -> Source:
         ValueError: options do not go together, or a file is missing.
     """
     given = {name: value for name in (*COLUMNS, *RULE) if (value := getattr(options, name)) is not None}
-    ratings_file, rule = {}, rule_of(options.dataset)
+    ratings_file, rule, repeats = {}, rule_of(options.dataset), options.repeats
     if options.ratings:
         if options.dataset in DATASETS or Path(options.dataset).name != options.dataset or options.dataset.startswith("."):
             raise ValueError(f"argument --dataset: expected a new name for {options.ratings}, found {options.dataset!r}")
-        if options.implicit == ("min_rating" in given) or (options.implicit and "rating_column" in given):
+        counts_plays = options.implicit and repeats == "sum"  # which --min-rating may ask for a number of
+        two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
+        if two or not (options.implicit or "min_rating" in given):
             raise ValueError("argument --ratings: expected either --min-rating or --implicit beside it")
         places = {"path": options.ratings, "items_path": options.items}
         ratings_file = {name: str(place.resolve()) for name, place in places.items() if place}
         ratings_file |= {name: given[name] for name in COLUMNS if name in given}
         if options.implicit:
-            ratings_file["rating_column"], given["min_rating"] = None, 1
+            ratings_file["rating_column"] = None
+            given.setdefault("min_rating", 1)
         rule = rule_of(options.dataset, **{name: given[name] for name in RULE if name in given})
-    elif given or options.items or options.implicit:
+    elif given or options.items or options.implicit or repeats:
         raise ValueError("argument --ratings: expected, beside options of a file of your own")
     elif options.dataset not in DATASETS:
         parameters = told_to(options.results / options.dataset, PREPARATION)
@@ -116,10 +133,10 @@ def source_of(options: argparse.Namespace) -> Source:
             raise ValueError(
                 f"argument --dataset: invalid choice: {options.dataset!r} (choose from {known}, or give --ratings)"
             )
-        rule = {name: parameters[name] for name in RULE}
+        rule, repeats = {name: parameters[name] for name in RULE}, parameters.get("repeats")
     for name in [name for name in ("path", "items_path") if name in ratings_file]:
         path = (NOTEBOOKS / ratings_file[name]).resolve()  # a notebook may have been told a relative one
         if not path.is_file():
             raise ValueError(f"argument --ratings: expected a file {path}, found none")
         ratings_file[name] = str(path)
-    return Source(options.dataset, options.data_dir, ratings_file, rule)
+    return Source(options.dataset, options.data_dir, ratings_file, rule, repeats)

@@ -17,10 +17,10 @@ class DataError(ValueError):
 
     Example:
         >>> import lxr
-        >>> lxr.prepare(pd.DataFrame({"user": [1], "item": [2]}))
+        >>> lxr.prepare(pd.DataFrame({"user": [1], "item": [2], "rating": ["good"]}))
         Traceback (most recent call last):
         ...
-        lxr.storage.DataError: ratings: expected the columns user, item, rating, found ['user', 'item']
+        lxr.storage.DataError: ratings, row 0: expected a number as rating, found 'good'
     """
 
 

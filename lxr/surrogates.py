@@ -27,6 +27,7 @@ from lxr.checks import (
 from lxr.explainer import Explainer, user_generator
 from lxr.inputs import as_matrix
 from lxr.interactions import batches, dense
+from lxr.memory import check_memory
 from lxr.objectives import Objective, objective_of
 from lxr.recommenders import Recommender
 
@@ -374,6 +375,7 @@ class SHAPClusters(Explainer):
     @torch.no_grad()
     def score_coalitions(self) -> np.ndarray:
         """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
+        check_memory(4 * 2**self.n_clusters * self.model.n_items, "n_clusters")
         table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
         for codes in batches(len(table), self.batch_size):
             table[codes] = self.model.log_odds(self.model(self.histories(codes))).cpu().numpy()

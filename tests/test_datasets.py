@@ -1,5 +1,6 @@
 """The dataset registry: what is read, what is refused and in which words, what is left behind when a download fails."""
 
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -564,6 +565,33 @@ def test_an_archive_is_downloaded_once(serve, small_ml_1m, tmp_path, monkeypatch
     assert contents(tmp_path / "new" / "data") == ["ml-1m", "ml-1m/movies.dat", "ml-1m/ratings.dat", "ml-1m/users.dat"]
     monkeypatch.setattr(download.pooch, "retrieve", None)
     pd.testing.assert_frame_equal(lxr.load_ratings("ml-1m", tmp_path / "new" / "data"), first)
+
+
+@pytest.mark.parametrize("home", [None, b"not found, says the portal of the hotel"], ids=["silent", "altered"])
+def test_a_mirror_answers_if_the_official_home_does_not(serve, small_ml_1m, tmp_path, monkeypatch, home):
+    archive = serve(ML_1M_ZIP, digest(ML_1M_ZIP))
+    elsewhere = archive.url.replace("ml-1m.zip", "home.zip")
+    if home is not None:
+        (tmp_path / "served" / "home.zip").write_bytes(home)
+    monkeypatch.setattr(movielens, "ML_1M", dataclasses.replace(archive, url=elsewhere, mirrors=(archive.url,)))
+    assert len(lxr.load_ratings("ml-1m", tmp_path / "data")) == 3
+    assert contents(tmp_path / "data") == ["ml-1m", "ml-1m/movies.dat", "ml-1m/ratings.dat", "ml-1m/users.dat"]
+
+
+def test_an_altered_mirror_is_refused_too(serve, tmp_path, monkeypatch):
+    archive = serve(ML_1M_ZIP[:-1] + b"x", digest(ML_1M_ZIP))
+    elsewhere = archive.url.replace("ml-1m.zip", "home.zip")
+    monkeypatch.setattr(movielens, "ML_1M", dataclasses.replace(archive, url=elsewhere, mirrors=(archive.url,)))
+    message = message_of("ml-1m", tmp_path / "data")
+    for part in (f"{elsewhere}: 404", f"{archive.url}: SHA256 hash", digest(ML_1M_ZIP[:-1] + b"x")):
+        assert part in message
+    assert contents(tmp_path / "data") == []
+
+
+def test_ml_1m_has_a_mirror_that_is_tried_second(offline, tmp_path):
+    (mirror,) = movielens.ML_1M.mirrors
+    message = message_of("ml-1m", tmp_path)
+    assert message.index(movielens.ML_1M.url) < message.index(f"{mirror}: connection refused")
 
 
 def test_an_altered_archive_is_refused(serve, tmp_path):

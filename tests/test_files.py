@@ -246,7 +246,12 @@ BAD_OWN = {
     "no kind": ("own", b"user,item\n", {}, "found no suffix"),
     "no Parquet": ("own.parquet", b"user,item,rating\n", {}, r"own\.parquet: expected a Parquet file, found none"),
     "no header": ("own.csv", b"1,10,5\n2,10,5\n", {}, "expected a column user, found 1, 10, 5"),
-    "another separator": ("own.csv", b"user;item;rating\n1;10;5\n", {}, "expected a column user, found user;item;rating"),
+    "two other separators": (
+        "own.csv",
+        b"user;item|rating\n1;10|5\n",
+        {},
+        r"expected a column user, found user;item\|rating",
+    ),
     "no rating": ("own.csv", b"user,item\n1,10\n", {}, "expected a column rating, found user, item"),
     "a column twice": ("own.csv", b"user,item,item\n1,10,5\n", {"rating_column": None}, "expected one column item"),
     "a column for two": ("own.csv", b"user,item\n1,10\n", {"rating_column": "item"}, "expected different columns"),

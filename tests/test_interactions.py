@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.interactions import batches, k_core, load_split
+from lxr.interactions import batches, check_candidates, k_core, load_split
 from lxr.ranking import hide_one_item, hide_share
 from lxr.storage import atomic_path
 
@@ -93,6 +93,142 @@ def test_of_duplicates_the_last_counts():
     assert data.n_duplicates == 3 and (data.matrix.data == 1).all()
 
 
+PLAYS = frame((1, 10, 2), (1, 20, 5), (2, 10, 3), (1, 10, 1), (2, 20, 5), (1, 10, 2))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "min_rating", "kept"),
+    [
+        ("sum", 5, [(1, 10), (1, 20), (2, 20)]),
+        ("sum", 3, [(1, 10), (1, 20), (2, 10), (2, 20)]),
+        ("last", 3, [(1, 20), (2, 10), (2, 20)]),
+        ("first", 2, [(1, 10), (1, 20), (2, 10), (2, 20)]),
+        (None, 2, [(1, 10), (1, 20), (2, 10), (2, 20)]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:2 duplicate")
+def test_repeats_are_added_or_one_of_them_counts(repeats, min_rating, kept):
+    data = lxr.prepare(PLAYS, min_rating, 1, 1, repeats=repeats)
+    assert pairs_of(data) == kept and data.n_duplicates == 2
+
+
+def test_what_is_asked_for_is_no_reason_to_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for repeats in ("sum", "last", "first"):
+            assert lxr.prepare(PLAYS, 1, repeats=repeats).n_duplicates == 2
+
+
+def test_ratings_that_suffice_together_only_are_asked_about():
+    message = "row 0: user 1 and item 10 are there 3 times, with the ratings 2, 1, 2, which reach min_rating=4 only together"
+    with pytest.raises(lxr.DataError, match=f"ratings, {message}.*repeats='sum'.*repeats='last'"):
+        lxr.prepare(PLAYS, min_rating=4)
+    with pytest.raises(lxr.DataError, match="only together"):  # times say nothing of plays
+        lxr.prepare(PLAYS.assign(timestamp=range(6)), min_rating=4)
+
+
+def test_a_log_of_single_plays_is_added():
+    log = frame((1, 10, 1), (1, 20, 1), (1, 10, 1), (2, 10, 1), (2, 20, 1), (2, 20, 1), (1, 20, 1), (1, 20, 1))
+    with pytest.warns(UserWarning, match="4 duplicate .*added their ratings"):
+        assert pairs_of(lxr.prepare(log, 2, 1, 1)) == [(1, 10), (1, 20), (2, 20)]
+
+
+TIMES = {
+    "numbers": [30, 10, 20, 5],
+    "numbers with fractions": [0.3, 0.1, 0.2, 0.05],
+    "dates": list(pd.to_datetime(["2026-03-01", "2026-01-01", "2026-02-01", "2025-01-01"])),
+    "dates in zones": list(pd.to_datetime(["2026-03-01", "2026-01-01", "2026-02-01", "2025-01-01"], utc=True)),
+    "text": ["2026-03-01", "2026-01-01", "2026-02-01", "2025-01-01"],
+}
+
+
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+def test_of_re_ratings_the_newest_counts_in_whatever_order_they_come(times):
+    ratings = frame((1, 10, 5), (1, 10, 4), (1, 10, 1), (1, 20, 5)).assign(timestamp=times)
+    for order in list(itertools.permutations(range(4)))[::5]:
+        with pytest.warns(UserWarning, match="2 duplicate .*kept the newest of each"):
+            assert pairs_of(lxr.prepare(ratings.iloc[list(order)], 4, 1, 1)) == [(1, 10), (1, 20)]
+        first = lxr.prepare(ratings.iloc[list(order)], 5, 1, 1, repeats="first")  # that of the second row, which is 4
+        assert pairs_of(first) == [(1, 20)]
+
+
+def test_of_equal_times_the_last_row_counts():
+    ratings = frame((1, 10, 5), (1, 20, 5), (1, 10, 1), (2, 20, 5)).assign(timestamp=7)
+    assert pairs_of(lxr.prepare(ratings, 4, 1, 1, repeats="last")) == [(1, 20), (2, 20)]
+    assert pairs_of(lxr.prepare(ratings, 4, 1, 1, repeats="first")) == [(1, 10), (1, 20), (2, 20)]
+
+
+def test_times_matter_only_where_a_pair_is_repeated():
+    ratings = frame((1, 10), (1, 20), (2, 10), (2, 30)).assign(timestamp=[np.nan, 1, 2, 3])
+    assert lxr.prepare(ratings, min_items_per_user=1, min_users_per_item=1).matrix.nnz == 4
+    with pytest.raises(lxr.DataError, match="ratings, row 0: expected a number or a date"):
+        lxr.prepare(pd.concat([ratings, ratings]))
+
+
+def test_implicit_data_needs_no_ratings():
+    pairs = [(1, 10), (1, 20), (2, 10), (2, 30)]
+    implicit = pd.DataFrame(pairs, columns=["user", "item"])
+    for ratings in (implicit, implicit.assign(timestamp=5)):
+        assert pairs_of(lxr.prepare(ratings, min_rating=99, min_items_per_user=1, min_users_per_item=1)) == pairs
+    with pytest.warns(UserWarning, match="1 duplicate"):
+        assert lxr.prepare(pd.concat([implicit, implicit.head(1)]), min_users_per_item=1).n_duplicates == 1
+    with pytest.raises(lxr.DataError, match=r"no interaction is left of 4 ratings with min_rating"):
+        lxr.prepare(implicit, min_items_per_user=3)
+
+
+# --- users who have every item ---------------------------------------------------------------------------------------
+
+
+def shop(n_full: int) -> pd.DataFrame:
+    """Six users with three of six items each, in a ring; some others, "full-1" and so on, with all of them."""
+    pairs = [(f"u{user}", (user + step) % 6) for user in range(6) for step in range(3)]
+    return frame(*pairs, *((f"full-{number}", item) for number in range(n_full) for item in range(6)))
+
+
+@pytest.mark.parametrize("n_full", [1, 2, 12])
+def test_users_who_have_every_item_are_left_out_and_named(n_full):
+    with pytest.warns(UserWarning, match=rf"left out.*: {n_full} users? \('full-0'.*"):
+        data = lxr.prepare(shop(n_full))
+    assert data.user_ids.tolist() == [f"u{user}" for user in range(6)] and data.item_ids.tolist() == list(range(6))
+    assert set(data.complete_users) == {f"full-{number}" for number in range(n_full)}
+    check_candidates(data)
+
+
+def test_nobody_is_left_out_of_other_data():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lxr.prepare(shop(0)).complete_users == ()
+
+
+def test_leaving_out_goes_on_until_nothing_changes():
+    # Without user 9, item 5 has a single user and falls; then user 8 has every item that is left, and so on.
+    ratings = pd.concat(
+        [shop(0), frame(*((9, item) for item in range(7)), *((8, item) for item in range(6)), (7, 6), (7, 0))]
+    )
+    ratings["user"] = ratings["user"].astype(str)
+    with pytest.warns(UserWarning, match=r"2 users \('8', '9'\)"):
+        data = lxr.prepare(ratings)
+    assert data.complete_users == ("8", "9") and data.item_ids.tolist() == list(range(6))
+    assert (np.diff(data.matrix.indptr) < 6).all() and (data.matrix.sum(axis=0) >= 2).all()
+
+
+def test_if_nobody_would_be_left_all_stay_and_a_run_is_told_so():
+    data = lxr.prepare(CHAIN)
+    assert data.complete_users == () and data.matrix.shape == (3, 3)
+    with pytest.raises(lxr.DataError, match=r"nothing is left to recommend to 1 user \(2\) of 3, who have every item"):
+        check_candidates(data)
+
+
+def test_features_are_nothing_to_recommend():
+    ratings = shop(1)
+    ratings.attrs["user_features"] = {"u0": {"age": "25–34"}}
+    with pytest.warns(UserWarning, match="full-0"):
+        data = lxr.prepare(ratings)
+    check_candidates(data)
+    with pytest.raises(lxr.DataError, match="nothing is left"):
+        check_candidates(lxr.prepare(frame(("u0", 1), ("u0", 2)), 4, 1, 1))
+
+
 def test_without_duplicates_there_is_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -127,7 +263,7 @@ def test_ids_may_be_strings():
 
 
 BAD_RATINGS = {
-    "no rating column": (CHAIN.drop(columns="rating"), r"columns user, item, rating, found \['user', 'item'\]"),
+    "another name for ratings": (CHAIN.rename(columns={"rating": "stars"}), r"rating, found \['user', 'item', 'stars'\]"),
     "another name": (CHAIN.rename(columns={"item": "movie"}), r"user, item, rating, found \['user', 'movie', 'rating'\]"),
     "no rows": (CHAIN.head(0), "ratings: expected at least one row, found none"),
     "NaN": (frame((1, 1), (1, 2, np.nan), (2, 1)), "ratings, row 1: expected a number as rating, found nan"),
@@ -135,9 +271,29 @@ BAD_RATINGS = {
     "a word": (frame((1, 1), (1, 2, "good"), (2, 1)), "ratings, row 1: expected a number as rating, found 'good'"),
     "numbers as text": (frame((1, 1, "5"), (1, 2, "4")), "ratings, row 0: expected a number as rating, found '5'"),
     "None": (frame((1, 1), (1, 2, None), (2, 1)), "ratings, row 1: expected a number as rating, found (nan|None)"),
-    "user missing": (frame((1, 1), (np.nan, 2), (2, 1)), "ratings, row 1: the user is missing"),
-    "item missing": (frame(("a", "x"), ("a", "y"), ("b", None)), "ratings, row 2: the item is missing"),
+    "user missing": (frame((1, 1), (np.nan, 2), (2, 1)), "ratings, row 1: expected an id of the user, found none"),
+    "item missing": (frame(("a", "x"), ("a", "y"), ("b", None)), "ratings, row 2: expected an id of the item, found none"),
     "ids of two kinds": (frame(("a", 1), ("a", 2), (3, 1), (3, 2)), "user"),
+}
+
+
+BAD_RATINGS |= {
+    "nothing": (None, "ratings: expected a frame with the columns user, item, rating, found NoneType"),
+    "a series": (CHAIN["user"], "ratings: expected a frame .* found Series"),
+    "an array": (CHAIN.to_numpy(), "ratings: expected a frame .* found ndarray"),
+    "a column twice": (CHAIN[["user", "item", "rating", "item"]], "ratings: expected one column item, found 2"),
+    "two levels of columns": (pd.concat({"a": CHAIN}, axis=1), "ratings: expected the columns user, item, rating"),
+    "complex": (CHAIN.assign(rating=5j), "ratings, row 0: expected a number as rating, found 5j"),
+    "dates": (
+        CHAIN.assign(rating=pd.Timestamp("2026-01-01")),
+        "ratings, row 0: expected a number as rating, found Timestamp",
+    ),
+    "ids that are booleans": (CHAIN.assign(user=True), "ratings, row 0: expected an integer or text as user"),
+    "ids that are not exact": (CHAIN.assign(user=[*range(8), 2.0**60]), "ratings, row 8: expected an integer below"),
+    "ids with fractions": (CHAIN.assign(item=CHAIN["item"] + 0.5), r"ratings, row 0: expected an integer .* found 10\.5"),
+    "ids that are dates": (CHAIN.assign(user=pd.Timestamp("2026-01-01")), "ratings, row 0: expected an integer or text"),
+    "an id of blanks": (frame(("a", 1), (" ", 2)), "ratings, row 1: expected an id of the user, found none"),
+    "an id with NUL": (frame(("a", 1), ("a\0", 2)), "ratings, row 1: expected an id of the user without NUL"),
 }
 
 
@@ -145,6 +301,66 @@ BAD_RATINGS = {
 def test_bad_ratings_are_refused(ratings, message):
     with pytest.raises(lxr.DataError, match=message):
         lxr.prepare(ratings)
+
+
+def test_a_rating_may_be_true_or_false():
+    # Right to accept: True and False are 1 and 0, one to one, as in a column "liked"; the threshold then has to be 1.
+    ratings = frame((1, 10), (1, 20), (2, 10), (2, 30)).assign(rating=[True, True, False, True])
+    assert pairs_of(lxr.prepare(ratings, 1, 1, 1)) == [(1, 10), (1, 20), (2, 30)]
+    with pytest.raises(lxr.DataError, match=r"from 0 to 1"):
+        lxr.prepare(ratings)
+
+
+def test_a_title_may_be_missing():
+    # Right to accept: as with items that are not named at all, the id takes the place of the title.
+    ratings = frame((1, 10), (1, 20), (2, 10), (2, 30))
+    ratings.attrs["titles"] = {10: None, 20: float("nan"), 30: "Thirty"}
+    assert lxr.prepare(ratings, 1, 1, 1).item_titles.tolist() == ["10", "20", "Thirty"]
+
+
+BAD_ATTRIBUTES = {
+    "titles in a list": ({"titles": ["a"]}, r"ratings.attrs\['titles'\]: expected a dictionary of item ids, found list"),
+    "groups in an array": ({"groups": np.zeros(2)}, r"ratings.attrs\['groups'\]: expected a dictionary"),
+    "a title that is a number": ({"titles": {10: 5}}, r"ratings.attrs\['titles'\], item 10: expected text .* found 5"),
+    "a title that is a list": ({"titles": {10: ["a"]}}, r"item 10: expected text .* found \['a'\]"),
+    "a title with NUL": ({"titles": {10: "a\0"}}, "item 10: expected text without NUL"),
+}
+
+
+@pytest.mark.parametrize(("attributes", "message"), BAD_ATTRIBUTES.values(), ids=BAD_ATTRIBUTES)
+def test_bad_attributes_are_refused(attributes, message):
+    ratings = CHAIN.copy()
+    ratings.attrs = attributes
+    with pytest.raises(lxr.DataError, match=message):
+        lxr.prepare(ratings)
+
+
+@pytest.mark.parametrize(
+    "ids", [["a", "b"], [1.0, 2.0], np.array([1, 2], np.uint8), pd.array([1, 2]), pd.Categorical([1, 2])]
+)
+def test_ids_of_every_exact_type_are_kept(ids):
+    first, second = ids[0], ids[1]
+    ratings = pd.DataFrame({"user": pd.Series(ids).repeat(2), "item": [1, 2, 1, 3], "rating": 5})
+    assert lxr.prepare(ratings, 4, 1, 1).user_ids.tolist() == [first, second]
+
+
+BAD_RULES = [
+    *(("min_rating", value) for value in (np.nan, "4", None, True, [4])),
+    *(("min_items_per_user", value) for value in (0, -1, 2.5, 2.0, "2", np.nan, None, True)),
+    *(("min_users_per_item", value) for value in (0, -1, 2.5, "2", np.inf)),
+    *(("repeats", value) for value in ("mean", "", 1, True, ["sum"])),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_RULES, ids=str)
+def test_a_bad_rule_is_refused_before_the_ratings_are_looked_at(name, value):
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, found "):
+        lxr.prepare(None, **{name: value})
+
+
+def test_numbers_of_numpy_are_a_rule():
+    data = lxr.prepare(CHAIN, np.float32(4), np.int64(2), np.int32(2))
+    assert (data.matrix != lxr.prepare(CHAIN).matrix).nnz == 0
 
 
 def test_bad_rows_are_counted_from_the_top_whatever_the_index():
@@ -397,6 +613,20 @@ def test_bad_shares_are_refused(name, share):
 def test_a_split_without_training_users_is_refused(n_users, options):
     with pytest.raises(ValueError, match=f"no training user is left of {n_users} with validation=0.*, test=0"):
         lxr.split_users(n_users, **options)
+
+
+BAD_SPLITS = [
+    *(("n_users", value) for value in (10.5, np.nan, "10", None, True, [10])),
+    *(("validation", value) for value in ("a", None, True, [0.1])),
+    *(("test", value) for value in ("0.2", 1j)),
+    *(("seed", value) for value in (-1, 1.5, "1", None, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_SPLITS, ids=str)
+def test_bad_arguments_of_a_split_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, found "):
+        lxr.split_users(**{"n_users": 100, name: value})
 
 
 @pytest.fixture

@@ -157,3 +157,29 @@ def test_choices_and_names_are_listed_where_there_is_none_such():
         check_options(("n_factors", "dropout"), MF={"width": 3})
     with pytest.raises(ValueError, match=r"^lengths: expected different values, found 2 more than once"):
         check_different(lengths=(1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    {
+        "n_items or width": lambda: lxr.MF(10**9, n_factors=10**6),
+        "n_items or width ": lambda: lxr.ExplainerNetwork(10**9, 10**5),
+        "steps": lambda: PLAIN["evaluate_fidelity"][1](steps=10**12),
+        "n_users": lambda: lxr.split_users(10**13),
+        "users_per_batch": lambda: lxr.evaluate_users(*wide(), users_per_batch=2 * 10**4),
+        "batch_size": lambda: lxr.top_items(*wide()[:2], batch_size=2 * 10**4),
+    }.items(),
+)
+def test_a_call_that_cannot_fit_into_memory_is_refused_before_it_starts(argument, call):
+    with pytest.raises(ValueError, match=f"^{argument.strip()}.*: expected a call that fits into memory .* needs .* lower"):
+        call()
+
+
+def wide() -> tuple:
+    """A recommender of 500 million items, 20,000 short histories, targets and scores: sparse, all of them fit."""
+    matrix = sp.csr_matrix(
+        (np.ones(2 * 10**4, dtype=np.float32), np.zeros(2 * 10**4, dtype=int), np.arange(2 * 10**4 + 1)),
+        shape=(2 * 10**4, 5 * 10**8),
+    )
+    model = lxr.Recommender(5 * 10**8)
+    return model, matrix, np.ones(2 * 10**4, dtype=int), matrix

@@ -26,6 +26,7 @@ def shop(tmp_path) -> Path:
 def command(shop: Path, *more: str) -> list[str]:
     """A command line that names the file and its columns."""
     options = ["--ratings", str(shop / "shop.csv.gz"), "--user-column", "customer", "--rating-column", "stars"]
+    options += ["--repeats", "last"]
     return [*options, "--results", str(shop / "results"), "--recommenders", "mf", *more]
 
 
@@ -47,6 +48,34 @@ def test_a_file_and_its_rule_reach_the_notebook(shop):
     }
     assert (told["min_rating"], told["min_items_per_user"], told["min_users_per_item"]) == (4, 2, 1)
     assert preparation(command(shop, "--min-rating", "4", "--dataset", "my own"))["dataset"] == "my own"
+
+
+def test_repeats_and_times_reach_the_notebook(shop):
+    told = preparation(command(shop, "--min-rating", "4", "--repeats", "sum", "--timestamp-column", "when"))
+    assert told["repeats"] == "sum" and told["ratings_file"]["timestamp_column"] == "when"
+    assert preparation(["--ratings", str(shop / "shop.csv.gz"), "--min-rating", "4"])["repeats"] is None
+
+
+def test_plays_of_a_log_without_ratings_can_be_counted(shop):
+    told = preparation(["--ratings", str(shop / "shop.csv.gz"), "--implicit", "--repeats", "sum", "--min-rating", "3"])
+    assert (told["ratings_file"]["rating_column"], told["repeats"], told["min_rating"]) == (None, "sum", 3)
+
+
+def test_a_dry_run_says_the_dialect_and_who_is_left_out(tmp_path, capsys):
+    rows = [(user, item, "4,5") for user in range(8) for item in range(5) if (user + item) % 3]
+    rows += [(user, item, 5) for user in ("all", "all too") for item in range(5)]
+    content = "user;item;rating\n" + "".join(";".join(map(str, row)) + "\n" for row in rows)
+    (tmp_path / "SHOP.CSV").write_text(content)
+    arguments = ["--ratings", str(tmp_path / "SHOP.CSV"), "--min-rating", "4", "--results", str(tmp_path), "--dry-run"]
+    with pytest.warns(UserWarning, match="left out"):
+        assert run_all.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"dialect of {tmp_path / 'SHOP.CSV'}: separator ';', decimal ','" in lines
+    assert "left out, since they have every item: 2 users ('all', 'all too')" in lines
+    (tmp_path / "small.csv").write_text("user,item,rating\na,1,5\na,2,5\nb,1,5\nb,2,5\n")
+    arguments[1] = str(tmp_path / "small.csv")
+    assert run_all.main(arguments) == 1
+    assert "nothing is left to recommend to 2 users ('a', 'b') of 2, who have every item" in capsys.readouterr().err
 
 
 def test_without_ratings_every_row_counts(shop):
@@ -75,6 +104,8 @@ BAD = {
     "no titles": (["--min-rating", "4", "--items", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
 }
 BESIDE = [
+    ["--repeats", "sum"],
+    ["--timestamp-column", "when"],
     ["--min-rating", "4"],
     ["--implicit"],
     ["--items", "a.csv"],
@@ -149,13 +180,12 @@ def test_an_unknown_name_without_a_file_is_refused(tmp_path, capsys, parameters)
 
 
 def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
-    with pytest.warns(UserWarning, match="1 duplicate"):
-        assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
+    assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"shop: {shop / 'shop.csv.gz'}"
     assert lines[1:3] == [
         "35 rows, 1 of them duplicates; ratings from 3 to 5",
-        "min_rating 4, min_items_per_user 2, min_users_per_item 2",
+        "min_rating 4, min_items_per_user 2, min_users_per_item 2, repeats last",
     ]
     table = {row.split()[0]: row.split()[1:4] for row in lines[4:]}
     assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
@@ -176,7 +206,6 @@ def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsy
     assert lines[:-2] == plain
 
 
-@pytest.mark.filterwarnings("ignore:1 duplicate")
 def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
     assert run_all.main(command(shop, "--min-rating", "6", "--dry-run")) == 1
     assert "no interaction is left of 35 ratings (from 3 to 5) with min_rating=6.0" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""The memory that is free, and the refusal of calls that would need more of it, before they start."""
+
+import psutil
+
+SHARE = 0.9  # of the free memory that a call may ask for: the estimates are rough
+
+
+def fits(n_bytes: float) -> bool:
+    """Return whether so many bytes are free."""
+    return n_bytes <= SHARE * psutil.virtual_memory().available
+
+
+def readable(n_bytes: float) -> str:
+    """Return a size as people read it.
+
+    Example:
+        >>> readable(7.5e12), readable(2048)
+        ('7.5 TB', '2.0 kB')
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} bytes" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def free() -> str:
+    """Return the size of the free memory, for messages."""
+    return readable(psutil.virtual_memory().available)
+
+
+def check_memory(n_bytes: float, argument: str) -> None:
+    """Refuse a call that would need more memory than is free.
+
+    Args:
+        n_bytes: a rough estimate of what the call needs at its peak.
+        argument: the argument to lower.
+
+    Raises:
+        ValueError: names the argument, and both sizes.
+
+    Example:
+        >>> check_memory(1e18, "n_users")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: n_users: expected a call that fits into memory (... free), found one that needs ...: lower n_users
+    """
+    if not fits(n_bytes):
+        raise ValueError(
+            f"{argument}: expected a call that fits into memory ({free()} free), found one that needs {readable(n_bytes)}: "
+            f"lower {argument}"
+        )
