@@ -6,7 +6,7 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +19,11 @@ from torch.nn.utils import skip_init
 
 from lxr.checks import check_differentiable, check_matrix, check_positive, check_users
 from lxr.epochs import train_and_keep_best, train_epoch
-from lxr.explainer import Explainer, mean_fidelity, top_items
+from lxr.explainer import mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.interactions import dense, with_validation
-from lxr.recommenders import Recommender, initialise, read_weights, restore_weights, save_weights
-from lxr.storage import DataError
+from lxr.learned import LearnedExplainer
+from lxr.recommenders import Recommender, initialise
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 Settings = TypeVar("Settings")
@@ -162,7 +162,7 @@ class ExplainerNetwork(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.hidden_size = inputs, hidden_size
         self.history_encoder = skip_init(nn.Linear, n_items, hidden_size)
         self.item_encoder = skip_init(nn.Linear, n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
@@ -228,7 +228,7 @@ def lxr_loss(
     return loss.mean()
 
 
-class LXR(Explainer):
+class LXR(LearnedExplainer):
     """The trained network as an explainer: the importance of an item is its mask logit.
 
     (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
@@ -245,50 +245,17 @@ class LXR(Explainer):
     Example: see :func:`train_lxr`.
     """
 
-    def __init__(self, model: Recommender, network: ExplainerNetwork, settings: LXRSettings, training: pd.DataFrame):
-        super().__init__(model)
-        self.network, self.settings, self.training = network, settings, training
+    settings_class = LXRSettings
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mask logits."""
         return self.network(history, target)
 
-    def save(self, path: str | Path) -> None:
-        """Write settings, weights and the training record to one file, atomically."""
-        state = {
-            "n_items": self.model.n_items,
-            "settings": asdict(self.settings),
-            "hidden_size": self.network.history_encoder.out_features,
-            "weights": self.network.state_dict(),
-            "training": self.training.to_dict("list"),
-        }
-        save_weights(state, path)
-
     @classmethod
-    def load(cls, path: str | Path, model: Recommender) -> "LXR":
-        """Read what :meth:`save` wrote, as an explainer of ``model``.
-
-        Raises:
-            DataError: the file is missing, corrupt or of another catalogue.
-        """
-        state = read_explainer(path, model, required=("settings", "hidden_size", "weights", "training"))
-        settings = LXRSettings(**state["settings"])
-        network = new_network(model.n_items, state["hidden_size"], settings)
-        restore_weights(network, state["weights"], path)
-        return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
-
-
-def read_explainer(path: str | Path, model: Recommender, required: tuple[str, ...]) -> dict:
-    """What an explainer that was trained has saved, with these entries.
-
-    Raises:
-        DataError: the file is missing, corrupt or of another catalogue.
-    """
-    state = read_weights(path, required=("n_items", *required))
-    if state["n_items"] != model.n_items:
-        raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
-    return state
+    def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
+        """An untrained explainer network."""
+        return new_network(model.n_items, hidden_size, settings)
 
 
 def train_lxr(
