@@ -273,7 +273,7 @@ def test_a_truncated_file_is_refused(saved):
     content = path.read_bytes()
     for length in range(0, len(content), 37):
         path.write_bytes(content[:length])
-        with pytest.raises(lxr.DataError, match=r"interactions\.npz is corrupt"):
+        with pytest.raises(lxr.DataError, match=r"interactions\.npz is damaged"):
             lxr.Interactions.load(path)
 
 
