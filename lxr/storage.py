@@ -264,7 +264,10 @@ def unpack_text(name: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if (np.diff(bounds) < 0).any() or bounds[-1] != len(content):
         raise ValueError(f"{name}: expected ends that ascend to {len(content)}, the number of bytes")
     whole = content.tobytes()
-    return text_array([whole[start:end].decode() for start, end in itertools.pairwise(bounds)])
+    try:
+        return text_array([whole[start:end].decode() for start, end in itertools.pairwise(bounds)])
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: expected texts in UTF-8, found {error.object[:20]!r}") from error
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------
