@@ -84,7 +84,10 @@ def content_of(tensor: torch.Tensor) -> bytes:
         return content_of(tensor.indices()) + content_of(tensor.values())
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
-    return (tensor.double() if tensor.is_floating_point() else tensor).contiguous().numpy().tobytes()
+    if tensor.is_floating_point():
+        single = tensor.float()
+        tensor = single if tensor.dtype != torch.float64 or torch.equal(single.double(), tensor) else tensor
+    return tensor.contiguous().numpy().tobytes()
 
 
 @torch.no_grad()
@@ -92,10 +95,12 @@ def answers_of(model: Recommender) -> torch.Tensor:
     """Logits (3, at most 64) of a recommender in evaluation mode for three fixed histories, asked one by one."""
     item = torch.arange(model.n_items)
     spread = item * 2654435761 % 2**32 / 2**32  # items that look random, but are always the same
+    numbers = [value.dtype for value in model.state_dict().values() if torch.is_tensor(value) and value.is_floating_point()]
+    probes = torch.stack([spread <= share for share in SHARES]).to(model.device, numbers[0] if numbers else torch.float32)
     kept = torch.linspace(0, model.n_targets - 1, min(N_ANSWERS, model.n_targets)).long()
     with evaluating(model):
         # Without the hooks that count how often explaining asks the recommender.
-        rows = [model.forward((spread <= share).float()[None].to(model.device)) for share in SHARES]
+        rows = [model.forward(probe[None]) for probe in probes]
     return torch.cat([row.detach().cpu().double()[:, kept] for row in rows])
 
 

@@ -192,8 +192,16 @@ class Workspace:
 
 
 def told_to(root: Path, stage: str) -> dict:
-    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none."""
-    return (read_json(root / "stages" / f"{stage}.json") or {}).get("parameters", {})
+    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    path = root / "stages" / f"{stage}.json"
+    record = read_json(path)
+    if record is None and path.is_file():
+        raise DataError(f"{path} is damaged: delete it and run the stage that makes it")
+    return (record or {}).get("parameters", {})
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:

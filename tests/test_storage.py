@@ -1,6 +1,7 @@
 """What is saved can be read, and belongs: checksums, content, fingerprints, text in every locale, permissions, leftovers."""
 
 import ast
+import copy
 import json
 import multiprocessing
 import os
@@ -37,7 +38,7 @@ from lxr.storage import (
     text_array,
     unpack_text,
 )
-from lxr.workspace import read_json, write_json
+from lxr.workspace import read_json, told_to, write_json
 
 N_ITEMS = 20
 NASTY = ["", "Ulee's Gold", "千と千尋の神隠し", "🎬 " * 30, "a\x00b", "nul at the end\x00", "x" * 5000, "M*A*S*H\n| $"]
@@ -192,6 +193,16 @@ def test_the_same_content_is_the_same_file(kinds, histories):
         else:
             lxr.save_frame(read_frame(path), path)
         assert path.read_bytes() == before
+
+
+def test_a_damaged_record_is_not_taken_for_none(tmp_path):
+    workspace = lxr.Workspace(tmp_path, "toy", "05_lxr", "mf")
+    assert told_to(workspace.root, workspace.name) == {}
+    workspace.finish(options={"lxr": {"epochs": 3}})
+    record = workspace.root / "stages" / "05_lxr-mf.json"
+    record.write_text(record.read_text(encoding="utf-8").replace("3", "4"), encoding="utf-8")
+    with pytest.raises(lxr.DataError, match=r"05_lxr-mf\.json is damaged"):
+        told_to(workspace.root, workspace.name)
 
 
 def test_a_record_written_by_hand_is_taken_and_one_changed_by_hand_is_not(tmp_path):
@@ -613,6 +624,7 @@ def test_a_fingerprint_stays_the_same(any_model, unchanged_model, untouched_rng,
 def test_a_fingerprint_does_not_depend_on_precision_or_files(tmp_path):
     model = lxr.NCF(N_ITEMS, n_factors=3, layers=(4, 2), seed=3)
     first = Fingerprint.of(model)
+    assert not first.differs(Fingerprint.of(copy.deepcopy(model).double()))
     lxr.save_recommender(model, "ncf", {"n_factors": 3, "layers": (4, 2)}, tmp_path / "ncf.pt")
     assert not first.differs(Fingerprint.of(lxr.load_recommender(tmp_path / "ncf.pt")))
 
