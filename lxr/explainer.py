@@ -240,8 +240,6 @@ def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
 
     Example: see :func:`load_scores`.
     """
-    if not (sp.issparse(scores) and scores.format == "csr"):
-        raise ValueError(f"scores: expected a CSR matrix, found {getattr(scores, 'format', type(scores).__name__)}")
     scores = canonical(scores, "scores")
     values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
     if not np.isfinite(values).all():
@@ -260,6 +258,7 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
         (n, I) CSR scores with exactly the entries of ``matrix``, zeros included, items ascending.
 
     Raises:
+        ValueError: histories that are no CSR matrix.
         DataError: the file is missing or damaged, or its scores are of other histories.
 
     Example:
@@ -285,8 +284,10 @@ def canonical(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
     """A CSR matrix with ascending items in every row, each once; the matrix itself if it is one.
 
     Raises:
-        ValueError: an item is in a row twice.
+        ValueError: no CSR matrix, or an item is in a row twice.
     """
+    if not (sp.issparse(matrix) and matrix.format == "csr"):
+        raise ValueError(f"{name}: expected a CSR matrix, found {getattr(matrix, 'format', type(matrix).__name__)}")
     ordered = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
     if not ordered.has_canonical_format:
         raise ValueError(f"{name}: expected every item once in a row, found one twice")

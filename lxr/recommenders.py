@@ -6,7 +6,7 @@ from the generator that is passed in.
 
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -560,16 +560,22 @@ def save_recommender(model: Recommender, name: str, options: dict, path: str | P
 
     Example: see :func:`load_recommender`.
     """
+    if not (isinstance(name, str) and name in RECOMMENDERS):
+        raise ValueError(f"name: expected one of {', '.join(RECOMMENDERS)}, found {name!r}")
+    if type(model) is not RECOMMENDERS[name]:
+        raise ValueError(
+            f"model: expected a {RECOMMENDERS[name].__name__}, the class of {name!r}, found {type(model).__name__}"
+        )
+    if not isinstance(options, Mapping):
+        raise ValueError(f"options: expected a dictionary of options, found {options!r}")
     options = plain(dict(options), "options")
     if model.n_features:
         options["n_features"] = int(model.n_features)
     try:
         with torch.random.fork_rng(devices=[]):
             again = RECOMMENDERS[name](model.n_items, **options)
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"options: expected those of {name!r}, found {options}: {short(error)}") from error
-    if type(again) is not type(model):
-        raise ValueError(f"name: expected that of {type(model).__name__} in RECOMMENDERS, found {name!r}")
     check_weights(again, model.state_dict())
     save_weights({"name": name, "n_items": int(model.n_items), "options": options, "weights": model.state_dict()}, path)
 

@@ -69,6 +69,17 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}.{writer}.tmp{path.suffix[:20]}")
 
 
+def as_path(path: str | Path) -> Path:
+    """A path from a text or a path.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"path: expected the path of a file, found {path!r}")
+    return Path(path)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it is renamed to ``path``, on failure it is removed.
@@ -76,13 +87,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The file has the permissions of any new file (the umask). Temporary files of processes that no longer run are removed.
 
     Raises:
+        ValueError: ``path`` is no path.
         DataError: ``path`` is a directory.
 
     Example:
         >>> with atomic_path("table.csv") as temporary:  # doctest: +SKIP
         ...     frame.to_csv(temporary)
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise DataError(f"{path}: expected the name of a file to write, found a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,10 +181,11 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
         The result of ``parse``.
 
     Raises:
+        ValueError: ``path`` is no path.
         DataError: the file is missing, has no checksum or another one, or ``parse`` fails.
     """
     try:
-        content = Path(path).read_bytes()
+        content = as_path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
     except OSError as error:
@@ -280,6 +293,9 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
         frame: the frame.
         path: the file.
 
+    Raises:
+        ValueError: no frame, or one that Parquet cannot hold; nothing is written.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -287,7 +303,12 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
         ...     read_frame(f"{directory}/cost.parquet").to_dict("list")
         {'seconds': [0.5]}
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"frame: expected a DataFrame, found {type(frame).__name__}")
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ValueError(f"frame: expected columns of one kind of value each, found: {short(error)}") from error
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, table.schema) as writer:
             writer.write_table(table)

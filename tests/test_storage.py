@@ -24,6 +24,7 @@ from lxr.datasets import PROJECT_ROOT
 from lxr.explainers import EXPLAINERS
 from lxr.fingerprint import Fingerprint
 from lxr.interactions import load_split
+from lxr.pipeline import Pipeline
 from lxr.recommenders import save_weights
 from lxr.storage import (
     HOST,
@@ -409,7 +410,7 @@ def test_numpy_options_come_back_as_plain_ones(name, options, tmp_path, historie
     ],
 )
 def test_options_of_another_model_are_not_written(name, options, tmp_path, untouched_rng):
-    with untouched_rng(), pytest.raises(ValueError, match=r"options|weights|name"):
+    with untouched_rng(), pytest.raises(ValueError, match="expected"):
         lxr.save_recommender(lxr.MF(N_ITEMS, n_factors=3), name, options, tmp_path / "model.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -419,6 +420,36 @@ def test_precision_is_kept(tmp_path):
     lxr.save_recommender(model, "mf", {"n_factors": 3}, tmp_path / "mf.pt")
     loaded = lxr.load_recommender(tmp_path / "mf.pt").item_encoder.weight
     assert loaded.dtype == torch.float64 and torch.equal(loaded, model.item_encoder.weight) and loaded.requires_grad
+
+
+BAD_CALLS = {
+    "path is a number": (lambda: lxr.load_recommender(3), "path: expected the path of a file, found 3"),
+    "no path": (lambda: lxr.save_frame(pd.DataFrame(), None), "path: expected the path of a file, found None"),
+    "no model": (
+        lambda: lxr.save_recommender(None, "mf", {}, "a.pt"),
+        "model: expected a MF, the class of 'mf', found NoneType",
+    ),
+    "wrapped": (lambda: lxr.save_recommender(function(1), "mf", {}, "a.pt"), "model: expected a MF.*found Wrapped"),
+    "no name": (lambda: lxr.save_recommender(lxr.MF(4), [], {}, "a.pt"), r"name: expected one of mf, vae, ncf, found \[\]"),
+    "no options": (lambda: lxr.save_recommender(lxr.MF(4), "mf", None, "a.pt"), "options: expected a dictionary"),
+    "no frame": (lambda: lxr.save_frame([1], "a.parquet"), "frame: expected a DataFrame, found list"),
+    "mixed column": (
+        lambda: lxr.save_frame(pd.DataFrame({"a": ["b", 1]}, dtype=object), "a.parquet"),
+        "frame: expected columns",
+    ),
+    "same column": (
+        lambda: lxr.save_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]), "a.parquet"),
+        "frame: expected columns",
+    ),
+}
+
+
+@pytest.mark.parametrize("call, message", BAD_CALLS.values(), ids=BAD_CALLS)
+def test_bad_calls_name_the_argument_and_write_nothing(call, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_of_numpy_numbers_paths_and_nan_come_back(tmp_path):
@@ -718,6 +749,15 @@ def test_only_what_dead_processes_left_is_swept(tmp_path):
         assert all(path.exists() for path in kept) and not any(path.exists() for path in [*gone, later, folder])
         alive.communicate(b"\n")
     assert sweep(tmp_path / "absent") == []
+
+
+def test_a_run_sweeps_its_results(tmp_path, monkeypatch):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "mf" / "importance").mkdir(parents=True)
+    left = left_by(dead.pid, tmp_path / "mf" / "importance" / "lxr.npz")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a run sets it for its kernels
+    assert Pipeline([], tmp_path).run() == {} and not left.exists()
 
 
 def test_long_names_have_short_temporary_ones(tmp_path):
