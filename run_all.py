@@ -17,7 +17,7 @@ from lxr.source import add_file_options, name_of, source_of
 from lxr.stages import EXPLORE, TINY_DATASET, stages_of
 from lxr.storage import DataError
 from lxr.summary import count, main_tables, stage_table, time_table, write_run
-from lxr.terminal import coloured
+from lxr.terminal import coloured, print_anything
 from lxr.training import choose_device
 from lxr.tuning import load_tuned
 from lxr.verify import TOLERANCE, tables_of, verify
@@ -259,6 +259,7 @@ def run(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """What the command line asks for; returns the exit status: 0, or 1 if a notebook failed or a table differs."""
+    print_anything()
     options = parse(arguments)
     try:
         if options.dry_run:

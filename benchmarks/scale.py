@@ -76,7 +76,9 @@ def main() -> None:
     command = [sys.executable, __file__, "--recommender", options.recommender, "--explained", str(options.explained)]
     found = {}
     for name, size in lxr.progress(SIZES.items(), desc="sizes"):
-        finished = subprocess.run([*command, "--size", *map(str, size)], stdout=subprocess.PIPE, text=True, check=True)
+        finished = subprocess.run(
+            [*command, "--size", *map(str, size)], stdout=subprocess.PIPE, encoding="utf-8", check=True
+        )
         found[name] = json.loads(finished.stdout)
     stages = {name: pd.DataFrame(record["stages"]).T for name, record in found.items()}
     seconds = pd.DataFrame({name: table["seconds"] for name, table in stages.items()})

@@ -6,7 +6,8 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.raw_text`,
   `lxr.dialect`, `lxr.quotes`, `lxr.columns`, `lxr.ratings`, `lxr.interactions`, `lxr.source`
 * Recommenders: `lxr.recommenders`, `lxr.probes` (their checks), `lxr.modes`, `lxr.training`, `lxr.epochs`, `lxr.ranking`
-* LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`, `lxr.learned`
+* LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`, `lxr.learned`, `lxr.chance`,
+  `lxr.fingerprint`
 * Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
   `lxr.surrogates`, `lxr.gradients`, `lxr.stepwise`, `lxr.objectives`
 * Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,

@@ -1,5 +1,6 @@
 """The contract of all explainers, and their application to sparse histories of many users."""
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from lxr.modes import evaluating, ordinary, with_gradients
 from lxr.probes import check_answers
 from lxr.progress import progress
 from lxr.recommenders import Recommender, top_item
-from lxr.storage import DataError, read_npz, save_npz
+from lxr.storage import ANEW, DataError, read_npz, save_npz
 
 
 class Explainer:
@@ -301,12 +302,20 @@ def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
     """Write the scores that :func:`explain_users` returns to one ``.npz`` file, atomically.
 
     Args:
-        scores: (n, I) CSR; the file holds their values alone, which are read with the histories beside them.
+        scores: (n, I) CSR; the file holds their values, and a checksum of the entries to which they belong. They are read
+            with the histories beside them.
         path: the file.
+
+    Raises:
+        ValueError: no CSR matrix, or scores that are not finite; nothing is written.
 
     Example: see :func:`load_scores`.
     """
-    save_npz(path, scores=scores.data)
+    scores = canonical(scores, "scores")
+    values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
+    if not np.isfinite(values).all():
+        raise ValueError(f"scores: expected finite numbers, found {values[~np.isfinite(values)][0]}")
+    save_npz(path, scores=values, entries=digest_of_entries(scores))
 
 
 def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
@@ -314,13 +323,14 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
 
     Args:
         path: the file.
-        matrix: (n, I) CSR histories that the scores explain.
+        matrix: (n, I) CSR histories that the scores explain; the items of a history may be in any order.
 
     Returns:
-        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included.
+        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included, items ascending.
 
     Raises:
-        DataError: the file is missing or corrupt, or its scores are of other histories.
+        ValueError: histories that are no CSR matrix.
+        DataError: the file is missing or damaged, or its scores are of other histories.
 
     Example:
         >>> import tempfile
@@ -330,7 +340,32 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
         ...     load_scores(f"{directory}/scores.npz", matrix).toarray()
         array([[0.2, 0. , 0.7]])
     """
-    values = read_npz(path, required=("scores",))["scores"]
+    arrays = read_npz(path, required=("scores", "entries"))
+    values, matrix = arrays["scores"], canonical(matrix, "matrix")
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
+        raise DataError(f"{path} is damaged: expected finite numbers in one dimension, found others: {ANEW}")
     if len(values) != matrix.nnz:
         raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")
+    if not np.array_equal(arrays["entries"], digest_of_entries(matrix)):
+        raise DataError(f"{path}: expected scores of these histories, found those of other users or other items")
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def canonical(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
+    """A CSR matrix with ascending items in every row, each once; the matrix itself if it is one.
+
+    Raises:
+        ValueError: no CSR matrix, or an item is in a row twice.
+    """
+    if not (sp.issparse(matrix) and matrix.format == "csr"):
+        raise ValueError(f"{name}: expected a CSR matrix, found {getattr(matrix, 'format', type(matrix).__name__)}")
+    ordered = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
+    if not ordered.has_canonical_format:
+        raise ValueError(f"{name}: expected every item once in a row, found one twice")
+    return ordered
+
+
+def digest_of_entries(matrix: sp.csr_matrix) -> np.ndarray:
+    """SHA-256, as (32,) bytes, of the places of the entries of a matrix in canonical form."""
+    parts = (np.array(matrix.shape), matrix.indptr, matrix.indices)
+    return np.frombuffer(hashlib.sha256(b"".join(part.astype("<i8").tobytes() for part in parts)).digest(), dtype=np.uint8)

@@ -16,7 +16,7 @@ from lxr.explanation import Standing, UserExplanation, explain_history, standing
 from lxr.interactions import Interactions, dense, load_split
 from lxr.network import LXR
 from lxr.recommenders import RECOMMENDERS, load_recommender
-from lxr.storage import DataError
+from lxr.storage import DataError, read_frame
 from lxr.tables import first_recommendations, titles_of
 from lxr.workspace import told_to
 
@@ -67,7 +67,7 @@ class TrainedModels:
         self.root = PROJECT_ROOT / results / dataset
         self.folder, self.recommender = self.root / recommender, recommender
         self.data = Interactions.load(self.root / "interactions.npz")
-        self.train, self.validation, self.test = load_split(self.root / "split.npz")
+        self.train, self.validation, self.test = load_split(self.root / "split.npz", len(self.data.user_ids))
         self.model = load_recommender(self.folder / "recommender.pt")
         self.names = [name for name in EXPLAINERS if (path := self.network(name)) is None or path.is_file()]
         self.made: dict[str, Explainer] = {}
@@ -102,8 +102,8 @@ class TrainedModels:
 
     def scores_asked(self, name: str) -> float | None:
         """Scores of histories that an explainer asks for, per user, if the run has measured it."""
-        path = self.folder / f"cost/{name}.parquet"
-        return float(pd.read_parquet(path)["explaining [passes / user]"].iloc[0]) if path.is_file() else None
+        path, column = self.folder / f"cost/{name}.parquet", "explaining [passes / user]"
+        return float(read_frame(path, (column,))[column].iloc[0]) if path.is_file() else None
 
 
 @dataclass(frozen=True, eq=False)

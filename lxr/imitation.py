@@ -7,8 +7,7 @@ each: good explanations, but dozens of gradients per user. The network sees a fe
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from lxr.agreement import positions
+from lxr.chance import report_unlearned
 from lxr.checks import (
     check_choice,
     check_differentiable,
@@ -29,18 +29,17 @@ from lxr.checks import (
     check_seed,
 )
 from lxr.epochs import train_and_keep_best, train_epoch
-from lxr.explainer import Explainer, explain_users, fidelity_of_scores, top_items
+from lxr.explainer import explain_users, fidelity_of_scores, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.gradients import GradientPath, GradientTimesInput, InsertionPath
 from lxr.inputs import as_users
 from lxr.interactions import batches, binary_matrix, dense, with_validation
-from lxr.learned import report_unlearned
+from lxr.learned import LearnedExplainer
 from lxr.modes import evaluating, with_gradients
-from lxr.network import read_explainer
 from lxr.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.perturbation import LeaveOneOut
 from lxr.probes import check_answers
-from lxr.recommenders import Recommender, initialise, restore_weights, save_weights
+from lxr.recommenders import Recommender, initialise
 from lxr.signals import RIVALS, Answers, Looks, Signals, check_looks, relative
 
 STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
@@ -149,7 +148,7 @@ class OrderNetwork(nn.Module):
 
     def __init__(self, signals: Signals, hidden_size: int, seed: int = 0):
         super().__init__()
-        self.signals = signals
+        self.signals, self.hidden_size = signals, hidden_size
         self.layers = nn.Sequential(
             skip_init(nn.Linear, 2 * signals.n_signals + 1, hidden_size),
             nn.GELU(),
@@ -166,7 +165,7 @@ class OrderNetwork(nn.Module):
         return self.layers(torch.cat(inputs, dim=1)).squeeze(1)
 
 
-class PathLXR(Explainer):
+class PathLXR(LearnedExplainer):
     """The trained network as an explainer.
 
     Attributes:
@@ -178,10 +177,11 @@ class PathLXR(Explainer):
     Example: see :func:`train_path_lxr`.
     """
 
+    settings_class = PathSettings
+
     def __init__(self, model: Recommender, network: OrderNetwork, settings: PathSettings, training: pd.DataFrame):
         self.needs_gradient = settings.signals == "gradients"
-        super().__init__(model)
-        self.network, self.settings, self.training = network, settings, training
+        super().__init__(model, network, settings, training)
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The network's scores."""
@@ -190,28 +190,10 @@ class PathLXR(Explainer):
             scores = self.network(signals, history.sum(dim=1).long())
         return torch.zeros_like(history).masked_scatter(history > 0, scores)
 
-    def save(self, path: str | Path) -> None:
-        """Write settings, weights and the training record to one file, atomically."""
-        state = {
-            "n_items": self.model.n_items,
-            "settings": asdict(self.settings),
-            "weights": self.network.state_dict(),
-            "training": self.training.to_dict("list"),
-        }
-        save_weights(state, path)
-
     @classmethod
-    def load(cls, path: str | Path, model: Recommender) -> "PathLXR":
-        """Read what :meth:`save` wrote, as an explainer of ``model``.
-
-        Raises:
-            DataError: the file is missing, corrupt or of another catalogue.
-        """
-        state = read_explainer(path, model, required=("settings", "weights", "training"))
-        settings = PathSettings(**state["settings"])
-        network = OrderNetwork(signals_of(model, settings), settings.hidden_size)
-        restore_weights(network, state["weights"], path)
-        return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
+    def new_network(cls, model: Recommender, settings: PathSettings, hidden_size: int) -> OrderNetwork:
+        """An untrained network."""
+        return OrderNetwork(signals_of(model, settings), hidden_size)
 
 
 @with_gradients()

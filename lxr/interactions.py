@@ -10,12 +10,12 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.checks import check_choice, check_natural, check_numbers, check_positive, check_seed, is_number
+from lxr.checks import check_choice, check_natural, check_numbers, check_positive, check_seed, first, is_integer, is_number
 from lxr.datasets import load_ratings, rule_of
 from lxr.inputs import as_matrix
 from lxr.memory import check_memory
 from lxr.ratings import REPEATS, check_attributes, checked_ratings, without_repeats
-from lxr.storage import DataError, read_npz, save_npz
+from lxr.storage import ANEW, DataError, pack_text, read_npz, save_npz, text_array, unpack_text
 
 USER_FEATURES = "ratings.attrs['user_features']"
 BYTES_PER_USER = 24  # of a split: its permutation, the three parts, and one of them sorted
@@ -61,16 +61,19 @@ class Interactions:
         return self.matrix[:, : len(self.item_ids)]
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one ``.npz`` file, atomically."""
-        arrays = {
-            "indices": self.matrix.indices,
-            "indptr": self.matrix.indptr,
-            "user_ids": self.user_ids,
-            "item_ids": self.item_ids,
-            "n_duplicates": np.array(self.n_duplicates),
-        }
-        optional = {name: getattr(self, name) for name in ("item_titles", "item_groups", "feature_kinds")}
-        arrays |= {name: array for name, array in optional.items() if array is not None}
+        """Write everything to one ``.npz`` file, atomically.
+
+        Raises:
+            ValueError: something that :meth:`load` would refuse; nothing is written.
+        """
+        matrix = as_matrix(matrix=self.matrix)
+        names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
+        arrays = {name: np.asarray(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        arrays |= {"indices": matrix.indices, "indptr": matrix.indptr, "n_duplicates": np.array(self.n_duplicates)}
+        check_arrays(arrays)
+        for name in TEXTS:
+            if name in arrays and arrays[name].dtype.kind not in PLAIN_IDS:
+                arrays |= pack_text(name, arrays[name])
         save_npz(path, **arrays)
 
     @classmethod
@@ -78,16 +81,17 @@ class Interactions:
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the file is missing or corrupt.
+            DataError: the file is missing or damaged, or its content is not what :meth:`save` writes.
         """
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
-        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         try:
-            matrix = binary_matrix(arrays["indices"], arrays["indptr"], shape)
+            arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
+            check_arrays(arrays)
         except ValueError as error:
-            raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
+            raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
+        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         return cls(
-            matrix=matrix,
+            matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),
             user_ids=arrays["user_ids"],
             item_ids=arrays["item_ids"],
             item_titles=arrays.get("item_titles"),
@@ -95,6 +99,59 @@ class Interactions:
             feature_kinds=arrays.get("feature_kinds"),
             n_duplicates=int(arrays["n_duplicates"]),
         )
+
+
+TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
+PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that are no histories: fields of :class:`Interactions`, the matrix as ``indices`` and ``indptr``.
+
+    Raises:
+        ValueError: names the array.
+    """
+    for name in ("user_ids", "item_ids"):
+        ids = arrays[name]
+        check_kind(name, ids, PLAIN_IDS + "UOT")
+        if len(np.unique(ids)) < len(ids) or (ids != ids).any():  # NaN differs from itself
+            raise ValueError(f"{name}: expected ids that differ from each other, found some twice, or missing ones")
+    n_items = len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ()))
+    lengths = {"item_titles": n_items, "item_groups": n_items, "indptr": len(arrays["user_ids"]) + 1}
+    for name, kinds in (("item_titles", "UOT"), ("feature_kinds", "UOT"), ("item_groups", "iu"), ("indptr", "iu")):
+        if name in arrays:
+            check_kind(name, arrays[name], kinds, lengths.get(name))
+    if arrays["n_duplicates"].ndim or arrays["n_duplicates"].dtype.kind not in "iu" or arrays["n_duplicates"] < 0:
+        raise ValueError(f"n_duplicates: expected an integer of at least 0, found {arrays['n_duplicates']!r}")
+    check_kind("indices", arrays["indices"], "iu")
+    check_entries(arrays["indices"], arrays["indptr"], n_items)
+
+
+def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
+    """Refuse an array that is not (n,), not of one of some kinds of numbers or texts, or not of a length."""
+    if array.ndim != 1 or array.dtype.kind not in kinds or length not in (None, len(array)):
+        numbers = "texts" if kinds == "UOT" else "integers" if kinds == "iu" else "numbers or texts"
+        wanted = numbers if length is None else f"{length} {numbers}"
+        raise ValueError(f"{name}: expected {wanted} in one dimension, found {array.dtype} of shape {array.shape}")
+    if array.dtype == object and not all(isinstance(text, str) for text in array):
+        strange = next(text for text in array if not isinstance(text, str))
+        raise ValueError(f"{name}: expected texts, found {strange!r}")
+
+
+def check_entries(indices: np.ndarray, indptr: np.ndarray, n_items: int) -> None:
+    """Refuse column indices (nnz,) and row pointers (n_users + 1,) that are not those of a CSR matrix in canonical form."""
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any() or indptr[-1] != len(indices):
+        raise ValueError(f"indptr: expected ascending numbers from 0 to {len(indices)}")
+    outside = (indices < 0) | (indices >= n_items)
+    if outside.any():
+        raise ValueError(f"indices: expected columns from 0 to {n_items - 1}, found {indices[first(outside)]}")
+    starts = np.zeros(len(indices) + 1, dtype=bool)
+    starts[indptr] = True
+    repeated = (indices[1:] <= indices[:-1]) & ~starts[1:-1]
+    if repeated.any():
+        entry = first(repeated) + 1
+        row = int(np.searchsorted(indptr, entry, side="right")) - 1
+        raise ValueError(f"indices, row {row}: expected ascending columns, each once, found {indices[entry]} again or late")
 
 
 def binary_matrix(indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:
@@ -172,8 +229,8 @@ def prepare(
         matrix=matrix,
         user_ids=user_ids,
         item_ids=item_ids,
-        item_titles=item_attribute(ratings, "titles", item_ids),
-        item_groups=item_attribute(ratings, "groups", item_ids),
+        item_titles=item_titles(ratings, item_ids),
+        item_groups=item_groups(ratings, item_ids),
         n_duplicates=len(ratings) - len(unique),
         complete_users=complete_users,
     )
@@ -215,13 +272,13 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
     added = sp.csr_matrix((ones, (users, places)), shape=(len(data.user_ids), len(columns)))
     matrix = sp.hstack([data.matrix, added], format="csr")
     matrix.sort_indices()
-    titles = data.item_ids.astype(str) if data.item_titles is None else data.item_titles
+    titles = [str(item) for item in data.item_ids] if data.item_titles is None else data.item_titles
     return replace(
         data,
         matrix=matrix,
-        item_titles=np.array([*titles, *(f"your {kind} ({value})" for kind, value in columns)]),
+        item_titles=text_array([*titles, *(f"your {kind} ({value})" for kind, value in columns)]),
         item_groups=None if data.item_groups is None else np.append(data.item_groups, [-1] * len(columns)),
-        feature_kinds=np.array([kind for kind, _ in columns]),
+        feature_kinds=text_array([kind for kind, _ in columns]),
     )
 
 
@@ -244,9 +301,9 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
 
 
 def id_array(ids: pd.Series) -> np.ndarray:
-    """Ids as an array of numbers or of strings."""
+    """Ids as an array of numbers or of Python strings."""
     array = ids.infer_objects().to_numpy()
-    return array.astype(str) if array.dtype == object else array
+    return text_array([str(value) for value in array]) if array.dtype == object else array
 
 
 def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:
@@ -310,13 +367,32 @@ def complete_users_of(pairs: pd.DataFrame) -> pd.Index:
     return sizes.index[sizes == pairs["item"].nunique()]
 
 
-def item_attribute(ratings: pd.DataFrame, name: str, item_ids: np.ndarray) -> np.ndarray | None:
-    """Titles or groups in the order of ``item_ids``; an item that the source does not name is called by its id."""
-    values = ratings.attrs.get(name)
-    if values is None:
+def item_titles(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+    """Titles in the order of ``item_ids``; an item without one is called by its id."""
+    titles = ratings.attrs.get("titles")
+    return None if titles is None else text_array([title_of(item, titles.get(item)) for item in item_ids.tolist()])
+
+
+def title_of(item: object, title: object) -> str:
+    """The title of an item as a text that has a UTF-8; the id where there is none."""
+    return str(item if pd.isna(title) else title).encode(errors="replace").decode()
+
+
+def item_groups(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+    """Planted groups in the order of ``item_ids``.
+
+    Raises:
+        DataError: an item without a group.
+    """
+    groups = ratings.attrs.get("groups")
+    if groups is None:
         return None
-    known = {item: value for item, value in values.items() if pd.notna(value)}
-    return np.array([known.get(item, str(item)) for item in item_ids.tolist()])
+    ungrouped = [item for item in item_ids.tolist() if not is_integer(groups.get(item))]
+    if ungrouped:
+        raise DataError(
+            f"ratings.attrs['groups'], item {ungrouped[0]}: expected an integer, found {groups.get(ungrouped[0])!r}"
+        )
+    return np.array([groups[item] for item in item_ids.tolist()])
 
 
 def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
@@ -406,6 +482,9 @@ def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test
         path: the file.
         train, validation, test: the arrays.
 
+    Raises:
+        ValueError: something that cannot be loaded again; nothing is written.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -413,13 +492,44 @@ def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test
         ...     load_split(f"{directory}/split.npz")
         (array([0, 2, 3, 4, 5, 6, 7]), array([9]), array([1, 8]))
     """
-    save_npz(path, train=train, validation=validation, test=test)
+    parts = {"train": train, "validation": validation, "test": test}
+    check_split({name: np.asarray(users) for name, users in parts.items()})
+    save_npz(path, **parts)
 
 
-def load_split(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read what :func:`save_split` wrote: (train, validation, test)."""
+def load_split(path: str | Path, n_users: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read what :func:`save_split` wrote: (train, validation, test).
+
+    Args:
+        path: the file.
+        n_users: number of users of the data that are split, if it is known.
+
+    Raises:
+        DataError: the file is missing or damaged, its arrays are no split, or it is a split of other data.
+    """
     arrays = read_npz(path, required=("train", "validation", "test"))
-    return arrays["train"], arrays["validation"], arrays["test"]
+    parts = {name: arrays[name] for name in ("train", "validation", "test")}
+    try:
+        check_split(parts, n_users)
+    except ValueError as error:
+        raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
+    return tuple(parts.values())
+
+
+def check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
+    """Refuse parts that share a user, or that are not ascending rows of ``n_users`` users.
+
+    (The test users may be a sample, so that not every user is in a part.)
+    """
+    for name, users in parts.items():
+        check_kind(name, users, "iu")
+        if (users[1:] <= users[:-1]).any() or (users < 0).any() or not len(users):
+            raise ValueError(f"{name}: expected one or more ascending rows of users")
+        if n_users is not None and users[-1] >= n_users:
+            raise ValueError(f"{name}: expected rows of users from 0 to {n_users - 1}, found {users[-1]}")
+    rows, counts = np.unique(np.concatenate(list(parts.values())), return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"expected disjoint parts, found user {rows[first(counts > 1)]} in two")
 
 
 def item_counts(matrix: sp.csr_matrix, n_features: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
         DataError: the wheel cannot be had, or a file in it is altered.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if finished.returncode != 0:
         raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
     with zipfile.ZipFile(next(directory.glob("*.whl"))) as wheel:

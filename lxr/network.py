@@ -6,7 +6,7 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+from lxr.chance import report_unlearned
 from lxr.checks import (
     check_choice,
     check_differentiable,
@@ -27,15 +28,14 @@ from lxr.checks import (
     check_seed,
 )
 from lxr.epochs import train_and_keep_best, train_epoch
-from lxr.explainer import Explainer, explain_users, mean_fidelity, top_items
+from lxr.explainer import explain_users, mean_fidelity, top_items
 from lxr.fidelity import LOWER, check_metric, direction
 from lxr.inputs import as_users
 from lxr.interactions import dense, with_validation
-from lxr.learned import report_unlearned
+from lxr.learned import LearnedExplainer
 from lxr.modes import evaluating, uncounted, with_gradients
 from lxr.probes import check_answers
-from lxr.recommenders import Recommender, initialise, linear_layer, read_weights, restore_weights, save_weights
-from lxr.storage import DataError
+from lxr.recommenders import Recommender, initialise, linear_layer
 
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 Settings = TypeVar("Settings")
@@ -172,7 +172,7 @@ class ExplainerNetwork(nn.Module):
         check_positive(n_items=n_items, hidden_size=hidden_size)
         for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
             check_choice(CHOICES[name], **{name: value})
-        self.inputs = inputs
+        self.inputs, self.hidden_size = inputs, hidden_size
         self.history_encoder = linear_layer(n_items, hidden_size)
         self.item_encoder = linear_layer(n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
@@ -238,7 +238,7 @@ def lxr_loss(
     return loss.mean()
 
 
-class LXR(Explainer):
+class LXR(LearnedExplainer):
     """The trained network as an explainer: the importance of an item is its mask logit.
 
     (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
@@ -255,50 +255,17 @@ class LXR(Explainer):
     Example: see :func:`train_lxr`.
     """
 
-    def __init__(self, model: Recommender, network: ExplainerNetwork, settings: LXRSettings, training: pd.DataFrame):
-        super().__init__(model)
-        self.network, self.settings, self.training = network, settings, training
+    settings_class = LXRSettings
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mask logits."""
         return self.network(history, target)
 
-    def save(self, path: str | Path) -> None:
-        """Write settings, weights and the training record to one file, atomically."""
-        state = {
-            "n_items": self.model.n_items,
-            "settings": asdict(self.settings),
-            "hidden_size": self.network.history_encoder.out_features,
-            "weights": self.network.state_dict(),
-            "training": self.training.to_dict("list"),
-        }
-        save_weights(state, path)
-
     @classmethod
-    def load(cls, path: str | Path, model: Recommender) -> "LXR":
-        """Read what :meth:`save` wrote, as an explainer of ``model``.
-
-        Raises:
-            DataError: the file is missing, corrupt or of another catalogue.
-        """
-        state = read_explainer(path, model, required=("settings", "hidden_size", "weights", "training"))
-        settings = LXRSettings(**state["settings"])
-        network = new_network(model.n_items, state["hidden_size"], settings)
-        restore_weights(network, state["weights"], path)
-        return cls(model, network.to(model.device), settings, pd.DataFrame(state["training"]))
-
-
-def read_explainer(path: str | Path, model: Recommender, required: tuple[str, ...]) -> dict:
-    """What an explainer that was trained has saved, with these entries.
-
-    Raises:
-        DataError: the file is missing, corrupt or of another catalogue.
-    """
-    state = read_weights(path, required=("n_items", *required))
-    if state["n_items"] != model.n_items:
-        raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
-    return state
+    def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
+        """An untrained explainer network."""
+        return new_network(model.n_items, hidden_size, settings)
 
 
 @with_gradients()

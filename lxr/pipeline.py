@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from lxr.datasets import PROJECT_ROOT
-from lxr.storage import sha256
+from lxr.storage import sha256, sweep
 from lxr.terminal import coloured
 from lxr.workspace import package_versions, read_json, write_json
 
@@ -155,6 +155,7 @@ class Pipeline:
         Returns:
             Name → outcome, in the order of the stages.
         """
+        sweep(self.root)
         # Before a kernel starts.
         os.environ["OMP_NUM_THREADS"] = str(self.threads)
         outcomes: dict[str, Outcome] = {}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from lxr.checks import is_number
 from lxr.columns import exact_ids, numeric, refuse, times
 from lxr.storage import DataError
 
@@ -66,7 +67,7 @@ def check_names(names: list) -> None:
 
 
 def check_attributes(attributes: Mapping) -> None:
-    """Refuse titles or groups that are no dictionaries of items, and titles that are no text.
+    """Refuse titles or groups that are no dictionaries of items, and titles that are no text, number or missing.
 
     Raises:
         DataError: names the attribute and the item.
@@ -76,7 +77,7 @@ def check_attributes(attributes: Mapping) -> None:
         if values is not None and not isinstance(values, Mapping):
             raise DataError(f"ratings.attrs[{name!r}]: expected a dictionary of item ids, found {type(values).__name__}")
     for item, title in (attributes.get("titles") or {}).items():
-        if isinstance(title, str) and "\0" not in title:
+        if (isinstance(title, str) and "\0" not in title) or is_number(title):
             continue
         if not (types.is_scalar(title) and pd.isna(title)):
             raise DataError(f"ratings.attrs['titles'], item {item!r}: expected text without NUL, found {title!r}")

@@ -61,7 +61,7 @@ def read_bytes(path: Path) -> bytes:
 def unpack(path: Path) -> bytes:
     """Unpack a gzipped file piece by piece, as long as the pieces fit into memory."""
     pieces, size = [], 0
-    with gzip.open(path) as file:
+    with gzip.open(path, "rb") as file:
         while piece := file.read(CHUNK):
             pieces.append(piece)
             size += len(piece)

@@ -5,9 +5,10 @@ from the generator that is passed in.
 """
 
 import contextlib
+import inspect
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,7 +38,7 @@ from lxr.memory import check_memory
 from lxr.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.probes import AnswerError, check_answers, explained
 from lxr.registry import Registry
-from lxr.storage import DataError, atomic_path
+from lxr.storage import DataError, checked_archive, plain, read_checked, short
 
 ACTIVATIONS = ("sigmoid", "softmax", "probability")
 WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
@@ -730,12 +731,29 @@ def save_recommender(model: Recommender, name: str, options: dict, path: str | P
         options: what it was made with, beside the number of items.
         path: the file.
 
+    Raises:
+        ValueError: options or weights with which the recommender could not be loaded again; nothing is written.
+
     Example: see :func:`load_recommender`.
     """
+    if not (isinstance(name, str) and name in RECOMMENDERS):
+        raise ValueError(f"name: expected one of {', '.join(RECOMMENDERS)}, found {name!r}")
+    if type(model) is not RECOMMENDERS[name]:
+        raise ValueError(
+            f"model: expected a {RECOMMENDERS[name].__name__}, the class of {name!r}, found {type(model).__name__}"
+        )
+    if not isinstance(options, Mapping):
+        raise ValueError(f"options: expected a dictionary of options, found {options!r}")
+    options = plain(dict(options), "options")
     if model.n_features:
-        options = options | {"n_features": model.n_features}
-    state = {"name": name, "n_items": model.n_items, "options": options, "weights": model.state_dict()}
-    save_weights(state, path)
+        options["n_features"] = int(model.n_features)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            again = RECOMMENDERS[name](model.n_items, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options: expected those of {name!r}, found {options}: {short(error)}") from error
+    check_weights(again, model.state_dict())
+    save_weights({"name": name, "n_items": int(model.n_items), "options": options, "weights": model.state_dict()}, path)
 
 
 def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Recommender:
@@ -749,7 +767,7 @@ def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Re
         The recommender, ready for inference.
 
     Raises:
-        DataError: the file is missing, corrupt or something else.
+        DataError: the file is missing, damaged or something else.
 
     Example:
         >>> import tempfile
@@ -760,42 +778,71 @@ def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Re
         True
     """
     state = read_weights(path, required=("name", "n_items", "options", "weights"))
-    model = RECOMMENDERS[state["name"]](state["n_items"], **state["options"])
+    name, options = state["name"], state["options"]
+    if not (isinstance(name, str) and name in RECOMMENDERS):
+        raise DataError(f"{path}: expected one of the recommenders {', '.join(RECOMMENDERS)}, found {name!r}")
+    if not (isinstance(options, dict) and all(isinstance(option, str) for option in options)):
+        raise DataError(f"{path}: expected the options of {name} by name, found {options!r}")
+    unknown = [option for option in options if option not in inspect.signature(RECOMMENDERS[name]).parameters]
+    if unknown:
+        raise DataError(f"{path}: expected options of {name}, found {unknown[0]!r}, which it does not have")
+    try:
+        model = RECOMMENDERS[name](state["n_items"], **options)
+    except Exception as error:  # a file made by hand may hold anything
+        found = f"{state['n_items']!r} items and the options {options}"
+        raise DataError(
+            f"{path}: expected a number of items and options of {name}, found {found}: {short(error)}"
+        ) from error
     restore_weights(model, state["weights"], path)
     return model.to(device).eval()
 
 
 def save_weights(state: dict, path: str | Path) -> None:
-    """Write a dictionary of tensors and plain values, atomically; the same content is the same file."""
-    # Given a path, torch.save would write the temporary name into the file.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    """Write a dictionary of tensors and plain values with a checksum, atomically; the same content is the same file."""
+    with checked_archive(path) as file:  # given a path, torch.save would write the temporary name into the file
         torch.save(state, file)
 
 
 def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
-    """What :func:`save_weights` wrote.
+    """Read what :func:`save_weights` wrote.
 
     Raises:
-        DataError: the file is missing, corrupt, or has not all of ``required``.
+        DataError: the file is missing, damaged, or has not all of ``required``.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: run the stage that makes it") from error
-    except Exception as error:  # torch.load raises many kinds on a damaged file
-        raise DataError(f"{path} is corrupt ({error}): delete it and run the stage that makes it") from error
+    state = read_checked(path, lambda file: torch.load(file, map_location="cpu", weights_only=True))
     if not isinstance(state, dict) or not state.keys() >= set(required):
         raise DataError(f"{path}: expected a dictionary with {', '.join(required)}, found something else")
     return state
 
 
-def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
-    """Put weights read from ``path`` into a module.
+def check_weights(module: nn.Module, weights: dict) -> None:
+    """Refuse weights that are not those of such a module, or no finite numbers.
 
     Raises:
-        DataError: they are those of another module.
+        ValueError: names the first of them.
+    """
+    own = module.state_dict()
+    if not isinstance(weights, dict) or weights.keys() != own.keys():
+        names = list(weights) if isinstance(weights, dict) else type(weights).__name__
+        raise ValueError(f"weights: expected {', '.join(own)}, found {names}")
+    for name, value in weights.items():
+        if not isinstance(value, torch.Tensor) or value.shape != own[name].shape:
+            found = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+            raise ValueError(f"weights, {name}: expected the shape {tuple(own[name].shape)}, found {found}")
+        if value.is_floating_point() != own[name].is_floating_point() or value.is_complex():
+            raise ValueError(f"weights, {name}: expected numbers like {own[name].dtype}, found {value.dtype}")
+        if not value.isfinite().all():
+            raise ValueError(f"weights, {name}: expected finite numbers, found others")
+
+
+def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
+    """Put weights read from ``path`` into a module, in the precision in which they were saved.
+
+    Raises:
+        DataError: they are those of another module, or no finite numbers.
     """
     try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise DataError(f"{path}: its weights do not fit: {' '.join(str(error).split())[:300]}") from error
+        check_weights(module, weights)
+    except ValueError as error:
+        raise DataError(f"{path}: its weights do not fit: {error}") from error
+    module.load_state_dict(weights, assign=True)

@@ -1,5 +1,6 @@
-"""Colours on a terminal, and nowhere else."""
+"""Colours on a terminal, and nowhere else; and printing to any of them."""
 
+import io
 import os
 import sys
 from typing import TextIO
@@ -37,3 +38,10 @@ def coloured(word: str, stream: TextIO | None = None) -> str:
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return word
     return f"\033[{COLOURS[word.strip().lower()]}m{word}\033[0m"
+
+
+def print_anything() -> None:
+    """Let standard output and error replace characters that their encoding lacks (arrows in ASCII), in place of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

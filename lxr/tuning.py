@@ -670,6 +670,9 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
         if path and path.is_file():
             tuned = read_json(path)
             if tuned is None or not all(isinstance(record, dict) and "options" in record for record in tuned.values()):
-                raise DataError(f"{path}: expected records of tuning with their options, found something else")
+                raise DataError(
+                    f"{path}: expected records of tuning with their options, found something else, or content that was "
+                    "changed by hand (then remove its entry sha256)"
+                )
             return tuned
     return {}

@@ -37,7 +37,7 @@ from PIL import Image
 from lxr.datasets import PROJECT_ROOT
 from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
-from lxr.storage import DataError, atomic_path, sha256
+from lxr.storage import DataError, atomic_path, sha256, with_checksum, without_checksum
 
 PREPARATION = "01_data_preparation"
 PACKAGES = (
@@ -78,6 +78,7 @@ class Workspace:
         self.started = time.perf_counter()
         self.inputs: list[Path] = []
         self.outputs: list[Path] = []
+        self.n_users: int | None = None  # of the data, once they are read
 
     def input(self, relative: str) -> Path:
         """Path of a file that an earlier stage made; if it is missing, the earlier stages are run first.
@@ -91,7 +92,9 @@ class Workspace:
             command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
             command += self.as_prepared()
             print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
-            finished = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+            finished = subprocess.run(
+                command, cwd=PROJECT_ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False
+            )
             if finished.returncode or not path.is_file():
                 raise DataError(
                     f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}"
@@ -115,11 +118,13 @@ class Workspace:
 
     def interactions(self) -> Interactions:
         """The prepared data of the run."""
-        return Interactions.load(self.input("interactions.npz"))
+        data = Interactions.load(self.input("interactions.npz"))
+        self.n_users = len(data.user_ids)
+        return data
 
     def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index arrays of the training, validation and test users of the run."""
-        return load_split(self.input("split.npz"))
+        return load_split(self.input("split.npz"), self.n_users)
 
     def table(self, name: str, place: str = "") -> pd.DataFrame:
         """A table that an earlier stage has written, its first column as index.
@@ -151,7 +156,7 @@ class Workspace:
         rounded = frame.round(decimals)
         for kind in formats:
             with atomic_path(self.output(f"tables/{name}.{kind}")) as temporary:
-                temporary.write_text(FORMATS[kind](rounded, decimals, marks))
+                temporary.write_text(FORMATS[kind](rounded, decimals, marks), encoding="utf-8")
         return rounded
 
     def save_figure(self, figure, name: str) -> None:
@@ -187,8 +192,16 @@ class Workspace:
 
 
 def told_to(root: Path, stage: str) -> dict:
-    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none."""
-    return (read_json(root / "stages" / f"{stage}.json") or {}).get("parameters", {})
+    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    path = root / "stages" / f"{stage}.json"
+    record = read_json(path)
+    if record is None and path.is_file():
+        raise DataError(f"{path} is damaged: delete it and run the stage that makes it")
+    return (record or {}).get("parameters", {})
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:
@@ -221,10 +234,18 @@ def processor_name() -> str | None:
     """The model of the processor, as the system calls it; None where it does not tell."""
     information = Path("/proc/cpuinfo")  # Linux
     if information.is_file():
-        names = re.findall(r"^model name\s*:\s*(.+)", information.read_text(errors="replace"), flags=re.MULTILINE)
+        names = re.findall(
+            r"^model name\s*:\s*(.+)", information.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE
+        )
         return names[0].strip() if names else None
     if platform.system() == "Darwin":
-        told = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
         return told.stdout.strip() or None
     return platform.processor() or None
 
@@ -238,7 +259,9 @@ def commit() -> str | None:
     """Commit of the project, with ``+changes`` where tracked files differ from it; None outside a git checkout."""
 
     def git(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
 
     try:
         head = git("rev-parse", "HEAD")
@@ -251,15 +274,20 @@ def commit() -> str | None:
 
 
 def write_json(value: dict, path: Path) -> None:
-    """Write JSON atomically, in a form that diffs well."""
+    """Write JSON with a checksum, atomically, in a form that diffs well.
+
+    Raises:
+        ValueError: something that JSON does not know; nothing is written.
+    """
+    text = json.dumps(with_checksum(value), indent=2, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # parts of file names without UTF-8
 
 
 def read_json(path: Path) -> dict | None:
     """A JSON object, or None if the file is missing or damaged."""
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return without_checksum(value) if isinstance(value, dict) else None
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None

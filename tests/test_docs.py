@@ -53,13 +53,15 @@ def test_every_module_is_named():
 
 
 def test_versions_agree():
-    assert f"\nversion: {lxr.__version__}\n" in (PROJECT_ROOT / "CITATION.cff").read_text()
-    assert f"\n## {lxr.__version__}\n" in (PROJECT_ROOT / "CHANGELOG.md").read_text()
-    assert f'\nversion = "{lxr.__version__}"\n' in (PROJECT_ROOT / "pyproject.toml").read_text()
+    assert f"\nversion: {lxr.__version__}\n" in (PROJECT_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {lxr.__version__}\n" in (PROJECT_ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f'\nversion = "{lxr.__version__}"\n' in (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_worked_example_keeps_the_contract(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     (tmp_path / "keep_one.py").write_text(code)
     options = ["-p", "keep_one", "-o", "addopts=", "-k", "keep-one", "tests/test_explainers.py"]
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)])}
@@ -73,6 +75,6 @@ def test_pages_of_the_api_are_made(tmp_path):
     pdoc = pytest.importorskip("pdoc")
     pdoc.render.configure(docformat="google")
     pdoc.pdoc("lxr", "lxr.fidelity", output_directory=tmp_path)
-    page = (tmp_path / "lxr.html").read_text()
+    page = (tmp_path / "lxr.html").read_text(encoding="utf-8")
     assert all(f'id="{name}"' in page for name in lxr.__all__)
     assert "<h6" in page and ":func:" not in re.sub(r"<pre>.*?</pre>|<span.*?</span>", "", page, flags=re.DOTALL)

@@ -321,7 +321,7 @@ def test_a_title_may_be_missing():
 BAD_ATTRIBUTES = {
     "titles in a list": ({"titles": ["a"]}, r"ratings.attrs\['titles'\]: expected a dictionary of item ids, found list"),
     "groups in an array": ({"groups": np.zeros(2)}, r"ratings.attrs\['groups'\]: expected a dictionary"),
-    "a title that is a number": ({"titles": {10: 5}}, r"ratings.attrs\['titles'\], item 10: expected text .* found 5"),
+    "a title that is a list": ({"titles": {10: [5]}}, r"ratings.attrs\['titles'\], item 10: expected text .* found \[5\]"),
     "a title that is a list": ({"titles": {10: ["a"]}}, r"item 10: expected text .* found \['a'\]"),
     "a title with NUL": ({"titles": {10: "a\0"}}, "item 10: expected text without NUL"),
 }
@@ -489,7 +489,7 @@ def test_a_truncated_file_is_refused(saved):
     content = path.read_bytes()
     for length in range(0, len(content), 37):
         path.write_bytes(content[:length])
-        with pytest.raises(lxr.DataError, match=r"interactions\.npz is corrupt"):
+        with pytest.raises(lxr.DataError, match=r"interactions\.npz is damaged"):
             lxr.Interactions.load(path)
 
 

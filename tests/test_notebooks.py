@@ -82,7 +82,7 @@ def test_it_is_thin_and_small(path, code):
 
 
 def test_it_names_no_place_of_a_machine(path):
-    assert not re.search(r"/(home|root|tmp|work|Users)/|[A-Z]:\\\\", path.read_text())
+    assert not re.search(r"/(home|root|tmp|work|Users)/|[A-Z]:\\\\", path.read_text(encoding="utf-8"))
 
 
 def test_cells_have_stable_names(notebook):

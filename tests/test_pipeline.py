@@ -1,7 +1,6 @@
 """The orchestration of notebooks: order, skipping, resuming, failures, logs, states."""
 
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from lxr.pipeline import Pipeline, Stage
 from lxr.summary import stage_table
 from lxr.terminal import COLOURS, coloured
+from lxr.workspace import read_json, write_json
 
 TOY = """
 import sys
@@ -140,7 +140,7 @@ def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, t
     pipeline.run()
     (tmp_path / "toy" / "c.txt").write_text("damage")
     stamp = tmp_path / "toy" / "stages" / "a.json"
-    stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"seconds": 12.5}))
+    write_json(read_json(stamp) | {"seconds": 12.5}, stamp)
     (tmp_path / "toy" / "stages" / "b.json").unlink()
     _, *rows, last = stage_table(pipeline).splitlines()
     assert rows[0] == "a      done        12.5"

@@ -13,7 +13,7 @@ from lxr.datasets import PROJECT_ROOT
 from lxr.stages import stages_of
 from lxr.workspace import PREPARATION
 
-README = (PROJECT_ROOT / "README.md").read_text()
+README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = re.findall(r"^(?:\w+=\S+ )?python run_all\.py (.*)", README.replace("\\\n", ""), flags=re.MULTILINE)
 TABLES = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
@@ -64,7 +64,7 @@ def test_the_commands_are_understood(shop, command):
 
 @pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])
 def test_the_tables_are_those_of_the_results(path, table):
-    assert table.strip() == (PROJECT_ROOT / "results" / path).read_text().strip()
+    assert table.strip() == (PROJECT_ROOT / "results" / path).read_text(encoding="utf-8").strip()
 
 
 def test_every_linked_and_mapped_file_exists():

@@ -14,8 +14,8 @@ from torch import nn
 from wrapped import NEED_GRADIENT
 
 import lxr
+from lxr.chance import report_unlearned
 from lxr.datasets import PROJECT_ROOT
-from lxr.learned import report_unlearned
 from lxr.modes import learning
 from lxr.objectives import unrounded
 from lxr.probes import check_answers

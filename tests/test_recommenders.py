@@ -417,7 +417,7 @@ def test_corrupt_file_is_named(tmp_path, damage):
     path = tmp_path / "model.pt"
     lxr.save_recommender(small("mf"), "mf", TINY["mf"], path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(lxr.DataError, match=r"model\.pt is corrupt"):
+    with pytest.raises(lxr.DataError, match=r"model\.pt is damaged"):
         lxr.load_recommender(path)
 
 

@@ -11,6 +11,7 @@ import run_all
 from lxr.datasets import Dataset
 from lxr.explainers import SAME
 from lxr.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
+from lxr.workspace import read_json
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
     (root / "mf" / "tuned").mkdir(parents=True)
     (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "seed": 42}')
     assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
-    found = json.loads((root / "tuned_mf.json").read_text())
+    found = read_json(root / "tuned_mf.json")
     assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
     assert list(found) == list(TUNED)
 

@@ -19,7 +19,7 @@ from lxr.datasets import PROJECT_ROOT
 from lxr.interactions import Interactions, load_split, split_users
 from lxr.pipeline import Pipeline
 from lxr.stages import build_stages
-from lxr.workspace import Workspace
+from lxr.workspace import Workspace, read_json
 
 
 def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
@@ -34,7 +34,7 @@ def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
             check=False,
         )
         assert finished.returncode == 0, finished.stderr
-        found = json.loads((tmp_path / "synthetic" / "tuned_mf.json").read_text())
+        found = read_json(tmp_path / "synthetic" / "tuned_mf.json")
         assert {name: record["trials"] for name, record in found.items()} == {"lxr": int(trials), "rank-margin": int(trials)}
         if trials == "0":
             assert found["lxr"]["options"] == {}

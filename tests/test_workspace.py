@@ -146,7 +146,7 @@ def test_what_is_written_is_read(tmp_path):
     value = {"stage": "05_lxr", "name": "Misérables", "numbers": [1, 2.5], "nothing": None}
     write_json(value, tmp_path / "below" / "record.json")
     assert read_json(tmp_path / "below" / "record.json") == value
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match=r"record\['stage'\]: expected numbers, texts"):
         write_json({"stage": object()}, tmp_path / "below" / "record.json")
     assert [path.name for path in (tmp_path / "below").iterdir()] == ["record.json"]
     assert read_json(tmp_path / "below" / "record.json") == value
