@@ -1,8 +1,10 @@
 """Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.datasets import load_ratings, rule_of
+from lxr.markup import is_visible, plain
 from lxr.storage import DataError, read_npz, save_npz
 
 USER_FEATURES = "ratings.attrs['user_features']"
@@ -53,6 +56,12 @@ class Interactions:
         """The matrix without the columns of features."""
         return self.matrix[:, : len(self.item_ids)]
 
+    @cached_property
+    def names(self) -> np.ndarray:
+        """(I,) names of all columns as people read them, no two alike: :func:`names_of` of titles and ids."""
+        titles = self.item_ids if self.item_titles is None else self.item_titles
+        return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
+
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, atomically."""
         arrays = {
@@ -88,6 +97,30 @@ class Interactions:
             feature_kinds=arrays.get("feature_kinds"),
             n_duplicates=int(arrays["n_duplicates"]),
         )
+
+
+def names_of(titles: Sequence, ids: Sequence) -> np.ndarray:
+    """One line of plain text per title, the id after those that several items share, or in the place of an empty one.
+
+    Args:
+        titles: (I,) titles.
+        ids: (I,) ids.
+
+    Returns:
+        (I,) distinct texts.
+
+    Example:
+        >>> names_of(["Twice", "Once", "Twice", " "], [3, 4, 5, 6]).tolist()
+        ['Twice [3]', 'Once', 'Twice [5]', '6']
+    """
+    names = [plain(title) for title in titles]
+    names = [name if is_visible(name) else plain(number) for name, number in zip(names, ids, strict=True)]
+    suffixes: Sequence = ids
+    while repeated := {name for name, count in Counter(names).items() if count > 1}:
+        pairs = zip(names, suffixes, strict=True)
+        names = [f"{name} [{plain(suffix)}]" if name in repeated else name for name, suffix in pairs]
+        suffixes = range(len(names))  # for ids that look alike, and titles that look like one with an id
+    return np.array(names, dtype=object)
 
 
 def binary_matrix(indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:

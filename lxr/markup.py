@@ -22,6 +22,15 @@ MARKDOWN = re.compile(
     re.IGNORECASE,
 )
 
+GREEK = (r"\varepsilon", r"\lambda", "o", r"\varsigma", r"\varphi", r"\Lambda")  # whose commands are not their names
+
+
+def greek_name(letter: str) -> str:
+    """Name of a Greek letter, capitalised if the letter is one: ``"tau"``, ``"Omega"``."""
+    name = unicodedata.name(letter).split()[-1].lower()
+    return name.capitalize() if letter.isupper() else name
+
+
 LATEX = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -69,10 +78,10 @@ LATEX = {
     "ł": r"\l{}",
     "Ł": r"\L{}",
     "ı": r"\i{}",
+    **{letter: f"${command}$" for letter, command in zip("ελοςφΛ", GREEK, strict=True)},
+    **{letter: rf"$\{greek_name(letter)}$" for letter in "αβγδζηθικμνξπρστυχψωΓΔΘΞΠΣΥΦΨΩ"},
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # these look the same, and have no command
 }
-# Greek letters by their Unicode names; a few capitals and omicron look like Latin ones and have no command.
-LATEX_GREEK = {"omicron": "o", "final sigma": r"\varsigma", "lamda": r"\lambda"}
-LATEX_GREEK_CAPITALS = {"gamma", "delta", "theta", "lamda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega"}
 LATEX_ACCENTS = {"̀": "`", "́": "'", "̂": "^", "̃": "~", "̈": '"', "̊": "r", "̌": "v", "̧": "c", "̄": "=", "̆": "u", "̇": ".", "̋": "H"}
 LATEX_KNOWN = "–—‘’“”…·±×÷°§¶†‡©®£¡¿²³¹½¼¾µ¬"  # what LaTeX reads as they are
 
@@ -89,6 +98,16 @@ def plain(text: object) -> str:
         return " ".join(composed.split())
     visible = (" " if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") else each for each in composed)
     return " ".join("".join(visible).split())
+
+
+def is_visible(text: str) -> bool:
+    """Whether a text has a character that can be seen.
+
+    Example:
+        >>> is_visible("\u200b "), is_visible("?")
+        (False, True)
+    """
+    return any(unicodedata.category(each)[0] not in "CZ" for each in text)
 
 
 def shortened(text: str, length: int = LONGEST) -> str:
@@ -154,29 +173,17 @@ def latex_text(text: object) -> str:
         >>> latex_text("千 x")
         '\\\\ifdefined\\\\Umathchar 千\\\\else [U+5343]\\\\fi{} x'
     """
-    text = re.sub("-(?=-)", "-\0", plain(text))  # -- would be a dash
-    runs = re.findall(r"[\x00-\x7f]+|[^\x00-\x7f]", text)
-    return "".join("".join(LATEX.get(each, each) for each in run) if run.isascii() else latex_symbol(run) for run in runs).replace(
-        "\0", "{}"
-    )
+    symbols = "".join(latex_symbol(character) for character in plain(text))
+    return re.sub("-(?=-)", "-{}", symbols)  # two would be a dash
 
 
 def latex_symbol(character: str) -> str:
-    """One character outside ASCII in LaTeX."""
-    if character in LATEX or character in LATEX_KNOWN:
-        return LATEX.get(character, character)
-    kind, _, greek = unicodedata.name(character, "").partition(" LETTER ")
-    if kind == "GREEK SMALL":
-        return f"${LATEX_GREEK.get(greek.lower(), chr(92) + greek.lower())}$" if " WITH " not in greek else unknown(character)
-    if kind == "GREEK CAPITAL" and " WITH " not in greek:
-        name = greek.lower()
-        return rf"$\{name.replace('lamda', 'lambda').capitalize()}$" if name in LATEX_GREEK_CAPITALS else unknown(character)
+    """One character in LaTeX."""
+    if character in LATEX:
+        return LATEX[character]
+    if character.isascii() or character in LATEX_KNOWN:
+        return character
     letter, *accents = unicodedata.normalize("NFD", character)
     if letter.isascii() and len(accents) == 1 and accents[0] in LATEX_ACCENTS:
         return rf"\{LATEX_ACCENTS[accents[0]]}{{{letter}}}"
-    return unknown(character)
-
-
-def unknown(character: str) -> str:
-    """A character that pdfLaTeX does not know: the others print it as it is."""
     return rf"\ifdefined\Umathchar {character}\else [U+{ord(character):04X}]\fi{{}}"
