@@ -64,8 +64,8 @@ def drawable(texts: Sequence[str]) -> tuple[list[str], dict]:
     if missing:
         some = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
         warnings.warn(
-            f"no installed font has {len(missing)} characters of the titles ({some}); the figure spells them out. To see them, "
-            "install Noto Sans CJK and Symbola, say (Debian, Ubuntu: apt install fonts-noto-cjk fonts-symbola), and delete "
+            f"no installed font has {len(missing)} characters of the titles ({some}); the figure spells them out. To see "
+            "them, install Noto Sans CJK and Symbola, for example (Debian: apt install fonts-noto-cjk fonts-symbola), and delete "
             f"matplotlib's list of fonts in {get_cachedir()}.",
             stacklevel=3,
         )

@@ -241,8 +241,17 @@ def recommendation_table(model: Recommender, data: Interactions, user: int, coun
     return first[["title", "logit"]].rename(columns={"title": "recommendation"})
 
 
-def first_recommendations(model: Recommender, data: Interactions, history: torch.Tensor, count: int = 10) -> pd.DataFrame:
-    """The first ``count`` recommendations for one history (1, I), or as many as there are.
+def first_recommendations(
+    model: Recommender, data: Interactions, history: torch.Tensor, count: int = 10, seen: torch.Tensor | None = None
+) -> pd.DataFrame:
+    """The first ``count`` recommendations for one history (1, I), or as many as there are, of items that are not ``seen``.
+
+    Args:
+        model: the recommender.
+        data: for the titles.
+        history: (1, I).
+        count: how many.
+        seen: (1, I), what is not recommended; the history by default.
 
     Returns:
         One row per item, indexed by its rank: ``item``, ``title``, ``logit`` and ``probability``.
@@ -250,8 +259,9 @@ def first_recommendations(model: Recommender, data: Interactions, history: torch
     with torch.no_grad():
         logits = model(history)  # (1, I)
     probability = model.log_activation(logits).exp()[0]
-    left = int((model.of_items(history) == 0).sum())
-    top = logits.masked_fill(history > 0, -torch.inf)[0].topk(min(count, left))
+    seen = history if seen is None else seen
+    left = int((model.of_items(seen) == 0).sum())
+    top = logits.masked_fill(seen > 0, -torch.inf)[0].topk(min(count, left))
     items = top.indices.cpu().numpy()
     columns = {"logit": top.values.cpu().numpy(), "probability": probability[top.indices].cpu().numpy()}
     return pd.DataFrame({"item": items, "title": titles_of(data, items)} | columns, index=range(1, len(items) + 1))
