@@ -369,11 +369,11 @@ class Explorer:
     def draw_recommended(self) -> None:
         """Show the recommendations, where each stands without what is left out, and which of them is explained."""
         exploration, first = self.exploration, self.recommended
-        labels = [f"{row.Index}. {shortened(row.title)} · {row.probability:.1%}" for row in first.itertuples()]
+        places = [str(rank) for rank in first.index]
         if exploration.removed:
-            ranks = exploration.ranks_without(first["item"])
-            labels = [f"{label} → {rank}" for label, rank in zip(labels, ranks, strict=True)]
-        options = list(zip(labels, first["item"].tolist(), strict=True))
+            places = [f"{now} → {then}" for now, then in zip(places, exploration.ranks_without(first["item"]), strict=True)]
+        rows = zip(places, first["title"], first["probability"], first["item"].tolist(), strict=True)
+        options = [(f"{place}. {shortened(title)} · {probability:.1%}", item) for place, title, probability, item in rows]
         set_class(self.targets, "lxr-gone", not options)  # browsers go on showing the buttons of a list that is empty now
         if len(options) < len(self.targets.options):  # … and surplus ones if the others stay as they are
             self.targets.options = []

@@ -65,8 +65,8 @@ def drawable(texts: Sequence[str]) -> tuple[list[str], dict]:
         some = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
         warnings.warn(
             f"no installed font has {len(missing)} characters of the titles ({some}); the figure spells them out. To see "
-            "them, install Noto Sans CJK and Symbola, for example (Debian: apt install fonts-noto-cjk fonts-symbola), and delete "
-            f"matplotlib's list of fonts in {get_cachedir()}.",
+            "them, install Noto Sans CJK and Symbola, for example (Debian: apt install fonts-noto-cjk fonts-symbola), and "
+            f"delete matplotlib's list of fonts in {get_cachedir()}.",
             stacklevel=3,
         )
     spelling = {ord(character): spelled(character) for character in missing}
