@@ -14,7 +14,7 @@ BIDI_CONTROLS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0
 # Markdown gives a meaning to these, wherever they are or in these places alone. As entities they have none anywhere.
 MARKDOWN = re.compile(
     r"[\\`*~<>|#$]"
-    r"|(?<!\w)_|_(?!\w)"  # not within p_holm
+    r"|(?<![^\W_])_|_(?![^\W_])"  # not within p_holm
     r"|\](?=[(\[:])|!(?=\[)|\[(?=\^)"  # not those of [0.1, 0.2]
     r"|&(?=#?\w+;)"
     r"|:(?=//)|(?<=www)\."  # addresses become links

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 from nbformat import NotebookNode
 
 from lxr.markup import html_attribute, html_text
 from lxr.storage import atomic_path
+
+if TYPE_CHECKING:
+    from IPython.display import Image
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -42,6 +46,28 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 
 
 HIDDEN = "not-in-report"  # tag of the cells that matter to those who run a notebook, not to those who read its report
+
+
+CAPTIONS = {  # file name of a figure, up to the name of the recommender -> what can be seen in it
+    "fidelity": "Perturbation curves and fixed-length metrics of all explainers",
+    "pareto": "One metric of all explainers against another, and the front that none of them beats",
+    "gain": "Fidelity gain of all explainers, from random order (0) to greedy search (1)",
+    "sanity": "What is left of explanations when the recommender is made meaningless",
+    "groups": "Fidelity of all explainers in quarters of the users",
+    "cost": "Fidelity of all explainers over the time they take",
+}
+
+
+def figure(path: Path) -> "Image":
+    """Figure of a run, with what can be seen in it as its alternative text.
+
+    Args:
+        path: ``figures/<kind>_<recommender>.png``, its kind one of :data:`CAPTIONS`.
+    """
+    from IPython.display import Image
+
+    kind, _, recommender = path.stem.partition("_")
+    return Image(path, alt=f"{CAPTIONS[kind]}: {recommender}")
 
 
 def export_html(notebook: Path, path: Path, title: str) -> None:
