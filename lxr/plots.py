@@ -227,7 +227,7 @@ def plot_explanation(
     Warns:
         UserWarning: no installed font has some of the characters; they are spelled out.
     """
-    (recommended, *titles), fonts = drawable([shortened(plain(title), 80) for title in (recommended, *titles)])
+    (recommended, *titles), fonts = drawable([shortened(plain(title), 60) for title in (recommended, *titles)])
     fonts |= {"parse_math": False}  # a title with dollars is no mathematics
     if ax is None:
         _, ax = plt.subplots(figsize=(7.8, 1.2 + 0.28 * len(titles)), layout="constrained")
@@ -235,7 +235,7 @@ def plot_explanation(
     ax.barh(range(len(titles)), importance, color=colours)
     ax.set_yticks(range(len(titles)), titles, fontsize=8, **fonts)
     ax.invert_yaxis()
-    meaning = (", grey: speaks against it" * ("0.75" in colours)) if is_signed else ", from 0 (least) to 1 (most)"
+    meaning = ("\ngrey: speaks against it" * ("0.75" in colours)) if is_signed else "\nfrom 0 (least) to 1 (most)"
     ax.set_xlabel(f"importance by {explainer}{meaning}", fontsize=8, parse_math=False)
     ax.set_title(f"“{recommended}”, because of", fontsize=11, **fonts)
     ax.grid(axis="x", alpha=0.3)
