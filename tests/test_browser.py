@@ -189,25 +189,30 @@ def wait_until(there, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
+def visit(browser, address: str):
+    """A page of the explorer, ready."""
+    page = browser.new_page()
+    page.goto(address, timeout=60_000)
+    playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
+    return page
+
+
 def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, folder):
     with serving("explore", folder) as (address, server):
-        for leave in (lambda page: page.goto("about:blank"), lambda page: page.close()):  # with a farewell, and without
-            page = browser.new_page()
-            page.goto(address, timeout=60_000)
-            playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
-            assert len(kernels(server)) == 1
-            leave(page)
-            wait_until(lambda: not kernels(server))
+        page = visit(browser, address)
+        assert len(kernels(server)) == 1
+        page.goto("about:blank")  # with a farewell
+        wait_until(lambda: not kernels(server))
 
-        with contextlib.closing(browser.new_page()) as page:
-            page.goto(address, timeout=60_000)
-            playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
-            playwright.expect(page.locator("#lxr-ended")).to_have_count(0)
-            kernels(server)[0].kill()
-            playwright.expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=30_000)
-            page.get_by_role("button", name="Reload the page").click()
-            playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
-            assert page.locator("#lxr-ended").count() == 0 and len(kernels(server)) == 1
+        page = visit(browser, address)
+        playwright.expect(page.locator("#lxr-ended")).to_have_count(0)
+        kernels(server)[0].kill()
+        playwright.expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=30_000)
+        page.get_by_role("button", name="Reload the page").click()
+        playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
+        assert page.locator("#lxr-ended").count() == 0 and len(kernels(server)) == 1
+        page.close()  # without
+        wait_until(lambda: not kernels(server))
 
 
 HOSTILE_CELLS = (
