@@ -77,7 +77,7 @@ def test_a_sign_that_means_something_tells_for_from_against(name, linear, train_
     weights = np.zeros((20, 20))
     weights[items, target] = [3, 2, 1, -1, -2, -3]
     explainer = make(name, linear(weights), train_matrix)
-    assert explainer.is_signed == (name in SIGNED)
+    assert explainer.is_signed or name not in SIGNED
     scores = explainer.explain(history, torch.tensor([target]))[0, items]
     if explainer.is_signed and name != "shap":  # whose clusters may hold items of both kinds
         assert (scores[:2] > 0).all() and (scores[-2:] < 0).all()
