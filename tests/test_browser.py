@@ -227,21 +227,24 @@ def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_pa
 
 
 HOSTILE_CELLS = (
-    "import pandas as pd, lxr\nfrom IPython.display import Markdown\nfrom lxr.exploration import Exploration, TrainedModels",
-    "from lxr.explore import Explorer\nfrom lxr.formats import to_markdown\nfrom lxr.markup import markdown_text",
+    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.exploration import TrainedModels",
+    "from lxr.explore import Explorer\nfrom lxr.formats import to_markdown\nfrom lxr.markup import html_text, markdown_text",
     "pd.set_option('display.html.use_mathjax', False)",
-    "models = TrainedModels({results!r}, 'toy', 'mf')\ncase = Exploration(models).case",
-    "Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))",
-    "case.explanation('leave-one-out')",
-    "frame = pd.DataFrame({{'title': models.data.names}})\nframe",
+    "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
+    "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",
+    "for name in names[:9]:\n    explorer.search.value = name\nexplorer",
+    "explorer.exploration.case.explanation('leave-one-out')",
+    "HTML(html_text('; '.join(names)))",
+    "frame = pd.DataFrame({{'title': names}})\nframe",
     "Markdown(to_markdown(frame, 3))",
-    "Markdown('### ' + markdown_text(models.data.names[5]) + '\\n\\n' + markdown_text('; '.join(models.data.names)))",
-    "Markdown('the end: $x^2$')",
+    "Markdown('### ' + markdown_text(names[5]) + '\\n\\n' + markdown_text('; '.join(names)))",
+    "Markdown('typeset: $x^2$')",
+    "HTML('<p>typeset: from $5 to $10</p>')",
 )
 
 
 def test_hostile_titles_are_text_in_jupyter(browser, tmp_path):
-    """No script runs, nothing is fetched, and only the formula of the last cell is typeset."""
+    """No script runs, nothing is fetched, and only the formulas of the last two cells are typeset."""
     root, count = tmp_path / "results/toy", len(HOSTILE)
     matrix = sp.csr_matrix((np.random.default_rng(0).random((40, count)) < 0.6).astype(np.float32))
     lxr.Interactions(matrix, np.arange(40), np.arange(count), np.array(HOSTILE)).save(root / "interactions.npz")
@@ -259,15 +262,15 @@ def test_hostile_titles_are_text_in_jupyter(browser, tmp_path):
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         run_all_cells(page)
-        page.locator(".jp-OutputArea-output mjx-container").first.wait_for()
+        page.locator(".jp-OutputArea-output mjx-container").nth(1).wait_for()
         app = page.locator(".lxr-app")
         playwright.expect(app).to_contain_text("In words")
         playwright.expect(app).not_to_contain_text("looking for", timeout=20_000)
         page.wait_for_timeout(500)
         page.screenshot(path=Path(os.environ.get("LXR_HOSTILE", tmp_path)) / "hostile.png")
         typeset = page.locator(".jp-OutputArea-output:has(mjx-container)")
-        assert typeset.all_inner_texts() == [typeset.last.inner_text()] and "the end" in typeset.last.inner_text()
+        assert [text.partition(":")[0] for text in typeset.all_inner_texts()] == ["typeset"] * 2
         outputs = page.locator(".jp-OutputArea-output").all_inner_texts()
-        assert sum("From $5 to $10" in text for text in outputs) >= 3 and any("M*A*S*H" in text for text in outputs)
+        assert sum("From $5 to $10" in text for text in outputs) >= 5 and any("M*A*S*H" in text for text in outputs)
         assert page.evaluate("window.hacked") is None
         assert not [url for url in asked if "example.org" in url]
