@@ -21,7 +21,7 @@ from lxr.datasets import DATASETS
 from lxr.explainers import EXPLAINERS, SAME
 from lxr.explanation import AGAINST, UserExplanation, bars_of
 from lxr.exploration import Case, Exploration, TrainedModels, trained
-from lxr.markup import html_text, plain, quoted, shortened
+from lxr.markup import html_text, is_like_mathematics, plain, quoted, shortened
 from lxr.tables import enumeration, titles_of
 
 ROWS = 12  # history items that a panel shows at a time
@@ -63,9 +63,7 @@ class Panel:
         self.instead, self.start, self.removed = "", 0, frozenset()
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
-        self.checks = [widgets.Checkbox(indent=False, description_allow_html=True) for _ in range(ROWS)]
-        for check in self.checks:
-            check.add_class("lxr-row")
+        self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]
         self.bars = widgets.HTML(layout={"width": "40%", "margin": "0 0 0 6px"})
         self.rows = widgets.HBox([widgets.VBox(self.checks, layout={"width": "58%"}), self.bars])
         self.first = widgets.Button(description="Leave out the first", layout={"width": "140px"})
@@ -128,7 +126,10 @@ class Panel:
             with check.hold_sync():  # one message
                 set_class(check, "lxr-hidden", row >= len(items))
                 if row < len(items):
-                    check.description, check.tooltip = html_text(shortened(titles[row])), shortened(titles[row], 500)
+                    title = check.tooltip = shortened(titles[row])
+                    # Of the text of a checkbox, widgets make mathematics; only HTML can say that it is none.
+                    check.description_allow_html = is_like_mathematics(title)
+                    check.description = html_text(title) if check.description_allow_html else title
                     check.value = kept[row]
                     set_class(check, "lxr-removed", not kept[row])
         self.bars.value = "".join(

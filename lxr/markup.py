@@ -135,7 +135,12 @@ def html_text(text: object) -> str:
         '<span class="tex2jax_ignore mathjax_ignore">$5</span>'
     """
     escaped = html.escape(plain(text))
-    return f'<span class="{NOT_MATHEMATICS}">{escaped}</span>' if re.search(r"[$\\]", escaped) else escaped
+    return f'<span class="{NOT_MATHEMATICS}">{escaped}</span>' if is_like_mathematics(escaped) else escaped
+
+
+def is_like_mathematics(text: str) -> bool:
+    """Whether MathJax may find formulas in a text."""
+    return "$" in text or "\\" in text
 
 
 def html_attribute(text: object) -> str:

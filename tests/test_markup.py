@@ -330,8 +330,13 @@ def test_widgets(catalogue, tmp_path):
         explorer.words.view,
         *(part for panel in explorer.panels for part in (panel.note, panel.bars)),
     ]
-    for value in [*(each.value for each in markup), *(check.description for check in explorer.panels[0].checks)]:
+    checks = [check for panel in explorer.panels for check in panel.checks]
+    for value in [
+        *(each.value for each in markup),
+        *(check.description for check in checks if check.description_allow_html),
+    ]:
         assert set(Text(value).tags) <= {"h4", "div", "span", "br"}
+    assert not any(re.search(r"[$\\]", check.description) for check in checks if not check.description_allow_html)
     explorer.search.value = "<script>alert"
     assert "&lt;script&gt;" in explorer.said.value
 
