@@ -23,7 +23,7 @@ lab: .venv/installed
 # A web page: why was this recommended, and what if? (Its first tiny models take half a minute.)
 app: .venv/installed
 	$(BIN)/python run_all.py --smoke --before explore
-	$(BIN)/voila notebooks/explore.ipynb
+	$(BIN)/voila notebooks/explore.ipynb --Voila.config_file_paths=notebooks/config
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed

@@ -14,10 +14,10 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
   `lxr.one_shot`, `lxr.published`
 * Tuning: `lxr.tuning`
 * One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
-* Results: `lxr.tables`, `lxr.plots`, `lxr.formats`, `lxr.report`
+* Results: `lxr.tables`, `lxr.plots`, `lxr.fonts`, `lxr.formats`, `lxr.report`
 * Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
   `lxr.canonical`
-* Below all: `lxr.checks`, `lxr.inputs`, `lxr.memory`, `lxr.registry`, `lxr.progress`
+* Below all: `lxr.checks`, `lxr.inputs`, `lxr.memory`, `lxr.registry`, `lxr.progress`, `lxr.markup`
 
 Example:
     >>> import lxr

@@ -33,6 +33,9 @@ class Explainer:
     Attributes:
         model: the recommender whose recommendations are explained.
         needs_gradient: whether it must be differentiable.
+        is_signed: whether a score below zero says that the item speaks against the recommendation: without it, what the
+            explainer is about (the target's score, say) would be higher. Otherwise only the order of the scores means
+            something, and figures show them on a scale from 0 to 1.
         longest: history items that an explainer's budget is made for; None if it has none.
         if_longer: what it does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
@@ -54,6 +57,7 @@ class Explainer:
     """
 
     needs_gradient = False
+    is_signed: ClassVar[bool] = False
     longest: int | None = None
     if_longer = ""
     search_space: ClassVar[dict] = {}

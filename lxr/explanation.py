@@ -1,6 +1,5 @@
 """One recommendation of one user, explained: in numbers, in words, as a figure, and what if items were not there."""
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from operator import index
@@ -14,9 +13,10 @@ from lxr.explainer import Explainer
 from lxr.explainers import EXPLAINERS
 from lxr.inputs import as_explained
 from lxr.interactions import Interactions, dense, split_users
-from lxr.perturbation import ACCENT, Counterfactual
+from lxr.markup import html_text, plain, quoted, shortened
+from lxr.perturbation import ACCENT, Counterfactual, items_before
 from lxr.recommenders import Recommender, top_item
-from lxr.tables import counterfactual_sentence, titles_of
+from lxr.tables import counterfactual_sentence, fall_sentence, titles_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +25,9 @@ SHOWN = 10  # reasons that people read
 FEW = 64  # histories at a time that ACCENT tries for one user: sets are small as a rule
 ROW = (
     '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
-    '<td style="text-align: right">{score:.3g}</td></tr>'
+    '<td style="text-align: right">{score}</td></tr>'
 )
+AGAINST = "Below zero (grey): speaks against the recommendation."
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class UserExplanation:
         scores: (I,) importance of the history items; 0 elsewhere.
         explainer: name of the explainer.
         user: row of the user in ``data.matrix``; None for a history of one's own.
+        is_signed: whether a score below zero speaks against the target, see :class:`lxr.explainer.Explainer`.
 
     Example:
         >>> import lxr
@@ -72,12 +74,35 @@ class UserExplanation:
     scores: np.ndarray
     explainer: str
     user: int | None = None
+    is_signed: bool = False
 
     @cached_property
     def items(self) -> np.ndarray:
         """(n,) history items, the most important first, ties by ascending item."""
         items = self.history[0].nonzero().ravel().cpu().numpy()
         return items[np.argsort(-self.scores[items], kind="stable")]
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """(n,) importance of :attr:`items` as it is shown: the scores, if their sign means something.
+
+        Other scores are stretched to the range from 0, the least important item of the history, to 1, the most important.
+        """
+        scores = self.scores[self.items]
+        if self.is_signed:
+            return scores
+        low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
+        return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+    @property
+    def numbers(self) -> list[str]:
+        """:attr:`shown` as text."""
+        return [f"{score:{'.3g' if self.is_signed else '.2f'}}" for score in self.shown.tolist()]
+
+    @property
+    def scale(self) -> str:
+        """Meaning of the numbers in a few words."""
+        return f"importance by {self.explainer}" + ("" if self.is_signed else ", from 0 (least) to 1 (most)")
 
     @property
     def title(self) -> str:
@@ -102,18 +127,25 @@ class UserExplanation:
 
     @cached_property
     def counterfactual(self) -> Counterfactual | None:
-        """The smallest set without which another item would have been recommended, by ACCENT; None if it finds none."""
+        """The smallest set without which the target would have lost its place, by ACCENT; None if it finds none."""
         target = torch.tensor([self.target], device=self.history.device)
         accent = ACCENT(self.model, batch_size=FEW)
         return accent.counterfactuals(self.history, target)[0]
 
-    @property
+    @cached_property
     def sentence(self) -> str:
-        """The counterfactual in words: "Without A and B, X would have been recommended instead of Y."."""
-        if self.standing.rank > 1:
-            (first,) = titles_of(self.data, np.array([self.standing.first]))
-            return f"{self.title} is in place {self.standing.rank}: {first} is recommended before it, with all items there."
-        return counterfactual_sentence(self.data, self.target, self.counterfactual)
+        """The counterfactual in words.
+
+        "Without “A” and “B”, “X” would have been recommended instead of “Y”."; of a target that is not in the first place:
+        "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
+        """
+        place, found = self.standing.rank, self.counterfactual
+        if place == 1:
+            return counterfactual_sentence(self.data, self.target, found)
+        removed = [] if found is None else found.removed
+        before, after = (ahead(self.model, self.history, self.target, items) for items in ([], removed))
+        passing = [item for item in after if item not in before]
+        return fall_sentence(self.data, self.target, removed, (place, 1 + len(after)), passing)
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
@@ -125,15 +157,22 @@ class UserExplanation:
         """Bars of the first ``count`` history items by title; see :func:`lxr.plots.plot_explanation`."""
         from lxr.plots import plot_explanation  # matplotlib is not needed for anything else here
 
-        frame = self.to_frame(count)
-        return plot_explanation(frame["title"].tolist(), frame["importance"].to_numpy(), self.title, self.explainer, ax)
+        titles = titles_of(self.data, self.items[:count])
+        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax, self.is_signed)
 
     @property
     def heading(self) -> str:
         """Who is recommended what, on one line."""
-        who = "A history of one's own" if self.user is None else f"User {self.data.user_ids[self.user]}"
+        who = "A history of one's own" if self.user is None else f"User {plain(self.data.user_ids[self.user])}"
         place = f"rank {self.standing.rank}, probability {self.standing.probability:.3f}"
-        return f"{who} is recommended {self.title} ({place}), by {self.explainer} because of"
+        return f"{who} is recommended {quoted(self.title)} ({place}), by {self.explainer} because of"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is said below the first items: what grey bars mean, and how many items there are beside."""
+        against = [AGAINST] * bool((self.is_signed & (self.shown[:SHOWN] < 0)).any())
+        more = [f"and {len(self.items) - SHOWN} more"] * (len(self.items) > SHOWN)
+        return more + against
 
     def __repr__(self) -> str:
         return (
@@ -141,22 +180,19 @@ class UserExplanation:
         )
 
     def __str__(self) -> str:
-        frame = self.to_frame(SHOWN)
-        width = frame["title"].str.len().max()
-        lines = [f"{row.Index:4}. {row.title:{width}}  {row.importance:.3g}" for row in frame.itertuples()]
-        more = [f"      and {len(self.items) - SHOWN} more"] if len(self.items) > SHOWN else []
-        return "\n".join([self.heading, *lines, *more, self.sentence])
+        titles = [shortened(title, 80) for title in titles_of(self.data, self.items[:SHOWN])]
+        width = max(map(len, titles))
+        rows = enumerate(zip(titles, self.numbers, strict=False), start=1)
+        lines = [f"{place:4}. {title:{width}}  {number}" for place, (title, number) in rows]
+        remarks = [f"      {remark}" for remark in self.remarks]
+        return "\n".join([self.heading, *lines, *remarks, f"({self.scale})", self.sentence])
 
     def _repr_html_(self) -> str:
-        frame = self.to_frame(SHOWN)
-        bars = bars_of(frame["importance"].to_numpy())
-        rows = (
-            ROW.format(title=html.escape(title), bar=bar, score=score)
-            for title, bar, score in zip(frame["title"], bars, frame["importance"], strict=True)
-        )
-        more = f"<p>and {len(self.items) - SHOWN} more</p>" if len(self.items) > SHOWN else ""
-        table = f"<table>{''.join(rows)}</table>"
-        return f"<p>{html.escape(self.heading)}</p>{table}{more}<p>{html.escape(self.sentence)}</p>"
+        titles = [html_text(shortened(title)) for title in titles_of(self.data, self.items[:SHOWN])]
+        rows = zip(titles, bars_of(self.shown)[:SHOWN], self.numbers, strict=False)
+        table = "".join(ROW.format(title=title, bar=bar, score=number) for title, bar, number in rows)
+        remarks = "".join(f"<p>{remark}</p>" for remark in [*self.remarks, html_text(self.scale)])
+        return f"<p>{html_text(self.heading)}</p><table>{table}</table>{remarks}<p>{html_text(self.sentence)}</p>"
 
 
 def explain_user(
@@ -230,30 +266,50 @@ def explain_history(
         target = top_item(model, history)[0]
     history, chosen = as_explained(model, history, [row("target", target, model.n_targets)])
     scores = explainer.scores(history, chosen)[0].cpu().numpy()
-    return UserExplanation(model, data, history, int(chosen), scores, name, user)
+    return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
 
 def standing(model: Recommender, history: torch.Tensor, target: int, removed) -> Standing:
     """Where an item stands for a history (1, I) of which the items ``removed`` (m,) are left out."""
-    removed = torch.as_tensor(np.asarray(removed, dtype=np.int64), device=history.device)
-    absent = set(removed.tolist()) - set(history[0].nonzero().ravel().tolist())
-    if absent:
-        raise ValueError(f"items: expected items of the history, found {min(absent)}")
-    with torch.no_grad():
-        logits = model(history.index_fill(1, removed, 0.0))  # (1, I)
+    logits = logits_without(model, history, removed)
     candidates = logits.masked_fill(history > 0, -torch.inf)[0]
     probability = float(model.log_activation(logits)[0, target].exp())
     return Standing(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
 
 
-def bars_of(importance: np.ndarray) -> list[str]:
-    """A bar of HTML for each score (n,), all on one scale; those below zero are grey and go to the left."""
-    low, high = min(0.0, importance.min(initial=0)), max(0.0, importance.max(initial=0))
+def ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
+    """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
+    logits = logits_without(model, history, removed)
+    before = items_before(logits, history, torch.tensor([target], device=history.device))[0].nonzero().ravel()
+    return before[logits[0, before].argsort(descending=True, stable=True)].tolist()
+
+
+def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:
+    """Logits (1, I) for a history (1, I) without the items ``removed`` (m,).
+
+    Raises:
+        ValueError: an item that is not in the history.
+    """
+    removed = torch.as_tensor(np.asarray(removed, dtype=np.int64), device=history.device)
+    absent = set(removed.tolist()) - set(history[0].nonzero().ravel().tolist())
+    if absent:
+        raise ValueError(f"items: expected items of the history, found {min(absent)}")
+    with torch.no_grad():
+        return model(history.index_fill(1, removed, 0.0))
+
+
+def bars_of(shown: np.ndarray) -> list[str]:
+    """A bar of HTML for each number (n,), all on one scale; those below zero are grey and go to the left.
+
+    Args:
+        shown: what :attr:`UserExplanation.shown` has, so that nothing is below zero where the sign means nothing.
+    """
+    low, high = min(0.0, shown.min(initial=0)), max(0.0, shown.max(initial=0))
     scale = 100 / ((high - low) or 1.0)
     return [
         f'<div style="height: 0.8em; border-radius: 2px; margin-left: {scale * (min(score, 0) - low):.1f}%; '
         f'width: {scale * abs(score):.1f}%; background: {"#2c7fb8" if score >= 0 else "#b5b5b5"}"></div>'
-        for score in importance
+        for score in shown
     ]
 
 

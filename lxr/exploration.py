@@ -12,7 +12,7 @@ import torch
 from lxr.datasets import PROJECT_ROOT
 from lxr.explainer import Explainer
 from lxr.explainers import EXPLAINERS
-from lxr.explanation import Standing, UserExplanation, explain_history, standing
+from lxr.explanation import Standing, UserExplanation, explain_history, logits_without, standing
 from lxr.interactions import Interactions, dense, load_split
 from lxr.network import LXR
 from lxr.recommenders import RECOMMENDERS, load_recommender
@@ -217,6 +217,17 @@ class Exploration:
         """The first recommendations for the whole history; see :func:`lxr.tables.first_recommendations`."""
         return first_recommendations(self.models.model, self.models.data, self.history, count)
 
+    def recommendations_without(self, count: int = 10) -> pd.DataFrame:
+        """The first recommendations without what is removed, which is none of them."""
+        rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
+        return first_recommendations(self.models.model, self.models.data, rest, count, seen=self.history)
+
+    def ranks_without(self, items: Iterable[int]) -> list[int]:
+        """Ranks of items without what is removed."""
+        logits = logits_without(self.models.model, self.history, sorted(self.removed))
+        candidates = logits.masked_fill(self.history > 0, -torch.inf)
+        return [1 + int((candidates > logits[0, item]).sum()) for item in items]
+
     def what_if(self) -> pd.DataFrame:
-        """The case with and without what is removed; see :meth:`Case.what_if`."""
-        return self.case.what_if(self.removed)
+        """The case with and without what is removed, see :meth:`Case.what_if`; no rows while there is no case."""
+        return self.case.what_if(self.removed) if self.case else pd.DataFrame(columns=["rank", "probability", "first"])

@@ -6,7 +6,6 @@ drawn at once, the others when they are done, and nobody waits for them.
 """
 
 import contextlib
-import html
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,14 +19,16 @@ import numpy as np
 
 from lxr.datasets import DATASETS
 from lxr.explainers import EXPLAINERS, SAME
-from lxr.explanation import UserExplanation, bars_of
+from lxr.explanation import AGAINST, UserExplanation, bars_of
 from lxr.exploration import Case, Exploration, TrainedModels, trained
-from lxr.tables import titles_of
+from lxr.markup import html_text, is_like_mathematics, plain, quoted, shortened
+from lxr.tables import enumeration, titles_of
 
 ROWS = 12  # history items that a panel shows at a time
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
 WORKERS = 8  # more than may be busy with what nobody waits for any more
 RECOMMENDED = 10
+OFFERED = 8  # titles that are offered where several match
 FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
 OWN = -1  # instead of the row of a user: a history of one's own
 STYLE = """<style>
@@ -41,6 +42,7 @@ STYLE = """<style>
 .lxr-app .lxr-row label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .lxr-app .lxr-removed { opacity: 0.45; text-decoration: line-through; }
 .lxr-app .lxr-hidden { visibility: hidden; }
+.lxr-app .lxr-gone { display: none; }
 .lxr-big { font-size: 22px; line-height: 1.5; }
 .lxr-note { opacity: 0.75; font-size: 12px; line-height: 1.4; }
 </style>"""
@@ -115,24 +117,28 @@ class Panel:
         """Fill the rows, and say which items they are; or say something else if there is no explanation."""
         set_class(self.rows, "lxr-hidden", self.explanation is None)
         if self.explanation is None:
-            self.note.value = small(html.escape(self.instead))
+            self.note.value = small(html_text(self.instead))
             return
-        items = self.shown
-        titles, bars = titles_of(self.explanation.data, items), bars_of(self.explanation.scores[items])
+        items, page = self.shown, slice(self.start, self.start + ROWS)
+        titles, bars = titles_of(self.explanation.data, items), bars_of(self.explanation.shown)[page]
         kept = [item not in self.removed for item in items.tolist()]
         for row, check in enumerate(self.checks):
             with check.hold_sync():  # one message
                 set_class(check, "lxr-hidden", row >= len(items))
                 if row < len(items):
-                    check.description = check.tooltip = titles[row]
+                    title = check.tooltip = shortened(titles[row])
+                    # Of the text of a checkbox, widgets make mathematics; only HTML can say that it is none.
+                    check.description_allow_html = is_like_mathematics(title)
+                    check.description = html_text(title) if check.description_allow_html else title
                     check.value = kept[row]
                     set_class(check, "lxr-removed", not kept[row])
         self.bars.value = "".join(
             f'<div class="lxr-bar{"" if there else " lxr-removed"}">{bar}</div>'
             for bar, there in zip(bars, kept, strict=True)
         )
-        of = f"of {len(self.explanation.items)} history items"
-        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}")
+        against = f"<br>{AGAINST}" if self.explanation.is_signed and (self.explanation.shown[page] < 0).any() else ""
+        of = f"of {len(self.explanation.items)} history items; {html_text(self.explanation.scale)}"
+        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}{against}")
 
 
 class Words:
@@ -151,7 +157,7 @@ class Words:
 
     def show(self, answer: str | None) -> None:
         """Show a sentence; None: it is being looked for."""
-        self.view.value = f"<h4>In words</h4>{html.escape(answer or 'looking for the smallest set of reasons …')}"
+        self.view.value = f"<h4>In words</h4>{html_text(answer or 'looking for the smallest set of reasons …')}"
 
 
 class Explorer:
@@ -191,7 +197,7 @@ class Explorer:
         self.targets = widgets.ToggleButtons(options=[])
         self.panels = [Panel(name) for name in explainers]
         self.restore = widgets.Button(description="Put all back")
-        self.outcome, self.words, self.note = widgets.HTML(), Words(), widgets.HTML()
+        self.outcome, self.words, self.note, self.said = widgets.HTML(), Words(), widgets.HTML(), widgets.HTML()
         self.view = self.arrange()
         self.listen()
         self.choose_dataset(self.dataset.value, recommender)
@@ -217,7 +223,7 @@ class Explorer:
         what_if = widgets.VBox([self.outcome, self.restore], layout={"width": "45%"})
         below = widgets.HBox([what_if, self.words.view])
         below.add_class("lxr-columns")
-        view = widgets.VBox([widgets.HTML(STYLE), chosen, columns, below, self.note])
+        view = widgets.VBox([widgets.HTML(STYLE), chosen, self.said, columns, below, self.note])
         view.add_class("lxr-app")
         return view
 
@@ -243,16 +249,17 @@ class Explorer:
         widget.observe(self.reacting(lambda change: act(change["new"])), "value")
 
     def reacting(self, act: Callable) -> Callable:
-        """``act``, but not for what is changed by drawing; what it complains about is shown."""
+        """``act``, but not for what is changed by drawing; errors are shown below the choices."""
 
         def handle(event) -> None:
             with self.lock:
                 if self.drawing:
                     return
+                self.said.value = ""
                 try:
                     act(event)
                 except ValueError as error:
-                    self.note.value = small(html.escape(str(error)))
+                    self.said.value = html_text(error)
 
         return handle
 
@@ -279,7 +286,7 @@ class Explorer:
         self.exploration = Exploration(models)
         data, lengths = models.data, np.diff(models.data.matrix.indptr)
         with self.quietly():
-            users = [(f"{data.user_ids[row]} · {lengths[row]} items", int(row)) for row in models.test]
+            users = [(f"{plain(data.user_ids[row])} · {lengths[row]} items", int(row)) for row in models.test]
             self.user.options = [*users, ("your own history", OWN)]
             self.titles = {title: item for item, title in enumerate(titles_of(data, np.arange(models.model.n_items)))}
             self.search.options = list(self.titles)
@@ -292,12 +299,16 @@ class Explorer:
         """What there is not, and which commands make it."""
         lines, models = [], self.exploration.models
         untrained = [name for name in EXPLAINERS if name not in models.names and name not in SAME]
-        about = html.escape(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")
+        about = html_text(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")
         if untrained:
-            lines.append(f"Not trained: {', '.join(untrained)}. <code>python run_all.py {about}</code> makes them.")
+            lines.append(
+                f"Not trained: {html_text(', '.join(untrained))}. <code>python run_all.py {about}</code> makes them."
+            )
         absent = [name for name in DATASETS if name not in self.found]
         if absent:
-            lines.append(f"No models of {', '.join(absent)}: <code>python run_all.py --dataset NAME</code> makes them.")
+            lines.append(
+                f"No models of {html_text(', '.join(absent))}: <code>python run_all.py --dataset NAME</code> makes them."
+            )
         return "<br>".join(lines)
 
     def choose_user(self, row: int) -> None:
@@ -309,10 +320,22 @@ class Explorer:
         self.draw_history()
 
     def add(self, title: str) -> None:
-        """Put the item of that title into the history."""
-        if title in self.titles:
-            self.exploration.add(self.titles[title])
-            self.draw_history()
+        """Put the item of that title, or the only one of which it is a part, into the history; else say which there are.
+
+        Raises:
+            ValueError: no title has that part, or several have it.
+        """
+        part = plain(title).casefold()
+        if not part:
+            return
+        found = [title] if title in self.titles else [each for each in self.titles if part in each.casefold()]
+        if not found:
+            raise ValueError(f"No title has {quoted(title)} in it.")
+        if len(found) > 1:
+            more = [f"{len(found) - OFFERED} more"] * (len(found) > OFFERED)
+            raise ValueError(f"{len(found)} titles: {enumeration([*map(quoted, found[:OFFERED]), *more])}. Which one?")
+        self.exploration.add(self.titles[found[0]])
+        self.draw_history()
 
     def choose_target(self, item: int) -> None:
         """Explain another recommendation."""
@@ -341,10 +364,23 @@ class Explorer:
         with self.quietly():
             self.user.value = OWN if exploration.user is None else exploration.user
             self.search.value = ""
-            first = exploration.recommendations(RECOMMENDED if exploration.case else 0)
-            labels = [f"{row.Index}. {row.title} · {row.probability:.1%}" for row in first.itertuples()]
-            self.targets.options = list(zip(labels, first["item"].tolist(), strict=True))
+            self.recommended = exploration.recommendations(RECOMMENDED if exploration.case else 0)
         self.draw_case()
+
+    def draw_recommended(self) -> None:
+        """Show the recommendations, where each stands without what is left out, and which of them is explained."""
+        exploration, first = self.exploration, self.recommended
+        places = [str(rank) for rank in first.index]
+        if exploration.removed:
+            places = [f"{now} → {then}" for now, then in zip(places, exploration.ranks_without(first["item"]), strict=True)]
+        rows = zip(places, first["title"], first["probability"], first["item"].tolist(), strict=True)
+        options = [(f"{place}. {shortened(title)} · {probability:.1%}", item) for place, title, probability, item in rows]
+        set_class(self.targets, "lxr-gone", not options)  # browsers go on showing the buttons of a list that is empty now
+        if len(options) < len(self.targets.options):  # … and surplus ones if the others stay as they are
+            self.targets.options = []
+        if options != list(self.targets.options):
+            self.targets.options = options
+        self.targets.value = exploration.case.target if exploration.case else None
 
     def draw_case(self) -> None:
         """Show another recommendation: why, in words, and what if."""
@@ -376,6 +412,7 @@ class Explorer:
     def draw_what_if(self) -> None:
         """Show where the target stands without what is left out."""
         with self.quietly():
+            self.draw_recommended()
             for panel in self.panels:
                 panel.mark(self.exploration.removed)
             self.outcome.value = self.outcome_of(self.exploration)
@@ -388,9 +425,13 @@ class Explorer:
         rank, probability = f"rank {now.rank} → {then.rank}", f"probability {now.probability:.1%} → {then.probability:.1%}"
         left_out, length = len(exploration.removed), int(exploration.history.sum())
         instead = "is still recommended first" if then.first == now.first else "is recommended first instead"
+        before = set(self.recommended["item"])
+        after = exploration.recommendations_without(RECOMMENDED) if left_out else self.recommended
+        new = [quoted(row.title) for row in after.itertuples() if row.item not in before]
+        among = f"; new among the first {RECOMMENDED}: {enumeration(new)}" if new else ""
         return (
-            f"<h4>What if? {html.escape(exploration.case.title)} without {left_out} of {length} history items</h4>"
-            f'<div class="lxr-big">{rank}, {probability}</div>{html.escape(then.first)} {instead}'
+            f"<h4>What if? {html_text(quoted(exploration.case.title))} without {left_out} of {length} history items</h4>"
+            f'<div class="lxr-big">{rank}, {probability}</div>{html_text(f"{quoted(then.first)} {instead}{among}")}'
         )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from lxr.markup import latex_text, markdown_text
+
 # What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
@@ -16,20 +18,31 @@ def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None
 
 def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
     """A Markdown table."""
+    text = escaped(frame, markdown_text)
     if marks is None:
-        return frame.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n"
-    text = marked(frame, decimals, marks, MARKDOWN_MARKS)
+        return text.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n"
+    text = marked(text, decimals, marks, MARKDOWN_MARKS)
     return text.to_markdown(colalign=["left"] + ["right"] * frame.shape[1], disable_numparse=True) + "\n"
 
 
 def to_latex(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
-    """A LaTeX table for the package booktabs, arrows as mathematics."""
-    escaped = frame.map(lambda value: value.replace("%", r"\%").replace("_", r"\_") if isinstance(value, str) else value)
-    text = marked(escaped, decimals, marks, LATEX_MARKS)
-    style = text.rename_axis(index=None, columns=frame.index.name).style  # its name in the corner, not in a row of its own
-    style = style.format_index(escape="latex", axis="index").format_index(escape="latex", axis="columns")
-    latex = style.to_latex(hrules=True, column_format="l" + "r" * frame.shape[1])
-    return latex.replace("↓", r"$\downarrow$").replace("↑", r"$\uparrow$")
+    """A LaTeX table for the package booktabs, the name of the index in the corner."""
+    text = marked(escaped(frame, latex_text), decimals, marks, LATEX_MARKS)
+    rows = [[label, *entries] for label, entries in zip(text.index, text.to_numpy(), strict=True)]
+    header, *body = (" & ".join(map(str, row)) + r" \\" for row in [[text.index.name or "", *text.columns], *rows])
+    lines = [rf"\begin{{tabular}}{{l{'r' * frame.shape[1]}}}", r"\toprule", header, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}", ""])
+
+
+def escaped(frame: pd.DataFrame, escape: Callable[[object], str]) -> pd.DataFrame:
+    """A table whose words, in cells, labels and the names of both, are text in a markup; numbers stay."""
+
+    def of(value):
+        return escape(value) if isinstance(value, str) else value
+
+    text = frame.map(of)
+    text.index, text.columns = frame.index.map(of), frame.columns.map(of)
+    return text.rename_axis(index=of(frame.index.name), columns=of(frame.columns.name))
 
 
 def marked(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None, around: dict[str, str]) -> pd.DataFrame:
@@ -37,10 +50,9 @@ def marked(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None, aroun
     text = frame.map(lambda value: f"{value:.{decimals}f}" if isinstance(value, float) else str(value))
     if marks is None:
         return text
-    columns = {name: zip(text[name], marks[name], strict=True) for name in frame}
-    return pd.DataFrame(
-        {name: [around[mark].format(value) for value, mark in column] for name, column in columns.items()}, frame.index
-    )
+    rows = zip(text.to_numpy(), marks.to_numpy(), strict=True)
+    entries = [[around[mark].format(value) for value, mark in zip(*row, strict=True)] for row in rows]
+    return pd.DataFrame(entries, text.index, text.columns)
 
 
 # File extension -> table, decimals, marks -> text.

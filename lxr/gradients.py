@@ -45,6 +45,8 @@ def check_connected(g: torch.Tensor) -> torch.Tensor:
 class GradientTimesInput(Explainer):
     """x ∘ ∂g/∂x: the first-order estimate of what leaving an item out takes away.
 
+    A score below zero means that g rises when the item's entry shrinks.
+
     Args:
         model: the explained recommender.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
@@ -57,6 +59,7 @@ class GradientTimesInput(Explainer):
     """
 
     needs_gradient = True
+    is_signed: ClassVar[bool] = True
 
     def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
@@ -204,7 +207,8 @@ class IntegratedGradients(Explainer):
     """(x − x') ∘ the mean gradient of g on the straight line from a baseline history x' to x.
 
     From the empty history, a recommender that normalises its input (the VAE) is constant along the line but for a jump at
-    its very start: the gradients are then those at x, but for a factor, and their sum does not reach g(x) − g(x').
+    its very start: the gradients are then those at x, but for a factor, and their sum does not reach g(x) − g(x'). A score
+    below zero means that the item lowers g on the way from the baseline.
 
     Args:
         model: the explained recommender.
@@ -224,6 +228,7 @@ class IntegratedGradients(Explainer):
     """
 
     needs_gradient = True
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"baseline": list(BASELINES), "n_steps": [5, 10, 20, 50]}
 
     def __init__(
@@ -281,7 +286,8 @@ class SPINRec(Explainer):
 
     The best is the one whose order, removed from the most important item on, makes g fall most: the lowest mean of g over
     the steps of the perturbation curve. That is one criterion for all metrics, which asks the recommender alone. (The code
-    published with the paper keeps, for every metric, the draw that is best on that very metric: an oracle.)
+    published with the paper keeps, for every metric, the draw that is best on that very metric: an oracle.) A score below
+    zero means the same as for :class:`IntegratedGradients`.
 
     Args:
         model: the explained recommender.
@@ -302,6 +308,7 @@ class SPINRec(Explainer):
     """
 
     needs_gradient = True
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"n_samples": [1, 5, 10, 20], "n_steps": [5, 10, 20]}
 
     def __init__(

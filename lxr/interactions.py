@@ -1,8 +1,10 @@
 """Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from lxr.checks import check_choice, check_natural, check_numbers, check_positive, check_seed, first, is_integer, is_number
 from lxr.datasets import load_ratings, rule_of
 from lxr.inputs import as_matrix
+from lxr.markup import is_visible, plain
 from lxr.memory import check_memory
 from lxr.ratings import REPEATS, check_attributes, checked_ratings, without_repeats
 from lxr.storage import ANEW, DataError, pack_text, read_npz, save_npz, text_array, unpack_text
@@ -59,6 +62,12 @@ class Interactions:
     def item_matrix(self) -> sp.csr_matrix:
         """The matrix without the columns of features."""
         return self.matrix[:, : len(self.item_ids)]
+
+    @cached_property
+    def names(self) -> np.ndarray:
+        """(I,) names of all columns as people read them, no two alike: :func:`names_of` of titles and ids."""
+        titles = self.item_ids if self.item_titles is None else self.item_titles
+        return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
 
     def save(self, path: str | Path) -> None:
         """Write everything to one ``.npz`` file, atomically.
@@ -152,6 +161,30 @@ def check_entries(indices: np.ndarray, indptr: np.ndarray, n_items: int) -> None
         entry = first(repeated) + 1
         row = int(np.searchsorted(indptr, entry, side="right")) - 1
         raise ValueError(f"indices, row {row}: expected ascending columns, each once, found {indices[entry]} again or late")
+
+
+def names_of(titles: Sequence, ids: Sequence) -> np.ndarray:
+    """One line of plain text per title, the id after those that several items share, or in the place of an empty one.
+
+    Args:
+        titles: (I,) titles.
+        ids: (I,) ids.
+
+    Returns:
+        (I,) distinct texts.
+
+    Example:
+        >>> names_of(["Twice", "Once", "Twice", " "], [3, 4, 5, 6]).tolist()
+        ['Twice [3]', 'Once', 'Twice [5]', '6']
+    """
+    names = [plain(title) for title in titles]
+    names = [name if is_visible(name) else plain(number) for name, number in zip(names, ids, strict=True)]
+    suffixes: Sequence = ids
+    while repeated := {name for name, count in Counter(names).items() if count > 1}:
+        pairs = zip(names, suffixes, strict=True)
+        names = [f"{name} [{plain(suffix)}]" if name in repeated else name for name, suffix in pairs]
+        suffixes = range(len(names))  # for ids that look alike, and titles that look like one with an id
+    return np.array(names, dtype=object)
 
 
 def binary_matrix(indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:

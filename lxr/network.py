@@ -241,6 +241,7 @@ def lxr_loss(
 class LXR(LearnedExplainer):
     """The trained network as an explainer: the importance of an item is its mask logit.
 
+    The sign of a logit says that the mask is above or below a half, not that an item speaks for or against the target.
     (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
 
     Attributes:

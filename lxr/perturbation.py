@@ -19,6 +19,8 @@ RANKINGS = ("set", "mean")
 class LeaveOneOut(Explainer):
     """g(x) − g(x without i) for every history item i, batched over users and items.
 
+    A score below zero means that g is higher without the item.
+
     Args:
         model: the explained recommender.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
@@ -29,6 +31,8 @@ class LeaveOneOut(Explainer):
 
     Source: the FIA baseline of Barkan et al., WWW 2024; Tran et al., SIGIR 2021, for its use in recommendation.
     """
+
+    is_signed: ClassVar[bool] = True
 
     def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
@@ -90,11 +94,12 @@ def change_one(
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """The items without which something else would have been recommended.
+    """The items without which the target would have lost its place: another item would have been recommended instead.
 
     Attributes:
         removed: (m,) history items, in the order in which they were removed.
-        replacement: the item that is then recommended.
+        replacement: the best of the items that are then before the target and were not before; for a target in the first
+            place, the item that is then recommended.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -113,7 +118,8 @@ class ACCENT(Explainer):
 
     For each of the k − 1 next-best items y*, history items are removed in the order of (influence on the logit of y −
     influence on that of y*), largest first, until y* has the higher logit; the smallest of the sets counts, of equally small
-    ones that after which y* leads most. Influence is measured by leaving one item out.
+    ones that after which y* leads most. Influence is measured by leaving one item out. A score below zero means that the
+    item does more for the rival than for the target.
 
     Args:
         model: the explained recommender.
@@ -130,6 +136,7 @@ class ACCENT(Explainer):
     Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
     """
 
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(RANKINGS)}
 
     def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
@@ -161,11 +168,15 @@ class ACCENT(Explainer):
 
     @torch.no_grad()
     def counterfactuals(self, history: torch.Tensor, target: torch.Tensor) -> list[Counterfactual | None]:
-        """The smallest set of each user and the item that takes over; None where no rival can pass the target.
+        """The smallest set of each user and the item that takes over; None where none is found.
+
+        The rivals are the k − 1 best items after the target, and a set counts if a rival passes and the target's rank
+        becomes worse. (For a target in the first place, the second follows from the first. Further down, an item before the
+        target may fall behind it at the same time.)
 
         Args:
             history: (B, I) binary histories, at least one item each.
-            target: (B,) explained items, outside the histories.
+            target: (B,) explained items, outside the histories, of any rank.
 
         Returns:
             One for each user, in order.
@@ -176,12 +187,13 @@ class ACCENT(Explainer):
         history, target = as_explained(self.model, history, target)
         found = []
         for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
-            rival, valid, contrast = self.contrasts(x, y)
-            chosen, size = self.smallest(x, y, rival, valid, contrast)
+            before = items_before(self.model(x), x, y)
+            rival, valid, contrast = self.contrasts(x, y, before)
+            chosen, size = self.smallest(x, y, rival, valid, contrast, before.sum(dim=1))
             order = ItemOrder.by_importance(x, contrast[torch.arange(len(x), device=x.device), chosen])
-            rest = x * (order.positions(x) >= size[:, None])
-            top = self.model(rest).masked_fill(x > 0, -torch.inf).argmax(dim=1).tolist()
-            for start, count, item in zip(order.start, size.tolist(), top, strict=True):
+            logits = self.model(x * (order.positions(x) >= size[:, None]))
+            passed = logits.masked_fill(before | (x > 0), -torch.inf).argmax(dim=1).tolist()
+            for start, count, item in zip(order.start, size.tolist(), passed, strict=True):
                 found.append(Counterfactual(order.items[start : start + count], item) if count else None)
         return found
 
@@ -190,14 +202,22 @@ class ACCENT(Explainer):
         """So many that one history for each of their rivals fits a batch."""
         return max(1, self.batch_size // (self.k - 1))
 
-    def contrasts(self, history: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def contrasts(
+        self, history: torch.Tensor, target: torch.Tensor, before: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The rivals and what history items do for the target against each of them.
+
+        Args:
+            history: (B, I) histories.
+            target: (B,) explained items.
+            before: (B, I) items that are no rivals, if there are any.
 
         Returns:
             Rivals (B, k − 1), best first; which of them there are, since fewer items may be unseen; and influence on the
             target less influence on the rival (B, k − 1, I), or on the target alone where there is no rival.
         """
         taken = history.scatter(1, target[:, None], 1.0) > 0
+        taken = taken if before is None else taken | before
         scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
         valid = scores > -torch.inf
         listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
@@ -213,8 +233,11 @@ class ACCENT(Explainer):
         rival: torch.Tensor,
         valid: torch.Tensor,
         contrast: torch.Tensor,
+        ahead: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """For every user, the place (B,) among the rivals of the one that passes first, and the size (B,) of its set.
+
+        If it is known how many items (B,) are ``ahead`` of the target, sets after which no more are do not count.
 
         Sets grow for all users and rivals together, several sizes at a time as a batch has room; a user is done with the
         first size at which a rival passes. Size 0: none ever does.
@@ -226,7 +249,11 @@ class ACCENT(Explainer):
         def lead(user: torch.Tensor, place: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
             logits = self.model(history[user] * (position[user, place] >= size[:, None]))
             against = torch.stack([rival[user, place], target[user]], dim=1)
-            return logits.gather(1, against).diff(dim=1).neg().squeeze(1)
+            leads = logits.gather(1, against).diff(dim=1).neg().squeeze(1)
+            if ahead is None or not ahead.any():
+                return leads
+            worse = items_before(logits, history[user], target[user]).sum(dim=1) > ahead[user]
+            return leads.where(worse, -torch.inf)
 
         chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
         while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
@@ -242,3 +269,8 @@ class ACCENT(Explainer):
             chosen[users[hit]], found[users[hit]] = best[hit], done + 1 + first[hit]
             done += len(sizes)
         return chosen, found
+
+
+def items_before(logits: torch.Tensor, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Which items (B, I) outside the histories (B, I) have higher logits (B, I) than the targets (B,)."""
+    return (logits > logits.gather(1, target[:, None])) & (history == 0)

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from lxr.explainers import EXPLAINERS, SAME
 from lxr.fidelity import LOWER, FidelityResult, direction
+from lxr.fonts import drawable
+from lxr.markup import plain, shortened
 from lxr.one_shot import pareto_front
 
 if TYPE_CHECKING:
@@ -205,25 +207,37 @@ def plot_gain(gain: pd.DataFrame) -> Figure:
 
 
 def plot_explanation(
-    titles: Sequence[str], importance: np.ndarray, recommended: str, explainer: str, ax: Axes | None = None
+    titles: Sequence[str],
+    importance: np.ndarray,
+    recommended: str,
+    explainer: str,
+    ax: Axes | None = None,
+    is_signed: bool = False,
 ) -> Axes:
     """Why one item is recommended: a horizontal bar per history item, the most important on top.
 
     Args:
         titles: of the history items, most important first.
-        importance: (len(titles),) their scores.
+        importance: (len(titles),) their scores, or numbers from 0 to 1 where the sign of a score means nothing.
         recommended: title of the explained item.
-        explainer: its name, for the colour; scores below zero, which speak against the item, are grey.
+        explainer: its name, for the colour.
         ax: where to draw; a new figure by default.
+        is_signed: whether a score below zero speaks against the item; if so, its bar is grey, and the axis says it.
+
+    Warns:
+        UserWarning: no installed font has some of the characters; they are spelled out.
     """
+    (recommended, *titles), fonts = drawable([shortened(plain(title), 60) for title in (recommended, *titles)])
+    fonts |= {"parse_math": False}  # a title with dollars is no mathematics
     if ax is None:
         _, ax = plt.subplots(figsize=(7.8, 1.2 + 0.28 * len(titles)), layout="constrained")
-    colours = [style(explainer)["color"] if score >= 0 else "0.75" for score in importance]
+    colours = ["0.75" if is_signed and score < 0 else style(explainer)["color"] for score in importance]
     ax.barh(range(len(titles)), importance, color=colours)
-    ax.set_yticks(range(len(titles)), titles, fontsize=8, parse_math=False)
+    ax.set_yticks(range(len(titles)), titles, fontsize=8, **fonts)
     ax.invert_yaxis()
-    ax.set_xlabel(f"importance by {explainer}", fontsize=8)
-    ax.set_title(f"{recommended}, because of", fontsize=11, parse_math=False)
+    meaning = ("\ngrey: speaks against it" * ("0.75" in colours)) if is_signed else "\nfrom 0 (least) to 1 (most)"
+    ax.set_xlabel(f"importance by {explainer}{meaning}", fontsize=8, parse_math=False)
+    ax.set_title(f"“{recommended}”, because of", fontsize=11, **fonts)
     ax.grid(axis="x", alpha=0.3)
     return ax
 

@@ -81,7 +81,8 @@ class LIME(Explainer):
 
     Every sample changes the history in 50 to 100 places: a random part of them are its own items, which are taken out, the
     others are unseen items, which are put in (fewer where there are not so many; never the target or a user feature). The
-    nearer a sample, the more it counts: its weight is 1 − its number of changes / the sum of all samples'.
+    nearer a sample, the more it counts: its weight is 1 − its number of changes / the sum of all samples'. A coefficient
+    below zero means that g is higher in samples without the item.
 
     Args:
         model: the explained recommender.
@@ -103,6 +104,7 @@ class LIME(Explainer):
     ``lime`` with ``feature_selection="highest_weights"``.
     """
 
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {
         "n_samples": (100, 500, "log"),
         "min_flips": [1, 10, 50],
@@ -270,7 +272,8 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
 class SHAPItems(Explainer):
     """Shapley values of the history items for g, against the empty history, by Kernel SHAP.
 
-    The values of a user sum to g(x) − g(∅). They are exact where the budget covers all subsets of the history.
+    The values of a user sum to g(x) − g(∅). They are exact where the budget covers all subsets of the history. A value below
+    zero means that the item lowers g, on average over the orders in which items may join.
 
     Args:
         model: the explained recommender.
@@ -287,6 +290,7 @@ class SHAPItems(Explainer):
     features.
     """
 
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024]}
 
     def __init__(
@@ -326,8 +330,9 @@ class SHAPClusters(Explainer):
 
     The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
     are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
-    are exact: every coalition is counted. (User features are clustered with the items.) Where a recommender refuses to
-    recommend the target because it is in a coalition's history (−∞), it is asked anew, without it there.
+    are exact: every coalition is counted. (User features are clustered with the items.) A value below zero means that the
+    items of the cluster lower the log-odds together. Where a recommender refuses to recommend the target because it is in a
+    coalition's history (−∞), it is asked anew, without it there.
 
     Args:
         model: the explained recommender.
@@ -343,6 +348,7 @@ class SHAPClusters(Explainer):
     of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.
     """
 
+    is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"n_clusters": [2, 4, 6, 8, 10, 12]}
 
     def __init__(

@@ -16,6 +16,7 @@ from lxr.ground_truth import area_under_roc, precision
 from lxr.imitation import Examples, PathLXR
 from lxr.inputs import as_pair, rows
 from lxr.interactions import Interactions, batches, binary_matrix, dense
+from lxr.markup import quoted
 from lxr.objectives import Objective
 from lxr.perturbation import Counterfactual
 from lxr.ranking import rank_quality
@@ -241,8 +242,17 @@ def recommendation_table(model: Recommender, data: Interactions, user: int, coun
     return first[["title", "logit"]].rename(columns={"title": "recommendation"})
 
 
-def first_recommendations(model: Recommender, data: Interactions, history: torch.Tensor, count: int = 10) -> pd.DataFrame:
-    """The first ``count`` recommendations for one history (1, I), or as many as there are.
+def first_recommendations(
+    model: Recommender, data: Interactions, history: torch.Tensor, count: int = 10, seen: torch.Tensor | None = None
+) -> pd.DataFrame:
+    """The first ``count`` recommendations for one history (1, I), or as many as there are, of items that are not ``seen``.
+
+    Args:
+        model: the recommender.
+        data: for the titles.
+        history: (1, I).
+        count: how many.
+        seen: (1, I), what is not recommended; the history by default.
 
     Returns:
         One row per item, indexed by its rank: ``item``, ``title``, ``logit`` and ``probability``.
@@ -250,8 +260,9 @@ def first_recommendations(model: Recommender, data: Interactions, history: torch
     with torch.no_grad():
         logits = model(history)  # (1, I)
     probability = model.log_activation(logits).exp()[0]
-    left = int((model.of_items(history) == 0).sum())
-    top = logits.masked_fill(history > 0, -torch.inf)[0].topk(min(count, left))
+    seen = history if seen is None else seen
+    left = int((model.of_items(seen) == 0).sum())
+    top = logits.masked_fill(seen > 0, -torch.inf)[0].topk(min(count, left))
     items = top.indices.cpu().numpy()
     columns = {"logit": top.values.cpu().numpy(), "probability": probability[top.indices].cpu().numpy()}
     return pd.DataFrame({"item": items, "title": titles_of(data, items)} | columns, index=range(1, len(items) + 1))
@@ -301,13 +312,56 @@ def counterfactual_sentence(data: Interactions, target: int, counterfactual: Cou
         target: the explained item.
         counterfactual: what :meth:`lxr.perturbation.ACCENT.counterfactuals` found for it.
     """
-    (recommended,) = titles_of(data, np.array([target]))
+    (recommended,) = quoted_titles(data, [target])
     if counterfactual is None:
-        return f"Whatever is removed, none of the next best items takes the place of {recommended}."
-    *others, last = titles_of(data, counterfactual.removed)
-    removed = f"{', '.join(others)} and {last}" if others else last
-    (replacement,) = titles_of(data, np.array([counterfactual.replacement]))
+        return f"No set was found without which one of the next best items takes the place of {recommended}."
+    (replacement,) = quoted_titles(data, [counterfactual.replacement])
+    removed = enumeration(quoted_titles(data, counterfactual.removed))
     return f"Without {removed}, {replacement} would have been recommended instead of {recommended}."
+
+
+def fall_sentence(
+    data: Interactions, target: int, removed: Sequence[int], places: tuple[int, int], passing: Sequence[int], count: int = 3
+) -> str:
+    """A counterfactual explanation in words of an item that is not recommended first.
+
+    Args:
+        data: for the titles.
+        target: the explained item.
+        removed: the set without which it falls; empty if none was found.
+        places: of the target, with the whole history and without the set.
+        passing: items that are before it without the set, and were not with it, the best first.
+        count: so many of them are named.
+
+    Example:
+        >>> data = Interactions(sp.csr_matrix((1, 5)), np.array([0]), np.arange(5), np.array(list("ABCDE")))
+        >>> fall_sentence(data, 2, [0], (3, 5), [3, 4])
+        'Without “A”, “C” would fall from place 3 to 5: “D” and “E” would come before it.'
+    """
+    (title,) = quoted_titles(data, [target])
+    place, fallen = places
+    if not len(removed):
+        return f"No set was found without which one of the next best items takes place {place} from {title}."
+    others = [f"{len(passing) - count} other{'s' if len(passing) > count + 1 else ''}"] * (len(passing) > count)
+    named = enumeration([*quoted_titles(data, passing[:count]), *others])
+    without = enumeration(quoted_titles(data, removed))
+    return f"Without {without}, {title} would fall from place {place} to {fallen}: {named} would come before it."
+
+
+def quoted_titles(data: Interactions, items: Sequence[int]) -> list[str]:
+    """Titles of items as they stand in sentences."""
+    return [quoted(title) for title in titles_of(data, np.asarray(items, dtype=int))]
+
+
+def enumeration(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> enumeration(["A"]), enumeration(["A", "B", "C"])
+        ('A', 'A, B and C')
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:
@@ -457,6 +511,12 @@ def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: in
 
 
 def titles_of(data: Interactions, items: np.ndarray) -> list[str]:
-    """Titles of items, or their ids where there are none."""
-    names = data.item_ids if data.item_titles is None else data.item_titles
-    return [str(name) for name in names[items]]
+    """Titles of items, or their ids where there are none; the id stands after a title that other items have too.
+
+    Example:
+        >>> titles = np.array(["Twice", "Once", "Twice"])
+        >>> data = Interactions(sp.csr_matrix((1, 3)), np.array([0]), np.array([7, 8, 9]), titles)
+        >>> titles_of(data, np.array([0, 1]))
+        ['Twice [7]', 'Once']
+    """
+    return data.names[items].tolist()

@@ -1,4 +1,5 @@
 """`notebooks/explore.ipynb` in a real browser, as a page of Voilà and in JupyterLab: choose, click, untick, see the change.
+Kernels end with their pages, and hostile titles stay text.
 
 Skipped where there is no browser. With ``LXR_SCREENSHOTS=docs`` it leaves the screenshots of the README in that folder, and
 with ``LXR_EXPLORE=results/ml-1m`` it explores the trained models of that run instead of tiny ones.
@@ -6,6 +7,7 @@ with ``LXR_EXPLORE=results/ml-1m`` it explores the trained models of that run in
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,8 +16,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import psutil
 import pytest
+import scipy.sparse as sp
+from test_markup import HOSTILE
 
+import lxr
 from lxr.datasets import PROJECT_ROOT
 from lxr.exploration import Exploration, TrainedModels, trained
 
@@ -23,8 +30,10 @@ pytest.importorskip("voila")
 playwright = pytest.importorskip("playwright.sync_api")
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CONFIG = f"--Voila.config_file_paths={PROJECT_ROOT / 'notebooks/config'}"
+CULLING = ("--MappingKernelManager.cull_idle_timeout=8", "--MappingKernelManager.cull_interval=1")  # not five minutes
 SERVERS = {
-    "explore": ("voila", "explore.ipynb", "--Voila.ip=127.0.0.1", "--show_tracebacks=True"),
+    "explore": ("voila", "explore.ipynb", "--Voila.ip=127.0.0.1", "--show_tracebacks=True", CONFIG, *CULLING),
     "explore_lab": (
         "jupyterlab",
         "--ip=127.0.0.1",
@@ -69,7 +78,7 @@ def browser():
 
 @contextlib.contextmanager
 def serving(name: str, folder: Path):
-    """The address of a server of the notebook, on a free port."""
+    """The address of a server of the notebook, on a free port, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,7 +90,7 @@ def serving(name: str, folder: Path):
     ):
         try:
             wait_for(port, server, folder / f"{name}.log")
-            yield f"http://127.0.0.1:{port}/{PATHS[name]}"
+            yield f"http://127.0.0.1:{port}/{PATHS[name]}", server
         finally:
             server.terminate()
 
@@ -107,39 +116,47 @@ def expected(models: TrainedModels) -> tuple[Exploration, int]:
     raise AssertionError("every second recommendation stays where it is")
 
 
+def run_all_cells(page) -> None:
+    """Run a notebook in JupyterLab."""
+    page.get_by_text("| Idle").wait_for()  # the kernel is there
+    page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+    page.locator("[data-command='runmenu:run-all']").click()
+
+
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_choose_click_untick_and_see_the_rank_change(name, browser, models, folder, tmp_path):
     exploration, rank = expected(models)
     user = models.test.tolist().index(exploration.user)
     first, second = exploration.recommendations(2)["title"]
     with (
-        serving(name, folder) as address,
+        serving(name, folder) as (address, _),
         contextlib.closing(browser.new_page(viewport={"width": 1280, "height": 900})) as page,
     ):
         page.set_default_timeout(60_000)
         page.goto(address)
         if name == "explore_lab":
-            page.get_by_text("| Idle").wait_for()  # the kernel is there
-            page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
-            page.locator("[data-command='runmenu:run-all']").click()
+            run_all_cells(page)
         app = page.locator(".lxr-app")
         playwright.expect(app).to_contain_text("What if?", timeout=60_000)
 
         app.get_by_label("User").select_option(index=user)
         recommended = app.locator(".widget-toggle-buttons button")
         playwright.expect(recommended.first).to_contain_text(first)
-        playwright.expect(app).to_contain_text(f"{first} without 0 of")
+        playwright.expect(recommended.first).to_have_class(re.compile("mod-active"))  # marked before any click
+        playwright.expect(app).to_contain_text(f"“{first}” without 0 of")
         case = Exploration(models, exploration.user).case
         playwright.expect(app).to_contain_text(case.sentence, timeout=20_000)
 
         recommended.nth(1).click()
         playwright.expect(app).to_contain_text("rank 2 → 2")
-        playwright.expect(app).to_contain_text(f"{second} without 0 of")
+        playwright.expect(app).to_contain_text(f"“{second}” without 0 of")
+        playwright.expect(app).to_contain_text(exploration.case.sentence, timeout=20_000)
 
         reason = app.locator(".lxr-row").nth(12)  # the first of the second panel
         playwright.expect(reason).to_contain_text(exploration.case.explanation("leave-one-out").to_frame(1)["title"].iloc[0])
         reason.get_by_role("checkbox").uncheck()
         playwright.expect(app).to_contain_text(f"rank 2 → {rank}")
+        playwright.expect(recommended.nth(1)).to_contain_text(f"2 → {rank}. {second}")
 
         recommended.first.click()
         playwright.expect(app).to_contain_text(case.sentence, timeout=20_000)
@@ -150,6 +167,110 @@ def test_choose_click_untick_and_see_the_rank_change(name, browser, models, fold
 
         app.get_by_role("button", name="Start from nothing").click()
         playwright.expect(app).to_contain_text("Add items by their titles.")
+        playwright.expect(app.locator(".widget-toggle-buttons button:visible")).to_have_count(0)
+        app.get_by_placeholder("add an item").fill("no such title")
+        app.get_by_placeholder("add an item").press("Enter")
+        playwright.expect(app).to_contain_text("No title has “no such title” in it.")
         app.get_by_placeholder("add an item").fill(first)
         app.get_by_placeholder("add an item").press("Enter")
         playwright.expect(app).to_contain_text("without 0 of 1 history items")
+
+
+def kernels(server: subprocess.Popen) -> list[psutil.Process]:
+    """Kernels of a server that run."""
+    return [child for child in psutil.Process(server.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until(there, seconds: float = 30) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def ready(page):
+    """A page of :data:`SMALL`, once its widget is there."""
+    playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
+    return page
+
+
+def visit(browser, address: str):
+    """A new page of :data:`SMALL`."""
+    page = browser.new_page()
+    page.goto(address, timeout=60_000)
+    return ready(page)
+
+
+SMALL = "import ipywidgets\nwidget = ipywidgets.HTML('What if?')\nwidget.add_class('lxr-app')\nwidget"
+
+
+def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_path):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SMALL)], metadata=kernel)
+    nbformat.write(notebook, tmp_path / "explore.ipynb")
+    with serving("explore", tmp_path) as (address, server):
+        page = visit(browser, address)
+        assert len(kernels(server)) == 1
+        page.goto("about:blank")  # with a farewell
+        wait_until(lambda: not kernels(server))
+
+        page = visit(browser, address)
+        playwright.expect(page.locator("#lxr-ended")).to_have_count(0)
+        kernels(server)[0].kill()
+        playwright.expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=30_000)
+        page.get_by_role("button", name="Reload the page").click()
+        wait_until(lambda: len(kernels(server)) == 1)
+        assert ready(page).locator("#lxr-ended").count() == 0
+        page.close()  # without
+        wait_until(lambda: not kernels(server))
+
+
+HOSTILE_CELLS = (
+    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.exploration import TrainedModels",
+    "from lxr.explore import Explorer\nfrom lxr.formats import to_markdown\nfrom lxr.markup import html_text, markdown_text",
+    "pd.set_option('display.html.use_mathjax', False)",
+    "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
+    "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",
+    "for name in names[:9]:\n    explorer.search.value = name\nexplorer",
+    "explorer.exploration.case.explanation('leave-one-out')",
+    "HTML(html_text('; '.join(names)))",
+    "frame = pd.DataFrame({{'title': names}})\nframe",
+    "Markdown(to_markdown(frame, 3))",
+    "Markdown('### ' + markdown_text(names[5]) + '\\n\\n' + markdown_text('; '.join(names)))",
+    "Markdown('typeset: $x^2$')",
+    "HTML('<p>typeset: from $5 to $10</p>')",
+)
+
+
+def test_hostile_titles_are_text_in_jupyter(browser, tmp_path):
+    """No script runs, nothing is fetched, and only the formulas of the last two cells are typeset."""
+    root, count = tmp_path / "results/toy", len(HOSTILE)
+    matrix = sp.csr_matrix((np.random.default_rng(0).random((40, count)) < 0.6).astype(np.float32))
+    lxr.Interactions(matrix, np.arange(40), np.arange(count), np.array(HOSTILE)).save(root / "interactions.npz")
+    lxr.save_split(root / "split.npz", *lxr.split_users(40))
+    lxr.save_recommender(lxr.MF(count, n_factors=4), "mf", {"n_factors": 4}, root / "mf/recommender.pt")
+    cells = [nbformat.v4.new_code_cell(cell.format(results=str(root.parent))) for cell in HOSTILE_CELLS]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "explore.ipynb")
+    asked = []
+    with (
+        serving("explore_lab", tmp_path) as (address, _),
+        contextlib.closing(browser.new_page(viewport={"width": 1280, "height": 6000})) as page,
+    ):
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        run_all_cells(page)
+        page.locator(".jp-OutputArea-output mjx-container").nth(1).wait_for()
+        app = page.locator(".lxr-app")
+        playwright.expect(app).to_contain_text("In words")
+        playwright.expect(app).not_to_contain_text("looking for", timeout=20_000)
+        page.wait_for_timeout(500)
+        page.screenshot(path=Path(os.environ.get("LXR_HOSTILE", tmp_path)) / "hostile.png")
+        typeset = page.locator(".jp-OutputArea-output:has(mjx-container)")
+        assert [text.partition(":")[0] for text in typeset.all_inner_texts()] == ["typeset"] * 2
+        outputs = page.locator(".jp-OutputArea-output").all_inner_texts()
+        assert sum("From $5 to $10" in text for text in outputs) >= 5 and any("M*A*S*H" in text for text in outputs)
+        assert page.evaluate("window.hacked") is None
+        assert not [url for url in asked if "example.org" in url]

@@ -12,6 +12,8 @@ import lxr
 FAMILY = [name for name in lxr.EXPLAINERS if name.startswith("lxr")]
 # Everything else runs as it is.
 OPTIONS = {"shap-items": {"n_samples": 100}} | {name: {"epochs": 2, "hidden_size": 8} for name in FAMILY}
+SIGNED = ["lime", "lire", "shap", "shap-items", "accent", "leave-one-out", "gradient", "integrated-gradients", "spinrec"]
+SIGNED += ["rank-margin"]
 SIMILARITIES = {
     "jaccard": naive.jaccard,
     "cosine": naive.cosine,
@@ -66,6 +68,19 @@ def test_one_finite_score_per_history_item(name, any_model, train_matrix, histor
 
 def test_explainers_say_whether_they_need_a_gradient():
     assert [name for name, each in lxr.EXPLAINERS.items() if each.needs_gradient] == NEED_GRADIENT
+
+
+def test_a_sign_that_means_something_tells_for_from_against(name, linear, train_matrix, histories):
+    history = histories([6])
+    items = history[0].nonzero().ravel().tolist()
+    target = next(item for item in range(20) if item not in items)
+    weights = np.zeros((20, 20))
+    weights[items, target] = [3, 2, 1, -1, -2, -3]
+    explainer = make(name, linear(weights), train_matrix)
+    assert explainer.is_signed or name not in SIGNED
+    scores = explainer.explain(history, torch.tensor([target]))[0, items]
+    if explainer.is_signed and name != "shap":  # whose clusters may hold items of both kinds
+        assert (scores[:2] > 0).all() and (scores[-2:] < 0).all()
 
 
 @pytest.mark.parametrize("name", NEED_GRADIENT)

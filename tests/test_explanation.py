@@ -57,20 +57,60 @@ def test_the_sentence_is_that_of_accent_and_true(toy, explanation):
     (found,) = ACCENT(model).counterfactuals(explanation.history, torch.tensor([4]))
     assert found.removed.tolist() == [0] and found.replacement == 5
     assert explanation.sentence == counterfactual_sentence(data, 4, found)
-    assert explanation.sentence == "Without <a>, <f> would have been recommended instead of <e>."
+    assert explanation.sentence == "Without “<a>”, “<f>” would have been recommended instead of “<e>”."
     assert explanation.without(found.removed).first == found.replacement
 
 
-def test_a_later_recommendation_says_its_place(toy):
+def test_a_later_recommendation_gets_its_own_counterfactual(toy):
     model, data = toy
     later = lxr.explain_user(model, data, np.int64(0), "random", target=torch.tensor(5))
     assert (later.target, later.standing.rank, later.standing.first) == (5, 2, 4)
-    assert later.sentence == "<f> is in place 2: <e> is recommended before it, with all items there."
+    # Only item 1 speaks for item 5: without it, its logit is that of item 3, which does not pass it.
+    assert later.sentence == "No set was found without which one of the next best items takes place 2 from “<f>”."
+
+
+def test_the_fall_of_a_later_recommendation_by_hand(linear):
+    """Item 3 is first, 4 second by item 1, 5 third by item 0; without item 1, item 5 passes item 4."""
+    weights = np.zeros((6, 6))
+    weights[[0, 1, 2], [5, 4, 3]] = [1, 2, 3]
+    data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 1, 0, 0, 0]]), np.array([7]), np.arange(6))
+    explain = lxr.EXPLAINERS["leave-one-out"](linear(weights), data.matrix)
+    second = lxr.explain_user(explain.model, data, 0, explain, target=4)
+    assert second.sentence == "Without “1”, “4” would fall from place 2 to 3: “5” would come before it."
+    assert (second.counterfactual.removed.tolist(), second.counterfactual.replacement) == ([1], 5)
+
+
+def test_a_set_after_which_the_place_is_the_same_does_not_count(linear):
+    """Without item 0, item 5 passes the second, item 4, but the first, item 3, falls behind it."""
+    weights = np.zeros((6, 6))
+    weights[[0, 0, 1, 2], [3, 4, 4, 5]] = [10, 2, 1, 2]
+    data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 1, 0, 0, 0]]), np.array([7]), np.arange(6))
+    explain = lxr.EXPLAINERS["gradient"](linear(weights), data.matrix)
+    second = lxr.explain_user(explain.model, data, 0, explain, target=4)
+    assert (second.standing.rank, second.without([0]).rank, second.without([0]).first) == (2, 2, 5)
+    assert second.counterfactual is None
+
+
+def test_every_counterfactual_of_every_place_is_true(histories, model):
+    history = histories([9, 6])
+    for row in history:
+        logits = model(row[None]).detach()[0].masked_fill(row > 0, -torch.inf)
+        for rank, item in enumerate(logits.argsort(descending=True)[: int((row == 0).sum())].tolist(), start=1):
+            (found,) = ACCENT(model).counterfactuals(row[None], torch.tensor([item]))
+            if found is None:
+                continue
+            rest = row.clone()
+            rest[found.removed] = 0
+            after = model(rest[None]).detach()[0].masked_fill(row > 0, -torch.inf)
+            ahead = set((after > after[item]).nonzero().ravel().tolist())
+            assert len(ahead) >= rank
+            new = ahead - set((logits > logits[item]).nonzero().ravel().tolist())
+            assert found.replacement == max(new, key=lambda other: after[other])
 
 
 def test_it_shows_itself(explanation):
     text, page = str(explanation), explanation._repr_html_()
-    for part in ("User 7 is recommended <e> (rank 1, probability 0.953)", "1. <a>", "Without <a>, <f> would"):
+    for part in ("User 7 is recommended “<e>” (rank 1, probability 0.953)", "1. <a>", "Without “<a>”, “<f>” would"):
         assert part in text
     assert "&lt;a&gt;" in page and "<a>" not in page
     assert page.count("<tr>") == 3
@@ -82,6 +122,34 @@ def test_bars_are_those_of_the_frame(explanation):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["<a>", "<b>"]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(explanation.to_frame(2)["importance"].tolist())
     assert explanation.plot(ax=ax) is ax
+
+
+def test_the_sign_is_shown_where_it_means_something(toy, explanation):
+    model, data = toy
+    assert explanation.is_signed and explanation.shown.tolist() == explanation.to_frame()["importance"].tolist()
+    for shown in (str(explanation), explanation._repr_html_()):
+        assert "speaks against the recommendation" in shown
+    ax = explanation.plot()
+    assert ax.get_xlabel().endswith("grey: speaks against it") and len({bar.get_facecolor() for bar in ax.patches}) == 2
+    assert "#b5b5b5" in explanation._repr_html_()
+
+    class Position(lxr.Explainer):
+        def importance(self, history, target):
+            return torch.arange(history.shape[1]).expand_as(history) - 10.0
+
+    other = lxr.explain_user(model, data, 0, Position(model))
+    assert not other.is_signed and other.shown.tolist() == [1, 0.5, 0]
+    assert other.to_frame()["importance"].tolist() == [-8, -9, -10]  # the scores themselves
+    ax = other.plot()
+    assert [bar.get_width() for bar in ax.patches] == [1, 0.5, 0] and len({bar.get_facecolor() for bar in ax.patches}) == 1
+    assert "from 0 (least) to 1 (most)" in ax.get_xlabel()
+    for shown in (str(other), other._repr_html_()):
+        assert "against" not in shown and "#b5b5b5" not in shown and "-8" not in shown and "1.00" in shown
+
+
+def test_equal_scores_are_all_one():
+    explanation = lxr.UserExplanation(None, None, torch.ones(1, 3), 0, np.full(3, -2.0), "constant")
+    assert explanation.shown.tolist() == [1, 1, 1]
 
 
 def test_an_explainer_by_name_is_made_of_the_training_users():

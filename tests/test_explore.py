@@ -1,10 +1,12 @@
 """What is explored, without widgets; and the widgets, without a browser."""
 
+import dataclasses
 import shutil
 import threading
 
 import numpy as np
 import pytest
+import torch
 
 import lxr
 from lxr.exploration import Exploration, TrainedModels, trained
@@ -108,7 +110,7 @@ def test_a_click_changes_what_is_shown(explorer):
     left, right = explorer.panels
     explorer.targets.value = explorer.targets.options[2][1]
     case = answered(explorer).exploration.case
-    assert "rank 3 → 3" in explorer.outcome.value and "in place 3" in explorer.words.view.value
+    assert "rank 3 → 3" in explorer.outcome.value and " place 3 " in explorer.words.view.value
     assert [check.description for check in left.checks] == case.explanation("leave-one-out").to_frame(ROWS)["title"].tolist()
 
     left.checks[0].value = False
@@ -144,13 +146,67 @@ def test_users_and_a_history_by_titles(explorer):
     explorer.empty.click()
     assert answered(explorer).user.value == OWN and not explorer.targets.options
     assert "Add items" in explorer.panels[0].note.value and explorer.outcome.value == ""
+    assert explorer.targets.value is None and "lxr-gone" in explorer.targets._dom_classes
+    assert explorer.exploration.what_if().empty and list(explorer.exploration.what_if()) == ["rank", "probability", "first"]
     explorer.search.value = "no such title"
-    assert explorer.exploration.case is None
+    assert explorer.exploration.case is None and "No title has “no such title” in it." in explorer.said.value
+    explorer.search.value = "GROUP B, "
+    assert explorer.exploration.case is None and explorer.said.value.startswith("20 titles: “Group B, item 1”, ")
+    assert "and 12 more. Which one?" in explorer.said.value
+    explorer.search.value = " b,  item 17"  # a part of one title alone
+    assert answered(explorer).panels[0].checks[0].description == "Group B, item 17" and explorer.said.value == ""
+    explorer.empty.click()
     explorer.search.value = "Group B, item 3"
     assert answered(explorer).panels[0].checks[0].description == "Group B, item 3"
     assert len(explorer.targets.options) == 10 and explorer.search.value == ""
+    assert explorer.targets.value == explorer.exploration.case.target and "lxr-gone" not in explorer.targets._dom_classes
     explorer.panels[0].checks[0].value = False
     assert "without 1 of 1 history items" in explorer.outcome.value
+
+
+def test_the_list_follows_the_what_if(explorer):
+    exploration = answered(explorer).exploration
+    assert explorer.targets.value == exploration.case.target == explorer.targets.options[0][1]
+    before = [label for label, _ in explorer.targets.options]
+    explorer.panels[0].first.click()
+    labels, items = zip(*explorer.targets.options, strict=True)
+    removed = sorted(exploration.removed)
+    for place, (label, item) in enumerate(zip(labels, items, strict=True), start=1):
+        rank = exploration.case.models.model(exploration.history.index_fill(1, torch.tensor(removed), 0))
+        rank = rank.detach()[0].masked_fill(exploration.history[0] > 0, -torch.inf).argsort(descending=True, stable=True)
+        assert label.startswith(f"{place} → {1 + rank.tolist().index(item)}. ")
+    after = exploration.recommendations_without(10)["item"]
+    new = [
+        title
+        for title, item in zip(exploration.recommendations_without(10)["title"], after, strict=True)
+        if item not in items
+    ]
+    assert all(f"“{title}”" in explorer.outcome.value for title in new)
+    assert not set(after) & set(removed) and explorer.targets.value == exploration.case.target
+    explorer.restore.click()
+    assert [label for label, _ in explorer.targets.options] == before
+
+
+def test_bars_of_an_explainer_without_signs_have_one_colour_and_one_scale(explorer):
+    left, right = answered(explorer).panels
+    assert not right.explanation.is_signed and (right.explanation.scores[right.explanation.items] < 0).any()
+    assert "from 0 (least) to 1 (most)" in right.note.value and "against" not in right.note.value
+    right.on.click()
+    assert "#b5b5b5" not in right.bars.value and "width: 100.0%" not in right.bars.value
+    assert ("#b5b5b5" in left.bars.value) == ("speaks against" in left.note.value)
+
+
+def test_each_of_two_items_of_one_title_can_be_added(trained_results, tmp_path):
+    shutil.copytree(trained_results / "synthetic", tmp_path / "synthetic")
+    data = lxr.load_dataset("synthetic")
+    titles = data.item_titles.astype("<U30")
+    titles[[4, 90]] = "Ulee's Gold (1997)"
+    dataclasses.replace(data, item_titles=titles).save(tmp_path / "synthetic/interactions.npz")
+    explorer = Explorer(tmp_path, explainers=("leave-one-out", "cosine"))
+    for item in (4, 90):
+        explorer.empty.click()
+        explorer.search.value = f"Ulee's Gold (1997) [{data.item_ids[item]}]"
+        assert explorer.exploration.history[0].nonzero().ravel().tolist() == [item]
 
 
 def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explorer, monkeypatch):

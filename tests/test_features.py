@@ -333,4 +333,4 @@ def test_reasons_that_are_features_are_counted():
 
 def test_a_counterfactual_names_features_like_items():
     sentence = counterfactual_sentence(lxr.prepare(frame(FEATURES)), 1, lxr.Counterfactual(np.array([0, 2, 4]), 1))
-    assert sentence.startswith("Without Ten, your gender (female) and your age (25–34), Twenty would have been recommended")
+    assert sentence.startswith("Without “Ten”, “your gender (female)” and “your age (25–34)”, “Twenty” would have been")

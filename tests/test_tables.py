@@ -15,6 +15,7 @@ from lxr.tables import (
     comparison_table,
     counterfactual_sentence,
     data_table,
+    fall_sentence,
     fidelity_table,
     group_table,
     mark_best,
@@ -58,9 +59,12 @@ def test_no_more_is_recommended_than_there_is(linear, data):
 @pytest.mark.parametrize(
     ("removed", "expected"),
     [
-        ([3], "Without Film 3, Film 9 would have been recommended instead of Film 5."),
-        ([3, 1], "Without Film 3 and Film 1, Film 9 would have been recommended instead of Film 5."),
-        ([3, 1, 2], "Without Film 3, Film 1 and Film 2, Film 9 would have been recommended instead of Film 5."),
+        ([3], "Without “Film 3”, “Film 9” would have been recommended instead of “Film 5”."),
+        ([3, 1], "Without “Film 3” and “Film 1”, “Film 9” would have been recommended instead of “Film 5”."),
+        (
+            [3, 1, 2],
+            "Without “Film 3”, “Film 1” and “Film 2”, “Film 9” would have been recommended instead of “Film 5”.",
+        ),
     ],
 )
 def test_a_counterfactual_is_said_with_titles(data, removed, expected):
@@ -68,7 +72,33 @@ def test_a_counterfactual_is_said_with_titles(data, removed, expected):
 
 
 def test_no_counterfactual_is_said_too(data):
-    assert "none of the next best items takes the place of Film 5" in counterfactual_sentence(data, 5, None)
+    expected = "No set was found without which one of the next best items takes the place of “Film 5”."
+    assert counterfactual_sentence(data, 5, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("removed", "places", "passing", "expected"),
+    [
+        ([3], (2, 3), [9], "Without “Film 3”, “Film 5” would fall from place 2 to 3: “Film 9” would come before it."),
+        (
+            [3, 1],
+            (4, 9),
+            [9, 8, 7, 6, 4],
+            "Without “Film 3” and “Film 1”, “Film 5” would fall from place 4 to 9: "
+            "“Film 9”, “Film 8”, “Film 7” and 2 others would come before it.",
+        ),
+        (
+            [3],
+            (4, 8),
+            [9, 8, 7, 6],
+            "Without “Film 3”, “Film 5” would fall from place 4 to 8: “Film 9”, “Film 8”, “Film 7” "
+            "and 1 other would come before it.",
+        ),
+        ([], (4, 4), [], "No set was found without which one of the next best items takes place 4 from “Film 5”."),
+    ],
+)
+def test_a_fall_is_said_with_places(data, removed, places, passing, expected):
+    assert fall_sentence(data, 5, removed, places, passing) == expected
 
 
 def test_passes_and_gradients_are_counted_while_measuring(model, train_matrix, history):
