@@ -7,7 +7,7 @@ BIN = .venv/bin
 run: .venv/installed
 	$(BIN)/python run_all.py
 
-# Do the committed tables come out here, too? The exit status is 1 if a value differs.
+# Compare the tables of a run here with those of the last commit. The exit status is 1 if a value differs.
 verify: .venv/installed
 	$(BIN)/python run_all.py --verify
 

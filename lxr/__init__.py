@@ -16,7 +16,7 @@ is needed from outside is here; users are always rows, B of them in a batch, I i
 * One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
 * Results: `lxr.tables`, `lxr.plots`, `lxr.fonts`, `lxr.formats`, `lxr.report`
 * Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
-  `lxr.canonical`
+  `lxr.locks`, `lxr.canonical`
 * Below all: `lxr.checks`, `lxr.inputs`, `lxr.memory`, `lxr.registry`, `lxr.progress`, `lxr.markup`
 
 Example:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from lxr.checks import check_paths, check_texts
 from lxr.columns import integer_ids, numeric, refuse
@@ -24,6 +25,7 @@ from lxr.storage import DataError
 from lxr.synthetic import synthetic_ratings, synthetic_users
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = "LXR_DATA_DIR"  # environment variable: the directory of raw data
 NCF = "https://github.com/hexiangnan/neural_collaborative_filtering"
 WEBSCOPE = "https://webscope.sandbox.yahoo.com"
 NEVER_PLAY = 255  # of Yahoo! Music, whose other ratings are 0 to 100
@@ -56,9 +58,36 @@ class Dataset:
     read_users: Callable[[Path], pd.DataFrame] | None = None
 
 
+def in_checkout() -> bool:
+    """True if this package is part of a clone of the repository, with its notebooks; false for an installed copy."""
+    return (PROJECT_ROOT / "notebooks").is_dir()
+
+
 def data_directory(data_dir: str | Path | None = None) -> Path:
-    """The directory of raw data: the argument, else the environment's ``LXR_DATA_DIR``, else ``Data/`` of the project."""
-    return Path(data_dir or os.environ.get("LXR_DATA_DIR") or PROJECT_ROOT / "Data")
+    """Directory of raw data.
+
+    Args:
+        data_dir: if given; ``~`` is the home directory.
+
+    Returns:
+        The argument, else the environment's ``LXR_DATA_DIR``, else ``Data/`` of the project. An installed copy of the
+        package has no project: there it is a cache directory of the user.
+    """
+    given = data_dir or os.environ.get(DATA_DIR)
+    if given:
+        return Path(given).expanduser()
+    return PROJECT_ROOT / "Data" if in_checkout() else pooch.os_cache("lxr")
+
+
+def results_directory(results: str | Path) -> Path:
+    """Directory of all results.
+
+    Args:
+        results: absolute, or relative to the project, wherever a notebook runs; ``~`` is the home directory. An installed
+            copy of the package has no project: there a relative path starts at the working directory.
+    """
+    results = Path(results).expanduser()
+    return PROJECT_ROOT / results if in_checkout() else results.absolute()
 
 
 def load_ratings(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> pd.DataFrame:

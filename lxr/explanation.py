@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lxr.checks import check_instance, check_natural, check_positive
 from lxr.explainer import Explainer
 from lxr.explainers import EXPLAINERS
-from lxr.inputs import as_explained
+from lxr.inputs import as_explained, as_items, check_model
 from lxr.interactions import Interactions, dense, split_users
 from lxr.markup import html_text, plain, quoted, shortened
 from lxr.perturbation import ACCENT, Counterfactual, items_before
@@ -149,6 +150,8 @@ class UserExplanation:
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
+        if count is not None:
+            check_natural(count=count)
         items = self.items[:count]
         columns = {"item": items, "title": titles_of(self.data, items), "importance": self.scores[items]}
         return pd.DataFrame(columns, index=range(1, len(items) + 1))
@@ -157,6 +160,7 @@ class UserExplanation:
         """Bars of the first ``count`` history items by title; see :func:`lxr.plots.plot_explanation`."""
         from lxr.plots import plot_explanation  # matplotlib is not needed for anything else here
 
+        check_positive(count=count)
         titles = titles_of(self.data, self.items[:count])
         return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax, self.is_signed)
 
@@ -290,7 +294,7 @@ def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.
     Raises:
         ValueError: an item that is not in the history.
     """
-    removed = torch.as_tensor(np.asarray(removed, dtype=np.int64), device=history.device)
+    removed = torch.from_numpy(as_items("items", removed)).to(history.device)
     absent = set(removed.tolist()) - set(history[0].nonzero().ravel().tolist())
     if absent:
         raise ValueError(f"items: expected items of the history, found {min(absent)}")
@@ -315,6 +319,8 @@ def bars_of(shown: np.ndarray) -> list[str]:
 
 def check_catalogue(model: Recommender, data: Interactions) -> None:
     """Refuse data of other items than the recommender's."""
+    check_model(model)
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
     if data.matrix.shape[1] != model.n_items:
         raise ValueError(f"data: expected the {model.n_items} items of the model, found {data.matrix.shape[1]}")
 
@@ -322,7 +328,7 @@ def check_catalogue(model: Recommender, data: Interactions) -> None:
 def row(name: str, value, count: int) -> int:
     """A row or an item, if it is an integer below ``count``."""
     try:
-        found = index(value)
+        found = -1 if isinstance(value, bool | np.bool_) else index(value)
     except TypeError:
         found = -1
     if not 0 <= found < count:

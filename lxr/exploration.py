@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lxr.datasets import PROJECT_ROOT
+from lxr.datasets import results_directory
 from lxr.explainer import Explainer
 from lxr.explainers import EXPLAINERS
 from lxr.explanation import Standing, UserExplanation, explain_history, logits_without, standing
@@ -33,7 +33,7 @@ def trained(results: str | Path, dataset: str | None = None, recommender: str | 
     Raises:
         DataError: there is none, or not that one; the message says which command makes it.
     """
-    results, found = PROJECT_ROOT / results, {}
+    results, found = results_directory(results), {}
     for data in sorted(results.glob("*/interactions.npz")):
         names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
         found |= {data.parent.name: names} if names else {}
@@ -64,7 +64,7 @@ class TrainedModels:
     """
 
     def __init__(self, results: str | Path, dataset: str, recommender: str):
-        self.root = PROJECT_ROOT / results / dataset
+        self.root = results_directory(results) / dataset
         self.folder, self.recommender = self.root / recommender, recommender
         self.data = Interactions.load(self.root / "interactions.npz")
         self.train, self.validation, self.test = load_split(self.root / "split.npz", len(self.data.user_ids))

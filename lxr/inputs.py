@@ -196,11 +196,13 @@ def same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
     return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
 
 
-def as_items(name: str, items: object, count: int) -> np.ndarray:
-    """Item indices (count,) as int64, whatever kind of integers they are."""
+def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
+    """Item indices (count,), or (m,) if there may be any number, as int64, whatever kind of integers they are."""
+    if count is None and isinstance(items, list | tuple | np.ndarray) and len(items) == 0:
+        return np.empty(0, dtype=np.int64)
     array = real_array(name, items, kinds="iu", expected="integer item indices")
-    if array.shape != (count,):
-        raise ValueError(f"{name}: expected shape ({count},), found {array.shape}")
+    if array.ndim != 1 or count not in (None, len(array)):
+        raise ValueError(f"{name}: expected shape ({'m' if count is None else count},), found {array.shape}")
     if array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{name}, row {int(array.argmax())}: expected an item index, found {array.max()}")
     return array.astype(np.int64)

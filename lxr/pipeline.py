@@ -1,16 +1,20 @@
 """Notebooks as stages of a directed graph: run by papermill, skipped when nothing they depend on has changed.
 
-A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key, the hash of the notebook's
-code, its parameters, the keys of the stages it needs, the sources of ``lxr`` and the versions of the packages; and the
-hashes of every file the stage read and wrote. A stage is skipped when its key and all those files are unchanged.
+A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of the notebook's
+code, its parameters, the keys of the stages it needs, the sources of ``lxr`` and the versions of the packages. The record
+has the hash of every file that the stage read and wrote, its executed notebook included, and the key of the stage that made
+each file that it read. A stage is skipped when its key and all those files are unchanged. It fails when it has read a file
+that is not as the stages that it needs have left it.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -19,20 +23,37 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from lxr.datasets import PROJECT_ROOT
-from lxr.storage import sha256, sweep
+from lxr.storage import DataError, sha256, sweep, temporary_name
 from lxr.terminal import coloured
-from lxr.workspace import package_versions, read_json, write_json
+from lxr.workspace import RUN, Workspace, package_versions, read_json, write_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 # Where a run writes and reads does not change what it computes.
 PLACES = ("results", "data_dir")
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts this interpreter with this library, whatever kernels and packages there are besides."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """Command, names and environment of the kernel."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {"PYTHONPATH": path.replace("$", "$$")}  # Jupyter would replace names after a $
+        return KernelSpec(argv=command, display_name="Python 3", language="python", env=environment)
+
+
 # How the kernel of a notebook is started and ended.
 KERNEL = {
     "kernel_name": "python3",
+    "kernel_manager_class": OwnKernel,
     "config": Config(KernelManager={"transport_encryption": "auto"}),
     "extra_arguments": ["--log-level=CRITICAL"],  # it may log its own shutdown as an error
     "shutdown_kernel": "immediate",  # all is written by then; to end by itself takes it a second
@@ -41,22 +62,25 @@ KERNEL = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One notebook with its parameters.
+    """One notebook with its parameters, or a function in the place of a notebook.
 
     Attributes:
         name: unique, the notebook's name with what distinguishes this run of it: ``"05_lxr-mf"``; a folder before it,
             ``"seeds/1/ml-1m/05_lxr-mf"``, is where below the pipeline's root it keeps its files.
-        notebook: its file.
-        parameters: injected below its cell tagged ``parameters``.
+        notebook: its file; None if there is an action.
+        parameters: injected below the notebook's cell tagged ``parameters``, or arguments of the action.
         needs: names of the stages whose outputs it reads.
         goes_on: whether it runs even if nothing has changed, since it goes on with work of its own.
+        action: called with the pipeline, the stage's workspace and the parameters. It reads, writes and finishes by the
+            workspace, as a notebook does.
     """
 
     name: str
-    notebook: Path
+    notebook: Path | None
     parameters: dict
     needs: tuple[str, ...] = ()
     goes_on: bool = False
+    action: Callable[..., None] | None = None
 
     def path(self, root: Path, kind: str, suffix: str) -> Path:
         """Where the stage of a pipeline in ``root`` keeps its file of a kind, as ``<kind>/<name>.<suffix>``."""
@@ -86,13 +110,20 @@ class Pipeline:
         root: directory of the run, ``<results>/<dataset>``.
         jobs: notebooks at a time; the processors are shared out among them.
         force: run every stage, whatever its stamp says.
+
+    Attributes:
+        keys: name of each stage → its key.
+        records: name of each stage that is done or skipped → its record.
+        made: each file that these stages have made → name of the stage and hash of the file.
     """
 
     stages: Sequence[Stage]
     root: Path
     jobs: int = 1
     force: bool = False
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict, init=False)
+    records: dict[str, dict] = field(default_factory=dict, init=False)
+    made: dict[Path, tuple[str, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         self.by_name = {stage.name: stage for stage in self.stages}
@@ -106,10 +137,8 @@ class Pipeline:
 
     def key(self, stage: Stage) -> str:
         """Hash of everything that determines what a stage computes, given its input files."""
-        check_parameters(stage)
-        cells = nbformat.read(stage.notebook, as_version=4).cells
         parts = {
-            "code": [cell.source for cell in cells if cell.cell_type == "code"],
+            "code": code_of(stage),
             "parameters": {name: value for name, value in stage.parameters.items() if name not in PLACES},
             "needs": [self.keys[need] for need in stage.needs],
             "sources": library_hash(),
@@ -133,8 +162,7 @@ class Pipeline:
             return "it read another data directory"
         if record["key"] != self.keys[stage.name]:
             return "its code, parameters or what it needs have changed"
-        place = (self.root / stage.name).parent
-        files = {place / name: expected for kind in ("inputs", "outputs") for name, expected in record[kind].items()}
+        files = self.files(stage, record, "inputs") | self.files(stage, record, "outputs")
         files |= {Path(name): expected for name, expected in record["sources"].items()}
         for path, expected in files.items():
             if not path.is_file():
@@ -142,6 +170,11 @@ class Pipeline:
             if sha256(path) != expected:
                 return f"{path} has changed or is damaged"
         return ""
+
+    def files(self, stage: Stage, record: dict, kind: str) -> dict[Path, str]:
+        """Paths → hashes of the ``"inputs"`` or ``"outputs"`` in the record of a stage."""
+        place = (self.root / stage.name).parent
+        return {place / name: expected for name, expected in record[kind].items()}
 
     def state(self, stage: Stage) -> tuple[str, str]:
         """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
@@ -156,13 +189,12 @@ class Pipeline:
             Name → outcome, in the order of the stages.
         """
         sweep(self.root)
-        # Before a kernel starts.
-        os.environ["OMP_NUM_THREADS"] = str(self.threads)
         outcomes: dict[str, Outcome] = {}
         sorter = TopologicalSorter({stage.name: stage.needs for stage in self.stages})
         sorter.prepare()
         running: dict[Future, str] = {}
         with (
+            environment_variables(OMP_NUM_THREADS=str(self.threads), **{RUN: str(self.root)}),  # which kernels inherit
             tqdm(total=len(self.stages), desc="stages", unit="stage", leave=False, disable=None) as progress,
             ThreadPoolExecutor(self.jobs) as pool,
         ):
@@ -195,16 +227,19 @@ class Pipeline:
         """Run one stage, or say that it need not."""
         reason = self.why_stale(stage)
         if not reason:
+            self.note(stage, stage.record(self.root))
             tqdm.write(f"  {coloured('skip')} {stage.name}: unchanged")
             return Outcome("skipped")
         tqdm.write(f"  {coloured('run ')} {stage.name}: {reason}")
         started = time.perf_counter()
         try:
-            error = execute(stage, self.root)
+            error = self.act(stage) if stage.action else execute(stage, self.root)
             if not error:
                 self.stamp(stage)
         except OSError as failure:  # a results directory that is read-only, full, or no directory
-            error = f"notebooks/{stage.notebook.name}: cannot write to {self.root}: {failure}"
+            error = f"{called(stage)}: cannot write to {self.root}: {failure}"
+        except DataError as failure:
+            error = f"{called(stage)}: {failure}"
         seconds = time.perf_counter() - started
         if error:
             tqdm.write(f"  {coloured('FAIL')} {stage.name} after {seconds:.1f} s")
@@ -212,12 +247,92 @@ class Pipeline:
         tqdm.write(f"  {coloured('done')} {stage.name} in {seconds:.1f} s")
         return Outcome("done", reason, seconds)
 
+    def act(self, stage: Stage) -> str:
+        """Run the action of a stage; returns an empty string, or what failed."""
+        stage.path(self.root, "stages", "json").unlink(missing_ok=True)
+        place = (self.root / stage.name).parent
+        workspace = Workspace(place.parent, place.name, Path(stage.name).name)
+        try:
+            stage.action(self, workspace, **stage.parameters)
+        except Exception as error:  # as in a notebook
+            return f"{called(stage)}: {type(error).__name__}: {error}"
+        return ""
+
     def stamp(self, stage: Stage) -> None:
-        """Declare a stage finished: add its key to the record that its notebook has left."""
+        """Declare a stage finished: complete the record that it has left.
+
+        The executed notebook becomes one of its outputs. Its key is added, and that of the stage that made each input.
+
+        Raises:
+            DataError: an input is not as the stages that it needs have left it.
+        """
         path, record = stage.path(self.root, "stages", "json"), stage.record(self.root)
         if record is None:
             raise FileNotFoundError(f"the notebook ended without its record {path}")
-        write_json(record | {"key": self.keys[stage.name]}, path)
+        if stage.notebook:
+            executed = stage.path(self.root, "notebooks", "ipynb")
+            record["outputs"][executed.relative_to((self.root / stage.name).parent).as_posix()] = sha256(executed)
+        makers = [self.maker(stage, read, digest) for read, digest in self.files(stage, record, "inputs").items()]
+        record["made_by"] = {name: self.keys[maker] for name, maker in zip(record["inputs"], makers, strict=True)}
+        record["key"] = self.keys[stage.name]
+        write_json(record, path)
+        self.note(stage, record)
+
+    def note(self, stage: Stage, record: dict) -> None:
+        """Keep in mind what a finished stage has made, its record included."""
+        path, self.records[stage.name] = stage.path(self.root, "stages", "json"), record
+        for made, digest in (self.files(stage, record, "outputs") | {path: sha256(path)}).items():
+            self.made[made] = (stage.name, digest)
+
+    def maker(self, stage: Stage, path: Path, digest: str) -> str:
+        """Name of the stage that has made an input of another.
+
+        Raises:
+            DataError: no stage that it needs has made the file, or not as it was read.
+        """
+        maker, expected = self.made.get(path, (None, None))
+        if maker not in self.needed(stage):
+            raise DataError(f"it has read {path}, which none of the stages that it needs has made")
+        if digest != expected and not self.made_again(self.by_name[maker], path, digest):
+            raise DataError(
+                f"it has read {path}, which is not as {maker} has left it: something else has written to {self.root} "
+                "in the meantime. Run again"
+            )
+        return maker
+
+    def needed(self, stage: Stage) -> set[str]:
+        """Names of all stages that a stage needs, directly or through others."""
+        found, waiting = set(), list(stage.needs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.by_name[name].needs
+        return found
+
+    def made_again(self, maker: Stage, path: Path, digest: str) -> bool:
+        """Find out if somebody has opened a notebook in the meantime, and has done a stage of this run once more.
+
+        If it was given the same parameters and has read the same files, only measured times differ.
+        """
+        before, now = self.records[maker.name], maker.record(self.root) or {}
+        same = all(now.get(part) == before[part] for part in ("parameters", "sources", "inputs"))
+        return same and self.files(maker, now, "outputs").get(path) == digest
+
+
+@contextlib.contextmanager
+def environment_variables(**values: str) -> Iterator[None]:
+    """Set environment variables, which kernels inherit, and restore them at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def execute(stage: Stage, root: Path) -> str:
@@ -227,7 +342,8 @@ def execute(stage: Stage, root: Path) -> str:
         An empty string, or what failed: the notebook, the cell, the message, the executed copy to open, and the log.
     """
     executed, log = stage.path(root, "notebooks", "ipynb"), stage.path(root, "logs", "log")
-    partial, failed = executed.with_suffix(".partial.ipynb"), executed.with_suffix(".failed.ipynb")
+    failed = executed.with_suffix(".failed.ipynb")
+    partial = temporary_name(executed)  # nobody else writes to it
     for path in (executed, log):
         path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -236,8 +352,8 @@ def execute(stage: Stage, root: Path) -> str:
         try:
             stage.path(root, "stages", "json").unlink(missing_ok=True)
             papermill.execute_notebook(
-                stage.notebook,
-                partial,
+                literal(stage.notebook),
+                literal(partial),
                 parameters=stage.parameters,
                 cwd=NOTEBOOKS,
                 progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
@@ -257,7 +373,29 @@ def execute(stage: Stage, root: Path) -> str:
         return ""
     if partial.is_file():
         partial.replace(failed)
-    return f"notebooks/{stage.notebook.name}, {message}\n       executed copy: {failed}\n       log: {log}"
+    return f"{called(stage)}, {message}\n       executed copy: {failed}\n       log: {log}"
+
+
+def literal(path: Path) -> str:
+    """A path for papermill, which would replace names in braces by parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def called(stage: Stage) -> str:
+    """A stage as it is called in messages."""
+    return f"notebooks/{stage.notebook.name}" if stage.notebook else stage.name
+
+
+def code_of(stage: Stage) -> list[str]:
+    """The code of a stage's notebook, cell by cell. That of an action is among the sources of the library.
+
+    Raises:
+        ValueError: the stage has a parameter that the notebook does not have.
+    """
+    if not stage.notebook:
+        return []
+    check_parameters(stage)
+    return [cell.source for cell in nbformat.read(stage.notebook, as_version=4).cells if cell.cell_type == "code"]
 
 
 def check_parameters(stage: Stage) -> None:
@@ -274,7 +412,7 @@ def check_parameters(stage: Stage) -> None:
 
 def parameters_of(notebook: Path) -> list[str]:
     """Names of the parameters of a notebook."""
-    return list(papermill.inspect_notebook(notebook))
+    return list(papermill.inspect_notebook(literal(notebook)))
 
 
 def library_hash() -> str:

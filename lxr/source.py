@@ -15,6 +15,8 @@ from lxr.tables import data_table
 from lxr.workspace import PREPARATION, told_to
 
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
+SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results for tiny runs, and with features of users
+RESERVED = (SMOKE, WITH_FEATURES, "seeds")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 
 
@@ -78,7 +80,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "in the place of a registered dataset. Its results are named after it, unless\n"
         "--dataset names them; that name is all that a later command needs.",
     )
-    group.add_argument("--ratings", type=Path, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
+    group.add_argument("--ratings", type=place, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
     group.add_argument("--user-column", metavar="NAME", help="of users (user)")
     group.add_argument("--item-column", metavar="NAME", help="of items (item)")
     group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
@@ -92,13 +94,60 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
     group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
-    group.add_argument("--items", type=Path, metavar="PATH", help="another such file (or .item), with titles of items")
+    group.add_argument("--items", type=place, metavar="PATH", help="another such file (or .item), with titles of items")
     group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
+
+
+def place(text: str) -> Path:
+    """Type of a path on the command line: ``~`` is the home directory, and nothing is no path.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such home directory, or no path.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def name_of(path: Path) -> str:
     """The name of a dataset in a file: ``plays`` of ``plays.csv.gz``."""
     return Path(path.name.removesuffix(".gz")).stem
+
+
+def check_name(options: argparse.Namespace) -> None:
+    """Refuse a dataset's name that cannot be the name of a directory of results, or is in use.
+
+    Raises:
+        ValueError: says why, and how to choose another.
+    """
+    name, ratings = options.dataset, options.ratings
+    expected = f"argument --dataset: expected a new name for {ratings}" if ratings else "argument --dataset: expected a name"
+    expected += f", found {name!r}"
+    if name.casefold() in RESERVED:
+        raise ValueError(f"{expected}, which has a meaning of its own (as {', '.join(RESERVED)})")
+    if not name.isprintable() or name != name.strip(" ") or name[:1] in ("", ".", "~", "-") or set(name) & set('/\\:*?"<>|'):
+        raise ValueError(f"{expected}, which cannot be the name of a directory everywhere")
+    if ratings and name in DATASETS:
+        raise ValueError(f"{expected}, which is a registered dataset")
+
+
+def check_replaced(options: argparse.Namespace, path: str) -> None:
+    """Refuse a file whose name alone would make its results replace those of another file.
+
+    Raises:
+        ValueError: names both files.
+    """
+    root = options.results / options.dataset
+    before = told_to(root, PREPARATION).get("ratings_file", {}).get("path")
+    if options.named or not before or (NOTEBOOKS / before).resolve() == Path(path):
+        return
+    raise ValueError(
+        f"argument --ratings: {root} has results of another file, {before}: name this one with --dataset NAME "
+        f"(--dataset {options.dataset} replaces the other)"
+    )
 
 
 def source_of(options: argparse.Namespace) -> Source:
@@ -110,18 +159,19 @@ def source_of(options: argparse.Namespace) -> Source:
     given = {name: value for name in (*COLUMNS, *RULE) if (value := getattr(options, name)) is not None}
     ratings_file, rule, repeats = {}, rule_of(options.dataset), options.repeats
     if options.ratings:
-        if options.dataset in DATASETS or Path(options.dataset).name != options.dataset or options.dataset.startswith("."):
-            raise ValueError(f"argument --dataset: expected a new name for {options.ratings}, found {options.dataset!r}")
         counts_plays = options.implicit and repeats == "sum"  # which --min-rating may ask for a number of
         two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
         if two or not (options.implicit or "min_rating" in given):
             raise ValueError("argument --ratings: expected either --min-rating or --implicit beside it")
+        if "title_column" in given and not options.items:
+            raise ValueError("argument --title-column: expected --items beside it, which may be the file of --ratings")
         places = {"path": options.ratings, "items_path": options.items}
         ratings_file = {name: str(place.resolve()) for name, place in places.items() if place}
         ratings_file |= {name: given[name] for name in COLUMNS if name in given}
         if options.implicit:
             ratings_file["rating_column"] = None
             given.setdefault("min_rating", 1)
+        check_replaced(options, ratings_file["path"])
         rule = rule_of(options.dataset, **{name: given[name] for name in RULE if name in given})
     elif given or options.items or options.implicit or repeats:
         raise ValueError("argument --ratings: expected, beside options of a file of your own")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lxr.explainers import EXPLAINERS, SAME
 from lxr.pipeline import NOTEBOOKS, Stage
+from lxr.storage import DataError
+from lxr.summary import add_summary
 from lxr.tuning import load_tuned
 from lxr.workspace import PREPARATION
 
@@ -225,12 +227,20 @@ def restrict(stages: list[Stage], notebook: str) -> list[Stage]:
 
 
 def stages_of(options: argparse.Namespace) -> list[Stage]:
-    """The stages that a command runs: all, or those that the notebook of ``--before`` needs."""
-    if not options.before:
+    """The stages that a command runs: all, with the summary of the run, or those that the notebook of ``--before`` needs.
+
+    Raises:
+        DataError: there are no notebooks.
+    """
+    if not NOTEBOOKS.is_dir():
+        raise DataError(f"{NOTEBOOKS}: expected the notebooks of the repository, found none: run it in a clone")
+    if options.tune and not options.before:
         return build_stages(options)
+    if not options.before:
+        return add_summary(build_stages(options), options.dataset, options.recommenders)
     trained = [name for name, notebook in RECOMMENDER_NOTEBOOKS.items() if notebook == options.before]
     whole = {
-        "ablation": options.before in ABLATIONS,
+        "ablation": options.ablation or options.before in ABLATIONS,
         "tune": "explainers" if options.before == TUNING else None,
         "recommenders": trained or options.recommenders,
     }

@@ -1,4 +1,4 @@
-"""What is told of a run: its stages before it, times, tables and paths at its end, and ``run.json``, its provenance."""
+"""Summaries of a run: its stages before it, times and tables at its end, its page, and ``run.json``, its provenance."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from lxr.pipeline import Outcome, Pipeline, Stage
+from lxr.report import export_html
 from lxr.terminal import coloured
-from lxr.workspace import PREPARATION, environment, read_json, write_json
+from lxr.workspace import PREPARATION, Workspace, environment, read_json, write_json
 
+SUMMARY = "summary"
 RAW_PLACES = ("data_dir", "ratings_file")
 
 
@@ -38,10 +40,14 @@ def main_tables(root: Path, recommenders: Sequence[str]) -> str:
     """The headline metrics of every explainer, from the tables that the evaluation has written."""
     parts = []
     for recommender in recommenders:
-        path = root / "tables" / f"headline_{recommender}.csv"
-        if path.is_file():
-            parts.append(f"{recommender}\n{pd.read_csv(path, index_col=0).to_string(float_format='{:.3f}'.format)}")
+        table = pd.read_csv(root / headline(recommender), index_col=0)
+        parts.append(f"{recommender}\n{table.to_string(float_format='{:.3f}'.format)}")
     return "\n\n".join(parts)
+
+
+def headline(recommender: str) -> str:
+    """Where in a run the table of headline metrics is."""
+    return f"tables/headline_{recommender}.csv"
 
 
 def count(states: Sequence[str], kinds: Sequence[str]) -> str:
@@ -49,18 +55,50 @@ def count(states: Sequence[str], kinds: Sequence[str]) -> str:
     return ", ".join(f"{states.count(kind)} {kind}" for kind in kinds)
 
 
-def write_run(root: Path, stages: Sequence[Stage], threads: int) -> None:
-    """Leave ``run.json`` beside the tables: the command's parameters, versions, machine, data and durations."""
-    records = {stage.name: stage.record(root) for stage in stages}
-    data = records[PREPARATION]["sources"]
-    # A run of some stages keeps the records of the others, as far as they are still there.
+def add_summary(stages: Sequence[Stage], dataset: str, recommenders: Sequence[str]) -> list[Stage]:
+    """The stages of a whole run, and a last one that writes ``report.html`` and ``run.json``."""
+    parameters = {"report": stages[-1].name, "title": f"LXR on {dataset}", "recommenders": list(recommenders)}
+    return [*stages, Stage(SUMMARY, None, parameters, tuple(stage.name for stage in stages), action=summarise)]
+
+
+def summarise(pipeline: Pipeline, workspace: Workspace, report: str, title: str, recommenders: Sequence[str]) -> None:
+    """Action of the last stage of a run: its page and its provenance.
+
+    Args:
+        pipeline: all other stages of it are done.
+        workspace: of this stage.
+        report: name of the stage whose executed notebook becomes the page.
+        title: of the page.
+        recommenders: whose headline tables are printed after this stage, and are therefore among its inputs.
+    """
+    for recommender in recommenders:
+        workspace.input(headline(recommender))
+    records = {}
+    for stage in pipeline.stages:
+        if stage.name != workspace.name:
+            path = workspace.input(stage.path(Path(), "stages", "json").as_posix())
+            records[stage.name] = read_json(path)
+    write_json(provenance(workspace.root, records, pipeline.threads), workspace.output("run.json"))
+    executed = pipeline.by_name[report].path(Path(), "notebooks", "ipynb").as_posix()
+    export_html(workspace.input(executed), workspace.output("report.html"), title)
+    workspace.finish(report=report, title=title, recommenders=list(recommenders))
+
+
+def provenance(root: Path, records: Mapping[str, dict], threads: int) -> dict:
+    """The command's parameters, versions, machine, data and durations, without paths.
+
+    Args:
+        root: directory of the run. Its ``run.json`` may tell of stages of other commands, whose records are still there.
+        records: name of each stage → its record.
+        threads: of each notebook.
+    """
     previous = (read_json(root / "run.json") or {}).get("stages", {})
     previous = {
-        name: record for name, record in previous.items() if Stage(name, root, {}).path(root, "stages", "json").is_file()
+        name: record for name, record in previous.items() if Stage(name, None, {}).path(root, "stages", "json").is_file()
     }
-    run = {
+    return {
         "environment": environment() | {"threads_per_notebook": threads},
-        "data": {Path(path).name: digest for path, digest in data.items()},
+        "data": {Path(path).name: digest for path, digest in records[PREPARATION]["sources"].items()},
         "stages": previous
         | {
             name: {
@@ -72,4 +110,3 @@ def write_run(root: Path, stages: Sequence[Stage], threads: int) -> None:
             for name, record in records.items()
         },
     }
-    write_json(run, root / "run.json")

@@ -40,7 +40,7 @@ from lxr.checks import (
     check_seed,
     default_options,
 )
-from lxr.datasets import PROJECT_ROOT
+from lxr.datasets import results_directory
 from lxr.explainer import mean_fidelity, top_items
 from lxr.explainers import EXPLAINERS, Factory
 from lxr.fidelity import LOWER, check_metric, direction
@@ -665,14 +665,16 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
         >>> list(load_tuned("ml-1m", "mf"))[:2], load_tuned("no-such-dataset", "mf")
         (['recommender', 'lime'], {})
     """
-    for place in (results, PROJECT_ROOT / "results"):
+    for place in (results, results_directory("results")):
         path = place and Path(place) / dataset / f"tuned_{recommender}.json"
         if path and path.is_file():
             tuned = read_json(path)
-            if tuned is None or not all(isinstance(record, dict) and "options" in record for record in tuned.values()):
+            if tuned is None or not all(
+                isinstance(record, dict) and {"options", "seed"} <= record.keys() for record in tuned.values()
+            ):
                 raise DataError(
-                    f"{path}: expected records of tuning with their options, found something else, or content that was "
-                    "changed by hand (then remove its entry sha256)"
+                    f"{path}: expected records of tuning with their options and seed, found something else, or content that "
+                    "was changed by hand (then remove its entry sha256)"
                 )
             return tuned
     return {}

@@ -1,4 +1,4 @@
-"""Whether a run gives the tables of another one: every value is compared, within a tolerance.
+"""Comparison of a run's tables with those of another one, as git has them: every value, within a tolerance.
 
 Sums of floating-point numbers depend on the order and the instructions in which a processor takes them. Elsewhere most means
 differ in their last digit, and those of explainers that are trained by many small steps may differ more.
@@ -8,6 +8,7 @@ rows) has to be the same. Measured times are left out.
 
 import itertools
 import re
+import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -86,6 +87,57 @@ def verify(committed: Path, found: Path, tolerance: float = TOLERANCE) -> Verifi
     cells["close"] = (cells["share"] <= tolerance) | (cells["column"].isin(P_VALUES) & (tolerance > 0))
     not_made, not_committed = sorted(expected.keys() - made.keys()), sorted(made.keys() - expected.keys())
     return Verification(cells, n_values, len(both), not_made, not_committed)
+
+
+def committed_run(root: Path, place: Path, revision: str | None = None) -> tuple[Path, str]:
+    """Find the tables and hyperparameters with which a run is compared.
+
+    Args:
+        root: directory of the results, ``<results>/<dataset>``.
+        place: an empty directory, to which committed files are written.
+        revision: commit, branch or tag; by default HEAD.
+
+    Returns:
+        Either ``place``, with the files as git has them, or, where git has none, ``root``; and a sentence that says which.
+
+    Raises:
+        DataError: a revision is given, and git has no tables of it.
+    """
+    shown = committed_files(root, revision or "HEAD")
+    names = [name for name in shown if re.fullmatch(r"tables/.*\.csv|tuned_.*\.json", name)]
+    if not any(name.endswith(".csv") for name in names):
+        if revision:
+            raise DataError(f"argument --against: expected a commit with {root / 'tables'}, found {revision!r}")
+        return root, f"{root}, as it is: git has no tables of it"
+    for name in names:
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(git(root, "cat-file", "blob", shown[name]).stdout)
+    described = git(root, "log", "-1", "--format=%h of %cs", revision or "HEAD").stdout.decode().strip()
+    return place, f"{root}, as in commit {described}"
+
+
+def committed_files(root: Path, revision: str) -> dict[str, str]:
+    """Paths below a directory → git's names of their contents in a commit; empty outside of a repository."""
+    top = git(root, "rev-parse", "--show-toplevel")
+    if top.returncode:
+        return {}
+    below = root.resolve().relative_to(Path(top.stdout.decode().rstrip("\n")).resolve()).as_posix()
+    listed = git(root, "ls-tree", "-r", "-z", "--full-tree", revision, "--", f":(literal){below}")
+    if listed.returncode:
+        return {}
+    entries = [entry.split("\t", 1) for entry in listed.stdout.decode().split("\0") if entry]
+    return {name.removeprefix(f"{below}/"): about.split()[2] for about, name in entries}
+
+
+def git(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Call git in a directory, or where that does not exist, in the nearest above it that does."""
+    place = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(command, cwd=place, capture_output=True, check=False)
+    except FileNotFoundError:  # git is not installed
+        return subprocess.CompletedProcess(command, 1, b"", b"")
 
 
 def tables_of(root: Path) -> dict[str, Path]:

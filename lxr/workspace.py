@@ -15,6 +15,7 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     logs/<stage>.log                      what they wrote to standard output and error
     run.json                              commit, versions, machine, parameters, data and durations of the whole
     report.html                           the last notebook as a page
+    run.lock                              the process that runs stages here, while there is one
 """
 
 import io
@@ -34,12 +35,13 @@ import pandas as pd
 import psutil
 from PIL import Image
 
-from lxr.datasets import PROJECT_ROOT
+from lxr.datasets import DATA_DIR, PROJECT_ROOT, data_directory, in_checkout, results_directory
 from lxr.formats import FORMATS
 from lxr.interactions import Interactions, load_split
 from lxr.storage import DataError, atomic_path, sha256, with_checksum, without_checksum
 
 PREPARATION = "01_data_preparation"
+RUN = "LXR_RUN"  # environment variable of a run's notebooks: the directory of the run, which its process has locked
 PACKAGES = (
     "torch",
     "numpy",
@@ -60,7 +62,8 @@ class Workspace:
     """One stage's view of the files of a run: it notes what the stage reads and writes, for the stage's record.
 
     Args:
-        results: directory of all results; a relative path starts at the project root, wherever the notebook runs.
+        results: directory of all results; a relative path starts at the project root, wherever the notebook runs, or at the
+            working directory where the package is installed without the project.
         dataset: name of the dataset, and of the directory below ``results``.
         stage: name of the notebook, ``"05_lxr"``.
         recommender: the recommender that the stage is about, if it is about one.
@@ -72,11 +75,11 @@ class Workspace:
     """
 
     def __init__(self, results: str | Path, dataset: str, stage: str, recommender: str | None = None):
-        self.results, self.dataset, self.stage, self.recommender = PROJECT_ROOT / results, dataset, stage, recommender
+        self.results, self.dataset, self.stage, self.recommender = results_directory(results), dataset, stage, recommender
         self.name = f"{stage}-{recommender}" if recommender else stage
         self.root = self.results / dataset
         self.started = time.perf_counter()
-        self.inputs: list[Path] = []
+        self.inputs: dict[Path, str] = {}  # path -> hash of what was read
         self.outputs: list[Path] = []
         self.n_users: int | None = None  # of the data, once they are read
 
@@ -88,24 +91,46 @@ class Workspace:
         """
         path = self.root / relative
         if not path.is_file():
-            command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
-            command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
-            command += self.as_prepared()
-            print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
-            finished = subprocess.run(
-                command, cwd=PROJECT_ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False
-            )
-            if finished.returncode or not path.is_file():
-                raise DataError(
-                    f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}"
-                )
-        self.inputs.append(path)
+            self.make(path)
+        self.inputs[path] = self.inputs.get(path) or sha256(path)
         return path
+
+    def make(self, path: Path) -> None:
+        """Run the earlier stages, once any other run in the directory has ended.
+
+        Raises:
+            DataError: they did not make the file, or cannot be run: within a run, all that is needed has been run, and an
+                installed copy of the package has no notebooks.
+        """
+        running = os.environ.get(RUN)
+        if running and self.root.is_relative_to(running):
+            raise DataError(f"{path} is missing: none of the stages that {self.name} needs has made it")
+        if not in_checkout():
+            raise DataError(f"{path} is missing, and only a clone of the repository has the notebooks that make it")
+        command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
+        command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
+        command += ["--wait", *self.as_prepared()]
+        # A relative directory of raw data starts where this process runs.
+        places = {DATA_DIR: str(data_directory().absolute())} if os.environ.get(DATA_DIR) else {}
+        print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
+        finished = subprocess.run(
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | places,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if finished.returncode or not path.is_file():
+            raise DataError(f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}")
 
     def as_prepared(self) -> list[str]:
         """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
         told = told_to(self.root, PREPARATION)
-        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test"), "--data-dir": told.get("data_dir")}
+        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test")}
+        if told.get("data_dir"):  # a notebook may have been told a relative one
+            values["--data-dir"] = (PROJECT_ROOT / "notebooks" / Path(told["data_dir"]).expanduser()).resolve()
         given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
         return given + ["--user-features"] * bool(told.get("user_features"))
 
@@ -183,8 +208,8 @@ class Workspace:
             "stage": self.name,
             "parameters": parameters,
             "sources": {str(path): sha256(Path(path)) for path in sources},
-            "inputs": hashes(self.inputs, self.root),
-            "outputs": hashes(self.outputs, self.root),
+            "inputs": {path.relative_to(self.root).as_posix(): digest for path, digest in self.inputs.items()},
+            "outputs": {path.relative_to(self.root).as_posix(): sha256(path) for path in dict.fromkeys(self.outputs)},
             "environment": environment(),
             "seconds": round(time.perf_counter() - self.started, 2),
         }
@@ -202,11 +227,6 @@ def told_to(root: Path, stage: str) -> dict:
     if record is None and path.is_file():
         raise DataError(f"{path} is damaged: delete it and run the stage that makes it")
     return (record or {}).get("parameters", {})
-
-
-def hashes(paths: list[Path], root: Path) -> dict[str, str]:
-    """Paths below ``root`` → SHA-256."""
-    return {path.relative_to(root).as_posix(): sha256(path) for path in dict.fromkeys(paths)}
 
 
 def environment() -> dict:
@@ -257,6 +277,8 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def commit() -> str | None:
     """Commit of the project, with ``+changes`` where tracked files differ from it; None outside a git checkout."""
+    if not in_checkout():  # an installed copy may be below a repository of somebody else
+        return None
 
     def git(*arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(

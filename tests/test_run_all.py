@@ -4,9 +4,11 @@ import ast
 import json
 from pathlib import Path
 
+import pandas as pd
 import papermill
 import pytest
 
+import lxr
 import run_all
 from lxr.datasets import Dataset
 from lxr.explainers import SAME
@@ -41,6 +43,47 @@ from lxr.workspace import read_json
         (["--workers", "0"], "--workers: expected at least 1, found 0"),
         (["--sede", "1"], "unrecognized arguments"),
         (["--before", "99_nothing"], "invalid choice: '99_nothing'"),
+        (["--seed", "3", "--seeds", "1", "3"], "--seeds: expected other seeds than that of --seed, found 3"),
+        (["--seeds", "42"], "--seeds: expected other seeds than that of --seed, found 42"),
+        (["--tolerance", "inf", "--verify"], "--tolerance: expected at least 0, found inf"),
+        (["--minutes", "inf", "--tune", "explainers"], "--minutes: expected at least 0, found inf"),
+        (["--min-items-per-user", "-3"], "--min-items-per-user: expected at least 1, found -3"),
+        (["--min-users-per-item", "0"], "--min-users-per-item: expected at least 1, found 0"),
+        (["--min-rating", "nan"], "--min-rating: expected a number, found nan"),
+        (["--trials", "3"], "--trials: expected --tune beside it"),
+        (["--minutes", "3"], "--minutes: expected --tune beside it"),
+        (["--workers", "1"], "--workers: expected --tune beside it"),
+        (["--tolerance", "0"], "--tolerance: expected --verify beside it"),
+        (["--list", "--tolerance", "0"], "--tolerance: expected --verify beside it"),
+        (["--against", "HEAD"], "--against: expected --verify beside it"),
+        (
+            ["--smoke", "--hyperparameters", "tuned"],
+            "--hyperparameters: expected alone, found --smoke",
+        ),
+        (["--dataset", "synthetic", "--hyperparameters", "published"], "--hyperparameters: expected alone"),
+        (["--tune", "recommenders", "--hyperparameters", "tuned"], "expected alone, found --tune recommenders beside it"),
+        (
+            ["--tune", "recommenders", "--explainers", "lxr"],
+            "--explainers: expected alone, found --tune recommenders",
+        ),
+        (["--ablation", "--before", "05_lxr"], "--ablation: expected alone, found --before 05_lxr beside it"),
+        (["--dataset", ""], "--dataset: expected a name, found '', which cannot be the name of a directory"),
+        (["--dataset", "../ml-100k"], "--dataset: expected a name, found '../ml-100k', which cannot be the name"),
+        (["--dataset", "/etc"], "--dataset: expected a name, found '/etc', which cannot be the name of a directory"),
+        (["--dataset", "a\\b"], "which cannot be the name of a directory everywhere"),
+        (["--dataset", "."], "--dataset: expected a name, found '.', which cannot be the name of a directory"),
+        (["--dataset", " "], "--dataset: expected a name, found ' ', which cannot be the name of a directory"),
+        (["--dataset", "two\nlines"], "which cannot be the name of a directory everywhere"),
+        (["--dataset", "smoke"], "--dataset: expected a name, found 'smoke', which has a meaning of its own"),
+        (["--dataset", "Seeds"], "--dataset: expected a name, found 'Seeds', which has a meaning of its own"),
+        (["--dataset", "user-features"], "found 'user-features', which has a meaning of its own"),
+        (["--results", ""], "--results: expected a path, found nothing"),
+        (["--data-dir", ""], "--data-dir: expected a path, found nothing"),
+        (["--verify", ""], "--verify: expected a path, found nothing"),
+        (["--results", "~nobody-of-that-name/results"], "--results: ~nobody-of-that-name/results: "),
+        (["--results", __file__], f"--results: expected a directory, found a file {__file__}"),
+        (["--results", f"{__file__}/below"], f"--results: expected a directory, found a file {__file__}"),
+        (["--data-dir", __file__], f"--data-dir: expected a directory, found a file {__file__}"),
     ],
 )
 def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, message, capsys):
@@ -51,6 +94,89 @@ def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, messa
     assert message in printed
     if "choice" in message:
         assert "choose from" in printed
+
+
+def test_a_place_that_cannot_be_written_is_refused_by_what_writes(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(run_all.os, "access", lambda path, mode: asked.append(path))
+    below = ["--results", str(tmp_path / "below" / "results")]
+    with pytest.raises(SystemExit):
+        run_all.parse(below)
+    assert f"--results: expected a directory that can be written, found {tmp_path}" in capsys.readouterr().err
+    for looking in (["--list"], ["--dry-run"], ["--verify", "elsewhere"]):
+        run_all.parse([*below, *looking])
+    assert asked == [tmp_path]
+
+
+def test_what_looks_at_a_command_goes_with_any_of_its_options():
+    command = ["--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "--ablation", "--force", "--jobs", "1"]
+    for looking in (["--list"], ["--dry-run"], ["--verify"], ["--verify", "elsewhere", "--tolerance", "0"]):
+        run_all.parse([*command, *looking])
+    assert run_all.parse(["--verify"]).verify is True and run_all.parse([]).verify is None
+
+
+def test_a_tilde_is_the_home_directory_in_every_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "plays.csv").touch()
+    places = [
+        "--results",
+        "~/r",
+        "--data-dir",
+        "~/d",
+        "--verify",
+        "~/v",
+        "--ratings",
+        "~/plays.csv",
+        "--items",
+        "~/plays.csv",
+    ]
+    options = run_all.parse([*places, "--implicit"])
+    assert (options.results, options.data_dir, options.verify) == tuple(tmp_path / name for name in "rdv")
+    assert options.source.ratings_file["path"] == options.source.ratings_file["items_path"] == str(tmp_path / "plays.csv")
+    monkeypatch.setenv("LXR_DATA_DIR", "~/raw")
+    assert run_all.parse([]).data_dir == tmp_path / "raw"
+    assert lxr.Workspace("~/r", "toy", "02_mf").root == tmp_path / "r" / "toy"
+
+
+def test_relative_paths_start_where_the_command_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LXR_DATA_DIR", "raw")
+    options = run_all.parse(["--results", "here"])
+    assert (options.results, options.data_dir) == (tmp_path / "here", tmp_path / "raw")
+
+
+def test_too_few_users_are_one_line_and_no_traceback(tmp_path, capsys):
+    pd.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 5}).to_csv(tmp_path / "two.csv", index=False)
+    command = ["--ratings", str(tmp_path / "two.csv"), "--min-rating", "4", "--results", str(tmp_path)]
+    assert run_all.main([*command, "--dry-run"]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "2" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("error", [ValueError("a value"), OSError("a place"), MemoryError()], ids=repr)
+def test_whatever_is_wrong_with_the_data_is_one_line(tmp_path, monkeypatch, capsys, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(run_all, "run", fail)
+    assert run_all.main(["--smoke", "--results", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{str(error) or 'MemoryError'}\n"
+
+
+def test_without_notebooks_that_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("lxr.stages.NOTEBOOKS", tmp_path / "notebooks")
+    assert run_all.main(["--smoke", "--results", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'notebooks'}: expected the notebooks of the repository, found none" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
+    options = run_all.parse(["--recommenders", "mf", "--seeds", "1"])
+    *others, last = stages_of(options)
+    assert others == build_stages(options) and last.name == "summary"
+    assert set(last.needs) == {stage.name for stage in others} and last.parameters["report"] == "08_report"
+    for partly in (["--before", "08_report"], ["--tune", "recommenders"]):
+        assert "summary" not in [stage.name for stage in stages_of(run_all.parse(partly))]
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():

@@ -10,6 +10,7 @@ import lxr
 import run_all
 from lxr.pipeline import NOTEBOOKS, Pipeline
 from lxr.stages import build_stages, stages_of
+from lxr.summary import provenance
 from lxr.workspace import PREPARATION
 
 
@@ -100,6 +101,11 @@ BAD = {
     "ratings that do not count": (["--implicit"], "--ratings: expected either --min-rating or --implicit beside it"),
     "a registered name": (["--min-rating", "4", "--dataset", "ml-1m"], "--dataset: expected a new name for .*'ml-1m'"),
     "a path as name": (["--min-rating", "4", "--dataset", "../x"], r"--dataset: expected a new name for .*'\.\./x'"),
+    "an empty name": (["--min-rating", "4", "--dataset", ""], "--dataset: expected a new name for .*found ''"),
+    "a reserved name": (["--min-rating", "4", "--dataset", "smoke"], "found 'smoke', which has a meaning of its own"),
+    "titles of nothing": (["--min-rating", "4", "--title-column", "name"], "--title-column: expected --items beside it"),
+    "a directory": (["--min-rating", "4", "--ratings", "."], "--dataset: expected a new name|expected a file"),
+    "no path": (["--min-rating", "4", "--ratings", ""], "--ratings: expected a path, found nothing"),
     "no file": (["--min-rating", "4", "--ratings", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
     "no titles": (["--min-rating", "4", "--items", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
 }
@@ -150,6 +156,25 @@ def test_a_later_command_needs_only_the_name(shop):
         run_all.parse(later)
 
 
+def test_a_file_of_the_same_name_does_not_replace_the_results_of_another(shop, capsys):
+    first = command(shop, "--min-rating", "4")
+    record(shop / "results" / "shop", preparation(first))
+    assert preparation(first)["dataset"] == "shop"  # again, or with another rule
+    (shop / "other").mkdir()
+    other = shop / "other" / "shop.csv"
+    other.touch()
+    with pytest.raises(SystemExit) as exit_info:
+        run_all.parse([*first, "--ratings", str(other)])
+    said = capsys.readouterr().err
+    assert exit_info.value.code == 2
+    assert (
+        f"{shop / 'results' / 'shop'} has results of another file, {shop / 'shop.csv.gz'}: name this one with --datas"
+        in said
+    )
+    assert preparation([*first, "--ratings", str(other), "--dataset", "shop-2"])["dataset"] == "shop-2"
+    assert preparation([*first, "--ratings", str(other), "--dataset", "shop"])["ratings_file"]["path"] == str(other)
+
+
 def test_a_path_told_to_a_notebook_starts_at_the_notebooks(tmp_path):
     rule = {"min_rating": 1, "min_items_per_user": 2, "min_users_per_item": 2}
     record(tmp_path / "own", {"ratings_file": {"path": "../requirements.txt"}} | rule)
@@ -158,13 +183,9 @@ def test_a_path_told_to_a_notebook_starts_at_the_notebooks(tmp_path):
 
 
 def test_what_is_published_of_a_run_has_no_path(shop):
-    stages = build_stages(run_all.parse(command(shop, "--min-rating", "4")))[:1]
-    root = shop / "results" / "shop"
-    record(
-        root, stages[0].parameters, sources={str(shop / "shop.csv.gz"): "digest"}, environment={"commit": None}, seconds=1
-    )
-    run_all.write_run(root, stages, threads=1)
-    written = json.loads((root / "run.json").read_text())
+    parameters = preparation(command(shop, "--min-rating", "4"))
+    more = {"sources": {str(shop / "shop.csv.gz"): "digest"}, "environment": {"commit": None}, "seconds": 1}
+    written = provenance(shop / "results" / "shop", {PREPARATION: {"parameters": parameters} | more}, threads=1)
     assert written["data"] == {"shop.csv.gz": "digest"}
     assert written["stages"][PREPARATION]["parameters"]["min_rating"] == 4
     assert "ratings_file" not in written["stages"][PREPARATION]["parameters"]

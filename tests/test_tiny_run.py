@@ -18,7 +18,7 @@ import run_all
 from lxr.datasets import PROJECT_ROOT
 from lxr.interactions import Interactions, load_split, split_users
 from lxr.pipeline import Pipeline
-from lxr.stages import build_stages
+from lxr.stages import build_stages, stages_of
 from lxr.workspace import Workspace, read_json
 
 
@@ -85,11 +85,11 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
         assert (root / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert "POS@20 ↓" in finished.stdout
     assert str(root / "tables") in finished.stdout
-    assert "8 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
+    assert "9 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
     assert not list(root.rglob("*.partial.ipynb"))
     times = dict(re.findall(r"^  (\w+(?:-mf)?) +([\d.]+) s$", finished.stdout, flags=re.MULTILINE))
     logs = {path.stem: path.read_text() for path in (root / "logs").iterdir()}
-    assert len(times) == 8 and times.keys() == logs.keys()
+    assert len(times) == 9 and times.keys() - logs.keys() == {"summary"}
     assert "wrote mf/recommender.pt" in logs["02_mf"] and "%|" not in "".join(logs.values())  # no progress bars
     assert "\033" not in finished.stdout
 
@@ -121,11 +121,24 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     results, _ = tiny_run
     second = run(results)
     assert second.returncode == 0
-    assert "0 done, 8 skipped" in second.stdout
+    assert "0 done, 9 skipped" in second.stdout
     other = run_all.parse([*TINY, "--results", str(results), "--seed", "7"])
     pipeline = Pipeline(build_stages(other), results / "synthetic")
     stale = "its code, parameters or what it needs have changed"
     assert [pipeline.why_stale(stage) for stage in pipeline.stages] == [stale] * 8
+
+
+@pytest.mark.parametrize("name", ["report.html", "run.json", "stages/summary.json"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-9]), Path.unlink], ids=["cut", "gone"])
+def test_the_page_and_the_provenance_are_made_again(tiny_run, name, damage):
+    """As after a run that was killed when all notebooks were done."""
+    results, _ = tiny_run
+    options, root = run_all.parse([*TINY, "--results", str(results)]), results / "synthetic"
+    before = [(root / path).read_bytes() for path in ("report.html", "run.json")]
+    damage(root / name)
+    outcomes = Pipeline(stages_of(options), root, options.jobs).run()
+    assert [stage for stage, outcome in outcomes.items() if outcome.state != "skipped"] == ["summary"]
+    assert [(root / path).read_bytes() for path in ("report.html", "run.json")] == before
 
 
 def test_the_same_seed_gives_the_same_tables(tiny_run, tmp_path):
@@ -155,7 +168,7 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert again.returncode == 0, again.stderr
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
-    assert "1 done, 7 skipped" in again.stdout
+    assert "2 done, 7 skipped" in again.stdout
 
 
 def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):

@@ -518,9 +518,9 @@ def test_tuned_options_are_read_from_the_results_first_and_checked(tmp_path):
     assert lxr.load_tuned("nothing", "mf") == {}
     path = tmp_path / "toy" / "tuned_mf.json"
     path.parent.mkdir()
-    path.write_text('{"lime": {"options": {"n_samples": 100}}}')
-    assert lxr.load_tuned("toy", "mf", tmp_path) == {"lime": {"options": {"n_samples": 100}}}
-    for content in ("{", "[]", '{"lime": {}}', '{"lime": 5}'):
+    path.write_text('{"lime": {"options": {"n_samples": 100}, "seed": 42}}')
+    assert lxr.load_tuned("toy", "mf", tmp_path) == {"lime": {"options": {"n_samples": 100}, "seed": 42}}
+    for content in ("{", "[]", '{"lime": {}}', '{"lime": 5}', '{"lime": {"options": {}}}'):
         path.write_text(content)
         with pytest.raises(lxr.DataError, match=r"tuned_mf\.json: expected records of tuning"):
             lxr.load_tuned("toy", "mf", tmp_path)

@@ -1,6 +1,9 @@
 """Verification: what counts as the same table, what is said of the rest, and the command's exit status."""
 
 import argparse
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +11,9 @@ import pytest
 
 import run_all
 from lxr.storage import DataError
-from lxr.verify import compare_tables, read_table, verify
+from lxr.tuning import load_tuned
+from lxr.verify import committed_run, compare_tables, read_table, verify
+from lxr.workspace import read_json
 
 TABLE = pd.DataFrame(
     {
@@ -144,6 +149,94 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
     assert ("nothing of it is kept" in printed.err) == (status != 0)
     (place,) = places
     assert place != committed.parent and not place.exists()
+    if status == 0:
+        assert f"{committed}, as it is: git has no tables of it, verified:" in printed.out
+
+
+def git(place: Path, *arguments: str) -> str:
+    """Call git with an author of its own."""
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *author, *arguments]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(committed) -> Path:
+    """A run in two commits of a repository, and changed again since then: results, odd name included, in a folder."""
+    results = committed.parent.rename(committed.parent.parent / "{re}sults é")
+    place = results.parent
+    git(place, "init", "-q")
+    for count in ("187", "186"):
+        write(results, {"tests_mf": changed({(1, "n_users"): count})})
+        (results / "ml-100k" / "tuned_mf.json").write_text(json.dumps({"lime": {"options": {"n": count}, "seed": 42}}))
+        git(place, "add", ".")
+        git(place, "commit", "-q", "-m", count)
+    write(results, {"tests_mf": changed({(1, "n_users"): "1"}), "not_yet": TABLE})
+    (results / "ml-100k" / "tuned_mf.json").write_text("{}")
+    (results / "ml-100k" / "tuned_vae.json").write_text(json.dumps({"lime": {"options": {}, "seed": 42}}))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("more", "commit", "count", "status"),
+    [
+        ([], "HEAD", "186", 0),
+        ([], "HEAD", "187", 1),
+        ([], "HEAD", "1", 1),  # what is in the directory
+        (["--against", "HEAD~1"], "HEAD~1", "187", 0),
+        (["--against", "HEAD~1"], "HEAD~1", "186", 1),
+    ],
+)
+def test_a_run_is_compared_with_what_is_committed(repository, tmp_path, capsys, more, commit, count, status):
+    write(tmp_path / "found", {"tests_mf": changed({(1, "n_users"): count}), "not_yet": TABLE})
+    told = ["--results", str(repository), "--verify", str(tmp_path / "found"), *more]
+    assert run_all.main(told) == status
+    printed = capsys.readouterr().out
+    name, day = git(repository, "log", "-1", "--format=%h %cs", commit).split()
+    assert f"{repository / 'ml-100k'}, as in commit {name} of {day}, verified:" in printed
+    assert f"{status} beyond it" in printed and "not compared, since made, but not committed: not_yet" in printed
+
+
+def test_a_committed_run_that_was_removed_can_be_verified(repository, tmp_path, capsys):
+    found = write(tmp_path / "found", {"tests_mf": changed({(1, "n_users"): "186"})})
+    shutil.rmtree(repository)
+    assert run_all.main(["--results", str(repository), "--verify", str(found.parent)]) == 0
+    assert "as in commit" in capsys.readouterr().out
+
+
+def test_the_hyperparameters_of_a_verification_are_the_committed_ones(repository, monkeypatch):
+    def run(options: argparse.Namespace) -> int:
+        tuned = {path.name: read_json(path) for path in (options.results / "ml-100k").iterdir()}
+        assert tuned == {"tuned_mf.json": {"lime": {"options": {"n": "186"}, "seed": 42}}, "tuned_vae.json": {}}
+        assert load_tuned("ml-100k", "vae", options.results) == {}
+        write(options.results, {"tests_mf": changed({(1, "n_users"): "186"})})
+        return 0
+
+    monkeypatch.setattr(run_all, "run", run)
+    assert run_all.main(["--results", str(repository), "--verify"]) == 0
+
+
+@pytest.mark.parametrize("revision", ["no-such-branch", "--all", "HEAD~9"])
+def test_a_commit_without_the_tables_is_refused(repository, tmp_path, capsys, revision):
+    told = ["--results", str(repository), "--verify", str(tmp_path), f"--against={revision}"]
+    assert run_all.main(told) == 1
+    assert (
+        f"--against: expected a commit with {repository / 'ml-100k' / 'tables'}, found '{revision}'"
+        in capsys.readouterr().err
+    )
+
+
+def test_results_that_git_ignores_or_does_not_know_are_compared_as_they_are(repository, tmp_path, monkeypatch):
+    new = write(repository / "new", {"tests_mf": TABLE})
+    assert committed_run(new, tmp_path / "place") == (new, f"{new}, as it is: git has no tables of it")
+    known = repository / "ml-100k"
+    assert committed_run(known, tmp_path / "place")[0] == tmp_path / "place"
+
+    def no_git(*arguments, **options):
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr("lxr.verify.subprocess.run", no_git)
+    assert committed_run(known, tmp_path / "another") == (known, f"{known}, as it is: git has no tables of it")
 
 
 def test_nothing_is_run_where_nothing_is_committed(tmp_path, monkeypatch, capsys):

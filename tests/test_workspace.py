@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 
 import lxr
 from lxr import workspace as workspace_module
+from lxr.exploration import trained
+from lxr.tuning import load_tuned
 from lxr.workspace import processor_name, read_json, write_json
 
 
@@ -122,6 +124,42 @@ def test_relative_results_are_below_the_project(monkeypatch, tmp_path):
     assert lxr.Workspace("results", "toy", "05_lxr").root == workspace_module.PROJECT_ROOT / "results" / "toy"
 
 
+@pytest.fixture
+def installed(monkeypatch, tmp_path) -> Path:
+    """The package as if it was installed: no project around it, but somebody's repository; the working directory."""
+    packages = tmp_path / "repository" / "site-packages"
+    packages.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=packages.parent, check=True)
+    for module in ("datasets", "workspace"):
+        monkeypatch.setattr(f"lxr.{module}.PROJECT_ROOT", packages)
+    monkeypatch.delenv("LXR_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    yield tmp_path / "work"
+    assert not list(packages.iterdir())
+
+
+def test_an_installed_package_writes_to_the_working_directory_and_reads_from_a_cache(installed):
+    workspace = lxr.Workspace("results", "toy", "05_lxr")
+    assert workspace.root == installed / "results" / "toy"
+    workspace.save_table(TABLE, "fidelity")
+    workspace.finish()
+    assert (installed / "results" / "toy" / "stages" / "05_lxr.json").is_file()
+    assert lxr.datasets.data_directory().name == "lxr" and installed.parent not in (None, lxr.datasets.data_directory())
+    assert not lxr.datasets.data_directory().is_relative_to(workspace_module.PROJECT_ROOT)
+    assert load_tuned("ml-100k", "mf") == {} and workspace_module.commit() is None
+    with pytest.raises(lxr.DataError, match=rf"^expected {installed}/results/<dataset>"):
+        trained("results")
+
+
+def test_an_installed_package_says_that_it_has_no_notebooks(installed, runs):
+    commands = runs(0)
+    with pytest.raises(lxr.DataError, match=r"mf/recommender.pt is missing, and only a clone of the repository has"):
+        lxr.Workspace("results", "toy", "05_lxr", "mf").input("mf/recommender.pt")
+    assert commands == []
+
+
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setattr(workspace_module, "PROJECT_ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -180,7 +218,7 @@ def test_an_input_that_cannot_be_made_is_named(workspace, runs, returncode):
     message = str(caught.value)
     assert str(workspace.root / "mf" / "recommender.pt") in message and "notebook 02_mf failed in cell 3" in message
     assert "run_all.py --dataset toy" in message and "--before 05_lxr --recommenders mf" in message
-    assert workspace.inputs == []
+    assert not workspace.inputs
 
 
 def test_an_input_that_is_there_although_the_run_failed_is_not_trusted(workspace, runs):
@@ -199,7 +237,7 @@ def test_a_missing_input_is_made_by_the_earlier_stages(workspace, runs):
     commands = runs(0, make)
     assert workspace.input("interactions.npz") == path
     command = [sys.executable, "run_all.py", "--dataset", "toy", "--results", str(workspace.results)]
-    assert commands == [[*command, "--before", "05_lxr", "--recommenders", "mf"]]
+    assert commands == [[*command, "--before", "05_lxr", "--recommenders", "mf", "--wait"]]
     assert workspace.input("interactions.npz") == path and len(commands) == 1  # it is there now
 
 
@@ -211,6 +249,7 @@ def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
         ({"user_features": True, "n_test": None}, ["--user-features"]),
         ({"n_test": 9}, ["--test-users", "9"]),
         ({"data_dir": "/raw"}, ["--data-dir", "/raw"]),
+        ({"data_dir": "../raw"}, ["--data-dir", str(workspace_module.PROJECT_ROOT / "raw")]),  # from the notebooks
     ]
     for parameters, told in cases:
         record.write_text(json.dumps({"parameters": {"seed": 7} | parameters}))
@@ -219,6 +258,46 @@ def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
             workspace.input("mf/recommender.pt")
         command = commands[-1]
         assert command[command.index("--seed") :] == ["--seed", "7", *told]
+
+
+def test_a_directory_of_raw_data_stays_the_same_for_the_run_that_is_started(workspace, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    environments = []
+
+    def run(command, env, **options):
+        environments.append(env)
+        return subprocess.CompletedProcess(command, 1, "", "")
+
+    monkeypatch.setattr(workspace_module.subprocess, "run", run)
+    for told, expected in (("raw", str(tmp_path / "raw")), ("", "")):
+        monkeypatch.setenv("LXR_DATA_DIR", told)
+        with pytest.raises(lxr.DataError):
+            workspace.input("mf/recommender.pt")
+        assert environments[-1]["LXR_DATA_DIR"] == expected
+
+
+def test_an_input_is_noted_as_it_was_read(workspace):
+    """And not as it is at the end of a stage, when another run may have replaced it."""
+    path = workspace.root / "mf" / "recommender.pt"
+    path.parent.mkdir(parents=True)
+    path.write_text("read")
+    expected = digest(workspace.input("mf/recommender.pt"))
+    path.write_text("replaced")
+    workspace.finish()
+    record = read_json(workspace.root / "stages" / "05_lxr-mf.json")
+    assert record["inputs"] == {"mf/recommender.pt": expected}
+
+
+def test_within_a_run_no_other_is_started_in_its_directory(workspace, monkeypatch, runs, tmp_path):
+    commands = runs(1)
+    monkeypatch.setenv("LXR_RUN", str(workspace.root))
+    for place in (workspace, lxr.Workspace(workspace.root / "seeds" / "1", "toy", "05_lxr", "mf")):
+        with pytest.raises(lxr.DataError, match="is missing: none of the stages that 05_lxr-mf needs has made it"):
+            place.input("mf/recommender.pt")
+    assert commands == []
+    with pytest.raises(lxr.DataError):
+        lxr.Workspace(tmp_path, "another", "05_lxr", "mf").input("mf/recommender.pt")
+    assert len(commands) == 1
 
 
 def test_the_data_of_a_run_are_read_and_noted(workspace):
