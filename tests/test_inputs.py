@@ -1,5 +1,7 @@
 """The gate for histories, targets and scores: many forms, one meaning; everything else one clear error."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -272,3 +274,41 @@ def test_a_model_or_an_explainer_of_another_kind_is_refused():
             lxr.explain_users(explainer, ROWS, [1, 0])
         with pytest.raises(ValueError, match=r"^explainer: expected an explainer"):
             lxr.mean_fidelity(explainer, ROWS)
+
+
+def accepted() -> dict[str, Callable]:
+    """Calls that look bad and are not: each with the reason why it is clear what it means."""
+    model, target = lxr.MF(4, n_factors=2), np.array([1, 0])
+    cosine = lxr.EXPLAINERS["cosine"](model, ROWS)
+    history, scores = ROWS.toarray(), sp.csr_matrix([[0.5, 0, 0.2, 0], [0, 0.1, 0.3, 0]])
+    return {
+        # Zeros and ones in rows of users have one meaning, whatever holds them.
+        "a dense matrix of histories": lambda: lxr.top_items(model, history),
+        "dense training users": lambda: lxr.EXPLAINERS["cosine"](model, history),
+        "dense training users of a recommender": lambda: lxr.Popularity(history),
+        "dense histories to judge by": lambda: lxr.evaluate_fidelity(model, history, target, scores.toarray()),
+        # COO says users and items of every entry; only a CSC matrix may have items as rows.
+        "a COO matrix": lambda: lxr.explain_users(cosine, ROWS.tocoo(), target),
+        # A zero that is stored is as absent as one that is not: a history of one item less, with one score less.
+        "a stored zero": lambda: lxr.explain_users(cosine, with_zeros(ROWS), target),
+        # Integers are items, however many bits they have; more items than a type can count are not representable in it.
+        "a list of targets": lambda: lxr.explain_users(cosine, ROWS, [1, 0]),
+        "targets of eight bits": lambda: lxr.explain_users(cosine, ROWS, target.astype(np.uint8)),
+        "a list of targets to judge": lambda: lxr.evaluate_users(model, ROWS, [1, 0], scores),
+        # Dense scores are read at the history items, where every user has one.
+        "dense scores": lambda: lxr.evaluate_users(model, ROWS, target, scores.toarray()),
+        "scores in an array": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores.toarray()),
+        # A set of items is an importance of two levels.
+        "a set as importance": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores.toarray() > 0.15),
+        # Many steps are slow, but allowed as long as they fit into memory: steps of no item repeat the last value.
+        "more steps than items": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores, steps=10**4),
+        # Integers are logits: counts, for example.
+        "integer logits": lambda: lxr.wrap(lambda x: (x @ torch.ones(4, 4)).long() * torch.arange(4), 4, "sigmoid")(
+            as_histories(4, ROWS)
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(accepted()))
+def test_what_looks_bad_but_is_clear_is_accepted(name):
+    assert accepted()[name]() is not None
