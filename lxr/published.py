@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lxr.checks import check_choice
+
 FIDELITY = Path(__file__).with_name("published_fidelity.csv")
 KINDS = ("curves", "fixed")
 
@@ -26,8 +28,7 @@ def published_fidelity(dataset: str, recommender: str, kind: str = "curves") -> 
     Source: outputs stored in the notebooks ``metrics_continous`` and ``metrics_discrete`` of the code published with
     Baklanov et al., SIGIR 2025: MovieLens 1M, 1,208 test users.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    check_choice(KINDS, kind=kind)
     rows = pd.read_csv(FIDELITY).query("dataset == @dataset and recommender == @recommender and kind == @kind")
     table = rows.pivot(index="explainer", columns="metric", values="value")
     return table.loc[rows["explainer"].unique(), rows["metric"].unique()].rename_axis(columns=None)

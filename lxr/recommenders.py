@@ -736,8 +736,7 @@ def save_recommender(model: Recommender, name: str, options: dict, path: str | P
 
     Example: see :func:`load_recommender`.
     """
-    if not (isinstance(name, str) and name in RECOMMENDERS):
-        raise ValueError(f"name: expected one of {', '.join(RECOMMENDERS)}, found {name!r}")
+    check_choice(RECOMMENDERS, name=name)
     if type(model) is not RECOMMENDERS[name]:
         raise ValueError(
             f"model: expected a {RECOMMENDERS[name].__name__}, the class of {name!r}, found {type(model).__name__}"
