@@ -17,7 +17,7 @@ def test_auto_takes_cuda_where_pytorch_sees_it():
 
 
 def test_unknown_and_absent_devices_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match="device: expected auto, cpu or cuda, found 'tpu'"):
+    with pytest.raises(ValueError, match="device: expected one of auto, cpu, cuda, found 'tpu'"):
         lxr.choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="cuda was asked for, but PyTorch sees no CUDA device"):
