@@ -8,6 +8,8 @@ import pytest
 # Kernels inherit the environment. A progress bar's text differs from run to run, and tests run side by side.
 os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
+collect_ignore = ["notebooks/config"]  # voila's settings have the name of its package
+
 # The same examples in every run, and no time limit for any: test machines are shared.
 hypothesis.settings.register_profile("lxr", derandomize=True, deadline=None, max_examples=60, database=None)
 hypothesis.settings.load_profile("lxr")
