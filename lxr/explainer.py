@@ -12,7 +12,7 @@ import torch
 
 from lxr.checks import check_differentiable, check_finite, check_instance, check_positive, first
 from lxr.fidelity import check_metric, evaluate_users, ranks_without_most
-from lxr.inputs import as_explained, as_matrix, as_users, check_model
+from lxr.inputs import as_csr, as_explained, as_matrix, as_users, check_model
 from lxr.interactions import batches, dense, item_counts
 from lxr.memory import check_memory
 from lxr.modes import evaluating, ordinary, with_gradients
@@ -311,11 +311,11 @@ def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
         path: the file.
 
     Raises:
-        ValueError: no CSR matrix, or scores that are not finite; nothing is written.
+        ValueError: no matrix of scores, or scores that are not finite; nothing is written.
 
     Example: see :func:`load_scores`.
     """
-    scores = canonical(scores, "scores")
+    scores = as_csr("scores", scores)
     values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
     if not np.isfinite(values).all():
         raise ValueError(f"scores: expected finite numbers, found {values[~np.isfinite(values)][0]}")
@@ -333,7 +333,7 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
         (n, I) CSR scores with exactly the entries of ``matrix``, zeros included, items ascending.
 
     Raises:
-        ValueError: histories that are no CSR matrix.
+        ValueError: no binary histories.
         DataError: the file is missing or damaged, or its scores are of other histories.
 
     Example:
@@ -345,7 +345,7 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
         array([[0.2, 0. , 0.7]])
     """
     arrays = read_npz(path, required=("scores", "entries"))
-    values, matrix = arrays["scores"], canonical(matrix, "matrix")
+    values, matrix = arrays["scores"], as_matrix(matrix=matrix)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
         raise DataError(f"{path} is damaged: expected finite numbers in one dimension, found others: {ANEW}")
     if len(values) != matrix.nnz:
@@ -353,20 +353,6 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
     if not np.array_equal(arrays["entries"], digest_of_entries(matrix)):
         raise DataError(f"{path}: expected scores of these histories, found those of other users or other items")
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def canonical(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
-    """A CSR matrix with ascending items in every row, each once; the matrix itself if it is one.
-
-    Raises:
-        ValueError: no CSR matrix, or an item is in a row twice.
-    """
-    if not (sp.issparse(matrix) and matrix.format == "csr"):
-        raise ValueError(f"{name}: expected a CSR matrix, found {getattr(matrix, 'format', type(matrix).__name__)}")
-    ordered = matrix if matrix.has_sorted_indices else matrix.sorted_indices()
-    if not ordered.has_canonical_format:
-        raise ValueError(f"{name}: expected every item once in a row, found one twice")
-    return ordered
 
 
 def digest_of_entries(matrix: sp.csr_matrix) -> np.ndarray:
