@@ -315,6 +315,8 @@ def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
 
     Example: see :func:`load_scores`.
     """
+    if not sp.issparse(scores):  # dense ones do not say which zeros are scores
+        raise ValueError(f"scores: expected a CSR matrix with a score per history item, found {type(scores).__name__}")
     scores = as_csr("scores", scores)
     values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
     if not np.isfinite(values).all():

@@ -573,8 +573,8 @@ def test_scores_that_are_not_finite_are_not_written(value, histories, tmp_path):
     scores.data[3] = value
     with pytest.raises(ValueError, match="scores: expected finite numbers"):
         lxr.save_scores(scores, tmp_path / "scores.npz")
-    for other in (None, scores.toarray(), scores.tocoo()):
-        with pytest.raises(ValueError, match="scores: expected real numbers, found NoneType"):
+    for other in (None, scores.toarray()):
+        with pytest.raises(ValueError, match="scores: expected a CSR matrix with a score per history item"):
             lxr.save_scores(other, tmp_path / "scores.npz")
     with pytest.raises(lxr.DataError, match="expected the name of a file to write, found a directory"):
         lxr.save_scores(scores_of(histories), tmp_path)
