@@ -28,11 +28,11 @@ app: .venv/installed
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
-	$(BIN)/python -m lxr.canonical notebooks/*.ipynb
+	$(BIN)/python -m lxr.runs.canonical_notebooks notebooks/*.ipynb
 
-# One page per module, from the docstrings, into docs/api. (The package names lxr.progress itself, as its function.)
+# One page per module, from the docstrings, into docs/api.
 docs: .venv/installed
-	$(BIN)/pdoc --docformat google --output-directory docs/api $(filter-out lxr/progress.py, $(wildcard lxr/*.py))
+	$(BIN)/pdoc --docformat google --output-directory docs/api lxr
 
 # A machine for which other recommender libraries are not to be had does without them.
 .venv/installed: requirements.txt requirements-optional.txt pyproject.toml

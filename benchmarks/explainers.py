@@ -20,7 +20,7 @@ import torch
 from measuring import dataset_at_hand, naive, seconds, side_by_side
 
 import lxr
-from lxr.explainers import SAME
+from lxr.explainers.registry import SAME
 
 SEED, BATCH = 42, 512
 SIMILARITIES = ("random", "popularity", "jaccard", "cosine", "tf-idf")

@@ -16,8 +16,8 @@ import torch
 from measuring import dataset_at_hand, measured, naive, side_by_side
 
 import lxr
-from lxr.interactions import batches
-from lxr.network import start_network
+from lxr.explainers.lxr_network import start_network
+from lxr.utils.sparse import batches
 
 CUTOFFS, LENGTHS, STEPS, BATCH = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10, 512
 

@@ -3,21 +3,16 @@
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. All that
 is needed from outside is here; users are always rows, B of them in a batch, I is the number of items.
 
-* Data: `lxr.datasets` (the registry), `lxr.movielens`, `lxr.synthetic`, `lxr.download`, `lxr.files`, `lxr.raw_text`,
-  `lxr.dialect`, `lxr.quotes`, `lxr.columns`, `lxr.ratings`, `lxr.interactions`, `lxr.source`
-* Recommenders: `lxr.recommenders`, `lxr.probes` (their checks), `lxr.modes`, `lxr.training`, `lxr.epochs`, `lxr.ranking`
-* LXR: `lxr.network`, `lxr.refinement`, `lxr.imitation`, `lxr.signals`, `lxr.learned`, `lxr.chance`,
-  `lxr.fingerprint`
-* Explainers: `lxr.explainer` (the contract), `lxr.explainers` (the registry), `lxr.similarity`, `lxr.perturbation`,
-  `lxr.surrogates`, `lxr.gradients`, `lxr.stepwise`, `lxr.objectives`
-* Evaluation: `lxr.fidelity`, `lxr.bounds`, `lxr.statistics`, `lxr.sanity`, `lxr.agreement`, `lxr.ground_truth`, `lxr.cost`,
-  `lxr.one_shot`, `lxr.published`
-* Tuning: `lxr.tuning`
-* One user: `lxr.explanation`, `lxr.exploration`, `lxr.explore`
-* Results: `lxr.tables`, `lxr.plots`, `lxr.fonts`, `lxr.formats`, `lxr.report`
-* Runs: `lxr.workspace`, `lxr.pipeline`, `lxr.stages`, `lxr.summary`, `lxr.terminal`, `lxr.verify`, `lxr.storage`,
-  `lxr.locks`, `lxr.canonical`
-* Below all: `lxr.checks`, `lxr.inputs`, `lxr.memory`, `lxr.registry`, `lxr.progress`, `lxr.markup`
+The folders are floors: each imports from lower ones only.
+
+1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
+2. `lxr.data`: ratings, histories, splits, datasets and files
+3. `lxr.recommenders`: MF, VAE, NCF, `wrap`; training, ranking, recommending
+4. `lxr.metrics`: fidelity, agreement, statistics
+5. `lxr.explainers`: LXR and its rivals, objectives
+6. `lxr.evaluation`, `lxr.tuning`, `lxr.reporting`: bounds and sanity checks; Optuna studies; tables, figures, pages
+7. `lxr.runs`: notebooks as stages, their files, verification
+8. `lxr.app`: the explorer
 
 Example:
     >>> import lxr
@@ -32,42 +27,47 @@ Example:
     (120, 11)
 """
 
-from lxr.agreement import rank_biased_overlap, rank_correlation
-from lxr.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
-from lxr.cost import Cost, cost_table, measure
-from lxr.datasets import DATASETS, Dataset, load_ratings, rule_of
-from lxr.explainer import Explainer, explain_users, load_scores, mean_fidelity, save_scores, top_items
-from lxr.explainers import EXPLAINERS
-from lxr.explanation import UserExplanation, explain_user
-from lxr.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
-from lxr.files import read_ratings_file
-from lxr.ground_truth import true_reasons
-from lxr.imitation import PathLXR, PathSettings, train_path_lxr
-from lxr.interactions import Interactions, dense, load_dataset, prepare, save_split, split_users
-from lxr.network import LXR, ExplainerNetwork, LXRSettings, lxr_loss, published_settings, train_lxr
-from lxr.objectives import OBJECTIVES, RankMargin, SoftRank
-from lxr.perturbation import Counterfactual
-from lxr.progress import progress
-from lxr.ranking import rank_quality
-from lxr.recommenders import (
-    MF,
-    NCF,
-    RECOMMENDERS,
-    VAE,
-    Popularity,
-    Recommender,
-    load_recommender,
-    save_recommender,
-    top_item,
-    wrap,
-)
-from lxr.refinement import RefinedLXR
-from lxr.sanity import least_influential_item, randomised, shuffled_histories, stability
-from lxr.storage import DataError, save_frame
-from lxr.surrogates import mask_function
-from lxr.training import choose_device, fit, train_recommender
-from lxr.tuning import Budget, ExplainerTuning, RecommenderTuning, Tuning, load_tuned, open_study, tune
-from lxr.workspace import Workspace
+from lxr.data.datasets import DATASETS, Dataset, load_ratings, rule_of
+from lxr.data.files import read_ratings_file
+from lxr.data.interactions import Interactions
+from lxr.data.preparation import load_dataset, prepare
+from lxr.data.splits import save_split, split_users
+from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
+from lxr.evaluation.cost import Cost, cost_table, measure
+from lxr.evaluation.sanity import least_influential_item, randomised, shuffled_histories, stability
+from lxr.explainers.accent import Counterfactual
+from lxr.explainers.base import Explainer
+from lxr.explainers.batch import explain_users, load_scores, mean_fidelity, save_scores
+from lxr.explainers.lime import mask_function
+from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
+from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
+from lxr.explainers.lxr_refined import RefinedLXR
+from lxr.explainers.lxr_settings import LXRSettings, published_settings
+from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
+from lxr.explainers.registry import EXPLAINERS
+from lxr.metrics.agreement import rank_biased_overlap, rank_correlation
+from lxr.metrics.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
+from lxr.metrics.ground_truth import true_reasons
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.mf import MF
+from lxr.recommenders.ncf import NCF
+from lxr.recommenders.popularity import Popularity
+from lxr.recommenders.ranking import rank_quality
+from lxr.recommenders.recommend import top_item, top_items
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.saving import load_recommender, save_recommender
+from lxr.recommenders.training import fit, train_recommender
+from lxr.recommenders.vae import VAE
+from lxr.recommenders.wrapped import wrap
+from lxr.reporting.explanation import UserExplanation, explain_user
+from lxr.runs.workspace import Workspace
+from lxr.tuning.records import load_tuned
+from lxr.tuning.studies import Budget, open_study, tune
+from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
+from lxr.utils.environment import choose_device
+from lxr.utils.progress import progress
+from lxr.utils.sparse import dense
+from lxr.utils.storage import DataError, save_frame
 
 __version__ = "0.1.0"
 

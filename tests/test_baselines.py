@@ -11,8 +11,9 @@ import torch
 from sklearn.cluster import KMeans
 
 import lxr
-from lxr.gradients import GradientPath, InsertionPath, IntegratedGradients
-from lxr.perturbation import ACCENT
+from lxr.explainers.accent import ACCENT
+from lxr.explainers.gradients import IntegratedGradients
+from lxr.explainers.paths import GradientPath, InsertionPath
 
 OBJECTIVES = list(lxr.OBJECTIVES)
 LOCAL = ["leave-one-out", "gradient"]

@@ -10,7 +10,7 @@ import lxr
 @pytest.fixture
 def explainers(monkeypatch):
     """The benchmark of the explainers, as a module."""
-    monkeypatch.syspath_prepend(lxr.datasets.PROJECT_ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(lxr.utils.environment.PROJECT_ROOT / "benchmarks")
     return importlib.import_module("explainers")
 
 

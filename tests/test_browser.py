@@ -23,8 +23,8 @@ import scipy.sparse as sp
 from test_markup import HOSTILE
 
 import lxr
-from lxr.datasets import PROJECT_ROOT
-from lxr.exploration import Exploration, TrainedModels, trained
+from lxr.app.session import Exploration, TrainedModels, trained
+from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("voila")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -227,8 +227,9 @@ def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_pa
 
 
 HOSTILE_CELLS = (
-    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.exploration import TrainedModels",
-    "from lxr.explore import Explorer\nfrom lxr.formats import to_markdown\nfrom lxr.markup import html_text, markdown_text",
+    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.app.session import TrainedModels",
+    "from lxr.app.widgets import Explorer\nfrom lxr.reporting.formats import to_markdown\n"
+    "from lxr.utils.markup import html_text, markdown_text",
     "pd.set_option('display.html.use_mathjax', False)",
     "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
     "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import lxr
-from lxr.datasets import PROJECT_ROOT
+from lxr.utils.environment import PROJECT_ROOT
 
 EXPORTED = {name: getattr(lxr, name) for name in lxr.__all__}
 OBJECTS = {name: value for name, value in EXPORTED.items() if inspect.isroutine(value) or inspect.isclass(value)}
@@ -74,7 +74,7 @@ def test_the_worked_example_keeps_the_contract(tmp_path):
 def test_pages_of_the_api_are_made(tmp_path):
     pdoc = pytest.importorskip("pdoc")
     pdoc.render.configure(docformat="google")
-    pdoc.pdoc("lxr", "lxr.fidelity", output_directory=tmp_path)
+    pdoc.pdoc("lxr", "lxr.metrics.fidelity", output_directory=tmp_path)
     page = (tmp_path / "lxr.html").read_text(encoding="utf-8")
     assert all(f'id="{name}"' in page for name in lxr.__all__)
     assert "<h6" in page and ":func:" not in re.sub(r"<pre>.*?</pre>|<span.*?</span>", "", page, flags=re.DOTALL)

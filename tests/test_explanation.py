@@ -7,8 +7,9 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.perturbation import ACCENT
-from lxr.tables import counterfactual_sentence, first_recommendations
+from lxr.explainers.accent import ACCENT
+from lxr.recommenders.recommend import first_recommendations
+from lxr.reporting.tables import counterfactual_sentence
 
 matplotlib.use("agg")
 # Item 0 speaks for item 4 by 3, item 1 by 1, item 2 against it by 1; item 1 for item 5 by 2.

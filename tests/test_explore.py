@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import lxr
-from lxr.exploration import Exploration, TrainedModels, trained
-from lxr.explore import OWN, ROWS, Explorer
-from lxr.workspace import write_json
+from lxr.app.session import Exploration, TrainedModels, trained
+from lxr.app.widgets import OWN, ROWS, Explorer
+from lxr.utils.storage import write_json
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.datasets import Dataset
-from lxr.explainers import EXPLAINERS
-from lxr.perturbation import ACCENT
-from lxr.ranking import hide_one_item, hide_share
-from lxr.surrogates import LIME, LIRE
-from lxr.tables import counterfactual_sentence, feature_table
+from lxr.data.datasets import Dataset
+from lxr.explainers.accent import ACCENT
+from lxr.explainers.lime import LIME, LIRE
+from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.ranking import hide_one_item, hide_share
+from lxr.reporting.tables import counterfactual_sentence, feature_table
 
 N_ITEMS, N_FEATURES = 20, 4
 N_TARGETS = N_ITEMS - N_FEATURES
@@ -120,7 +120,7 @@ def test_quality_is_measured_on_items_alone(users):
 
 def test_epochs_are_chosen_by_hidden_items_alone(monkeypatch, users):
     hidden, matrix = [], sp.vstack([sp.csr_matrix(users.numpy())] * 20, format="csr")
-    monkeypatch.setattr("lxr.training.holdout_ndcg", lambda model, rest, items: hidden.append(items) or 0.5)
+    monkeypatch.setattr("lxr.recommenders.training.holdout_ndcg", lambda model, rest, items: hidden.append(items) or 0.5)
     lxr.fit(lxr.MF(N_ITEMS, n_features=N_FEATURES), matrix, matrix, epochs=1)
     assert hidden[0].nnz > 0 == hidden[0][:, N_TARGETS:].nnz
 
@@ -166,7 +166,7 @@ def test_a_feature_is_a_reason_and_is_removed_like_an_item():
     assert result.history_length.tolist() == [2] and result.rank.tolist() == [1]
     assert result.curves["POS@1"].tolist() == [[1, 0, 1]]  # item 1 passes, until item 0 is gone too and all are equal
     assert result.curves["NDCG"][0].round(3).tolist() == [1, 0.631, 1]
-    assert lxr.bounds.exhaustive_optimum(model, history, target, 1)["POS@1"].tolist() == [0]
+    assert lxr.evaluation.bounds.exhaustive_optimum(model, history, target, 1)["POS@1"].tolist() == [0]
     (counterfactual,) = ACCENT(model).counterfactuals(history, target)
     assert (counterfactual.removed.tolist(), counterfactual.replacement) == ([3], 1)
 

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.fidelity import direction, part_sizes, rank_of_gain
+from lxr.metrics.fidelity import direction, rank_of_gain
+from lxr.metrics.trajectory import part_sizes
 
 SETTINGS = {
     "defaults": {},

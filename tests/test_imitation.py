@@ -6,10 +6,8 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.agreement import positions
-from lxr.fidelity import ItemOrder
-from lxr.gradients import GradientPath, gradient
-from lxr.imitation import (
+from lxr.explainers.gradients import gradient
+from lxr.explainers.lxr_path import (
     Examples,
     default_path_settings,
     few_users,
@@ -18,7 +16,10 @@ from lxr.imitation import (
     position_loss,
     teacher_positions,
 )
-from lxr.signals import Answers, Looks, PathOfLooks, single_answers
+from lxr.explainers.lxr_path_signals import Answers, Looks, PathOfLooks, single_answers
+from lxr.explainers.paths import GradientPath
+from lxr.metrics.agreement import positions
+from lxr.metrics.trajectory import ItemOrder
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
@@ -165,8 +166,8 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
     explainers = {
         "leave-one-out": [lxr.EXPLAINERS["leave-one-out"](model, None, objective=goal)],
         "gradient": [lxr.EXPLAINERS["gradient"](model, None, objective=goal)],
-        "path": [lxr.gradients.GradientPath(model, goal, 10, 0.05)]
-        + [lxr.gradients.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
+        "path": [lxr.explainers.paths.GradientPath(model, goal, 10, 0.05)]
+        + [lxr.explainers.paths.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
     }[teacher]
     orders = [positions(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
     np.testing.assert_allclose(found, np.mean(orders, axis=0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import lxr
-from lxr.inputs import as_csr, as_histories, as_items, as_matrix, as_pair, as_scores
+from lxr.data.inputs import as_csr, as_histories, as_items, as_matrix, as_pair, as_scores
 
 BINARY = arrays.arrays(np.int8, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.integers(0, 1))
 

@@ -10,9 +10,11 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.interactions import batches, check_candidates, k_core, load_split
-from lxr.ranking import hide_one_item, hide_share
-from lxr.storage import atomic_path
+from lxr.data.preparation import check_candidates, k_core
+from lxr.data.splits import load_split
+from lxr.recommenders.ranking import hide_one_item, hide_share
+from lxr.utils.sparse import batches
+from lxr.utils.storage import atomic_path
 
 
 def frame(*rows: tuple) -> pd.DataFrame:

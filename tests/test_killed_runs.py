@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 import run_all
-from lxr.datasets import PROJECT_ROOT
-from lxr.locks import LOCK
-from lxr.pipeline import Pipeline
-from lxr.stages import stages_of
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.stages import stages_of
+from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.locks import LOCK
 
 # The data and a recommender: two notebooks.
 TINY = ["--smoke", "--recommenders", "mf", "--before", "05_lxr", "--jobs", "1", "--device", "cpu"]

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from lxr import locks
-from lxr.locks import LOCK, LockedError, only_run
+from lxr.utils.locks import LOCK, LockedError, only_run
 
 # The module alone, without the package, starts in no time.
 HOLDER = f"""

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
 import lxr
-from lxr.explore import Explorer
-from lxr.fonts import drawable, spelled
-from lxr.formats import FORMATS, to_latex, to_markdown
-from lxr.interactions import names_of
-from lxr.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
-from lxr.report import export_html, figure
-from lxr.tables import counterfactual_sentence, explanation_table
+from lxr.app.widgets import Explorer
+from lxr.data.interactions import names_of
+from lxr.reporting.fonts import drawable, spelled
+from lxr.reporting.formats import FORMATS, to_latex, to_markdown
+from lxr.reporting.html import export_html, figure
+from lxr.reporting.tables import counterfactual_sentence, explanation_table
+from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")
 HOSTILE = (
@@ -264,7 +264,7 @@ def test_titles_of_latin_scripts_are_drawn_as_ever():
 
 
 def test_what_no_font_has_is_spelled(monkeypatch):
-    monkeypatch.setattr("lxr.fonts.FALLBACKS", ())
+    monkeypatch.setattr("lxr.reporting.fonts.FALLBACKS", ())
     with pytest.warns(UserWarning, match="no installed font has 3 characters of the titles") as said:
         (title, other), options = drawable(["千と🎬", "plain"])
     assert (title, other) == ("[U+5343]to[clapper board]", "plain") and len(said) == 1

@@ -12,7 +12,8 @@ import torch
 
 import lxr
 from lxr import network as network_module
-from lxr.network import VARIANTS, default_settings, settings_from, start_network
+from lxr.explainers.lxr_network import start_network
+from lxr.explainers.lxr_settings import VARIANTS, default_settings, settings_from
 
 QUICK = lxr.LXRSettings(epochs=3, hidden_size=8, learning_rate=0.01, batch_size=64)
 

@@ -6,9 +6,9 @@ import re
 import nbformat
 import pytest
 
-from lxr.canonical import canonical
-from lxr.datasets import PROJECT_ROOT
-from lxr.pipeline import parameters_of
+from lxr.runs.canonical_notebooks import canonical
+from lxr.runs.pipeline import parameters_of
+from lxr.utils.environment import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 IGNORED = "NBVAL_IGNORE_OUTPUT"

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import lxr
-from lxr.one_shot import against_table, bars_table, between_table, one_shot_rivals, pareto_front, share_covered, verdict
-from lxr.plots import near_best, plot_pareto
+from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals, share_covered, verdict
+from lxr.reporting.plots import near_best, pareto_front, plot_pareto
 
 N_USERS = 40
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lxr
-from lxr.checks import (
+from lxr.utils.checks import (
     check_choice,
     check_different,
     check_numbers,

@@ -7,12 +7,13 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.agreement import rank_correlation
-from lxr.gradients import GradientTimesInput, gradient
-from lxr.imitation import Examples, OrderNetwork, signals_of
-from lxr.plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals, style
-from lxr.signals import Answers, Looks
-from lxr.tables import path_agreement_table, reliance_table, signal_table
+from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
+from lxr.explainers.gradients import GradientTimesInput, gradient
+from lxr.explainers.lxr_path import Examples, OrderNetwork, signals_of
+from lxr.explainers.lxr_path_signals import Answers, Looks
+from lxr.metrics.agreement import rank_correlation
+from lxr.reporting.path_plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals
+from lxr.reporting.style import style
 
 
 def scored(matrix, values):
@@ -102,7 +103,7 @@ def test_growth_is_drawn_over_the_number_of_users():
 
 
 def test_explainers_are_told_apart():
-    names = [name for name in lxr.EXPLAINERS if name.startswith("lxr") and name not in lxr.explainers.SAME]
+    names = [name for name in lxr.EXPLAINERS if name.startswith("lxr") and name not in lxr.explainers.registry.SAME]
     assert len({style(name)["marker"] for name in names}) == len(names)
     assert {**style("lxr-path"), "label": ""} == {**style("lxr-path-rank"), "label": ""}
     assert len({style(name)["color"] for name in ("lxr", "lxr-pos", "lxr-path-rank")}) == 3

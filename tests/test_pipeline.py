@@ -12,13 +12,12 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from lxr.canonical import canonicalise
-from lxr.datasets import PROJECT_ROOT
-from lxr.pipeline import Pipeline, Stage, execute
-from lxr.storage import DataError, sha256
-from lxr.summary import stage_table
-from lxr.terminal import COLOURS, coloured
-from lxr.workspace import read_json, write_json
+from lxr.runs.canonical_notebooks import canonicalise
+from lxr.runs.pipeline import Pipeline, Stage, execute
+from lxr.runs.summary import stage_table
+from lxr.runs.terminal import COLOURS, coloured
+from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.storage import DataError, read_json, sha256, write_json
 
 TOY = """
 import sys

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import lxr
 from lxr import memory, movielens
-from lxr.columns import exact_ids, integer_ids
-from lxr.download import read_member
-from lxr.quotes import find_quotes
-from lxr.raw_text import CHUNK
+from lxr.data.columns import exact_ids, integer_ids
+from lxr.data.download import read_member
+from lxr.data.quotes import find_quotes
+from lxr.data.raw_text import CHUNK
 
 
 def read(directory: Path, name: str, content: str | bytes, **columns) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import pytest
 
 import lxr
 import run_all
-from lxr.datasets import PROJECT_ROOT
-from lxr.stages import stages_of
-from lxr.workspace import PREPARATION
+from lxr.runs.stages import stages_of
+from lxr.runs.workspace import PREPARATION
+from lxr.utils.environment import PROJECT_ROOT
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

@@ -14,11 +14,11 @@ from torch import nn
 from wrapped import NEED_GRADIENT
 
 import lxr
-from lxr.chance import report_unlearned
-from lxr.datasets import PROJECT_ROOT
-from lxr.modes import learning
-from lxr.objectives import unrounded
-from lxr.probes import check_answers
+from lxr.explainers.learned import report_unlearned
+from lxr.explainers.objectives import unrounded
+from lxr.recommenders.modes import learning
+from lxr.recommenders.probes import check_answers
+from lxr.utils.environment import PROJECT_ROOT
 
 N_ITEMS = 12
 AMAZON = PROJECT_ROOT.parent / "shared" / "data" / "cfexprec_amazon"
@@ -539,7 +539,7 @@ def test_saturated_recommenders_are_explained_in_the_order_of_their_log_odds(act
     if activation == "sigmoid":
         expected = torch.as_tensor(weights[:, 0]).float() * history
         assert ((gradient > 0) == (expected > 0)).all()
-    search = lxr.bounds.GreedySearch(model, "del")
+    search = lxr.evaluation.bounds.GreedySearch(model, "del")
     assert explained(search, history, target).isfinite().all()
 
 

@@ -8,7 +8,7 @@ import torch
 from wrapped import WRAPPED, fold_in
 
 import lxr
-from lxr.ranking import hide_one_item
+from lxr.recommenders.ranking import hide_one_item
 
 N_ITEMS = 20
 TINY = {

@@ -10,10 +10,10 @@ import pytest
 
 import lxr
 import run_all
-from lxr.datasets import Dataset
-from lxr.explainers import SAME
-from lxr.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
-from lxr.workspace import read_json
+from lxr.data.datasets import Dataset
+from lxr.explainers.registry import SAME
+from lxr.runs.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
+from lxr.utils.storage import read_json
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_whatever_is_wrong_with_the_data_is_one_line(tmp_path, monkeypatch, caps
 
 
 def test_without_notebooks_that_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lxr.stages.NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr("lxr.runs.stages.NOTEBOOKS", tmp_path / "notebooks")
     assert run_all.main(["--smoke", "--results", str(tmp_path)]) == 1
     assert f"{tmp_path / 'notebooks'}: expected the notebooks of the repository, found none" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -10,11 +10,11 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import lxr
-from lxr.agreement import average_ranks, positions, top_overlap
-from lxr.ground_truth import area_under_roc, precision
-from lxr.plots import plot_agreement, plot_sanity
-from lxr.sanity import without_items
-from lxr.tables import agreement_table, ground_truth_table
+from lxr.evaluation.sanity import without_items
+from lxr.metrics.agreement import average_ranks, positions, top_overlap
+from lxr.metrics.ground_truth import area_under_roc, precision
+from lxr.reporting.plots import plot_agreement, plot_sanity
+from lxr.reporting.tables import agreement_table, ground_truth_table
 
 
 def scores_of(*users) -> sp.csr_matrix:

@@ -8,10 +8,10 @@ import pytest
 
 import lxr
 import run_all
-from lxr.pipeline import NOTEBOOKS, Pipeline
-from lxr.stages import build_stages, stages_of
-from lxr.summary import provenance
-from lxr.workspace import PREPARATION
+from lxr.runs.pipeline import NOTEBOOKS, Pipeline
+from lxr.runs.stages import build_stages, stages_of
+from lxr.runs.summary import provenance
+from lxr.runs.workspace import PREPARATION
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lxr.statistics import bootstrap_interval, holm, sign_flip_test
+from lxr.metrics.statistics import bootstrap_interval, holm, sign_flip_test
 
 # --- intervals
 

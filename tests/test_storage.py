@@ -20,26 +20,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lxr
-from lxr.datasets import PROJECT_ROOT
-from lxr.explainers import EXPLAINERS
-from lxr.fingerprint import Fingerprint
-from lxr.interactions import load_split
-from lxr.pipeline import Pipeline
-from lxr.recommenders import save_weights
-from lxr.storage import (
+from lxr.data.splits import load_split
+from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.fingerprint import Fingerprint
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.workspace import told_to
+from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.storage import (
     HOST,
     atomic_path,
     pack_text,
     plain,
     read_frame,
+    read_json,
     read_npz,
     save_npz,
     sweep,
     temporary_name,
     text_array,
     unpack_text,
+    write_json,
 )
-from lxr.workspace import read_json, told_to, write_json
+from lxr.utils.weights import save_weights
 
 N_ITEMS = 20
 NASTY = ["", "Ulee's Gold", "千と千尋の神隠し", "🎬 " * 30, "a\x00b", "nul at the end\x00", "x" * 5000, "M*A*S*H\n| $"]
@@ -772,7 +774,7 @@ def test_long_names_have_short_temporary_ones(tmp_path):
 
 def sources():
     """Python sources: those of the library, of the programs, and the code cells of the notebooks."""
-    for pattern in ("lxr/*.py", "*.py", "benchmarks/*.py", "docs/*.py"):
+    for pattern in ("lxr/**/*.py", "*.py", "benchmarks/*.py", "docs/*.py"):
         for path in sorted(PROJECT_ROOT.glob(pattern)):
             yield path.name, path.read_text(encoding="utf-8")
     for path in sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb")):
@@ -807,8 +809,8 @@ import sys
 from pathlib import Path
 import pandas as pd
 import lxr
-from lxr.terminal import print_anything
-from lxr.workspace import write_json, read_json
+from lxr.runs.terminal import print_anything
+from lxr.utils.storage import write_json, read_json
 print_anything()
 workspace = lxr.Workspace(sys.argv[1], "toy", "07_evaluation", "mf")
 workspace.save_table(pd.DataFrame({"NDCG ↓": [0.5]}, index=pd.Index(["Amélie → 千"], name="title")), "table")

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 import lxr
-from lxr.formats import to_csv, to_latex, to_markdown
-from lxr.plots import plot_cost, plot_fidelity, plot_groups, plot_training, style
-from lxr.published import compare_with_published, in_published_layout, published_fidelity
-from lxr.tables import (
+from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
+from lxr.recommenders.recommend import recommendation_table
+from lxr.reporting.formats import to_csv, to_latex, to_markdown
+from lxr.reporting.plots import plot_cost, plot_fidelity, plot_groups, plot_training
+from lxr.reporting.style import style
+from lxr.reporting.tables import (
     comparison_table,
     counterfactual_sentence,
     data_table,
@@ -20,7 +22,6 @@ from lxr.tables import (
     group_table,
     mark_best,
     quartiles,
-    recommendation_table,
     seed_table,
     summary_table,
 )

@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 
 import run_all
-from lxr.datasets import PROJECT_ROOT
-from lxr.interactions import Interactions, load_split, split_users
-from lxr.pipeline import Pipeline
-from lxr.stages import build_stages, stages_of
-from lxr.workspace import Workspace, read_json
+from lxr.data.interactions import Interactions
+from lxr.data.splits import load_split, split_users
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.stages import build_stages, stages_of
+from lxr.runs.workspace import Workspace
+from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.storage import read_json
 
 
 def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):

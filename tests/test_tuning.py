@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 import lxr
-from lxr.datasets import PROJECT_ROOT
-from lxr.network import settings_from
-from lxr.plots import plot_tuning
-from lxr.tables import tuning_table
-from lxr.training import FIT_SPACE
-from lxr.tuning import STUDY, digest, distributions, grid, study_key, trial_table, tuning_record, within, work
+from lxr.explainers.lxr_settings import settings_from
+from lxr.recommenders.training import FIT_SPACE
+from lxr.reporting.tables import tuning_table
+from lxr.reporting.tuning_plots import plot_tuning
+from lxr.tuning.records import trial_table, tuning_record
+from lxr.tuning.spaces import distributions, grid, within
+from lxr.tuning.studies import STUDY, study_key, work
+from lxr.tuning.subjects import digest
+from lxr.utils.environment import PROJECT_ROOT
 
 STEPS = 20
 
@@ -158,7 +161,7 @@ def test_the_trial_of_a_living_process_is_left_alone(journal):
     lxr.tune(task, journal, lxr.Budget(0))
     study = lxr.open_study(journal, task)
     trial = study.ask(distributions(task.space))
-    trial.set_user_attr("worker", lxr.tuning.this_process())
+    trial.set_user_attr("worker", lxr.tuning.studies.this_process())
     study = lxr.tune(task, journal, lxr.Budget(4))  # of which the other one has begun one
     assert [trial.state.name for trial in study.get_trials()].count("RUNNING") == 1
     assert len(task.seen) == 3

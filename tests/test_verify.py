@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 import run_all
-from lxr.storage import DataError
-from lxr.tuning import load_tuned
-from lxr.verify import committed_run, compare_tables, read_table, verify
-from lxr.workspace import read_json
+from lxr.runs.verify import committed_run, compare_tables, read_table, verify
+from lxr.tuning.records import load_tuned
+from lxr.utils.storage import DataError, read_json
 
 TABLE = pd.DataFrame(
     {
@@ -235,7 +234,7 @@ def test_results_that_git_ignores_or_does_not_know_are_compared_as_they_are(repo
     def no_git(*arguments, **options):
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr("lxr.verify.subprocess.run", no_git)
+    monkeypatch.setattr("lxr.runs.verify.subprocess.run", no_git)
     assert committed_run(known, tmp_path / "another") == (known, f"{known}, as it is: git has no tables of it")
 
 

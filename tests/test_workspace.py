@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 
 import lxr
 from lxr import workspace as workspace_module
-from lxr.exploration import trained
-from lxr.tuning import load_tuned
-from lxr.workspace import processor_name, read_json, write_json
+from lxr.app.session import trained
+from lxr.tuning.records import load_tuned
+from lxr.utils.environment import processor_name
+from lxr.utils.storage import read_json, write_json
 
 
 def digest(path) -> str:
@@ -146,8 +147,11 @@ def test_an_installed_package_writes_to_the_working_directory_and_reads_from_a_c
     workspace.save_table(TABLE, "fidelity")
     workspace.finish()
     assert (installed / "results" / "toy" / "stages" / "05_lxr.json").is_file()
-    assert lxr.datasets.data_directory().name == "lxr" and installed.parent not in (None, lxr.datasets.data_directory())
-    assert not lxr.datasets.data_directory().is_relative_to(workspace_module.PROJECT_ROOT)
+    assert lxr.utils.environment.data_directory().name == "lxr" and installed.parent not in (
+        None,
+        lxr.utils.environment.data_directory(),
+    )
+    assert not lxr.utils.environment.data_directory().is_relative_to(workspace_module.PROJECT_ROOT)
     assert load_tuned("ml-100k", "mf") == {} and workspace_module.commit() is None
     with pytest.raises(lxr.DataError, match=rf"^expected {installed}/results/<dataset>"):
         trained("results")

@@ -1,0 +1,236 @@
+"""What `notebooks/explore.ipynb` explores, without its widgets: trained models, a history, a recommendation, a what-if."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lxr.data.interactions import Interactions
+from lxr.data.splits import load_split
+from lxr.explainers.base import Explainer
+from lxr.explainers.lxr_network import LXR
+from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.recommend import first_recommendations
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.saving import load_recommender
+from lxr.reporting.explanation import Standing, UserExplanation, explain_history, logits_without, standing
+from lxr.runs.workspace import told_to
+from lxr.utils.environment import results_directory
+from lxr.utils.sparse import dense
+from lxr.utils.storage import DataError, read_frame
+
+EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which options and seed explainers were made
+
+
+def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
+    """Dataset → recommenders, of which ``run_all.py`` has left a trained model below ``results``.
+
+    Args:
+        results: directory of all results; a relative path starts at the project root.
+        dataset, recommender: that must be among them, if given.
+
+    Raises:
+        DataError: there is none, or not that one; the message says which command makes it.
+    """
+    results, found = results_directory(results), {}
+    for data in sorted(results.glob("*/interactions.npz")):
+        names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
+        found |= {data.parent.name: names} if names else {}
+    wanted = results / (dataset or "<dataset>") / (recommender or "<recommender>") / "recommender.pt"
+    there = found.get(dataset) if dataset else found
+    if not there or (recommender and recommender not in there):
+        command = ["python run_all.py"]
+        command += [f"--dataset {dataset}"] * bool(dataset) + [f"--recommenders {recommender}"] * bool(recommender)
+        raise DataError(f"expected {wanted}, found no such file: {' '.join(command)} makes it")
+    return found
+
+
+class TrainedModels:
+    """A trained recommender and its explainers, as a run has left them.
+
+    Args:
+        results: directory of all results; a relative path starts at the project root.
+        dataset, recommender: a pair of :func:`trained`.
+
+    Attributes:
+        data: the prepared data.
+        test: (n,) rows of the users on whom nothing was trained or chosen.
+        model: the recommender.
+        names: explainers that there are: all but those of the LXR family that were not trained.
+
+    Raises:
+        DataError: a file is missing or corrupt.
+    """
+
+    def __init__(self, results: str | Path, dataset: str, recommender: str):
+        self.root = results_directory(results) / dataset
+        self.folder, self.recommender = self.root / recommender, recommender
+        self.data = Interactions.load(self.root / "interactions.npz")
+        self.train, self.validation, self.test = load_split(self.root / "split.npz", len(self.data.user_ids))
+        self.model = load_recommender(self.folder / "recommender.pt")
+        self.names = [name for name in EXPLAINERS if (path := self.network(name)) is None or path.is_file()]
+        self.made: dict[str, Explainer] = {}
+
+    def network(self, name: str) -> Path | None:
+        """The file of the trained network that an explainer is or refines; None if it needs none."""
+        needed = {"lxr-refined": "lxr"}.get(name, name)
+        return self.folder / f"{needed}.pt" if EXPLAINERS[needed].learns else None
+
+    @cached_property
+    def told(self) -> dict:
+        """What the run's explainers were told: ``options`` by name, and ``seed``."""
+        told = [told_to(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
+        options = {name: chosen for each in told for name, chosen in each.get("options", {}).items()}
+        return {"options": options, "seed": next((each["seed"] for each in told if "seed" in each), 0)}
+
+    def explainer(self, name: str) -> Explainer:
+        """An explainer by its name, made when it is first asked for."""
+        if name not in self.made:
+            self.made[name] = self.make(name)
+        return self.made[name]
+
+    def make(self, name: str) -> Explainer:
+        """An explainer as the run has made it; networks are read, not trained."""
+        path, options = self.network(name), self.told["options"].get(name, {})
+        if EXPLAINERS[name].learns:
+            return EXPLAINERS[name].load(path, self.model)
+        if path:
+            options = options | {"explainer": LXR.load(path, self.model)}
+        histories = self.data.matrix[self.train], self.data.matrix[self.validation]
+        return EXPLAINERS[name](self.model, *histories, seed=self.told["seed"], **options)
+
+    def scores_asked(self, name: str) -> float | None:
+        """Scores of histories that an explainer asks for, per user, if the run has measured it."""
+        path, column = self.folder / f"cost/{name}.parquet", "explaining [passes / user]"
+        return float(read_frame(path, (column,))[column].iloc[0]) if path.is_file() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One recommendation for one history: why, and what if.
+
+    Attributes:
+        models: the recommender and its explainers.
+        history: (1, I).
+        user: row of the user; None if the history is one's own.
+        target: the explained item.
+        explanations: so far, by explainer.
+    """
+
+    models: TrainedModels
+    history: torch.Tensor
+    user: int | None
+    target: int
+    explanations: dict[str, UserExplanation] = field(default_factory=dict)
+
+    def explanation(self, name: str) -> UserExplanation:
+        """Why the target is recommended, by an explainer; it is asked once."""
+        if name not in self.explanations:
+            about = self.models.model, self.models.data, self.history
+            self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)
+        return self.explanations[name]
+
+    @cached_property
+    def sentence(self) -> str:
+        """The counterfactual in words, which is the same whoever explains."""
+        return self.explanation(self.models.names[0]).sentence
+
+    @property
+    def title(self) -> str:
+        """Title of the explained item."""
+        return self.models.data.titles(np.array([self.target]))[0]
+
+    @cached_property
+    def now(self) -> Standing:
+        """Where the target stands with the whole history."""
+        return self.without(())
+
+    def without(self, removed: Iterable[int]) -> Standing:
+        """Where the target stands without some of the items."""
+        return standing(self.models.model, self.history, self.target, sorted(removed))
+
+    def what_if(self, removed: Iterable[int]) -> pd.DataFrame:
+        """With the whole history (row ``now``) and without some of its items (``without``).
+
+        Returns:
+            ``rank`` and ``probability`` of the target, and ``first``, the title of what is recommended.
+        """
+        frame = pd.DataFrame([vars(self.now), vars(self.without(removed))], index=["now", "without"])
+        return frame.assign(first=self.models.data.titles(frame["first"].to_numpy()))
+
+
+class Exploration:
+    """A history, one of its recommendations, and what is left out for the time being.
+
+    Args:
+        models: whose recommendations are explored.
+        user: row of the user to begin with; the first test user by default.
+
+    Attributes:
+        user, history: as in :class:`Case`.
+        case: at first of the top recommendation; None while the history is empty, or nothing is left to recommend.
+        removed: history items that are left out.
+
+    Example:
+        >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
+        >>> exploration.remove(exploration.case.explanation("lxr").items[:3])  # doctest: +SKIP
+        >>> exploration.what_if()  # doctest: +SKIP
+    """
+
+    def __init__(self, models: TrainedModels, user: int | None = None):
+        self.models = models
+        self.choose_user(int(models.test[0]) if user is None else user)
+
+    def choose_user(self, user: int) -> None:
+        """Take the history of a user, by row."""
+        self.take(dense(self.models.data.matrix[[user]]), user)
+
+    def start_empty(self) -> None:
+        """Begin a history of one's own."""
+        self.take(torch.zeros_like(self.history), None)
+
+    def add(self, item: int) -> None:
+        """Put an item into the history, which is one's own from now on."""
+        self.take(self.history.index_fill(1, torch.tensor([item]), 1.0), None)
+
+    def take(self, history: torch.Tensor, user: int | None) -> None:
+        """Explain the top recommendation of a history (1, I)."""
+        self.history, self.user, self.case, self.removed = history, user, None, set()
+        first = self.recommendations(1)["item"].tolist()
+        if history.any() and first:
+            self.choose_target(*first)
+
+    def choose_target(self, item: int) -> None:
+        """Explain this recommendation; what was removed is put back."""
+        self.case, self.removed = Case(self.models, self.history, self.user, item), set()
+
+    def remove(self, items: Iterable[int]) -> None:
+        """Leave history items out."""
+        self.removed |= {int(item) for item in items}
+
+    def put_back(self, items: Iterable[int]) -> None:
+        """Have history items in again."""
+        self.removed -= {int(item) for item in items}
+
+    def recommendations(self, count: int = 10) -> pd.DataFrame:
+        """The first recommendations for the whole history; see :func:`lxr.recommenders.recommend.first_recommendations`."""
+        return first_recommendations(self.models.model, self.models.data, self.history, count)
+
+    def recommendations_without(self, count: int = 10) -> pd.DataFrame:
+        """The first recommendations without what is removed, which is none of them."""
+        rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
+        return first_recommendations(self.models.model, self.models.data, rest, count, seen=self.history)
+
+    def ranks_without(self, items: Iterable[int]) -> list[int]:
+        """Ranks of items without what is removed."""
+        logits = logits_without(self.models.model, self.history, sorted(self.removed))
+        candidates = logits.masked_fill(self.history > 0, -torch.inf)
+        return [1 + int((candidates > logits[0, item]).sum()) for item in items]
+
+    def what_if(self) -> pd.DataFrame:
+        """The case with and without what is removed, see :meth:`Case.what_if`; no rows while there is no case."""
+        return self.case.what_if(self.removed) if self.case else pd.DataFrame(columns=["rank", "probability", "first"])

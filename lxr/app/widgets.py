@@ -1,0 +1,464 @@
+"""The widgets of `notebooks/explore.ipynb`, in JupyterLab and as a page of Voilà; what they show is in `exploration.py`.
+
+Widgets are made once and changed in place. Every change is a message to the browser, and messages are what takes the time:
+what changes together is one widget, or one message. Explainers run in threads of their own: those that answer at once are
+drawn at once, the others when they are done, and nobody waits for them.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+
+from lxr.app.session import Case, Exploration, TrainedModels, trained
+from lxr.data.datasets import DATASETS
+from lxr.explainers.registry import EXPLAINERS, SAME
+from lxr.reporting.explanation import AGAINST, UserExplanation, bars_of
+from lxr.reporting.tables import enumeration
+from lxr.utils.markup import html_text, is_like_mathematics, plain, quoted, shortened
+
+ROWS = 12  # history items that a panel shows at a time
+
+
+PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
+
+
+WORKERS = 8  # more than may be busy with what nobody waits for any more
+
+
+RECOMMENDED = 10
+
+
+OFFERED = 8  # titles that are offered where several match
+
+
+FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
+
+
+OWN = -1  # instead of the row of a user: a history of one's own
+
+
+STYLE = """<style>
+.lxr-app { border: 1px solid #c8c8c8; border-radius: 6px; padding: 12px; }
+.lxr-app h4 { margin: 0 0 4px 0; font-size: 15px; line-height: 1.5; }
+.lxr-app .widget-toggle-buttons > div { width: 100%; }
+.lxr-app .widget-toggle-button { width: 100%; margin: 1px 0; text-align: left; overflow: hidden; text-overflow: ellipsis; }
+.lxr-app .lxr-columns { gap: 18px; margin: 8px 0; }
+.lxr-app .lxr-row, .lxr-app .lxr-bar { height: 28px; margin: 0; width: 100%; }
+.lxr-app .lxr-bar { display: flex; align-items: center; }
+.lxr-app .lxr-row label { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.lxr-app .lxr-removed { opacity: 0.45; text-decoration: line-through; }
+.lxr-app .lxr-hidden { visibility: hidden; }
+.lxr-app .lxr-gone { display: none; }
+.lxr-big { font-size: 22px; line-height: 1.5; }
+.lxr-note { opacity: 0.75; font-size: 12px; line-height: 1.4; }
+</style>"""
+
+
+class Panel:
+    """History items by one explainer, the most important first: ``ROWS`` of them, a tick and a bar for each.
+
+    Attributes:
+        view: the widget.
+        asked: the explanation that was asked for last, to come.
+        explanation: what is shown; None while there is nothing to show.
+    """
+
+    def __init__(self, name: str):
+        self.asked: Future | None = None
+        self.explanation: UserExplanation | None = None
+        self.instead, self.start, self.removed = "", 0, frozenset()
+        self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
+        self.name.style = {"description_width": "initial"}
+        self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]
+        self.bars = widgets.HTML(layout={"width": "40%", "margin": "0 0 0 6px"})
+        self.rows = widgets.HBox([widgets.VBox(self.checks, layout={"width": "58%"}), self.bars])
+        self.first = widgets.Button(description="Leave out the first", layout={"width": "140px"})
+        self.count = widgets.BoundedIntText(3, min=1, max=ROWS, layout={"width": "50px"})
+        self.back = widgets.Button(description="◂", tooltip="more important", layout={"width": "36px"})
+        self.on = widgets.Button(description="▸", tooltip="less important", layout={"width": "36px"})
+        self.note = widgets.HTML()
+        buttons = widgets.HBox([self.first, self.count, self.back, self.on])
+        self.view = widgets.VBox([self.name, self.rows, buttons, self.note], layout={"width": "36%"})
+
+    @property
+    def question(self) -> Callable[[Case], UserExplanation]:
+        """What is asked of a case."""
+        return partial(Case.explanation, name=self.name.value)
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The history items (at most ``ROWS``) that are shown."""
+        return self.explanation.items[self.start : self.start + ROWS] if self.explanation else np.empty(0, dtype=int)
+
+    @property
+    def reasons(self) -> np.ndarray:
+        """The first history items, as many as are asked for; none while there is nothing to show."""
+        return self.explanation.items[: self.count.value] if self.explanation else np.empty(0, dtype=int)
+
+    def offer(self, asked: Mapping[str, float | None]) -> None:
+        """Offer explainers: name → scores that it asks the recommender for, if known. The present one stays if it can."""
+        wanted = self.name.value if self.name.value in asked else FALLBACK
+        self.name.options = [(f"{name} · {cost:,.0f} scores" if cost else name, name) for name, cost in asked.items()]
+        self.name.value = wanted
+
+    def show(self, answer: UserExplanation | str | None) -> None:
+        """Show an explanation, or what is said instead of one; None: it is being computed."""
+        self.explanation, self.start = (answer if isinstance(answer, UserExplanation) else None), 0
+        self.instead = answer if isinstance(answer, str) else "explaining …"
+        self.draw()
+
+    def turn(self, step: int) -> None:
+        """Show the items before or after those that are shown."""
+        if self.explanation:
+            last = (len(self.explanation.items) - 1) // ROWS * ROWS
+            self.start = min(max(0, self.start + step * ROWS), last)
+            self.draw()
+
+    def mark(self, removed: Iterable[int]) -> None:
+        """Tick what is kept, strike through what is left out."""
+        self.removed = frozenset(removed)
+        self.draw()
+
+    def draw(self) -> None:
+        """Fill the rows, and say which items they are; or say something else if there is no explanation."""
+        set_class(self.rows, "lxr-hidden", self.explanation is None)
+        if self.explanation is None:
+            self.note.value = small(html_text(self.instead))
+            return
+        items, page = self.shown, slice(self.start, self.start + ROWS)
+        titles, bars = self.explanation.data.titles(items), bars_of(self.explanation.shown)[page]
+        kept = [item not in self.removed for item in items.tolist()]
+        for row, check in enumerate(self.checks):
+            with check.hold_sync():  # one message
+                set_class(check, "lxr-hidden", row >= len(items))
+                if row < len(items):
+                    title = check.tooltip = shortened(titles[row])
+                    # Of the text of a checkbox, widgets make mathematics; only HTML can say that it is none.
+                    check.description_allow_html = is_like_mathematics(title)
+                    check.description = html_text(title) if check.description_allow_html else title
+                    check.value = kept[row]
+                    set_class(check, "lxr-removed", not kept[row])
+        self.bars.value = "".join(
+            f'<div class="lxr-bar{"" if there else " lxr-removed"}">{bar}</div>'
+            for bar, there in zip(bars, kept, strict=True)
+        )
+        against = f"<br>{AGAINST}" if self.explanation.is_signed and (self.explanation.shown[page] < 0).any() else ""
+        of = f"of {len(self.explanation.items)} history items; {html_text(self.explanation.scale)}"
+        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}{against}")
+
+
+class Words:
+    """The counterfactual sentence.
+
+    Attributes:
+        view: the widget.
+        asked: the sentence that was asked for last, to come.
+    """
+
+    question = attrgetter("sentence")  # what is asked of a case
+
+    def __init__(self):
+        self.asked: Future | None = None
+        self.view = widgets.HTML(layout={"width": "55%"})
+
+    def show(self, answer: str | None) -> None:
+        """Show a sentence; None: it is being looked for."""
+        self.view.value = f"<h4>In words</h4>{html_text(answer or 'looking for the smallest set of reasons …')}"
+
+
+class Explorer:
+    """Choose dataset, recommender and user; see recommendations, and why, by two explainers; leave reasons out, and see.
+
+    Args:
+        results: directory of all results; a relative path starts at the project root.
+        dataset, recommender: to begin with; the first that are there by default.
+        explainers: of the two panels, to begin with.
+
+    Attributes:
+        exploration: what is shown.
+        view: the widget.
+
+    Raises:
+        DataError: there is no trained model below ``results``, or none of these.
+
+    Example:
+        >>> Explorer("results", "ml-1m", "vae")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        results: str | Path = "results",
+        dataset: str | None = None,
+        recommender: str | None = None,
+        explainers: tuple[str, str] = ("lxr", "leave-one-out"),
+    ):
+        self.results, self.found = results, trained(results, dataset, recommender)
+        self.pool = ThreadPoolExecutor(WORKERS)
+        self.lock, self.drawing = threading.RLock(), False
+        self.dataset = widgets.Dropdown(options=list(self.found), value=dataset or next(iter(self.found)))
+        self.recommender = widgets.Dropdown()
+        self.user = widgets.Dropdown()
+        self.search = widgets.Combobox(placeholder="add an item by its title …", continuous_update=False)
+        self.empty = widgets.Button(description="Start from nothing", tooltip="build a history of your own by titles")
+        self.targets = widgets.ToggleButtons(options=[])
+        self.panels = [Panel(name) for name in explainers]
+        self.restore = widgets.Button(description="Put all back")
+        self.outcome, self.words, self.note, self.said = widgets.HTML(), Words(), widgets.HTML(), widgets.HTML()
+        self.view = self.arrange()
+        self.listen()
+        self.choose_dataset(self.dataset.value, recommender)
+
+    def __repr__(self) -> str:
+        about = {"dataset": self.dataset.value, "recommender": self.recommender.value, "user": self.exploration.user}
+        return f"Explorer({', '.join(f'{name}={value!r}' for name, value in about.items())})"
+
+    def _repr_mimebundle_(self, **options) -> dict:
+        return self.view._repr_mimebundle_(**options) | {"text/plain": repr(self)}
+
+    def arrange(self) -> widgets.Widget:
+        """All widgets in their places."""
+        for widget, label in ((self.dataset, "Dataset"), (self.recommender, "Recommender"), (self.user, "User")):
+            widget.description, widget.style = label, {"description_width": "initial"}
+        self.dataset.layout.width, self.recommender.layout.width, self.user.layout.width = "180px", "180px", "210px"
+        self.search.layout.width, self.empty.layout.width = "240px", "150px"
+        chosen = widgets.HBox([self.dataset, self.recommender, self.user, self.search, self.empty])
+        chosen.layout.flex_flow = "row wrap"
+        recommended = widgets.VBox([widgets.HTML("<h4>Recommended</h4>"), self.targets], layout={"width": "27%"})
+        columns = widgets.HBox([recommended, *(panel.view for panel in self.panels)])
+        columns.add_class("lxr-columns")
+        what_if = widgets.VBox([self.outcome, self.restore], layout={"width": "45%"})
+        below = widgets.HBox([what_if, self.words.view])
+        below.add_class("lxr-columns")
+        view = widgets.VBox([widgets.HTML(STYLE), chosen, self.said, columns, below, self.note])
+        view.add_class("lxr-app")
+        return view
+
+    def listen(self) -> None:
+        """Say what happens when something is chosen."""
+        self.on_choice(self.dataset, self.choose_dataset)
+        self.on_choice(self.recommender, self.choose_recommender)
+        self.on_choice(self.user, self.choose_user)
+        self.on_choice(self.search, self.add)
+        self.on_choice(self.targets, self.choose_target)
+        self.empty.on_click(self.reacting(lambda _: self.choose_user(OWN)))
+        self.restore.on_click(self.reacting(lambda _: self.leave_out([])))
+        for panel in self.panels:
+            self.on_choice(panel.name, lambda _, panel=panel: self.ask([panel]))
+            panel.first.on_click(self.reacting(lambda _, panel=panel: self.leave_out(panel.reasons)))
+            for button, step in ((panel.back, -1), (panel.on, 1)):
+                button.on_click(self.reacting(lambda _, panel=panel, step=step: self.turn(panel, step)))
+            for row, check in enumerate(panel.checks):
+                self.on_choice(check, lambda kept, panel=panel, row=row: self.tick(panel.shown[row : row + 1], kept))
+
+    def on_choice(self, widget: widgets.Widget, act: Callable) -> None:
+        """Call ``act`` with the new value whenever a person changes that of a widget."""
+        widget.observe(self.reacting(lambda change: act(change["new"])), "value")
+
+    def reacting(self, act: Callable) -> Callable:
+        """``act``, but not for what is changed by drawing; errors are shown below the choices."""
+
+        def handle(event) -> None:
+            with self.lock:
+                if self.drawing:
+                    return
+                self.said.value = ""
+                try:
+                    act(event)
+                except ValueError as error:
+                    self.said.value = html_text(error)
+
+        return handle
+
+    @contextlib.contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Change widgets without reacting to it, one thread at a time."""
+        with self.lock:
+            before, self.drawing = self.drawing, True
+            try:
+                yield
+            finally:
+                self.drawing = before
+
+    def choose_dataset(self, dataset: str, recommender: str | None = None) -> None:
+        """Go on with a dataset, and with its first recommender unless told another."""
+        with self.quietly():
+            self.recommender.options = self.found[dataset]
+            self.recommender.value = recommender or self.found[dataset][0]
+        self.choose_recommender(self.recommender.value)
+
+    def choose_recommender(self, recommender: str) -> None:
+        """Go on with a recommender, and its first test user."""
+        models = TrainedModels(self.results, self.dataset.value, recommender)
+        self.exploration = Exploration(models)
+        data, lengths = models.data, np.diff(models.data.matrix.indptr)
+        with self.quietly():
+            users = [(f"{plain(data.user_ids[row])} · {lengths[row]} items", int(row)) for row in models.test]
+            self.user.options = [*users, ("your own history", OWN)]
+            self.titles = {title: item for item, title in enumerate(data.titles(np.arange(models.model.n_items)))}
+            self.search.options = list(self.titles)
+            for panel in self.panels:
+                panel.offer({name: models.scores_asked(name) for name in models.names})
+            self.note.value = small(self.what_is_missing())
+        self.draw_history()
+
+    def what_is_missing(self) -> str:
+        """What there is not, and which commands make it."""
+        lines, models = [], self.exploration.models
+        untrained = [name for name in EXPLAINERS if name not in models.names and name not in SAME]
+        about = html_text(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")
+        if untrained:
+            lines.append(
+                f"Not trained: {html_text(', '.join(untrained))}. <code>python run_all.py {about}</code> makes them."
+            )
+        absent = [name for name in DATASETS if name not in self.found]
+        if absent:
+            lines.append(
+                f"No models of {html_text(', '.join(absent))}: <code>python run_all.py --dataset NAME</code> makes them."
+            )
+        return "<br>".join(lines)
+
+    def choose_user(self, row: int) -> None:
+        """Go on with the history of a user, or with an empty one."""
+        if row == OWN:
+            self.exploration.start_empty()
+        else:
+            self.exploration.choose_user(row)
+        self.draw_history()
+
+    def add(self, title: str) -> None:
+        """Put the item of that title, or the only one of which it is a part, into the history; else say which there are.
+
+        Raises:
+            ValueError: no title has that part, or several have it.
+        """
+        part = plain(title).casefold()
+        if not part:
+            return
+        found = [title] if title in self.titles else [each for each in self.titles if part in each.casefold()]
+        if not found:
+            raise ValueError(f"No title has {quoted(title)} in it.")
+        if len(found) > 1:
+            more = [f"{len(found) - OFFERED} more"] * (len(found) > OFFERED)
+            raise ValueError(f"{len(found)} titles: {enumeration([*map(quoted, found[:OFFERED]), *more])}. Which one?")
+        self.exploration.add(self.titles[found[0]])
+        self.draw_history()
+
+    def choose_target(self, item: int) -> None:
+        """Explain another recommendation."""
+        self.exploration.choose_target(item)
+        self.draw_case()
+
+    def tick(self, items: np.ndarray, kept: bool) -> None:
+        """Leave these history items out too, or put them back."""
+        (self.exploration.put_back if kept else self.exploration.remove)(items)
+        self.draw_what_if()
+
+    def leave_out(self, items: np.ndarray) -> None:
+        """Leave these history items out, and no others."""
+        self.exploration.put_back(list(self.exploration.removed))
+        self.exploration.remove(items)
+        self.draw_what_if()
+
+    def turn(self, panel: Panel, step: int) -> None:
+        """Show other history items in a panel."""
+        with self.quietly():
+            panel.turn(step)
+
+    def draw_history(self) -> None:
+        """Show what is recommended for another history."""
+        exploration = self.exploration
+        with self.quietly():
+            self.user.value = OWN if exploration.user is None else exploration.user
+            self.search.value = ""
+            self.recommended = exploration.recommendations(RECOMMENDED if exploration.case else 0)
+        self.draw_case()
+
+    def draw_recommended(self) -> None:
+        """Show the recommendations, where each stands without what is left out, and which of them is explained."""
+        exploration, first = self.exploration, self.recommended
+        places = [str(rank) for rank in first.index]
+        if exploration.removed:
+            places = [f"{now} → {then}" for now, then in zip(places, exploration.ranks_without(first["item"]), strict=True)]
+        rows = zip(places, first["title"], first["probability"], first["item"].tolist(), strict=True)
+        options = [(f"{place}. {shortened(title)} · {probability:.1%}", item) for place, title, probability, item in rows]
+        set_class(self.targets, "lxr-gone", not options)  # browsers go on showing the buttons of a list that is empty now
+        if len(options) < len(self.targets.options):  # … and surplus ones if the others stay as they are
+            self.targets.options = []
+        if options != list(self.targets.options):
+            self.targets.options = options
+        self.targets.value = exploration.case.target if exploration.case else None
+
+    def draw_case(self) -> None:
+        """Show another recommendation: why, in words, and what if."""
+        self.draw_what_if()
+        self.ask(self.panels)
+        self.ask([self.words], patience=0)
+
+    def ask(self, askers: list[Panel | Words], patience: float = PATIENCE) -> None:
+        """Fill panels and words: at once if the answers come within so many seconds, else when they come."""
+        case = self.exploration.case
+        for asker in askers:
+            if asker.asked:
+                asker.asked.cancel()
+            asker.asked = self.pool.submit(answer_of, case, asker.question)
+        deadline = time.monotonic() + patience
+        for asker in askers:  # the first is drawn while the others are being answered
+            wait([asker.asked], max(0, deadline - time.monotonic()))
+            if not asker.asked.done():
+                with self.quietly():
+                    asker.show(None)
+            asker.asked.add_done_callback(partial(self.answered, asker))
+
+    def answered(self, asker: Panel | Words, answer: Future) -> None:
+        """Show an answer, unless something else has been asked since."""
+        with self.quietly():
+            if asker.asked is answer and not answer.cancelled():
+                asker.show(str(answer.exception()) if answer.exception() else answer.result())
+
+    def draw_what_if(self) -> None:
+        """Show where the target stands without what is left out."""
+        with self.quietly():
+            self.draw_recommended()
+            for panel in self.panels:
+                panel.mark(self.exploration.removed)
+            self.outcome.value = self.outcome_of(self.exploration)
+
+    def outcome_of(self, exploration: Exploration) -> str:
+        """The what-if as HTML."""
+        if exploration.case is None:
+            return ""
+        now, then = exploration.what_if().itertuples()
+        rank, probability = f"rank {now.rank} → {then.rank}", f"probability {now.probability:.1%} → {then.probability:.1%}"
+        left_out, length = len(exploration.removed), int(exploration.history.sum())
+        instead = "is still recommended first" if then.first == now.first else "is recommended first instead"
+        before = set(self.recommended["item"])
+        after = exploration.recommendations_without(RECOMMENDED) if left_out else self.recommended
+        new = [quoted(row.title) for row in after.itertuples() if row.item not in before]
+        among = f"; new among the first {RECOMMENDED}: {enumeration(new)}" if new else ""
+        return (
+            f"<h4>What if? {html_text(quoted(exploration.case.title))} without {left_out} of {length} history items</h4>"
+            f'<div class="lxr-big">{rank}, {probability}</div>{html_text(f"{quoted(then.first)} {instead}{among}")}'
+        )
+
+
+def answer_of(case: Case | None, question: Callable[[Case], UserExplanation | str]) -> UserExplanation | str:
+    """The answer to what is asked of a case; without one, what to do about it."""
+    return question(case) if case else "Add items by their titles."
+
+
+def small(text: str) -> str:
+    """HTML in small print."""
+    return f'<div class="lxr-note">{text}</div>'
+
+
+def set_class(widget: widgets.DOMWidget, name: str, there: bool) -> None:
+    """Give a widget a class of CSS, or take it away."""
+    (widget.add_class if there else widget.remove_class)(name)

@@ -1,0 +1,266 @@
+"""Columns of ids, numbers, times and texts, converted one to one: what would lose anything is refused with its row.
+
+The index of a column has the numbers of its rows, and the name of the index is what a row is called in messages.
+"""
+
+import re
+from decimal import Decimal
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+from pandas.api import types
+
+from lxr.utils.storage import DataError
+
+WHOLE = r"0|-?[1-9][0-9]{0,17}"  # an integer of 64 bits as str() writes it: 007 is none
+
+
+EXACT = 2**53  # from here on, floating-point numbers have no room for every integer
+
+
+DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"  # ISO 8601, without …
+
+
+ZONE = r"(Z|[+-]\d\d:?\d\d)"  # … or with a time zone
+
+
+def refuse(bad: pd.Series, place: Path | str, found: pd.Series, expected: str) -> None:
+    """Name the first bad row, if there is one, and what was found in it.
+
+    Args:
+        bad: (n,) which rows are bad.
+        place: the file, or what else the rows are of.
+        found: (n,) what is in the rows.
+        expected: what is expected there.
+
+    Raises:
+        DataError: names the place, the row, what was expected and what was found.
+    """
+    if bad.any():
+        row = bad.idxmax()
+        value = found[row].item() if isinstance(found[row], np.generic) else found[row]
+        raise DataError(f"{place}, {found.index.name} {row}: expected {expected}, found {repr(value)[:200]}")
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+def text_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+    """Ids of a file: integers if all of them are written like integers, else text without the blanks around it.
+
+    Args:
+        values: text, or values of another type that are ids as they are.
+        column: its name, for messages.
+        place: for messages.
+
+    Raises:
+        DataError: an id is missing, of no type for ids, or written in two ways that differ in blanks; names the row.
+    """
+    found = exact_ids(values, column, place)
+    if not is_text(found):
+        return found
+    text = found.str.strip()
+    if (text != found).any():
+        first = found.groupby(text).transform("first")
+        other = first[found != first].iloc[:1].tolist()
+        refuse(found != first, place, found, f"every {column} to be written in one way, here {other[0]!r}" if other else "")
+    return integers(text) if text.str.fullmatch(WHOLE).all() else text
+
+
+def exact_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+    """Ids as integers of 64 bits, or as text: text as it is, and integers beyond 64 bits.
+
+    Args:
+        values: integers, text, or floating-point numbers that are integers below 2⁵³.
+        column: its name, for messages.
+        place: for messages.
+
+    Raises:
+        DataError: an id is missing or of another type; names the row.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    refuse_missing(values, column, place)
+    if types.is_integer_dtype(values.dtype):
+        return values.astype(np.int64 if values.max() <= np.iinfo(np.int64).max else "str")
+    if types.is_float_dtype(values.dtype):
+        return float_ids(values, column, place)
+    if is_text(values):
+        return checked_text(values, column, place)
+    return object_ids(values, column, place)
+
+
+def is_text(values: pd.Series) -> bool:
+    """Return whether a column is of a type that holds text and nothing else."""
+    return isinstance(values.dtype, pd.StringDtype) or (
+        isinstance(values.dtype, pd.ArrowDtype) and types.is_string_dtype(values.dtype)
+    )
+
+
+def refuse_missing(values: pd.Series, column: str, place: Path | str) -> None:
+    """Refuse ids that are missing, and text of blanks alone."""
+    missing = values.isna()
+    if is_text(values):
+        missing |= values.fillna("").str.strip() == ""
+    if missing.any():
+        raise DataError(f"{place}, {values.index.name} {missing.idxmax()}: expected an id of the {column}, found none")
+
+
+def checked_text(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+    """Text ids as they are; a NUL, which arrays of text lose, is refused."""
+    refuse(values.str.contains("\0", regex=False), place, values, f"an id of the {column} without NUL")
+    return values if values.dtype == "str" else values.astype("str")
+
+
+def float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+    """Floating-point numbers as integers, as long as every integer has its own."""
+    numbers = values.to_numpy(dtype=float)
+    digits = {"float16": 11, "float32": 24, "float": 24, "halffloat": 11}.get(str(values.dtype).lower().split("[")[0], 53)
+    bad = ~((np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**digits))  # which inf and NaN are not
+    refuse(
+        pd.Series(bad, values.index),
+        place,
+        values,
+        f"an integer below 2**{digits} as {column}, beyond which such numbers are not exact (write ids as text or integers)",
+    )
+    return values.astype(np.int64)
+
+
+def object_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+    """Python objects as ids: all of them text, or all of them integers, of whatever type."""
+    if types.is_object_dtype(values.dtype) and isinstance(values.iloc[0], str):
+        refuse(~values.map(lambda value: isinstance(value, str)), place, values, f"text as {column}, as in the first row")
+        text = values.astype("str")
+        refuse_missing(text, column, place)
+        return checked_text(text, column, place)
+    whole = values.map(whole_number)
+    refuse(whole.isna(), place, values, f"an integer or text as {column}, of one kind in all rows")
+    inside = whole.map(lambda value: -(2**63) <= value < 2**63).all()
+    return whole.astype(np.int64 if inside else "str")
+
+
+def whole_number(value: object) -> int | None:
+    """A Python object as an integer, if it is one without doubt."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else None
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def numeric(frame: pd.DataFrame, column: str, place: Path | str, integer: bool = False) -> pd.Series:
+    """A column as finite numbers below 2⁵³, or as integers from 0.
+
+    Raises:
+        DataError: names the first row that has none.
+    """
+    found = frame[column]
+    values = numbers(found)
+    bad = ~np.isfinite(values)
+    if integer:
+        bad |= ~bad & ((values % 1 != 0) | (values < 0))
+    refuse(bad, place, found, f"{'a non-negative integer' if integer else 'a number'} as {column}")
+    refuse(values.abs() >= EXACT, place, found, f"a number below 2**53 as {column}")
+    return values.astype(np.int64 if integer else np.float64)
+
+
+def integer_ids(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+    """A column of text as integers from 0, of which none is written in two ways.
+
+    Raises:
+        DataError: names the first row that has none, or another way of writing one.
+    """
+    found, values = frame[column], numeric(frame, column, place, integer=True)
+    written = pa.compute.cast(pa.array(values), pa.string())
+    if not pa.compute.all(pa.compute.equal(written, pa.array(found, pa.string()))).as_py():
+        refuse(found != found.groupby(values).transform("first"), place, found, f"one way of writing each {column}")
+    return values
+
+
+def numbers(found: pd.Series) -> pd.Series:
+    """A column as floating-point numbers, NaN where it has something else than a number."""
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        found = found.astype(object)
+    if is_text(found):
+        return parsed(found)
+    if types.is_numeric_dtype(found.dtype) and not types.is_complex_dtype(found.dtype):  # which bool is, too
+        return pd.Series(found.to_numpy(dtype=float, na_value=np.nan), found.index)
+    if not types.is_object_dtype(found.dtype):
+        return pd.Series(np.nan, found.index)
+    if found.map(lambda value: isinstance(value, str)).all():
+        return parsed(found.astype("str"))
+    return found.map(lambda value: float(value) if isinstance(value, (Real, Decimal, np.bool_)) else np.nan).astype(float)
+
+
+def integers(text: pd.Series) -> pd.Series:
+    """Text of integers of 64 bits as these."""
+    return pd.Series(pa.compute.cast(pa.array(text), pa.int64()).to_numpy(), text.index)
+
+
+def parsed(text: pd.Series) -> pd.Series:
+    """Text as floating-point numbers, NaN where it is none."""
+    try:
+        values = pa.compute.cast(pa.array(text), pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:  # blanks around, or no number
+        values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
+    return pd.Series(values, text.index)
+
+
+# --- times and texts -------------------------------------------------------------------------------------------------
+
+
+def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+    """A column of times, to be sorted: integers, other numbers, or dates (ISO 8601 where they are text).
+
+    Raises:
+        DataError: names the first row that has none.
+    """
+    found = frame[column]
+    expected = f"a number or a date like 2026-01-31 12:00:00 as {column}, and of one kind in all rows"
+    if types.is_datetime64_any_dtype(found.dtype):
+        refuse(found.isna(), place, found, expected)
+        return found
+    if types.is_integer_dtype(found.dtype) and not found.isna().any():
+        return found.astype(np.int64)
+    text = found.astype("str").str.strip() if is_text(found) else None
+    if text is not None and text.str.fullmatch(r"-?[0-9]{1,18}|[1-8][0-9]{18}").all():  # nanoseconds have 19 digits
+        return integers(text)
+    values = numbers(found)
+    if text is not None and not np.isfinite(values.iloc[0]):
+        return dates(text, found, place, expected)
+    bad = ~np.isfinite(values)
+    if types.is_bool_dtype(found.dtype):
+        bad[:] = True
+    refuse(bad, place, found, expected)
+    return values
+
+
+def dates(text: pd.Series, found: pd.Series, place: Path | str, expected: str) -> pd.Series:
+    """Texts of dates as dates: all with a time zone, or all without."""
+    pattern = DATE + (ZONE if re.fullmatch(DATE + ZONE, str(text.iloc[0])) else "")
+    values = pd.to_datetime(text.where(text.str.fullmatch(pattern)), format="ISO8601", errors="coerce", utc=True)
+    refuse(values.isna(), place, found, expected)
+    return values
+
+
+def texts(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+    """A column of texts, missing where it is: integers are written out, other types refused.
+
+    Raises:
+        DataError: names the first row that has something else.
+    """
+    found = frame[column]
+    bad = found.map(lambda value: not isinstance(value, (str, Integral))) & found.notna()
+    refuse(bad, place, found, f"text as {column}")
+    text = found.map(str, na_action="ignore").astype("str")
+    refuse(text.fillna("").str.contains("\0", regex=False), place, found, f"text without NUL as {column}")
+    return text

@@ -1,0 +1,326 @@
+"""Tables in files, checked line by line; ratings in files of one's own: CSV, TSV, Parquet, RecBole's atomic files."""
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from lxr.data.columns import integer_ids, numeric, text_ids, texts, times
+from lxr.data.dialect import SEPARATORS, Dialect, decimal_points, find_dialect
+from lxr.data.quotes import check_rows
+from lxr.data.raw_text import line_of, read_text
+from lxr.utils.checks import check_paths, check_texts
+from lxr.utils.memory import fits, free
+from lxr.utils.storage import DataError
+
+FIELD = "\x1f"  # what a longer separator is replaced with for parsing
+
+
+TIMESTAMP = "timestamp"  # the column that a file may have, or lack
+
+
+PARQUET_VALUE = 32  # bytes that a value takes while it is read, roughly
+
+
+def read_ratings_file(
+    path: str | Path,
+    user_column: str = "user",
+    item_column: str = "item",
+    rating_column: str | None = "rating",
+    items_path: str | Path | None = None,
+    title_column: str = "title",
+    timestamp_column: str | None = TIMESTAMP,
+) -> pd.DataFrame:
+    """Read a table of ratings, or of interactions without ratings.
+
+    Every value is converted one to one, or refused with its row. Ids are integers if all of a column are written like
+    integers (``007`` is not), else text; blanks around them do not count. Integers beyond 64 bits are text. Floating-point
+    ids have to be integers below 2⁵³. In RecBole's atomic files columns are named with or without their types,
+    ``user_id:token`` or ``user_id``.
+
+    The kind of file decides the separator, unless the header has exactly one other (``,``, ``;``, tab, ``|``). Where it
+    is ``;``, numbers may have decimal commas. Such a dialect is written down in ``attrs["dialect"]``.
+
+    Args:
+        path: a file with a header: ``.csv``, ``.tsv``, ``.inter`` (text in UTF-8; gzipped, ``.csv.gz``, or not), or
+            ``.parquet``.
+        user_column, item_column: its columns of ids.
+        rating_column: its column of ratings; None for implicit data, in which every row counts as a rating of 1.
+        items_path: another such file (also ``.item``) with titles of items, the last of an item counts. It may be ``path``.
+        title_column: its column of titles; its column of ids is called as in ``path``.
+        timestamp_column: its column of times, numbers or dates like ``2026-01-31 12:00:00``; a file may lack ``timestamp``.
+            None ignores times.
+
+    Returns:
+        A ratings frame, see :mod:`lxr.data.datasets`.
+
+    Raises:
+        ValueError: an argument is no path, or no name of a column.
+        DataError: a file is missing, of another kind or too large; a column or a value is missing; a value cannot be
+            converted one to one; a quote is not closed; or no title is of an item of the ratings. The message names the
+            row as spreadsheets do, in which the header is row 1.
+
+    Example:
+        >>> read_ratings_file("plays.csv.gz", rating_column=None)  # doctest: +SKIP
+    """
+    check_paths(path=path, **({} if items_path is None else {"items_path": items_path}))
+    check_texts(user_column=user_column, item_column=item_column, title_column=title_column)
+    optional_columns = {"rating_column": rating_column, "timestamp_column": timestamp_column}
+    check_texts(**{name: column for name, column in optional_columns.items() if column is not None})
+    path = Path(path)
+    columns = {"user": user_column, "item": item_column, "rating": rating_column, TIMESTAMP: timestamp_column}
+    optional = {TIMESTAMP} if timestamp_column == TIMESTAMP else set()
+    raw, dialect = read_columns(path, {name: column for name, column in columns.items() if column is not None}, optional)
+    ratings = pd.DataFrame({name: text_ids(raw[name], name, path) for name in ("user", "item")})
+    ratings["rating"] = 1.0
+    if rating_column is not None:
+        raw["rating"], has_commas = decimals(raw["rating"], dialect, path)
+        ratings["rating"] = numeric(raw, "rating", path)
+        dialect = dialect.with_commas() if has_commas else dialect
+    if TIMESTAMP in raw:
+        raw[TIMESTAMP], _ = decimals(raw[TIMESTAMP], dialect, path)
+        ratings[TIMESTAMP] = times(raw, TIMESTAMP, path)
+    ratings = ratings.reset_index(drop=True)
+    attrs, dialects = {"source": [str(path)]}, {str(path): dialect}
+    if items_path is not None:
+        titles, dialects[str(items_path)] = read_item_titles(Path(items_path), item_column, title_column)
+        if titles.index.dtype != ratings["item"].dtype:  # numbers in one file, strings in the other
+            titles.index, ratings["item"] = titles.index.astype("str"), ratings["item"].astype("str")
+        if not titles.index.isin(ratings["item"]).any():
+            raise DataError(
+                f"{items_path}: expected titles of the items of {path}, {ratings['item'].iloc[:3].tolist()} and others, "
+                f"found none but of {titles.index[:3].tolist()}"
+            )
+        attrs = {"titles": titles.to_dict(), "source": list(dict.fromkeys([str(path), str(items_path)]))}
+    unusual = [f"{name}: {', '.join(found.unusual)}" for name, found in dialects.items() if found.unusual]
+    ratings.attrs = attrs | ({"dialect": unusual} if unusual else {})
+    return ratings
+
+
+def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series, bool]:
+    """Numbers with decimal points, and whether they had commas, which only a file separated by ``;`` may have."""
+    return decimal_points(values, str(values.name), path) if dialect.separator == ";" else (values, False)
+
+
+def read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[pd.Series, Dialect]:
+    """Titles of a file of one's own, by the ids of their items, and the dialect of the file."""
+    raw, dialect = read_columns(path, {"item": item_column, "title": title_column})
+    titles = texts(raw, "title", path)
+    titles = (titles.str.strip() if dialect.blanks else titles).set_axis(text_ids(raw["item"], "item", path))
+    return titles[titles.fillna("") != ""], dialect
+
+
+def read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = ()) -> tuple[pd.DataFrame, Dialect]:
+    """Some columns of a file of one's own.
+
+    Args:
+        path: the file, of a known kind.
+        names: what the columns are to be called → what they are called in the file.
+        optional: which of them the file may lack.
+
+    Returns:
+        The columns, text as strings, and the dialect of the file; the index is the number of the row.
+
+    Raises:
+        DataError: the file is missing, of another kind or malformed, or lacks a column.
+    """
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix == ".parquet":
+        table, found, dialect = *read_parquet(path, names, optional), Dialect("", None)
+    elif suffix in SEPARATORS:
+        table, found, dialect = read_own_text(path, names, optional, suffix)
+    else:
+        raise DataError(f"{path}: expected a file {', '.join(SEPARATORS)} or .parquet, found {suffix or 'no suffix'}")
+    return table[list(found.values())].set_axis(list(found), axis=1).rename_axis("row"), dialect
+
+
+def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns of a Parquet file, and what they are called in it.
+
+    Raises:
+        DataError: the file is missing or no Parquet, has no rows, does not fit into memory, or lacks a column.
+    """
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            found = find_columns(names, optional, file.schema_arrow.names, path)
+            n_rows = file.metadata.num_rows
+            if not fits(n_rows * len(found) * PARQUET_VALUE):
+                raise DataError(f"{path}: expected a file that fits into memory ({free()} free), found {n_rows} rows")
+            table = file.read(columns=list(found.values())).to_pandas(ignore_metadata=True)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: expected a Parquet file, found none: {error}") from error
+    if table.empty:
+        raise DataError(f"{path}: expected at least one row, found none")
+    table.index += 1
+    return table, found
+
+
+def read_own_text(
+    path: Path, names: dict[str, str], optional: Iterable[str], suffix: str
+) -> tuple[pd.DataFrame, dict[str, str], Dialect]:
+    """Columns of a text file with a header, what they are called in it, and its dialect."""
+    content = read_text(path, header=True)
+    dialect, quotes = find_dialect(content, suffix, path)
+    header, end = first_row(content, quotes.long)
+    quoting = {"quotechar": dialect.quote} if dialect.quote else {"quoting": csv.QUOTE_NONE}
+    columns = [name.strip() for name in next(csv.reader([header], delimiter=dialect.separator, **quoting))]
+    found = find_columns(names, optional, columns, path)
+    if not content[end:]:
+        raise DataError(f"{path}: expected at least one line of data, found none")
+    table = parse(
+        content[end:], dialect.separator, columns, path, above=1, word="row", quote=dialect.quote, kept=list(found.values())
+    )
+    shaped = [column for name, column in found.items() if name != "title"]
+    check_rows(content, quotes, dialect.separator, columns, table, shaped, path)
+    return table, found, dialect
+
+
+def first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[str, int]:
+    """The first row of a text, and where the second begins; values with line ends are between the places ``long``."""
+    for match in re.finditer(rb"\r\n|\r|\n", content):
+        if not any(start < match.start() < end for start, end in long):
+            return content[: match.start()].decode(), match.end()
+    return content.decode(), len(content)
+
+
+def find_columns(names: dict[str, str], optional: Iterable[str], known: list[str], path: Path) -> dict[str, str]:
+    """Find columns as they are called in a file, where RecBole adds a type to them, as in ``rating:float``.
+
+    Args:
+        names: what the columns are to be called → what they are called, perhaps without their types.
+        optional: which of them may be absent.
+        known: names of all columns of the file.
+        path: for messages.
+
+    Returns:
+        What the columns are to be called → what they are called in the file.
+
+    Raises:
+        DataError: a column is absent, or there more than once.
+    """
+    found = {}
+    for wanted, name in names.items():
+        columns = [column for column in known if name in (column, column.partition(":")[0])]
+        if len(columns) > 1 or (not columns and wanted not in optional):
+            number = "one column" if columns else "a column"
+            raise DataError(f"{path}: expected {number} {name}, found {', '.join(known)}")
+        if columns:
+            found[wanted] = columns[0]
+    if len(set(found.values())) < len(found):
+        raise DataError(f"{path}: expected different columns, found {', '.join(found.values())}")
+    return found
+
+
+def read_table(
+    path: Path,
+    separator: str,
+    columns: list[str],
+    encoding: str = "utf-8",
+    header: bool = False,
+    optional: int = 0,
+) -> pd.DataFrame:
+    """Read a plain separated text file as strings, one column per name, with an exact check of every line.
+
+    Args:
+        path: the file, gzipped or not.
+        separator: of values, one character or more.
+        columns: their names.
+        encoding: of the text.
+        header: whether the first line is none of data.
+        optional: how many of the last columns the file may lack.
+
+    Returns:
+        The columns that the file has; the index is the number of the line.
+
+    Raises:
+        DataError: the file cannot be decoded or a line has another number of fields; names the file and the line.
+    """
+    content = read_text(path, encoding, header)
+    first, end = first_row(content)
+    columns = columns[: max(first.count(separator) + 1, len(columns) - optional)]
+    return parse(content[end:] if header else content, separator, columns, path, above=int(header))
+
+
+def parse(
+    content: bytes,
+    separator: str,
+    columns: list[str],
+    path: Path,
+    above: int = 0,
+    word: str = "line",
+    quote: str | None = None,
+    kept: list[str] | None = None,
+) -> pd.DataFrame:
+    """Parse lines of separated values as strings, or refuse the first line that has too many or too few.
+
+    Args:
+        content: the text.
+        separator: of values.
+        columns: names, one for each value of a line.
+        path: for messages.
+        above: number of lines that were above these.
+        word: what a line is called.
+        quote: what values may be enclosed in.
+        kept: the columns that are kept, all unless given.
+
+    Returns:
+        The kept columns; the index is the number of the line.
+
+    Raises:
+        DataError: names the file, the line, what was expected and what was found.
+    """
+    delimiter = separator if len(separator) == 1 else FIELD
+    if delimiter != separator and FIELD.encode() in content:
+        line = line_of(content, content.find(FIELD.encode())) + above
+        raise DataError(f"{path}, {word} {line}: expected text, found the control character {FIELD!r}")
+    content = content.replace(separator.encode(), delimiter.encode())
+    bad = []
+
+    def note(row) -> str:
+        bad.append(row)
+        return "error"
+
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(content),
+            pa.csv.ReadOptions(column_names=columns, use_threads=False, block_size=1 << 24),
+            pa.csv.ParseOptions(
+                delimiter=delimiter,
+                quote_char=quote or False,
+                newlines_in_values=quote is not None,
+                ignore_empty_lines=False,
+                invalid_row_handler=note,
+            ),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=kept or columns),
+        )
+    except pa.ArrowInvalid as error:
+        if not bad:
+            raise DataError(f"{path}: expected lines of {separator.join(columns)}, found {error}") from error
+        expected = separator.join(columns).replace("\t", "<tab>")
+        found = bad[0].text.replace(delimiter, separator)[:80]
+        raise DataError(f"{path}, {word} {bad[0].number + above}: expected {expected}, found {found!r}") from error
+    frame = table.to_pandas()
+    frame.index += above + 1
+    return frame.rename_axis(word)
+
+
+def read_ratings(path: Path, separator: str, header: bool = False, n_columns: int = 4, optional: int = 0) -> pd.DataFrame:
+    """Read a file of lines ``user, item, rating, timestamp``, or of the first of them.
+
+    Args:
+        path: the file.
+        separator: of values.
+        header: whether its first line has names.
+        n_columns: how many of the four a line has.
+        optional: how many of these the file may lack.
+    """
+    columns = ["user", "item", "rating", "timestamp"][:n_columns]
+    raw = read_table(path, separator, columns, header=header, optional=optional)
+    ratings = {column: integer_ids(raw, column, path) for column in ("user", "item")}
+    ratings |= {column: numeric(raw, column, path, integer=column != "rating") for column in raw.columns[2:]}
+    return pd.DataFrame(ratings).reset_index(drop=True)

@@ -1,0 +1,320 @@
+"""The gate for histories, targets and scores.
+
+Tensors, NumPy arrays, frames, lists and SciPy matrices are taken where it is clear what they mean. They become dense float32
+tensors, or CSR matrices in canonical form. Everything else is one ValueError that names the argument and the row, what was
+expected and what was found. Arguments are never changed.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lxr.utils.checks import check_finite, first
+from lxr.utils.sparse import rows
+
+REAL = "buif"  # NumPy's kinds of real numbers
+
+
+BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: nobody is to guess
+
+
+def as_histories(n_items: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Dense binary histories.
+
+    Args:
+        n_items: number of items I.
+        history: (B, I) zeros and ones: tensor, array, frame, lists or SciPy matrix.
+        device: where to put what is no tensor; a tensor stays where it is.
+
+    Returns:
+        (B, I) float32, without a gradient.
+
+    Raises:
+        ValueError: anything else; names the row.
+
+    Example:
+        >>> as_histories(3, [[0, 1, 1]])
+        tensor([[0., 1., 1.]])
+    """
+    x = as_tensor("history", history, device)
+    check_width(n_items, x)
+    if x.shape[0] == 0:
+        raise ValueError("history: expected at least one user, found none")
+    not_binary = ((x != 0) & (x != 1)).any(dim=1)
+    if not_binary.any():
+        raise ValueError(f"history, row {first(not_binary)}: expected only 0 and 1")
+    return x.float()
+
+
+def as_explained(model, history: object, target: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """Dense histories and targets that can be explained for a recommender.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) histories, at least one item each, as :func:`as_histories` takes them.
+        target: (B,) items outside the histories: tensor, array, series or list of integers.
+
+    Returns:
+        (B, I) float32 and (B,) int64, on one device.
+
+    Raises:
+        ValueError: anything else; names the argument and the row.
+    """
+    check_model(model)
+    history = as_histories(model.n_items, history, model.device)
+    items = as_items("target", target, history.shape[0])
+    chosen = torch.from_numpy(items).to(history.device)
+    inside = chosen.clamp(0, model.n_items - 1)
+    consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
+    check_rows(model.n_targets, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
+    return history, chosen
+
+
+def as_importance(importance: object, history: torch.Tensor) -> torch.Tensor:
+    """Dense scores (B, I) of checked histories (B, I).
+
+    Raises:
+        ValueError: another shape, or no real numbers.
+    """
+    scores = as_tensor("importance", importance, history.device)
+    if scores.shape != history.shape:
+        raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(scores.shape)}")
+    return scores
+
+
+def as_matrix(n_items: int | None = None, **matrices: object) -> sp.csr_matrix:
+    """Sparse binary histories.
+
+    Args:
+        n_items: number of items I; None if that is to be found out.
+        matrices: one (n, I) matrix of zeros and ones, by the name of the argument: a SciPy matrix, a tensor, an array, a
+            frame or lists.
+
+    Returns:
+        (n, I) CSR of float32 ones with ascending items in each row; ``matrix`` itself if it is that already.
+
+    Raises:
+        ValueError: no user, another catalogue, an item twice in a row, entries other than 0 and 1, a damaged matrix, or one
+            of SciPy's column formats.
+
+    Example:
+        >>> as_matrix(3, train_matrix=[[0, 1, 1]]).indices
+        array([1, 2], dtype=int32)
+    """
+    ((name, value),) = matrices.items()
+    matrix = as_csr(name, value)
+    if matrix.shape[0] == 0 or matrix.shape[1] != (n_items or matrix.shape[1]) or matrix.shape[1] == 0:
+        columns = "items" if n_items is None else n_items
+        raise ValueError(f"{name}: expected (users, {columns}) with at least one user, found {matrix.shape}")
+    if not matrix.data.all():
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+    if (matrix.data != 1).any():
+        at = first(matrix.data != 1)
+        row, item, found = rows(matrix)[at], matrix.indices[at], matrix.data[at]
+        raise ValueError(f"{name}, row {row}, item {item}: expected only ones as entries, found {found}")
+    return matrix if matrix.dtype == np.float32 else matrix.astype(np.float32)
+
+
+def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Sparse histories and targets that can be explained for a recommender.
+
+    Args:
+        model: recommender of I items.
+        matrix: (n, I) histories, at least one item each, as :func:`as_matrix` takes them.
+        target: (n,) items outside the histories: array, tensor, series or list of integers.
+
+    Returns:
+        (n, I) CSR in canonical form and (n,) int64.
+
+    Raises:
+        ValueError: anything else; names the argument and the row.
+    """
+    check_model(model)
+    matrix = as_matrix(model.n_items, matrix=matrix)
+    items = as_items("target", target, matrix.shape[0])
+    inside = np.clip(items, 0, model.n_items - 1)
+    consumed = np.asarray(matrix[np.arange(len(items)), inside]).ravel() > 0
+    check_rows(model.n_targets, np.diff(matrix.indptr), items, consumed)
+    return matrix, items
+
+
+def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
+    """Finite scores of the entries of checked histories, and of no other.
+
+    Args:
+        matrix: (n, I) CSR histories in canonical form.
+        scores: one (n, I) matrix, by the name of the argument: a SciPy matrix without entries outside the histories (an
+            absent one is 0), or dense scores, of which those of the history items count.
+
+    Returns:
+        (n, I) CSR with the entries of ``matrix``, zeros included.
+
+    Raises:
+        ValueError: another shape, entries of other items, none at all, or a score that is not finite; names the row.
+    """
+    ((name, value),) = scores.items()
+    sparse = sp.issparse(value)
+    found = as_csr(name, value) if sparse else real_array(name, value)
+    if found.shape != matrix.shape:
+        raise ValueError(f"{name}: expected scores of shape {matrix.shape}, found {found.shape}")
+    values = scores_at(name, matrix, found) if sparse else found[rows(matrix), matrix.indices]
+    check_finite(rows(matrix), matrix.indices, values)
+    return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.ndarray:
+    """Scores (nnz,) of the entries of ``matrix``, both (n, I) CSR in canonical form."""
+    if scores.nnz == 0:
+        raise ValueError(f"{name}: expected scores of {matrix.nnz} history items, found none")
+    if same_entries(matrix, scores):
+        return scores.data
+    expected, found = (rows(each) * each.shape[1] + each.indices for each in (matrix, scores))  # both ascend
+    place = np.searchsorted(expected, found).clip(max=len(expected) - 1)
+    foreign = expected[place] != found
+    if foreign.any():
+        row, item = rows(scores)[first(foreign)], scores.indices[first(foreign)]
+        raise ValueError(f"{name}, row {row}: expected scores of the history items alone, found one of item {item}")
+    values = np.zeros(matrix.nnz, dtype=scores.dtype)
+    values[place] = scores.data
+    return values
+
+
+def as_pair(**scores: object) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Two explanations (n, I) of the same history items, by the names of the arguments; both in canonical form.
+
+    Raises:
+        ValueError: no two such matrices.
+    """
+    (first_name, a), (second_name, b) = scores.items()
+    a, b = as_csr(first_name, a), as_csr(second_name, b)
+    if not same_entries(a, b):
+        expected = f"scores of the same {a.nnz} history items in {a.shape} as {first_name}"
+        raise ValueError(f"{second_name}: expected {expected}, found {b.nnz} in {b.shape}, or others")
+    return a, b
+
+
+def same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
+    """Whether two CSR matrices in canonical form have the same entries."""
+    return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
+
+
+def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
+    """Item indices (count,), or (m,) if there may be any number, as int64, whatever kind of integers they are."""
+    if count is None and isinstance(items, list | tuple | np.ndarray) and len(items) == 0:
+        return np.empty(0, dtype=np.int64)
+    array = real_array(name, items, kinds="iu", expected="integer item indices")
+    if array.ndim != 1 or count not in (None, len(array)):
+        raise ValueError(f"{name}: expected shape ({'m' if count is None else count},), found {array.shape}")
+    if array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}, row {int(array.argmax())}: expected an item index, found {array.max()}")
+    return array.astype(np.int64)
+
+
+def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Tensor:
+    """A dense tensor of real numbers, without a gradient; a tensor keeps its device."""
+    if isinstance(value, torch.Tensor):
+        if value.is_complex():
+            raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
+        dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
+        return dense.clone() if dense.is_inference() else dense
+    array = real_array(name, value)
+    return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind == "f" else np.int64)).to(device)
+
+
+def as_csr(name: str, value: object) -> sp.csr_matrix:
+    """A CSR matrix with ascending columns and no entry twice; zeros stay. It is ``value`` itself if it is that already."""
+    if not sp.issparse(value):
+        dense = real_array(name, value)
+        if dense.ndim != 2:
+            raise ValueError(f"{name}: expected two dimensions, users and items, found shape {dense.shape}")
+        return sp.csr_matrix(dense)
+    if value.format not in BY_ROWS or value.ndim != 2:
+        raise ValueError(f"{name}: expected a CSR matrix of (users, items), as .tocsr() makes it, found {value.format}")
+    if value.dtype.kind not in REAL:
+        raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
+    try:
+        matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(entries_of(value), shape=value.shape)
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected a sound matrix, found places outside of it ({error})") from error
+    step = np.diff(rows(matrix) * matrix.shape[1] + matrix.indices)  # the cached flags of SciPy may be wrong
+    if (step < 0).any():
+        matrix = sp.csr_matrix((matrix.data.copy(), matrix.indices.copy(), matrix.indptr), shape=matrix.shape)
+        matrix.has_sorted_indices = False
+        matrix.sort_indices()
+        step = np.diff(rows(matrix) * matrix.shape[1] + matrix.indices)
+    if (step == 0).any():
+        row, item = rows(matrix)[first(step == 0)], matrix.indices[first(step == 0)]
+        raise ValueError(f"{name}, row {row}: expected every item once, found item {item} more than once")
+    return matrix
+
+
+def entries_of(value) -> tuple:
+    """Values, columns and row pointers of a SciPy matrix of any format, with nothing added up."""
+    if value.format == "csr":
+        return value.data, value.indices, value.indptr
+    coo = value.tocoo()
+    order = np.lexsort((coo.col, coo.row))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(coo.row, minlength=coo.shape[0]))])
+    return coo.data[order], coo.col[order], indptr
+
+
+def real_array(name: str, value: object, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
+    """An array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
+
+    Args:
+        name: of the argument.
+        value: the numbers.
+        kinds: NumPy's kinds that are allowed.
+        expected: their name.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(value, torch.Tensor):
+        if kind_of(value.dtype) not in kinds:
+            raise ValueError(f"{name}: expected {expected}, found {value.dtype}")
+        dense = as_tensor(name, value, "cpu").cpu()
+        return (dense.double() if dense.is_floating_point() else dense).numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{name}: expected {expected}, found a masked array")
+    try:
+        plain = value.toarray() if sp.issparse(value) else value.to_numpy() if hasattr(value, "to_numpy") else value
+        array = np.asarray(plain)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name}: expected {expected} in rows of one length, found {type(value).__name__}") from error
+    if array.dtype.kind not in kinds:
+        found = type(value).__name__ if array.dtype.kind == "O" else array.dtype
+        raise ValueError(f"{name}: expected {expected}, found {found}")
+    return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy knows no half precision
+
+
+def kind_of(dtype: torch.dtype) -> str:
+    """NumPy's kind of a PyTorch dtype."""
+    return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
+
+
+def check_width(n_items: int, history: torch.Tensor) -> None:
+    """Refuse histories that are not (B, n_items)."""
+    if history.ndim != 2 or history.shape[1] != n_items:
+        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
+
+
+def check_model(model) -> None:
+    """Refuse what is no recommender."""
+    if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_targets")):
+        raise ValueError(f"model: expected a recommender (lxr.wrap makes one), found {type(model).__name__}")
+
+
+def check_rows(n_targets: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
+    """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
+    if (lengths == 0).any():
+        raise ValueError(f"history, row {first(lengths == 0)}: expected at least one item, found none: it is empty")
+    outside = (target < 0) | (target >= n_targets)
+    if outside.any():
+        row = first(outside)
+        raise ValueError(f"target, row {row}: expected an item from 0 to {n_targets - 1}, found {target[row]}")
+    if consumed.any():
+        row = first(consumed)
+        raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")

@@ -1,0 +1,197 @@
+"""Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from lxr.data.inputs import as_matrix
+from lxr.utils.checks import (
+    first,
+)
+from lxr.utils.markup import is_visible, plain
+from lxr.utils.sparse import binary_matrix
+from lxr.utils.storage import ANEW, DataError, pack_text, read_npz, save_npz, unpack_text
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Binary histories of all users.
+
+    Columns are items; after them, if user features were asked for, one for each value of each feature, with ones where a
+    user is known to have it. They are entries of a history like any other, but they are never recommended.
+
+    Attributes:
+        matrix: (n_users, I) CSR, float32, ones; column indices sorted within each row.
+        user_ids: (n_users,) original user ids, ascending.
+        item_ids: (I − n_features,) original item ids, ascending.
+        item_titles: (I,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
+        item_groups: (I,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
+        feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
+        n_duplicates: number of repeated (user, item) rows that were dropped, or added to others.
+        complete_users: ids of users who were dropped because they have every item; not saved.
+
+    Example: see :func:`prepare`, which makes it.
+    """
+
+    matrix: sp.csr_matrix
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    item_titles: np.ndarray | None = None
+    item_groups: np.ndarray | None = None
+    feature_kinds: np.ndarray | None = None
+    n_duplicates: int = 0
+    complete_users: tuple[int | str, ...] = ()
+
+    @property
+    def n_features(self) -> int:
+        """How many of the columns, the last ones, are features of the users."""
+        return 0 if self.feature_kinds is None else len(self.feature_kinds)
+
+    @property
+    def item_matrix(self) -> sp.csr_matrix:
+        """The matrix without the columns of features."""
+        return self.matrix[:, : len(self.item_ids)]
+
+    @cached_property
+    def names(self) -> np.ndarray:
+        """(I,) names of all columns as people read them, no two alike: :func:`names_of` of titles and ids."""
+        titles = self.item_ids if self.item_titles is None else self.item_titles
+        return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
+
+    def titles(self, items: np.ndarray) -> list[str]:
+        """Titles of items, or their ids where there are none; the id follows a title that other items have too.
+
+        Args:
+            items: (m,) indices.
+
+        Example:
+            >>> titles = np.array(["Twice", "Once", "Twice"])
+            >>> data = Interactions(sp.csr_matrix((1, 3)), np.array([0]), np.array([7, 8, 9]), titles)
+            >>> data.titles(np.array([0, 1]))
+            ['Twice [7]', 'Once']
+        """
+        return self.names[items].tolist()
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one ``.npz`` file, atomically.
+
+        Raises:
+            ValueError: something that :meth:`load` would refuse; nothing is written.
+        """
+        matrix = as_matrix(matrix=self.matrix)
+        names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
+        arrays = {name: np.asarray(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        arrays |= {"indices": matrix.indices, "indptr": matrix.indptr, "n_duplicates": np.array(self.n_duplicates)}
+        check_arrays(arrays)
+        for name in TEXTS:
+            if name in arrays and arrays[name].dtype.kind not in PLAIN_IDS:
+                arrays |= pack_text(name, arrays[name])
+        save_npz(path, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Interactions":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or damaged, or its content is not what :meth:`save` writes.
+        """
+        arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
+        try:
+            arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
+            check_arrays(arrays)
+        except ValueError as error:
+            raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
+        shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
+        return cls(
+            matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),
+            user_ids=arrays["user_ids"],
+            item_ids=arrays["item_ids"],
+            item_titles=arrays.get("item_titles"),
+            item_groups=arrays.get("item_groups"),
+            feature_kinds=arrays.get("feature_kinds"),
+            n_duplicates=int(arrays["n_duplicates"]),
+        )
+
+
+TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
+
+
+PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that are no histories: fields of :class:`Interactions`, the matrix as ``indices`` and ``indptr``.
+
+    Raises:
+        ValueError: names the array.
+    """
+    for name in ("user_ids", "item_ids"):
+        ids = arrays[name]
+        check_kind(name, ids, PLAIN_IDS + "UOT")
+        if len(np.unique(ids)) < len(ids) or (ids != ids).any():  # NaN differs from itself
+            raise ValueError(f"{name}: expected ids that differ from each other, found some twice, or missing ones")
+    n_items = len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ()))
+    lengths = {"item_titles": n_items, "item_groups": n_items, "indptr": len(arrays["user_ids"]) + 1}
+    for name, kinds in (("item_titles", "UOT"), ("feature_kinds", "UOT"), ("item_groups", "iu"), ("indptr", "iu")):
+        if name in arrays:
+            check_kind(name, arrays[name], kinds, lengths.get(name))
+    if arrays["n_duplicates"].ndim or arrays["n_duplicates"].dtype.kind not in "iu" or arrays["n_duplicates"] < 0:
+        raise ValueError(f"n_duplicates: expected an integer of at least 0, found {arrays['n_duplicates']!r}")
+    check_kind("indices", arrays["indices"], "iu")
+    check_entries(arrays["indices"], arrays["indptr"], n_items)
+
+
+def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
+    """Refuse an array that is not (n,), not of one of some kinds of numbers or texts, or not of a length."""
+    if array.ndim != 1 or array.dtype.kind not in kinds or length not in (None, len(array)):
+        numbers = "texts" if kinds == "UOT" else "integers" if kinds == "iu" else "numbers or texts"
+        wanted = numbers if length is None else f"{length} {numbers}"
+        raise ValueError(f"{name}: expected {wanted} in one dimension, found {array.dtype} of shape {array.shape}")
+    if array.dtype == object and not all(isinstance(text, str) for text in array):
+        strange = next(text for text in array if not isinstance(text, str))
+        raise ValueError(f"{name}: expected texts, found {strange!r}")
+
+
+def check_entries(indices: np.ndarray, indptr: np.ndarray, n_items: int) -> None:
+    """Refuse column indices (nnz,) and row pointers (n_users + 1,) that are not those of a CSR matrix in canonical form."""
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any() or indptr[-1] != len(indices):
+        raise ValueError(f"indptr: expected ascending numbers from 0 to {len(indices)}")
+    outside = (indices < 0) | (indices >= n_items)
+    if outside.any():
+        raise ValueError(f"indices: expected columns from 0 to {n_items - 1}, found {indices[first(outside)]}")
+    starts = np.zeros(len(indices) + 1, dtype=bool)
+    starts[indptr] = True
+    repeated = (indices[1:] <= indices[:-1]) & ~starts[1:-1]
+    if repeated.any():
+        entry = first(repeated) + 1
+        row = int(np.searchsorted(indptr, entry, side="right")) - 1
+        raise ValueError(f"indices, row {row}: expected ascending columns, each once, found {indices[entry]} again or late")
+
+
+def names_of(titles: Sequence, ids: Sequence) -> np.ndarray:
+    """One line of plain text per title, the id after those that several items share, or in the place of an empty one.
+
+    Args:
+        titles: (I,) titles.
+        ids: (I,) ids.
+
+    Returns:
+        (I,) distinct texts.
+
+    Example:
+        >>> names_of(["Twice", "Once", "Twice", " "], [3, 4, 5, 6]).tolist()
+        ['Twice [3]', 'Once', 'Twice [5]', '6']
+    """
+    names = [plain(title) for title in titles]
+    names = [name if is_visible(name) else plain(number) for name, number in zip(names, ids, strict=True)]
+    suffixes: Sequence = ids
+    while repeated := {name for name, count in Counter(names).items() if count > 1}:
+        pairs = zip(names, suffixes, strict=True)
+        names = [f"{name} [{plain(suffix)}]" if name in repeated else name for name, suffix in pairs]
+        suffixes = range(len(names))  # for ids that look alike, and titles that look like one with an id
+    return np.array(names, dtype=object)

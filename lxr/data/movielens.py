@@ -1,0 +1,233 @@
+"""MovieLens 100K and 1M: ratings, titles, and what is known of the users if that is asked for."""
+
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lxr.data.columns import integer_ids, numeric, refuse
+from lxr.data.download import Archive, fetch, find_files, read_member
+from lxr.data.files import read_ratings, read_table
+from lxr.utils.storage import DataError, sha256
+
+ML_100K = Archive(
+    "ml-100k",
+    "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+    "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    ("u.data", "u.item", "u.user"),
+)
+
+
+ML_1M = Archive(
+    "ml-1m",
+    "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+    "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    ("ratings.dat", "movies.dat", "users.dat"),
+    mirrors=(
+        # of the Recommenders project, for the days on which the first one does not answer
+        "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-1m.zip",
+    ),
+)
+
+
+# RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
+# first one does not answer.
+RECBOLE_WHEEL = "recbole==1.2.1"
+
+
+RECBOLE_FILES = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+}
+
+
+ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # u.data
+
+
+ML_1M_RATINGS = 1_000_209
+
+
+def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
+    """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names.
+
+    Raises:
+        DataError: the wheel cannot be had, or a file in it is altered.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
+    finished = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if finished.returncode != 0:
+        raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
+    with zipfile.ZipFile(next(directory.glob("*.whl"))) as wheel:
+        for name, expected in RECBOLE_FILES.items():
+            content = read_member(wheel, f"recbole/dataset_example/ml-100k/{name}")
+            found = hashlib.sha256(content).hexdigest()
+            if found != expected:
+                raise DataError(f"{name}: expected SHA-256 {expected}, found {found}")
+            (directory / name).write_bytes(content)
+    return tuple(RECBOLE_FILES)
+
+
+def read_titles(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False) -> dict:
+    """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
+    raw = read_table(path, separator, columns, encoding, header)
+    titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
+    return dict(zip(integer_ids(raw, "item", path).tolist(), titles.map(natural_title), strict=True))
+
+
+def natural_title(title: str) -> str:
+    """``"Net, The (1995)"`` → ``"The Net (1995)"``."""
+    return re.sub(
+        r"^(.*), (The|A|An|Les?|La|Das|Der|Die|Il|El|L')(?= \(|$)",
+        lambda match: f"{match[2]}{'' if match[2].endswith(chr(39)) else ' '}{match[1]}",
+        title,
+    )
+
+
+def find_ml_100k(data_dir: Path) -> tuple[Path | None, Path | None]:
+    """Where MovieLens 100K is, else is downloaded to: its official files, or RecBole's copy of them; None is not there."""
+    places = [data_dir / "ml-100k", data_dir]
+    official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
+    if official is None and copied is None:
+        found = fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
+        official, copied = (found, None) if (found / "u.data").is_file() else (None, found)
+    return official, copied
+
+
+def read_ml_100k(data_dir: Path) -> pd.DataFrame:
+    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles.
+
+    Raises:
+        DataError: a file is missing, altered or malformed.
+    """
+    official, copied = find_ml_100k(data_dir)
+    if official is not None:
+        path, expected = official / "u.data", ML_100K_RATINGS_SHA256
+        columns = ["item", "title", "release", "video release", "url", *(f"genre {number}" for number in range(19))]
+        titles = read_titles(official / "u.item", "|", columns, encoding="latin-1")
+    else:
+        path, expected = copied / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
+        titles = read_titles(copied / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
+        unknown = "unkonwn (unkonwn)"  # as it stands there
+        titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
+    ratings = read_ratings(path, "\t", header=official is None)
+    check_sha256(path, expected)
+    ratings.attrs = {"titles": titles, "source": [str(path)]}
+    return ratings
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Refuse a truncated or altered file.
+
+    Raises:
+        DataError: names the file and both checksums.
+    """
+    found = sha256(path)
+    if found != expected:
+        raise DataError(
+            f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to fetch it anew"
+        )
+
+
+def find_ml_1m(data_dir: Path) -> Path:
+    """Where MovieLens 1M is: in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
+    return find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
+
+
+def read_ml_1m(data_dir: Path) -> pd.DataFrame:
+    """MovieLens 1M.
+
+    Raises:
+        DataError: a file is missing, truncated or malformed.
+    """
+    directory = find_ml_1m(data_dir)
+    path = directory / "ratings.dat"
+    ratings = read_ratings(path, "::")
+    # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
+    if len(ratings) != ML_1M_RATINGS:
+        raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
+    titles = read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
+    ratings.attrs = {"titles": titles, "source": [str(path)]}
+    return ratings
+
+
+# --- what is known of users ------------------------------------------------------------------------------------------
+
+GENDERS = {"F": "female", "M": "male"}
+
+
+AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
+    1: "under 18",
+    18: "18–24",
+    25: "25–34",
+    35: "35–44",
+    45: "45–49",
+    50: "50–55",
+    56: "56 or older",
+}
+
+
+NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
+
+
+ML_1M_OCCUPATIONS = (
+    None,  # "other" or not specified
+    "academic/educator",
+    "artist",
+    "clerical/admin",
+    "college/grad student",
+    "customer service",
+    "doctor/health care",
+    "executive/managerial",
+    "farmer",
+    "homemaker",
+    "K-12 student",
+    "lawyer",
+    "programmer",
+    "retired",
+    "sales/marketing",
+    "scientist",
+    "self-employed",
+    "technician/engineer",
+    "tradesman/craftsman",
+    "unemployed",
+    "writer",
+)
+
+
+def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
+    """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
+    gender, age = raw["gender"].map(GENDERS), numeric(raw, "age", path, integer=True)
+    refuse(gender.isna(), path, raw["gender"], "F or M as gender")
+    refuse(age < 1, path, raw["age"], "an age of at least 1")
+    group = np.searchsorted(list(AGE_GROUPS), age, side="right") - 1
+    columns = {"gender": gender, "age": np.array(list(AGE_GROUPS.values()))[group], "occupation": occupations}
+    users = pd.DataFrame(columns).set_index(integer_ids(raw, "user", path))
+    users.attrs["source"] = [str(path)]
+    return users
+
+
+def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
+    """Gender, age group and occupation of the users of MovieLens 100K, as they gave them."""
+    official, copied = find_ml_100k(data_dir)
+    directory, name, separator = (official, "u.user", "|") if official else (copied, "ml-100k.user", "\t")
+    find_files([directory], ("u.data" if official else "ml-100k.inter", name))
+    columns = ["user", "age", "gender", "occupation", "zip code"]
+    raw = read_table(directory / name, separator, columns, header=official is None)
+    return user_table(raw, directory / name, raw["occupation"].mask(raw["occupation"].isin(NOT_SAID), None))
+
+
+def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
+    """Gender, age group and occupation of the users of MovieLens 1M, as they gave them."""
+    directory = find_ml_1m(data_dir)
+    find_files([directory], ("ratings.dat", "users.dat"))
+    path = directory / "users.dat"
+    raw = read_table(path, "::", ["user", "gender", "age", "occupation", "zip code"])
+    code = numeric(raw, "occupation", path, integer=True)
+    refuse(~code.between(0, len(ML_1M_OCCUPATIONS) - 1), path, raw["occupation"], "an occupation from 0 to 20")
+    return user_table(raw, path, code.map(dict(enumerate(ML_1M_OCCUPATIONS))))

@@ -1,0 +1,279 @@
+"""From a ratings frame to histories: thresholds, the k-core, user features."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lxr.data.datasets import load_ratings, rule_of
+from lxr.data.interactions import Interactions
+from lxr.data.ratings import REPEATS, check_attributes, checked_ratings, without_repeats
+from lxr.utils.checks import (
+    check_choice,
+    check_positive,
+    is_integer,
+    is_number,
+)
+from lxr.utils.storage import DataError, text_array
+
+USER_FEATURES = "ratings.attrs['user_features']"
+
+
+def prepare(
+    ratings: pd.DataFrame,
+    min_rating: float = 4,
+    min_items_per_user: int = 2,
+    min_users_per_item: int = 2,
+    repeats: str | None = None,
+) -> Interactions:
+    """Turn ratings into binary histories.
+
+    Keeps ratings ≥ ``min_rating``, then repeats the two minimum counts until nothing changes (an iterated k-core), then
+    numbers users and items contiguously in the order of their sorted original ids. A frame of users and items alone is
+    implicit data: every row counts, and ``min_rating`` does not apply.
+
+    Users who have every item that is left are dropped, since nothing is left to recommend to them, and the minimum counts
+    are repeated. Only if nobody would be left, they stay. ``complete_users`` has their ids.
+
+    User features that the ratings carry become further columns; thresholds look at items alone.
+
+    Args:
+        ratings: columns ``user``, ``item``, ``rating``; left as it is. ``attrs`` as :func:`lxr.load_ratings` gives them. Ids
+            are integers or text. A column ``timestamp``, numbers or dates, says which of several ratings is the newest.
+        min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
+        min_items_per_user: users with fewer items are dropped; 1 keeps all.
+        min_users_per_item: items with fewer users are dropped; 1 keeps all.
+        repeats: which rating a pair of user and item has that is in several rows: ``"sum"`` adds them, as for plays;
+            ``"last"`` and ``"first"`` take the newest and the oldest by time, or by row where there are no times. None
+            takes the last, or the sum where it has to be a log of single plays: all these ratings are 1, and some pairs
+            reach ``min_rating`` only together.
+
+    Returns:
+        The histories, with titles, groups and features where the ratings carry them. Repeated rows are counted in
+        ``n_duplicates``.
+
+    Raises:
+        ValueError: a threshold or ``repeats`` is of another type or value.
+        DataError: a column is missing or there twice, an id is missing or of no type for ids, a rating is not a finite
+            number, ``repeats`` is None and some pairs reach ``min_rating`` only together, nothing is left, or user features
+            are malformed or of none of the users that are left.
+
+    Warns:
+        UserWarning: there are repeated pairs and ``repeats`` is None, or users who have every item.
+
+    Example:
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 2, 3, 1], "rating": [5, 4, 5, 4, 3]})
+        >>> data = prepare(ratings, min_rating=4, min_users_per_item=1)
+        >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # user 9 does not like item 1
+        ([1, 2, 3], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+    """
+    check_rule(min_rating, min_items_per_user, min_users_per_item, repeats)
+    checked = checked_ratings(ratings)
+    check_attributes(ratings.attrs)
+    unique = without_repeats(checked, min_rating, repeats)
+    liked = unique[unique["rating"] >= min_rating] if "rating" in unique else unique
+    kept = k_core(liked[["user", "item"]], min_items_per_user, min_users_per_item)
+    if kept.empty:
+        scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
+        raise DataError(
+            f"no interaction is left of {len(ratings)} ratings{scale} with min_rating={min_rating}, "
+            f"min_items_per_user={min_items_per_user}, min_users_per_item={min_users_per_item}"
+        )
+    kept, complete_users = without_complete_users(kept, min_items_per_user, min_users_per_item)
+    user_ids, users = np.unique(id_array(kept["user"]), return_inverse=True)
+    item_ids, items = np.unique(id_array(kept["item"]), return_inverse=True)
+    ones = np.ones(len(kept), dtype=np.float32)
+    matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
+    matrix.sort_indices()
+    data = Interactions(
+        matrix=matrix,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        item_titles=item_titles(ratings, item_ids),
+        item_groups=item_groups(ratings, item_ids),
+        n_duplicates=len(ratings) - len(unique),
+        complete_users=complete_users,
+    )
+    return with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
+
+
+def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: str | None) -> None:
+    """Refuse thresholds of another type or value.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    if not (is_number(min_rating) or min_rating == -np.inf):
+        raise ValueError(f"min_rating: expected a number, found {min_rating!r}")
+    check_positive(min_items_per_user=min_items_per_user, min_users_per_item=min_users_per_item)
+    check_choice((*REPEATS, None), repeats=repeats)
+
+
+def with_features(data: Interactions, features: Mapping) -> Interactions:
+    """Append columns for what is known of the users: features in the order in which they come, their values sorted.
+
+    Args:
+        data: without features.
+        features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
+
+    Returns:
+        The same users with further columns; where there were no titles, ids are.
+
+    Raises:
+        DataError: something else than that, or nothing known of any of the users.
+    """
+    users, known = feature_entries(features, data.user_ids)
+    if not users:
+        raise DataError(f"{USER_FEATURES}: expected features of some of the {len(data.user_ids)} users, found none")
+    kinds = list(dict.fromkeys(kind for kind, _ in known))
+    columns = sorted(set(known), key=lambda feature: (kinds.index(feature[0]), feature[1]))
+    place = {feature: number for number, feature in enumerate(columns)}
+    ones, places = np.ones(len(users), dtype=np.float32), [place[feature] for feature in known]
+    added = sp.csr_matrix((ones, (users, places)), shape=(len(data.user_ids), len(columns)))
+    matrix = sp.hstack([data.matrix, added], format="csr")
+    matrix.sort_indices()
+    titles = [str(item) for item in data.item_ids] if data.item_titles is None else data.item_titles
+    return replace(
+        data,
+        matrix=matrix,
+        item_titles=text_array([*titles, *(f"your {kind} ({value})" for kind, value in columns)]),
+        item_groups=None if data.item_groups is None else np.append(data.item_groups, [-1] * len(columns)),
+        feature_kinds=text_array([kind for kind, _ in columns]),
+    )
+
+
+def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
+    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
+
+    Raises:
+        DataError: something else than one value of each feature; names the user.
+    """
+    if not isinstance(features, Mapping):
+        raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
+    users, known = [], []
+    for row, user in enumerate(user_ids.tolist()):
+        own = features.get(user, {})
+        if not (isinstance(own, Mapping) and all(pd.api.types.is_scalar(value) for value in own.values())):
+            raise DataError(f"{USER_FEATURES}, user {user}: expected one value of each feature, found {own!r}")
+        known += [(str(kind), str(value)) for kind, value in own.items() if pd.notna(value)]
+        users += [row] * (len(known) - len(users))
+    return users, known
+
+
+def id_array(ids: pd.Series) -> np.ndarray:
+    """Ids as an array of numbers or of Python strings."""
+    array = ids.infer_objects().to_numpy()
+    return text_array([str(value) for value in array]) if array.dtype == object else array
+
+
+def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:
+    """Drop users and items with too few partners, again and again until nothing changes."""
+    size = None
+    while size != len(pairs):
+        size = len(pairs)
+        pairs = pairs[pairs["item"].map(pairs["item"].value_counts()) >= min_users_per_item]
+        pairs = pairs[pairs["user"].map(pairs["user"].value_counts()) >= min_items_per_user]
+    return pairs
+
+
+def without_complete_users(
+    pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
+) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
+    """Drop users who have every item, again and again with the k-core, unless nobody would be left.
+
+    Returns:
+        The pairs of the others, and the ids of the users who have been dropped, sorted.
+
+    Warns:
+        UserWarning: names the users.
+    """
+    rest, dropped = pairs, []
+    while len(complete := complete_users_of(rest)):
+        dropped += complete.tolist()
+        rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
+    if not dropped or rest.empty:
+        return pairs, ()
+    message = f"left out, since they have every item, and nothing is left to recommend to them: {named(dropped)}"
+    warnings.warn(message, stacklevel=3)
+    return rest, tuple(sorted(dropped))
+
+
+def named(users: list[int | str]) -> str:
+    """Return how many users there are, and the ids of ten of them."""
+    more = f" and {len(users) - 10} others" if len(users) > 10 else ""
+    return f"{len(users)} user{'s' * (len(users) > 1)} ({', '.join(map(repr, sorted(users)[:10]))}{more})"
+
+
+def check_candidates(data: Interactions) -> None:
+    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if nobody would be left without them.
+
+    Args:
+        data: the histories.
+
+    Raises:
+        DataError: names the users.
+    """
+    full = np.diff(data.item_matrix.indptr) == len(data.item_ids)
+    if full.any():
+        raise DataError(
+            f"nothing is left to recommend to {named(data.user_ids[full].tolist())} of {len(full)}, who have every item: "
+            "expected more items, or a higher min_rating"
+        )
+
+
+def complete_users_of(pairs: pd.DataFrame) -> pd.Index:
+    """Users who have every item of the pairs."""
+    sizes = pairs["user"].value_counts()
+    return sizes.index[sizes == pairs["item"].nunique()]
+
+
+def item_titles(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+    """Titles in the order of ``item_ids``; an item without one is called by its id."""
+    titles = ratings.attrs.get("titles")
+    return None if titles is None else text_array([title_of(item, titles.get(item)) for item in item_ids.tolist()])
+
+
+def title_of(item: object, title: object) -> str:
+    """The title of an item as a text that has a UTF-8; the id where there is none."""
+    return str(item if pd.isna(title) else title).encode(errors="replace").decode()
+
+
+def item_groups(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+    """Planted groups in the order of ``item_ids``.
+
+    Raises:
+        DataError: an item without a group.
+    """
+    groups = ratings.attrs.get("groups")
+    if groups is None:
+        return None
+    ungrouped = [item for item in item_ids.tolist() if not is_integer(groups.get(item))]
+    if ungrouped:
+        raise DataError(
+            f"ratings.attrs['groups'], item {ungrouped[0]}: expected an integer, found {groups.get(ungrouped[0])!r}"
+        )
+    return np.array([groups[item] for item in item_ids.tolist()])
+
+
+def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
+    """Load a registered dataset and prepare it by its registered rule.
+
+    Args:
+        name, data_dir, user_features: as for :func:`lxr.load_ratings`.
+
+    Returns:
+        The histories.
+
+    Raises:
+        ValueError: the name is unknown.
+        DataError: see :func:`lxr.load_ratings` and :func:`prepare`.
+
+    Example:
+        >>> load_dataset("synthetic").matrix.shape
+        (600, 160)
+    """
+    return prepare(load_ratings(name, data_dir, user_features), **rule_of(name))

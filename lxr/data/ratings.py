@@ -1,0 +1,156 @@
+"""Ratings frames: checked, with ids one to one, and with one row for every pair of user and item."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from lxr.data.columns import exact_ids, numeric, refuse, times
+from lxr.utils.checks import is_number
+from lxr.utils.storage import DataError
+
+NAMES = ("user", "item", "rating")
+
+
+REPEATS = {"last": "kept the last of each", "first": "kept the first of each", "sum": "added their ratings"}
+
+
+def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Check a ratings frame, of which every row has to say what it means.
+
+    Args:
+        ratings: as :func:`lxr.prepare` takes it.
+
+    Returns:
+        Its columns ``user``, ``item``, ``rating`` (if there is one) and ``timestamp`` (if there is one); the index counts
+        the rows from 0.
+
+    Raises:
+        DataError: it is no frame, has no rows, lacks a column or has one twice, or a row has no id or no number.
+    """
+    if not isinstance(ratings, pd.DataFrame):
+        raise DataError(f"ratings: expected a frame with the columns {', '.join(NAMES)}, found {type(ratings).__name__}")
+    check_names(list(ratings.columns))
+    if ratings.empty:
+        raise DataError("ratings: expected at least one row, found none")
+    frame = ratings.reset_index(drop=True).rename_axis("row")
+    frame.attrs = {}  # of which pandas would make a deep copy at every step
+    checked = {name: exact_ids(frame[name], name, "ratings") for name in ("user", "item")}
+    if "rating" in frame:
+        text = frame["rating"].map(lambda value: isinstance(value, str)) if not_numeric(frame["rating"]) else None
+        if text is not None:
+            refuse(text, "ratings", frame["rating"], "a number as rating")
+        checked["rating"] = numeric(frame, "rating", "ratings")
+    if "timestamp" in frame:
+        checked["timestamp"] = frame["timestamp"]
+    return pd.DataFrame(checked)
+
+
+def not_numeric(values: pd.Series) -> bool:
+    """Return whether a column is of no type of numbers."""
+    return not types.is_numeric_dtype(values.dtype)
+
+
+def check_names(names: list) -> None:
+    """Refuse names of columns among which one is twice, or one is missing.
+
+    A frame without ratings is implicit data only if it has nothing that might be a rating of another name.
+    """
+    twice = [name for name in (*NAMES, "timestamp") if names.count(name) > 1]
+    if twice:
+        raise DataError(f"ratings: expected one column {twice[0]}, found {names.count(twice[0])}: {names}")
+    if not {"user", "item"} <= set(names) or ("rating" not in names and set(names) - {"user", "item", "timestamp"}):
+        raise DataError(
+            f"ratings: expected the columns user, item, rating, found {names} "
+            "(user and item alone, perhaps with timestamp, if every row counts)"
+        )
+
+
+def check_attributes(attributes: Mapping) -> None:
+    """Refuse titles or groups that are no dictionaries of items, and titles that are no text, number or missing.
+
+    Raises:
+        DataError: names the attribute and the item.
+    """
+    for name in ("titles", "groups"):
+        values = attributes.get(name)
+        if values is not None and not isinstance(values, Mapping):
+            raise DataError(f"ratings.attrs[{name!r}]: expected a dictionary of item ids, found {type(values).__name__}")
+    for item, title in (attributes.get("titles") or {}).items():
+        if (isinstance(title, str) and "\0" not in title) or is_number(title):
+            continue
+        if not (types.is_scalar(title) and pd.isna(title)):
+            raise DataError(f"ratings.attrs['titles'], item {item!r}: expected text without NUL, found {title!r}")
+
+
+def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: str | None) -> pd.DataFrame:
+    """One row for every pair of user and item.
+
+    Args:
+        ratings: as :func:`checked_ratings` gives them.
+        min_rating: what a rating has to reach.
+        repeats: as :func:`lxr.prepare` takes it.
+
+    Raises:
+        DataError: ``repeats`` is None, and a pair reaches ``min_rating`` only if its ratings are added.
+
+    Warns:
+        UserWarning: ``repeats`` is None, and there are repeated pairs.
+    """
+    repeated = ratings.duplicated(["user", "item"], keep=False)
+    if not repeated.any():
+        return ratings
+    chosen = repeats or usual(ratings[repeated], min_rating)
+    if "rating" not in ratings:
+        unique = ratings.drop_duplicates(["user", "item"])
+    elif chosen == "sum":
+        unique = ratings.groupby(["user", "item"], sort=False, as_index=False)["rating"].sum()
+    else:
+        unique = in_time(ratings).drop_duplicates(["user", "item"], keep=chosen)
+    if repeats is None:
+        how = REPEATS[chosen].replace("last", "newest" if "timestamp" in ratings else "last")
+        warnings.warn(f"{len(ratings) - len(unique)} duplicate (user, item) pairs: {how}", stacklevel=3)
+    return unique
+
+
+def usual(repeated: pd.DataFrame, min_rating: float) -> str:
+    """Choose what becomes of repeated pairs if nothing else is asked for.
+
+    Re-ratings replace each other, plays add up, and a frame does not say which of the two its rows are. The newest
+    counts, unless no row of a pair reaches ``min_rating`` and all of them together do. Then they are added if every
+    repeated row has a rating of 1, as in a log, and otherwise there is no answer.
+
+    Args:
+        repeated: the rows of all repeated pairs.
+        min_rating: what a rating has to reach.
+
+    Raises:
+        DataError: there is no answer; names the first row of such a pair.
+    """
+    if "rating" not in repeated:
+        return "last"
+    pairs = repeated.groupby(["user", "item"], sort=False)["rating"]
+    together = (pairs.transform("max") < min_rating) & (pairs.transform("sum") >= min_rating)
+    if not together.any():
+        return "last"
+    if (repeated["rating"] == 1).all():
+        return "sum"
+    row = together.idxmax()
+    user, item = repeated.loc[row, "user"], repeated.loc[row, "item"]
+    own = repeated.loc[(repeated["user"] == user) & (repeated["item"] == item), "rating"].tolist()
+    raise DataError(
+        f"ratings, row {row}: user {user} and item {item} are there {len(own)} times, with the ratings "
+        f"{', '.join(f'{rating:g}' for rating in own[:5])}{', …' if len(own) > 5 else ''}, which reach "
+        f"min_rating={min_rating:g} only together: expected repeats='sum' for plays that add up, or repeats='last' for "
+        "ratings of which the newest counts"
+    )
+
+
+def in_time(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Ratings from the oldest to the newest, or in the order of their rows where they have no times."""
+    if "timestamp" not in ratings:
+        return ratings
+    order = np.argsort(times(ratings, "timestamp", "ratings").to_numpy(), kind="stable")
+    return ratings.iloc[order]

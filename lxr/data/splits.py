@@ -1,0 +1,132 @@
+"""Splits of users into training, validation and test."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from lxr.data.inputs import as_matrix
+from lxr.data.interactions import check_kind
+from lxr.utils.checks import check_natural, check_numbers, check_seed, first
+from lxr.utils.memory import check_memory
+from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
+
+BYTES_PER_USER = 24  # of a split: its permutation, the three parts, and one of them sorted
+
+
+def split_users(
+    n_users: int, validation: float = 0.1, test: float = 0.2, seed: int = 42
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split users (not interactions) at random into training, validation and test.
+
+    Args:
+        n_users: number of users, at least three.
+        validation: share of validation users, rounded up.
+        test: share of test users, rounded up.
+        seed: of the permutation.
+
+    Returns:
+        Three ascending index arrays, disjoint, together ``0 … n_users − 1``.
+
+    Raises:
+        ValueError: an argument is of another type, a share is outside (0, 1), no training user is left, or the arrays do
+            not fit into memory.
+
+    Example:
+        >>> [len(part) for part in split_users(6037)]
+        [4225, 604, 1208]
+    """
+    check_natural(n_users=n_users)
+    check_numbers("a share between 0 and 1", lambda share: 0 < share < 1, validation=validation, test=test)
+    seed = check_seed(seed)
+    n_validation, n_test = int(np.ceil(validation * n_users)), int(np.ceil(test * n_users))
+    if n_validation + n_test >= n_users:
+        raise ValueError(f"no training user is left of {n_users} with validation={validation}, test={test}")
+    check_memory(BYTES_PER_USER * n_users, "n_users")
+    order = np.random.default_rng(seed).permutation(n_users)
+    parts = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
+    return tuple(np.sort(part) for part in parts)
+
+
+def with_validation(
+    n_items: int, train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
+) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Training and validation histories in canonical form.
+
+    Args:
+        n_items: number of items I.
+        train_matrix: (n, I) histories of the training users.
+        validation_matrix: (m, I) histories to validate on; None takes a random tenth of the training users.
+        seed: of that choice.
+
+    Raises:
+        ValueError: no binary matrices of this catalogue, or a single training user to take the others from.
+    """
+    train_matrix = as_matrix(n_items, train_matrix=train_matrix)
+    if validation_matrix is not None:
+        validation_matrix = as_matrix(n_items, validation_matrix=validation_matrix)
+    elif train_matrix.shape[0] < 2:
+        raise ValueError("train_matrix: expected at least two users without a validation_matrix, found one")
+    if validation_matrix is not None:
+        return train_matrix, validation_matrix
+    order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
+    cut = max(1, len(order) // 10)
+    return train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
+
+
+def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
+    """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically.
+
+    Args:
+        path: the file.
+        train, validation, test: the arrays.
+
+    Raises:
+        ValueError: something that cannot be loaded again; nothing is written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_split(f"{directory}/split.npz", *split_users(10))
+        ...     load_split(f"{directory}/split.npz")
+        (array([0, 2, 3, 4, 5, 6, 7]), array([9]), array([1, 8]))
+    """
+    parts = {"train": train, "validation": validation, "test": test}
+    check_split({name: np.asarray(users) for name, users in parts.items()})
+    save_npz(path, **parts)
+
+
+def load_split(path: str | Path, n_users: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read what :func:`save_split` wrote: (train, validation, test).
+
+    Args:
+        path: the file.
+        n_users: number of users of the data that are split, if it is known.
+
+    Raises:
+        DataError: the file is missing or damaged, its arrays are no split, or it is a split of other data.
+    """
+    arrays = read_npz(path, required=("train", "validation", "test"))
+    parts = {name: arrays[name] for name in ("train", "validation", "test")}
+    try:
+        check_split(parts, n_users)
+    except ValueError as error:
+        raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
+    return tuple(parts.values())
+
+
+def check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
+    """Refuse parts that share a user, or that are not ascending rows of ``n_users`` users.
+
+    (The test users may be a sample, so that not every user is in a part.)
+    """
+    for name, users in parts.items():
+        check_kind(name, users, "iu")
+        if (users[1:] <= users[:-1]).any() or (users < 0).any() or not len(users):
+            raise ValueError(f"{name}: expected one or more ascending rows of users")
+        if n_users is not None and users[-1] >= n_users:
+            raise ValueError(f"{name}: expected rows of users from 0 to {n_users - 1}, found {users[-1]}")
+    rows, counts = np.unique(np.concatenate(list(parts.values())), return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"expected disjoint parts, found user {rows[first(counts > 1)]} in two")

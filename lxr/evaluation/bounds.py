@@ -1,0 +1,356 @@
+"""Between which bounds explainers lie: random orders below, a greedy search above, and the optimum where it can be had.
+
+A metric alone does not say whether an explanation is good: a history of three items leaves little to choose. So every user
+gets a floor, the mean over random orders, and a ceiling, the best of greedy searches that ask the recommender after every
+step. The *fidelity gain* of an explainer says where it lies between the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_explained, check_model
+from lxr.explainers.base import Explainer, in_batches
+from lxr.explainers.batch import explain_users
+from lxr.explainers.leave_one_out import change_one
+from lxr.explainers.objectives import Objective, RankMargin, target_log_prob
+from lxr.explainers.paths import RankMarginPath, Stepwise
+from lxr.explainers.similarity import RandomOrder
+from lxr.metrics.fidelity import DESCRIPTION, FidelityResult, evaluate_users
+from lxr.metrics.trajectory import ItemOrder
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_all_positive, check_different, check_integers, check_positive, check_seed
+from lxr.utils.registry import Registry
+
+
+def target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """1 + the number of items outside the histories (R, I) whose logits (R, I) are above the target's: (R,)."""
+    above = (logits > logits.gather(1, target[:, None])) & (history == 0)
+    return 1 + above.sum(dim=1)
+
+
+def standing_by_rank(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """How well the target stands on perturbed histories x: by its rank, then by its rank margin, (R, 2)."""
+    logits = model(x)
+    margin = RankMargin.of_catalogue(model.n_items).of_logits(logits, target, history)
+    return torch.stack([-target_rank(logits, target, history), margin], dim=1)
+
+
+def standing_by_probability(
+    model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
+) -> torch.Tensor:
+    """How well the target stands on perturbed histories x: by its log-probability, (R, 1)."""
+    return target_log_prob(model, x, target, history)[:, None]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a greedy search looks for.
+
+    Attributes:
+        standing: how well the target stands, an objective of one value or of several, of which the first decides.
+        adding: from the empty history up; else from the whole one down.
+        least_first: from the least important item to the most; else from the most important to the least.
+    """
+
+    standing: Objective
+    adding: bool = False
+    least_first: bool = False
+
+
+CRITERIA: dict[str, Criterion] = Registry(
+    "criterion",
+    {
+        "rank": Criterion(standing_by_rank),
+        "del": Criterion(standing_by_probability),
+        "neg": Criterion(standing_by_rank, least_first=True),
+        "ins": Criterion(standing_by_probability, adding=True),
+    },
+)
+
+
+class GreedySearch(Stepwise):
+    """Orders a history by trying out every item that is left, and going on from the best of them.
+
+    | criterion | each step | best by |
+    | --- | --- | --- |
+    | `"rank"` | removes the items without which the target ranks lowest, ties by the rank margin | POS, NDCG, CDCG |
+    | `"del"` | removes the items without which the target is least probable | DEL |
+    | `"neg"` | removes, as the least important, those without which the target still ranks highest | NEG |
+    | `"ins"` | adds to the empty history the items with which the target is most probable | INS |
+
+    Of equal items the lowest goes first. A step that takes several items takes the best by themselves. With single steps
+    the first item is the best there is; after it the search may be led astray, since what is best now need not be part of
+    the best two.
+
+    Args:
+        model: the explained recommender.
+        criterion: a name in the table.
+        singles, share: how many items a step takes, as for :class:`lxr.explainers.paths.Stepwise`.
+        batch_size: histories per forward pass; bounds the memory.
+
+    Raises:
+        ValueError: an unknown criterion, a negative ``singles``, a ``share`` outside (0, 1].
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> GreedySearch(model).explain(history, target)  # item 0 goes first
+        tensor([[2., 1., 0., 0.]])
+    """
+
+    def __init__(
+        self, model: Recommender, criterion: str = "rank", singles: int = 5, share: float = 0.1, batch_size: int = 512
+    ):
+        super().__init__(model, singles, share, batch_size)
+        self.criterion = CRITERIA[criterion]
+
+    @torch.no_grad()
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The place in the greedy order, from the history's length at the most important item down to 1."""
+        left = super().importance(history, target)
+        return 1 + history.sum(dim=1, keepdim=True) - left if self.criterion.least_first else left
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By how well the target stands after each item: best first where items are to keep it up, else worst first."""
+        adding, keeping = self.criterion.adding, self.criterion.adding or self.criterion.least_first
+
+        def standing(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return self.criterion.standing(self.model, x, target[user], history[user])
+
+        x = history - rest if adding else rest
+        found = change_one(standing, x, rest, float(adding), self.batch_size)
+        user, item, values = (part.cpu().numpy() for part in found)
+        return ItemOrder.by_keys(user, item, values if keeping else -values, len(rest))
+
+
+def greedy_bound(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    singles: int = 5,
+    share: float = 0.1,
+    batch_size: int = 512,
+    users_per_batch: int = 256,
+    label: str | None = None,
+    **options,
+) -> FidelityResult:
+    """What faithful explanations could reach: for every user and metric the best of several greedy orders.
+
+    The orders are those of all criteria of :class:`GreedySearch`, and, if the recommender is differentiable, that of
+    :class:`lxr.explainers.paths.RankMarginPath`, which for whole curves is sometimes better. As the best is chosen metric by
+    metric, no single order need reach them all; and an optimum may be better still.
+
+    Args:
+        model: recommender of I items, on the device to compute on.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        singles: steps of a single item from the most important one on. (From the least important one on there are none:
+            metrics of fixed length do not look there.)
+        share: of the history that later steps take at once.
+        batch_size: histories per forward pass; bounds the memory.
+        users_per_batch: users that are dense at a time.
+        label: of progress bars, or None for none.
+        options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
+
+    Returns:
+        Per-user metrics, each the best that any of the orders reaches by that very metric.
+
+    Raises:
+        ValueError: as :func:`lxr.evaluate_users`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
+        >>> greedy, random = greedy_bound(model, matrix, target), random_bound(model, matrix, target, n_orders=20)
+        >>> greedy.fixed["POS@1"][:, 0], random.fixed["POS@1"][:, 0]  # is item 3 still first after one removal?
+        (array([0.]), array([0.5]))
+    """
+    check_model(model)
+    explainers: dict[str, Explainer] = {}
+    if model.differentiable:
+        explainers["gradients"] = RankMarginPath(model, None, 1.0, singles, share, batch_size)
+    for name, criterion in CRITERIA.items():
+        explainers[name] = GreedySearch(model, name, 0 if criterion.least_first else singles, share, batch_size)
+    return FidelityResult.best_of(
+        [
+            fidelity_of(explainer, matrix, target, batch_size, users_per_batch, label and f"{label}: {name}", **options)
+            for name, explainer in explainers.items()
+        ]
+    )
+
+
+def random_bound(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    n_orders: int = 5,
+    seed: int = 0,
+    batch_size: int = 512,
+    users_per_batch: int = 256,
+    label: str | None = None,
+    **options,
+) -> FidelityResult:
+    """What explanations reach that know nothing: for every user and metric the mean over random orders.
+
+    Args:
+        n_orders: random orders of each history.
+        seed: of the orders, which are others than those of the explainer ``random`` with the same seed.
+        model, matrix, target, batch_size, users_per_batch, label, options: as for :func:`greedy_bound`.
+
+    Returns:
+        Per-user metrics, each the mean over the orders.
+
+    Raises:
+        ValueError: as :func:`lxr.evaluate_users`, or ``n_orders`` is not positive.
+
+    Example: see :func:`greedy_bound`.
+    """
+    check_positive(n_orders=n_orders)
+    seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
+    return FidelityResult.mean_of(
+        [
+            fidelity_of(RandomOrder(model, seed), matrix, target, batch_size, users_per_batch, label, **options)
+            for seed in seeds
+        ]
+    )
+
+
+def fidelity_of(
+    explainer: Explainer,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    batch_size: int,
+    users_per_batch: int,
+    label: str | None,
+    **options,
+) -> FidelityResult:
+    """Explain many users and evaluate the explanations."""
+    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
+    scores = explain_users(explainer, matrix, target, users_per_batch, label)
+    return evaluate_users(explainer.model, matrix, target, scores, users_per_batch, label, batch_size=batch_size, **options)
+
+
+def fidelity_gain(
+    results: Mapping[str, FidelityResult], random: FidelityResult, greedy: FidelityResult, metrics: Sequence[str]
+) -> pd.DataFrame:
+    """How much of the way from random to greedy explainers go, by means over users: 0 is random, 1 is greedy.
+
+    Args:
+        results: explainer → result.
+        random: what :func:`random_bound` returns for the same users.
+        greedy: what :func:`greedy_bound` returns for the same users.
+        metrics: names as in :meth:`lxr.FidelityResult.summary`: ``"POS@20"``, ``"CDCG@Ke=5"``.
+
+    Returns:
+        Explainers × metrics; NaN where random and greedy do not differ. An explainer that is worse than random is below 0;
+        one that is better than greedy, which is no optimum, is above 1.
+
+    Raises:
+        ValueError: results of other users, or an unknown metric.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
+        >>> scores = {"good": sp.csr_matrix([[2.0, 1, 0, 0]]), "bad": sp.csr_matrix([[1.0, 2, 0, 0]])}
+        >>> results = {name: lxr.evaluate_users(model, matrix, target, each) for name, each in scores.items()}
+        >>> bounds = random_bound(model, matrix, target, n_orders=20), greedy_bound(model, matrix, target)
+        >>> fidelity_gain(results, *bounds, metrics=["NDCG", "INS"]).round(2).to_dict("index")
+        {'good': {'NDCG': 1.0, 'INS': 1.0}, 'bad': {'NDCG': -1.0, 'INS': -1.0}}
+    """
+    metrics = list(metrics)
+    known = random.per_user().columns.drop(list(DESCRIPTION))
+    unknown = [metric for metric in metrics if metric not in known]
+    if unknown:
+        raise ValueError(f"metrics: expected some of {', '.join(known)}, found {unknown[0]!r}")
+    for name, result in {"greedy": greedy, **{f"results, {name}": result for name, result in results.items()}}.items():
+        if any(not np.array_equal(getattr(result, of), getattr(random, of)) for of in ("target", "history_length")):
+            raise ValueError(f"{name}: expected the users and targets of random, found others")
+    floor, ceiling = mean_metrics(random, metrics), mean_metrics(greedy, metrics)
+    way = (floor - ceiling).where(lambda difference: difference.abs() > 1e-12)
+    means = pd.DataFrame({name: mean_metrics(result, metrics) for name, result in results.items()}).T
+    return ((floor - means) / way).rename_axis("explainer")
+
+
+def mean_metrics(result: FidelityResult, metrics: list[str]) -> pd.Series:
+    """Means over users of some metrics."""
+    return result.per_user()[metrics].mean()
+
+
+@torch.no_grad()
+def exhaustive_optimum(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    length: int,
+    cutoffs: Sequence[int] = (1, 5, 10, 20, 50, 100),
+    batch_size: int = 512,
+) -> dict[str, np.ndarray]:
+    """The best values that any explanation of one or two items can have, by trying all.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories, at least one item each.
+        target: (B,) explained items, outside the histories.
+        length: items of an explanation, 1 or 2: there are n (n − 1) / 2 pairs of n items. A shorter history counts with
+            what there is.
+        cutoffs: the K of POS@K.
+        batch_size: histories per forward pass; bounds the memory.
+
+    Returns:
+        Metric → (B,) best values of POS@K, CDCG, DEL and INS, each of the explanation that is best by it: comparable with
+        ``FidelityResult.fixed``.
+
+    Raises:
+        ValueError: ``length`` is neither 1 nor 2, a non-positive option, histories or targets that cannot be explained.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> best = exhaustive_optimum(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]), length=1)
+        >>> best["POS@1"], best["INS"]  # without item 0 item 2 comes first; with it alone item 3 is as probable as before
+        (array([0.]), array([1.]))
+    """
+    history, target = as_explained(model, history, target)
+    check_integers("1 or 2, since all subsets are tried", lambda value: 1 <= value <= 2, length=length)
+    check_all_positive(cutoffs=cutoffs)
+    check_different(cutoffs=cutoffs)
+    check_positive(batch_size=batch_size)
+
+    def scores(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:  # the higher, the better
+        only = torch.zeros_like(history[user]).scatter_(1, items, 1.0)
+        logits = model(history[user] - only)
+        rank = target_rank(logits, target[user], history[user])
+        without = model.target_log_prob(logits, target[user])
+        return torch.stack([rank, -without, model.target_log_prob(model(only), target[user])], dim=1).double()
+
+    user, items = subsets(history, length)
+    values = in_batches(scores, batch_size, user, items)  # (N, 3)
+    best = values.new_full((len(history), 3), -torch.inf).scatter_reduce(0, user[:, None].expand(-1, 3), values, "amax")
+    rank, without, only = best.T.cpu().numpy()
+    whole = in_batches(lambda x, y: model.target_log_prob(model(x), y), batch_size, history, target).double().cpu().numpy()
+    return {f"POS@{k}": (rank <= k).astype(float) for k in cutoffs} | {
+        "CDCG": 1 / np.log2(1 + rank),
+        "DEL": np.exp(-without - whole),
+        "INS": np.exp(only - whole),
+    }
+
+
+def subsets(history: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """All subsets of ``length`` items of every history (B, I): users (N,), ascending, and items (N, length).
+
+    The one subset of a shorter history names its last item again.
+    """
+    found = []
+    for x in history:
+        chosen = torch.combinations(x.nonzero().ravel(), min(length, int(x.sum())))
+        found.append(chosen[:, [min(place, chosen.shape[1] - 1) for place in range(length)]])
+    counts = torch.tensor([len(chosen) for chosen in found], device=history.device)
+    return torch.arange(len(history), device=history.device).repeat_interleave(counts), torch.cat(found)

@@ -1,0 +1,95 @@
+"""What explaining costs: wall time, and how often the recommender is asked."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lxr.recommenders.base import Recommender
+
+
+@dataclass
+class Cost:
+    """What some work cost; filled in when it is over.
+
+    Attributes:
+        seconds: wall time.
+        histories: histories that went through the recommender.
+        gradients: how many of them with gradients, which cost about two forward passes more.
+
+    Example: see :func:`measure`.
+    """
+
+    seconds: float = 0.0
+    histories: int = 0
+    gradients: int = 0
+
+
+@contextlib.contextmanager
+def measure(model: Recommender) -> Iterator[Cost]:
+    """Measure the work of a ``with`` block, as far as it calls a recommender.
+
+    Args:
+        model: the recommender.
+
+    Returns:
+        Context that gives a :class:`Cost`, complete when the block is left.
+
+    Example:
+        >>> import lxr, torch
+        >>> model = lxr.MF(3)
+        >>> with measure(model) as cost:
+        ...     scores = model(torch.ones(2, 3))
+        >>> cost.histories
+        2
+    """
+    cost = Cost()
+
+    def count(module, inputs, logits):
+        cost.histories += len(logits)
+        cost.gradients += len(logits) * inputs[0].requires_grad
+
+    hook = model.register_forward_hook(count)
+    started = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        cost.seconds = time.perf_counter() - started
+        hook.remove()
+
+
+def cost_table(costs: Mapping[str, tuple[Cost, Cost]], n_users: int) -> pd.DataFrame:
+    """Costs of explainers, one row each.
+
+    Args:
+        costs: explainer → (cost of making it, cost of explaining with it).
+        n_users: explained users.
+
+    Returns:
+        Seconds and forward passes that making it took, once (training, clustering); seconds per 1,000 explained users,
+        forward passes per user, and how many of these with gradients.
+
+    Example:
+        >>> costs = {"lxr": (Cost(seconds=20, histories=9000), Cost(seconds=0.1)), "gradient": (Cost(), Cost(1, 200, 200))}
+        >>> cost_table(costs, n_users=200).set_index("explainer").T
+        explainer                         lxr  gradient
+        making it [s]                    20.0       0.0
+        making it [passes]             9000.0       0.0
+        explaining [s / 1,000 users]      0.5       5.0
+        explaining [passes / user]        0.0       1.0
+        with gradient [passes / user]     0.0       1.0
+    """
+    rows = [
+        {
+            "explainer": name,
+            "making it [s]": making.seconds,
+            "making it [passes]": making.histories,
+            "explaining [s / 1,000 users]": explaining.seconds * 1000 / n_users,
+            "explaining [passes / user]": explaining.histories / n_users,
+            "with gradient [passes / user]": explaining.gradients / n_users,
+        }
+        for name, (making, explaining) in costs.items()
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,102 @@
+"""Studies of LXR on paths: how gradients age, what signals say, what the network relies on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.explainers.gradients import gradient
+from lxr.explainers.lxr_path import Examples, PathLXR
+from lxr.explainers.lxr_path_signals import relative
+from lxr.explainers.objectives import Objective
+from lxr.metrics.agreement import positions, rank_correlation
+from lxr.metrics.fidelity import fidelity_of_scores
+from lxr.recommenders.base import Recommender
+from lxr.utils.sparse import batches, binary_matrix, dense, rows
+
+
+def path_agreement_table(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    objective: Objective,
+    path: sp.csr_matrix,
+    scores: Mapping[str, sp.csr_matrix],
+    shares: Sequence[float] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+) -> pd.DataFrame:
+    """How long explanations stay right on the way down a deletion path.
+
+    Args:
+        model: the explained recommender.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        objective: g, whose gradient says what is right at a point of the path.
+        path: (n, I) CSR importance, in whose order items are removed.
+        scores: explainer → (n, I) CSR importance.
+        shares: of the history that are gone.
+
+    Returns:
+        Shares × explainers: rank correlation with the gradient at what is left, over the items that are left; mean over
+        the users for whom it is defined.
+    """
+    gone, length = positions(path), np.diff(matrix.indptr)
+    table = {}
+    for share in shares:
+        stays = gone >= (share * length).repeat(length)
+        indptr = np.append(0, stays.cumsum())[matrix.indptr]
+        left = {
+            name: sp.csr_matrix((each.data[stays], matrix.indices[stays], indptr), matrix.shape)
+            for name, each in scores.items()
+        }
+        rest = binary_matrix(matrix.indices[stays], indptr, matrix.shape)
+        now = []
+        for users in batches(len(target), 256):
+            x, history = dense(rest[users], model.device), dense(matrix[users], model.device)
+            found = gradient(objective, model, x, torch.from_numpy(target[users]).to(model.device), history)
+            now.append(found[x > 0].cpu().numpy())
+        now = sp.csr_matrix((np.concatenate(now), rest.indices, indptr), matrix.shape)
+        table[share] = {name: np.nanmean(rank_correlation(each, now)) for name, each in left.items()}
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("removed")
+
+
+def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -> pd.DataFrame:
+    """What groups of history items look like to a network that orders them.
+
+    Args:
+        examples: with signals (N, F) of all N entries of their histories.
+        names: (F,) of the signals.
+        groups: (N,) group of each entry.
+
+    Returns:
+        Groups × signals, each relative to its mean size over the history, mean over the items.
+    """
+    length = torch.from_numpy(np.diff(examples.matrix.indptr)).long().to(examples.signals.device)
+    seen = relative(examples.signals, length).cpu().numpy()
+    return pd.DataFrame(seen, columns=list(names)).groupby(groups, observed=True).mean()
+
+
+def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: int = 0) -> pd.Series:
+    """Which signals a network relies on: a metric with each of them shuffled among the items of every user.
+
+    Args:
+        explainer: the trained network.
+        examples: of users whom it has not seen.
+        metric: of :func:`lxr.mean_fidelity`.
+        seed: of the shuffling.
+
+    Returns:
+        The metric, first ``none`` shuffled, then each signal by its name.
+
+    Source: Breiman, Random Forests, Machine Learning 2001, section 10 (permutation importance).
+    """
+    network, about = explainer.network, (explainer.model, examples.matrix, examples.target)
+    rng, user = np.random.default_rng(seed), rows(examples.matrix)
+    found = {"none": fidelity_of_scores(*about, examples.scores(network), metric)}
+    for column, name in enumerate(network.signals.names):
+        signals = examples.signals.clone()
+        signals[:, column] = signals[np.lexsort((rng.random(len(user)), user)), column]
+        found[name] = fidelity_of_scores(*about, replace(examples, signals=signals).scores(network), metric)
+    return pd.Series(found, name=metric)

@@ -1,0 +1,192 @@
+"""Do explanations depend on what they claim to explain? Recommenders made meaningless, histories changed where it does
+not matter.
+
+Source: Adebayo et al.: Sanity Checks for Saliency Maps. NeurIPS 2018.
+"""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from lxr.data.inputs import as_matrix
+from lxr.explainers.base import Explainer
+from lxr.explainers.batch import explain_users
+from lxr.explainers.leave_one_out import LeaveOneOut
+from lxr.metrics.agreement import top_overlap
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_natural, check_positive, check_seed
+from lxr.utils.sparse import binary_matrix, rows
+
+
+def randomised(model: Recommender, seed: int) -> Iterator[tuple[str, Recommender]]:
+    """Cascading randomisation: copies of a recommender of which ever more layers are random, from the output to the input.
+
+    A layer is a module with parameters of its own. The order is that of registration, reversed: MF loses its item encoder
+    before its history encoder, the VAE its output before its decoder, latent layer and encoder. (The order of execution is
+    no better guide: a layer whose weights are used without calling it, like MF's item encoder, would never be seen.)
+
+    Every parameter is redrawn from a normal distribution of its own mean and standard deviation: that keeps the scale of the
+    logits and needs no knowledge of how a module was initialised. A constant parameter therefore stays as it is, and so do
+    buffers.
+
+    Args:
+        model: any recommender with parameters; it is left as it is.
+        seed: of the draws.
+
+    Returns:
+        Iterator of (the layer randomised last, the copy).
+
+    Raises:
+        ValueError: there are no parameters to randomise.
+
+    Source: Adebayo et al., NeurIPS 2018, section 3.1.
+
+    Example:
+        >>> import lxr
+        >>> [layer for layer, _ in randomised(lxr.VAE(10), seed=0)]
+        ['output', 'decoder', 'latent', 'encoder']
+    """
+    layers = [name for name, module in model.named_modules() if list(module.parameters(recurse=False))]
+    if not layers:
+        raise ValueError(f"model: expected a recommender with parameters to randomise, found none in {type(model).__name__}")
+    return cascade(model, layers[::-1], torch.Generator().manual_seed(check_seed(seed)))
+
+
+def cascade(model: Recommender, layers: list[str], generator: torch.Generator) -> Iterator[tuple[str, Recommender]]:
+    """Copies of a recommender with the first, the first two, … of the named layers redrawn."""
+    for layer in layers:
+        model = copy.deepcopy(model)
+        redraw(model.get_submodule(layer), generator)
+        yield layer or type(model).__name__, model
+
+
+@torch.no_grad()
+def redraw(layer: nn.Module, generator: torch.Generator) -> None:
+    """Replace the parameters of one layer, without those below it, by normal draws of their own mean and deviation."""
+    for parameter in layer.parameters(recurse=False):
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+        parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
+
+
+def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
+    """Who consumed what at random: every user keeps the number of items, every item the number of users.
+
+    In each round all interactions are paired at random, and the two of a pair exchange their items unless one of the users
+    has the other's item already. That changes no count, makes no duplicates, and ends however dense the matrix is.
+
+    Args:
+        matrix: (n, I) CSR histories; left as it is.
+        seed: of the pairs.
+        rounds: exchanges proposed per interaction.
+        n_features: how many of the columns, the last ones, are features of the users, which stay with them.
+
+    Returns:
+        (n, I) CSR histories, column indices sorted within each row.
+
+    Raises:
+        ValueError: no binary CSR matrix, or ``rounds`` is not positive.
+
+    Source: Adebayo et al., NeurIPS 2018, section 3.2 (randomised data); Milo et al., arXiv:cond-mat/0312028 (exchanges).
+
+    Example:
+        >>> matrix = sp.csr_matrix(np.eye(4) + np.eye(4, k=1))
+        >>> shuffled = shuffled_histories(matrix, seed=0)
+        >>> shuffled.sum(axis=0).tolist() == matrix.sum(axis=0).tolist(), bool((shuffled != matrix).nnz)
+        (True, True)
+    """
+    matrix = as_matrix(matrix=matrix)
+    check_positive(rounds=rounds)
+    check_natural(n_features=n_features)
+    generator = np.random.default_rng(check_seed(seed))
+    is_item = matrix.indices < matrix.shape[1] - n_features
+    row, item = rows(matrix)[is_item], matrix.indices[is_item].astype(np.int64)
+    for _ in range(rounds):
+        exchange(row, item, matrix.shape[1], generator)
+    indices = matrix.indices.astype(np.int64)
+    indices[is_item] = item
+    shuffled = binary_matrix(indices, matrix.indptr.copy(), matrix.shape)
+    shuffled.sort_indices()
+    return shuffled
+
+
+def exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.random.Generator) -> None:
+    """Let random pairs of interactions (row, item), (nnz,) each, exchange their items in place where that is possible."""
+    first, second = generator.permutation(len(item))[: len(item) // 2 * 2].reshape(2, -1)
+    proposed = np.stack([row[first] * n_items + item[second], row[second] * n_items + item[first]])  # (2, pairs)
+    _, place, times = np.unique(proposed, return_inverse=True, return_counts=True)
+    twice = times[place].reshape(proposed.shape) > 1  # by two pairs of this round
+    possible = ~(twice | np.isin(proposed, row * n_items + item)).any(axis=0)
+    first, second = first[possible], second[possible]
+    item[first], item[second] = item[second], item[first]
+
+
+def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np.ndarray) -> np.ndarray:
+    """The history item of each user whose removal changes the log-odds of the target least: the same for all explainers.
+
+    Args:
+        model: the recommender.
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+
+    Returns:
+        (n,) items; of equal changes, the lowest item.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> least_influential_item(model, sp.csr_matrix([[1, 1, 0, 0]]), target=np.array([3])).tolist()
+        [1]
+    """
+    change = explain_users(LeaveOneOut(model, "log-odds"), matrix, target)
+    return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
+
+
+def without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
+    """A CSR matrix (n, I) without one entry per row, that of ``items`` (n,); the others keep their values, zeros too."""
+    kept = matrix.indices != items[rows(matrix)]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows(matrix)[kept], minlength=matrix.shape[0]))])
+    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+
+
+def stability(
+    explainer: Explainer, scores: sp.csr_matrix, target: np.ndarray, removed: np.ndarray, count: int = 5
+) -> np.ndarray:
+    """How much of an explanation is still there when an item that does not matter has left the history.
+
+    The first ``count`` items of the explanations with and without that item are compared (it is skipped in the first, so
+    that an explainer that looks at every item by itself gets 1); the target stays the same.
+
+    Args:
+        explainer: any explainer.
+        scores: (n, I) CSR, its explanation of the whole histories.
+        target: (n,) explained items.
+        removed: (n,) history items to remove, as :func:`least_influential_item` chooses them.
+        count: items of an explanation that people read.
+
+    Returns:
+        (n,) shares that the two have in common, NaN where nothing is left of the history. Where no more than ``count`` items
+        are left, the share is 1 whatever the explainer.
+
+    Raises:
+        ValueError: ``count`` is not positive.
+
+    Example:
+        >>> import lxr
+        >>> model, matrix = lxr.MF(6), sp.csr_matrix([[1, 1, 1, 1, 0, 0]])
+        >>> target = lxr.top_items(model, matrix)
+        >>> explainer = lxr.EXPLAINERS["gradient"](model, matrix)
+        >>> scores, removed = lxr.explain_users(explainer, matrix, target), least_influential_item(model, matrix, target)
+        >>> stability(explainer, scores, target, removed, count=2)
+        array([1.])
+    """
+    check_positive(count=count)
+    long = np.diff(scores.indptr) >= 2
+    before = without_items(scores[long], removed[long])
+    after = explain_users(explainer, binary_matrix(before.indices, before.indptr, before.shape), target[long])
+    shares = np.full(len(target), np.nan)
+    shares[long] = top_overlap(before, after, count)
+    return shares

@@ -1,0 +1,200 @@
+"""ACCENT: the smallest set of history items whose removal lets a rival pass the target."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from lxr.data.inputs import as_explained
+from lxr.explainers.base import Explainer, in_batches
+from lxr.explainers.leave_one_out import leave_one_out
+from lxr.metrics.trajectory import ItemOrder
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_between, check_choice, check_positive
+
+RANKINGS = ("set", "mean")
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The items without which the target would have lost its place: another item would have been recommended instead.
+
+    Attributes:
+        removed: (m,) history items, in the order in which they were removed.
+        replacement: the best of the items that are then before the target and were not before; for a target in the first
+            place, the item that is then recommended.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> accent = ACCENT(model, k=2)
+        >>> accent.counterfactuals(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        [Counterfactual(removed=array([0]), replacement=2)]
+    """
+
+    removed: np.ndarray
+    replacement: int
+
+
+class ACCENT(Explainer):
+    """The smallest set of history items whose removal lets a rival pass the target.
+
+    For each of the k − 1 next-best items y*, history items are removed in the order of (influence on the logit of y −
+    influence on that of y*), largest first, until y* has the higher logit; the smallest of the sets counts, of equally small
+    ones that after which y* leads most. Influence is measured by leaving one item out. A score below zero means that the
+    item does more for the rival than for the target.
+
+    Args:
+        model: the explained recommender.
+        k: length of the recommendation list: the target and its k − 1 rivals.
+        ranking: importance of an item, ``"set"``: its influence on y less that on the y* of the smallest set (so that the
+            set's items come first; if no rival can pass, on the best rival), or ``"mean"``: on the mean of all rivals, the
+            ranking that the LXR papers mean (their code leaves the influence on y out).
+        batch_size: histories per forward pass; bounds the memory.
+
+    Raises:
+        ValueError: a list longer than the catalogue or shorter than two, an unknown ranking, or ``batch_size`` is not
+            positive.
+
+    Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
+    """
+
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(RANKINGS)}
+
+    def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
+        super().__init__(model)
+        check_positive(batch_size=batch_size)
+        k = self.sized(model.n_items)["k"] if k is None else k
+        check_between(2, max(2, model.n_items), k=k)
+        check_choice(RANKINGS, ranking=ranking)
+        self.k, self.ranking, self.batch_size = k, ranking, batch_size
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """A list of five, or of all items if they are fewer."""
+        return {"k": min(5, n_items)}
+
+    @torch.no_grad()
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Influence on the target less that on its rival, or on the mean of its rivals."""
+
+        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            rival, valid, contrast = self.contrasts(x, y)
+            if self.ranking == "mean":
+                counted = valid | ~valid.any(dim=1, keepdim=True)  # (B, k − 1)
+                return (contrast * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
+            chosen, _ = self.smallest(x, y, rival, valid, contrast)
+            return contrast[torch.arange(len(x), device=x.device), chosen]
+
+        return in_batches(explain, self.users_at_a_time, history, target)
+
+    @torch.no_grad()
+    def counterfactuals(self, history: torch.Tensor, target: torch.Tensor) -> list[Counterfactual | None]:
+        """The smallest set of each user and the item that takes over; None where none is found.
+
+        The rivals are the k − 1 best items after the target, and a set counts if a rival passes and the target's rank
+        becomes worse. (For a target in the first place, the second follows from the first. Further down, an item before the
+        target may fall behind it at the same time.)
+
+        Args:
+            history: (B, I) binary histories, at least one item each.
+            target: (B,) explained items, outside the histories, of any rank.
+
+        Returns:
+            One for each user, in order.
+
+        Raises:
+            ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
+        """
+        history, target = as_explained(self.model, history, target)
+        found = []
+        for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
+            before = items_before(self.model(x), x, y)
+            rival, valid, contrast = self.contrasts(x, y, before)
+            chosen, size = self.smallest(x, y, rival, valid, contrast, before.sum(dim=1))
+            order = ItemOrder.by_importance(x, contrast[torch.arange(len(x), device=x.device), chosen])
+            logits = self.model(x * (order.positions(x) >= size[:, None]))
+            passed = logits.masked_fill(before | (x > 0), -torch.inf).argmax(dim=1).tolist()
+            for start, count, item in zip(order.start, size.tolist(), passed, strict=True):
+                found.append(Counterfactual(order.items[start : start + count], item) if count else None)
+        return found
+
+    @property
+    def users_at_a_time(self) -> int:
+        """So many that one history for each of their rivals fits a batch."""
+        return max(1, self.batch_size // (self.k - 1))
+
+    def contrasts(
+        self, history: torch.Tensor, target: torch.Tensor, before: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The rivals and what history items do for the target against each of them.
+
+        Args:
+            history: (B, I) histories.
+            target: (B,) explained items.
+            before: (B, I) items that are no rivals, if there are any.
+
+        Returns:
+            Rivals (B, k − 1), best first; which of them there are, since fewer items may be unseen; and influence on the
+            target less influence on the rival (B, k − 1, I), or on the target alone where there is no rival.
+        """
+        taken = history.scatter(1, target[:, None], 1.0) > 0
+        taken = taken if before is None else taken | before
+        scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
+        valid = scores > -torch.inf
+        listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
+        user, item, falls = leave_one_out(lambda x, of: self.model(x).gather(1, listed[of]), history, self.batch_size)
+        contrast = torch.zeros(*rival.shape, history.shape[1], device=history.device)
+        contrast[user, :, item] = falls[:, :1] - falls[:, 1:].where(valid[user], 0.0)
+        return rival, valid, contrast
+
+    def smallest(
+        self,
+        history: torch.Tensor,
+        target: torch.Tensor,
+        rival: torch.Tensor,
+        valid: torch.Tensor,
+        contrast: torch.Tensor,
+        ahead: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """For every user, the place (B,) among the rivals of the one that passes first, and the size (B,) of its set.
+
+        If it is known how many items (B,) are ``ahead`` of the target, sets after which no more are do not count.
+
+        Sets grow for all users and rivals together, several sizes at a time as a batch has room; a user is done with the
+        first size at which a rival passes. Size 0: none ever does.
+        """
+        n_rivals, length = rival.shape[1], history.sum(dim=1)
+        order = ItemOrder.by_importance(history.repeat_interleave(n_rivals, dim=0), contrast.flatten(0, 1))
+        position = order.positions(contrast.flatten(0, 1)).view_as(contrast)  # (B, k − 1, I)
+
+        def lead(user: torch.Tensor, place: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+            logits = self.model(history[user] * (position[user, place] >= size[:, None]))
+            against = torch.stack([rival[user, place], target[user]], dim=1)
+            leads = logits.gather(1, against).diff(dim=1).neg().squeeze(1)
+            if ahead is None or not ahead.any():
+                return leads
+            worse = items_before(logits, history[user], target[user]).sum(dim=1) > ahead[user]
+            return leads.where(worse, -torch.inf)
+
+        chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
+        while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
+            row, place = valid[users].nonzero(as_tuple=True)  # (P,)
+            sizes = torch.arange(done, done + max(1, self.batch_size // len(row)), device=history.device) + 1  # (S,)
+            pairs = (part.repeat_interleave(len(sizes)) for part in (users[row], place))
+            leads = torch.full((len(users), n_rivals, len(sizes)), -torch.inf, device=history.device)
+            leads[row, place] = in_batches(lead, self.batch_size, *pairs, sizes.repeat(len(row))).view(len(row), -1)
+            passed = (leads > 0).any(dim=1)  # (users, S)
+            first = passed.int().argmax(dim=1)
+            best = leads[torch.arange(len(users)), :, first].argmax(dim=1)
+            hit = passed.any(dim=1)
+            chosen[users[hit]], found[users[hit]] = best[hit], done + 1 + first[hit]
+            done += len(sizes)
+        return chosen, found
+
+
+def items_before(logits: torch.Tensor, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Which items (B, I) outside the histories (B, I) have higher logits (B, I) than the targets (B,)."""
+    return (logits > logits.gather(1, target[:, None])) & (history == 0)

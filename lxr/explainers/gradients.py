@@ -1,0 +1,242 @@
+"""Explainers that look at gradients with respect to the history."""
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_matrix
+from lxr.explainers.base import Explainer, in_batches, user_generator
+from lxr.explainers.objectives import Objective, RankMargin, objective_of
+from lxr.metrics.trajectory import ItemOrder, part_sizes
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_choice, check_natural, check_positive, check_seed
+from lxr.utils.sparse import dense
+
+BASELINES = ("empty", "user")
+
+
+def gradient(
+    objective: Objective, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
+) -> torch.Tensor:
+    """∂g/∂x (B, I); one backward pass serves all users, since each row depends on its own history alone.
+
+    Raises:
+        ValueError: the objective is not differentiable.
+    """
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        return torch.autograd.grad(check_connected(objective(model, x, target, history)).sum(), x)[0]
+
+
+def check_connected(g: torch.Tensor) -> torch.Tensor:
+    """Refuse values that do not remember what they were computed from.
+
+    Raises:
+        ValueError: they have no gradient.
+    """
+    if not g.requires_grad:
+        raise ValueError("objective: its values have no gradient with respect to the history")
+    return g
+
+
+class GradientTimesInput(Explainer):
+    """x ∘ ∂g/∂x: the first-order estimate of what leaving an item out takes away.
+
+    A score below zero means that g rises when the item's entry shrinks.
+
+    Args:
+        model: the explained recommender.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per pass; bounds the memory.
+
+    Raises:
+        ValueError: a recommender without a gradient, an unknown objective, or ``batch_size`` is not positive.
+
+    Source: Shrikumar et al., ICML 2017, section 2.2.1.
+    """
+
+    needs_gradient = True
+    is_signed: ClassVar[bool] = True
+
+    def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
+        super().__init__(model)
+        check_positive(batch_size=batch_size)
+        self.objective, self.batch_size = objective_of(objective), batch_size
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Gradient × input."""
+
+        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x * gradient(self.objective, self.model, x, y, x)
+
+        return in_batches(explain, self.batch_size, history, target)
+
+
+class RankMarginGradient(GradientTimesInput):
+    """Gradient × input of the rank margin: what keeps the target ahead of its rivals.
+
+    Args:
+        model: the explained recommender.
+        k: number K of rivals; 100, or all other items if they are fewer, by default.
+        tau: τ, softness of the maximum over the rivals.
+        batch_size: histories per pass; bounds the memory.
+    """
+
+    search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [1.0, 3.0, 10.0]}
+
+    def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
+        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """As many rivals as usual."""
+        return {"k": RankMargin.usual_k(n_items)}
+
+
+class IntegratedGradients(Explainer):
+    """(x − x') ∘ the mean gradient of g on the straight line from a baseline history x' to x.
+
+    From the empty history, a recommender that normalises its input (the VAE) is constant along the line but for a jump at
+    its very start: the gradients are then those at x, but for a factor, and their sum does not reach g(x) − g(x'). A score
+    below zero means that the item lowers g on the way from the baseline.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users, from whom baselines are drawn.
+        baseline: ``"empty"``, or ``"user"``: the history of a random training user, without the target. What a history
+            shares with its baseline scores 0.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        n_steps: points of the Gauss-Legendre quadrature.
+        batch_size: histories per pass; bounds the memory.
+        seed: of the baselines.
+        draw: which of several draws of a baseline is meant.
+
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
+
+    Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
+    """
+
+    needs_gradient = True
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"baseline": list(BASELINES), "n_steps": [5, 10, 20, 50]}
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        baseline: str = "empty",
+        objective: str | Objective = "log-prob",
+        n_steps: int = 20,
+        batch_size: int = 512,
+        seed: int = 0,
+        draw: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_steps=n_steps, batch_size=batch_size)
+        check_natural(draw=draw)
+        check_choice(BASELINES, baseline=baseline)
+        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.baseline, self.objective = baseline, objective_of(objective)
+        self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Integrated gradients, as many users at a time as fit a batch with all their points."""
+        return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), history, target)
+
+    def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch."""
+        from captum.attr import IntegratedGradients as Quadrature
+
+        def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+            return check_connected(self.objective(self.model, x, y, original))
+
+        return Quadrature(g).attribute(
+            history,
+            baselines=self.start(history, target),
+            additional_forward_args=(target, history),
+            n_steps=self.n_steps,
+            # More points than a batch holds are taken in several passes.
+            internal_batch_size=self.batch_size if self.n_steps > self.batch_size else None,
+        )
+
+    def start(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Baselines x' (B, I)."""
+        if self.baseline == "empty":
+            return torch.zeros_like(history)
+        users = [
+            user_generator(self.seed, item, np.append(np.flatnonzero(row), self.draw)).integers(self.train_matrix.shape[0])
+            for row, item in zip(history.cpu().numpy(), target.tolist(), strict=True)
+        ]
+        return dense(self.train_matrix[users], history.device).scatter(1, target[:, None], 0.0)
+
+
+class SPINRec(Explainer):
+    """Integrated gradients from several random training users, of which each explained user keeps the best.
+
+    The best is the one whose order, removed from the most important item on, makes g fall most: the lowest mean of g over
+    the steps of the perturbation curve. That is one criterion for all metrics, which asks the recommender alone. (The code
+    published with the paper keeps, for every metric, the draw that is best on that very metric: an oracle.) A score below
+    zero means the same as for :class:`IntegratedGradients`.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users.
+        n_samples: baselines N per user.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        n_steps: points of each integral.
+        batch_size: histories per pass; bounds the memory.
+        seed: of the baselines.
+
+    Attributes:
+        draws: the N explainers among whose explanations each user's is chosen.
+
+    Raises:
+        ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
+
+    Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
+    """
+
+    needs_gradient = True
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"n_samples": [1, 5, 10, 20], "n_steps": [5, 10, 20]}
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_samples: int = 10,
+        objective: str | Objective = "log-prob",
+        n_steps: int = 10,
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples)
+        self.batch_size = batch_size
+        self.draws = [
+            IntegratedGradients(model, train_matrix, "user", objective, n_steps, batch_size, seed, draw)
+            for draw in range(n_samples)
+        ]
+        self.objective = self.draws[0].objective
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The best of the N explanations, the first of equals."""
+        best, lowest = torch.zeros_like(history), torch.full(target.shape, torch.inf, device=history.device)
+        for draw in self.draws:
+            scores = draw.importance(history, target)  # (B, I)
+            left = in_batches(self.remainder, self.batch_size, history, target, scores)  # (B,)
+            best = torch.where((left < lowest)[:, None], scores, best)
+            lowest = torch.minimum(left, lowest)
+        return best
+
+    @torch.no_grad()
+    def remainder(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Mean of g (B,) over the eleven steps of removing the most important items."""
+        order = ItemOrder.by_importance(history, scores)
+        position = order.positions(history).masked_fill(history == 0, -1)  # before all that is kept
+        removed = torch.from_numpy(part_sizes(order.length, 10)).to(position)  # (B, 11)
+        kept = ((position >= size[:, None]).to(history) for size in removed.T)
+        return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)

@@ -1,0 +1,152 @@
+"""The base of explainers that were trained: a network, its settings and the record of its training, saved and loaded."""
+
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from torch import nn
+
+from lxr.explainers.base import Explainer
+from lxr.explainers.batch import explain_users
+from lxr.explainers.similarity import RandomOrder
+from lxr.metrics.fidelity import LOWER, direction, fidelity_per_user
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.fingerprint import Fingerprint
+from lxr.recommenders.modes import uncounted
+from lxr.utils.storage import ANEW, DataError, plain, short
+from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
+
+ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
+
+
+class LearnedExplainer(Explainer):
+    """A trained network as an explainer of the recommender for which it was trained.
+
+    A subclass defines :attr:`settings_class`, :meth:`new_network` and ``importance``.
+
+    Attributes:
+        model: the explained recommender.
+        network: the network; its ``hidden_size`` is its width.
+        settings: what it was trained with.
+        training: one row per epoch.
+        fingerprint: of the recommender for which the network was trained.
+
+    Example: see :func:`lxr.train_lxr`.
+    """
+
+    settings_class: ClassVar[type]
+
+    def __init__(self, model: Recommender, network: nn.Module, settings: Any, training: pd.DataFrame):
+        super().__init__(model)
+        self.network, self.settings, self.training = network, settings, training
+        self.fingerprint = Fingerprint.of(model)
+
+    @classmethod
+    def new_network(cls, model: Recommender, settings: Any, hidden_size: int) -> nn.Module:
+        """Make an untrained network of these settings and this width for a recommender."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write settings, weights, the training record and the recommender's fingerprint to one file, atomically.
+
+        Raises:
+            ValueError: something that :meth:`load` would refuse; nothing is written.
+        """
+        state = {
+            "explainer": type(self).__name__,
+            "recommender": self.fingerprint.state,
+            "n_items": int(self.model.n_items),
+            "settings": plain(asdict(self.settings), "settings"),
+            "hidden_size": int(self.network.hidden_size),
+            "weights": self.network.state_dict(),
+            "training": plain(pd.DataFrame(self.training).to_dict("list"), "training"),
+        }
+        check_weights(self.network, state["weights"])
+        save_weights(state, path)
+
+    @classmethod
+    def load(cls, path: str | Path, model: Recommender, allow_other: bool = False) -> Self:
+        """Read what :meth:`save` wrote, as an explainer of ``model``.
+
+        Args:
+            path: the file.
+            model: the recommender for which the network was trained.
+            allow_other: also take a recommender with the same items, but other weights. Its explanations come from what
+                the network learned about the other one.
+
+        Raises:
+            DataError: the file is missing, damaged, another kind of explainer, or one of another recommender.
+        """
+        state = read_weights(path, required=ENTRIES)
+        if state["explainer"] != cls.__name__:
+            raise DataError(f"{path}: expected an explainer of the class {cls.__name__}, found {state['explainer']!r}")
+        if state["n_items"] != model.n_items:
+            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        try:
+            fingerprint = Fingerprint.of_state(state["recommender"])
+            settings = cls.settings_class(**state["settings"])
+            network = cls.new_network(model, settings, state["hidden_size"])
+            training = pd.DataFrame(state["training"])
+        except Exception as error:  # a file made by hand may hold anything
+            raise DataError(f"{path} is damaged: its settings make no explainer: {short(error)}: {ANEW}") from error
+        restore_weights(network, state["weights"], path)
+        explainer = cls(model, network.to(model.device), settings, training)
+        if fingerprint.differs(explainer.fingerprint) and not allow_other:
+            raise DataError(
+                f"{path}: expected an explainer of this recommender ({explainer.fingerprint}), found one of another "
+                f"({fingerprint}): load that one, or train the explainer anew; allow_other=True takes it all the same"
+            )
+        explainer.fingerprint = fingerprint
+        return explainer
+
+
+CLEARLY = 2.0  # standard errors
+
+
+def report_unlearned(
+    model: Recommender, name: str, scores: sp.csr_matrix, target: np.ndarray, metric: str, seed: int = 0
+) -> None:
+    """Warn if explanations are not clearly better than a random order: by two standard errors of the paired difference.
+
+    The comparison is not counted as a cost of the explainer.
+
+    Args:
+        model: the explained recommender.
+        name: of the explainer.
+        scores: (n, I) CSR explanations of the validation users.
+        target: (n,) explained items.
+        metric: the criterion of the training.
+        seed: of the random order.
+
+    Warns:
+        UserWarning: they are not; names both means.
+
+    Example:
+        >>> import torch, lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> good, bad, target = sp.csr_matrix([[2.0, 1, 0, 0]] * 9), sp.csr_matrix([[1.0, 2, 0, 0]] * 9), np.full(9, 3)
+        >>> with warnings.catch_warnings(record=True) as said:
+        ...     report_unlearned(model, "good", good, target, "INS")
+        ...     report_unlearned(model, "bad", bad, target, "INS")
+        >>> [str(warning.message).split(":")[0] for warning in said]
+        ['bad']
+    """
+    matrix = sp.csr_matrix((np.ones_like(scores.data), scores.indices, scores.indptr), shape=scores.shape)
+    with uncounted(model), warnings.catch_warnings(action="ignore"):
+        random = explain_users(RandomOrder(model, seed), matrix, target)
+        found, chance = (fidelity_per_user(model, matrix, target, each, metric) for each in (scores, random))
+    ahead = (chance - found) * (1 if direction(metric) == LOWER else -1)
+    error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf
+    if ahead.mean() > max(CLEARLY * error, 0.0):
+        return
+    figures = f"{metric} {found.mean():.3f}, of a random order {chance.mean():.3f}"
+    warnings.warn(
+        f"{name}: not clearly better than a random order on {len(ahead)} validation users: {figures}. It may have learned "
+        "nothing: published hyperparameters belong to the recommenders of their authors, each recommender takes a search of "
+        "its own (run_all.py --tune explainers)",
+        stacklevel=4,  # past the decorator of what trains
+    )

@@ -1,0 +1,251 @@
+"""Explainers that fit a simple model to a recommender around one history: LIME, LIRE, SHAP.
+
+They run the packages ``lime`` and ``shap`` on functions of the history alone: which of its items are kept. That is tens of
+features instead of a whole catalogue. What they fit is additive, so by default it is the log-odds of the target, which do
+not flatten where its probability comes near 0 or 1.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from threadpoolctl import threadpool_limits
+
+from lxr.data.inputs import as_matrix
+from lxr.explainers.base import Explainer, user_generator
+from lxr.explainers.objectives import Objective, objective_of
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
+from lxr.utils.sparse import batches, dense, rows_of
+
+
+def mask_function(
+    model: Recommender,
+    history: torch.Tensor,
+    target: int,
+    objective: str | Objective = "log-odds",
+    batch_size: int = 512,
+) -> Callable[..., np.ndarray]:
+    """The recommender as a function of which history items are kept: what packages such as shap and lime ask for.
+
+    Args:
+        model: any recommender.
+        history: (I,) one binary history of h items.
+        target: the explained item.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+
+    Returns:
+        A function of masks (S, h), one column per history item in ascending order, that returns g (S,) as float64. A
+        second argument, if given, are items (S, I) that are added to the histories, a CSR matrix.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 0, 2], [0, 0, 1], [0, 0, 0]]), 3, "sigmoid")
+        >>> score = mask_function(model, torch.tensor([1.0, 1, 0]), target=2, objective="logit")
+        >>> score(np.array([[1, 1], [1, 0], [0, 0]]))
+        array([3., 2., 0.])
+    """
+    g, items = objective_of(objective), history.nonzero().ravel()
+
+    @torch.no_grad()
+    def score(masks: np.ndarray, added: sp.csr_matrix | None = None) -> np.ndarray:
+        values = np.empty(len(masks))
+        for rows in batches(len(masks), batch_size):
+            x = torch.zeros(len(rows), len(history), device=history.device)
+            if added is not None:
+                x += dense(added[rows], history.device)
+            x[:, items] = torch.from_numpy(np.asarray(masks[rows], dtype=np.float32)).to(history.device)
+            y = torch.full((len(rows),), target, device=history.device)
+            values[rows] = g(model, x, y, history.expand_as(x)).cpu().numpy()
+        return values
+
+    return score
+
+
+class LIME(Explainer):
+    """Coefficients of a ridge regression of g on which history items are kept, around the history.
+
+    Every sample changes the history in 50 to 100 places: a random part of them are its own items, which are taken out, the
+    others are unseen items, which are put in (fewer where there are not so many; never the target or a user feature). The
+    nearer a sample, the more it counts: its weight is 1 − its number of changes / the sum of all samples'. A coefficient
+    below zero means that g is higher in samples without the item.
+
+    Args:
+        model: the explained recommender.
+        n_samples: perturbed histories per user. Histories of more items are possible, since the regression is penalised,
+            but no longer determined by the samples: a warning says so.
+        min_flips, max_flips: bounds of the number of changes.
+        kernel_width: w of another weight, √exp(−d² / w²) of a sample at distance d, that of ``lime.lime_text``.
+        n_features: items to keep, those of the highest absolute coefficients in a first, hardly penalised regression; the
+            others score 0. All of them by default.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+        seed: of the samples.
+
+    Raises:
+        ValueError: an option that is not positive, ``max_flips`` below ``min_flips``, or an unknown objective.
+
+    Source: Ribeiro et al., KDD 2016; Nóbrega & Marinho, SAC 2019, for recommenders. Numbers of samples and changes and the
+    weights are those of the code published with Baklanov et al., SIGIR 2025; the regression is LimeBase of the package
+    ``lime`` with ``feature_selection="highest_weights"``.
+    """
+
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {
+        "n_samples": (100, 500, "log"),
+        "min_flips": [1, 10, 50],
+        "kernel_width": [None, 25.0, 50.0, 100.0],
+    }
+
+    def __init__(
+        self,
+        model: Recommender,
+        n_samples: int = 150,
+        min_flips: int = 50,
+        max_flips: int = 100,
+        kernel_width: float | None = None,
+        n_features: int | None = None,
+        objective: str | Objective = "log-odds",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples, min_flips=min_flips, batch_size=batch_size)
+        expected = f"an integer of at least min_flips = {min_flips}"
+        check_integers(expected, lambda value: value >= min_flips, max_flips=max_flips)
+        if kernel_width is not None:
+            check_positive_numbers(kernel_width=kernel_width)
+        if n_features is not None:
+            check_positive(n_features=n_features)
+        self.n_samples, self.min_flips, self.max_flips = n_samples, min_flips, max_flips
+        self.kernel_width, self.n_features = kernel_width, n_features
+        self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, check_seed(seed)
+        self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # threads cost more than such small regressions
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Coefficients, one user at a time."""
+        scores = torch.zeros_like(history)
+        for row, item, out in zip(history, target.tolist(), scores, strict=True):
+            items = np.flatnonzero(row.cpu().numpy())
+            kept, added = self.neighbourhood(items, item, user_generator(self.seed, item, items))
+            values = mask_function(self.model, row, item, self.objective, self.batch_size)(kept, added)
+            coefficients = self.regress(kept, values, self.distance(kept.sum(axis=1), np.diff(added.indptr), len(items)))
+            out[torch.from_numpy(items)] = torch.from_numpy(coefficients).to(out)
+        return scores
+
+    def neighbourhood(
+        self, items: np.ndarray, target: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, sp.csr_matrix]:
+        """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
+        others = np.setdiff1d(np.arange(self.model.n_targets), np.append(items, target))
+        kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
+        for sample in kept[1:]:
+            flips = generator.integers(self.min_flips, self.max_flips, endpoint=True)
+            n_removed = min(generator.integers(flips, endpoint=True), len(items))
+            sample[generator.choice(len(items), n_removed, replace=False)] = 0
+            added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
+        return kept, rows_of(added, self.model.n_items)
+
+    @staticmethod
+    def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
+        """Distances (S,) from a history of n items to samples that keep and add so many (S,): the number of changes."""
+        return n_items - n_kept + n_added
+
+    def proximity(self, distance: np.ndarray) -> np.ndarray:
+        """Weights (S,) of samples at distances (S,)."""
+        if self.kernel_width is None:
+            return 1 - distance / max(distance.sum(), 1)
+        return np.sqrt(np.exp(-((distance / self.kernel_width) ** 2)))
+
+    def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at distances (S,) count less."""
+        from lime.lime_base import LimeBase
+
+        _, coefficients, _, _ = LimeBase(self.proximity).explain_instance_with_data(
+            kept,
+            values[:, None],
+            distance,
+            label=0,
+            num_features=self.n_features or kept.shape[1],
+            feature_selection="highest_weights",
+        )
+        result = np.zeros(kept.shape[1])
+        for place, value in coefficients:
+            result[place] = value
+        return result
+
+
+class LIRE(LIME):
+    """LIME whose samples only take items out, completed by the histories of similar users.
+
+    Every sample leaves each history item out with the same probability. The training users whose histories are most similar
+    (cosine) are further samples: what they share with the history is kept, the rest of their items is added, the target left
+    out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / w²).
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users.
+        n_samples: perturbed histories per user.
+        n_neighbours: similar users, or all training users if they are fewer.
+        share: probability of an item to be left out of a sample.
+        kernel_width: w.
+        n_features, objective, batch_size, seed: as for :class:`LIME`.
+
+    Raises:
+        ValueError: training users of another catalogue, or an impossible option.
+
+    Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
+    Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al.,
+    SIGIR 2025; distance and weights are the defaults of ``lime.lime_text``.
+    """
+
+    search_space: ClassVar[dict] = {
+        "n_samples": (100, 400, "log"),
+        "n_neighbours": [0, 50, 200],
+        "share": (0.05, 0.5),
+        "kernel_width": [10.0, 25.0, 50.0, 100.0],
+    }
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_samples: int = 200,
+        n_neighbours: int = 50,
+        share: float = 0.1,
+        kernel_width: float = 25.0,
+        n_features: int | None = None,
+        objective: str | Objective = "log-odds",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        options = {"kernel_width": kernel_width, "n_features": n_features, "objective": objective}
+        super().__init__(model, n_samples, batch_size=batch_size, seed=seed, **options)
+        check_natural(n_neighbours=n_neighbours)
+        check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
+        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.n_neighbours, self.share = n_neighbours, share
+
+    def neighbourhood(
+        self, items: np.ndarray, target: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, sp.csr_matrix]:
+        """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""
+        perturbed = generator.random((self.n_samples, len(items))) >= self.share
+        own = np.isin(np.arange(self.model.n_items), items).astype(float)
+        cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), but for √h
+        neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
+        shared = neighbours[:, items].toarray() > 0
+        theirs = neighbours[:, : self.model.n_targets]
+        others = [np.setdiff1d(row.indices, np.append(items, target)) for row in theirs]
+        nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
+        kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
+        return kept, rows_of(nothing + others, self.model.n_items)
+
+    @staticmethod
+    def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
+        """Distances (S,) from a history of n items to samples that keep and add so many (S,): 100 · (1 − cosine)."""
+        return 100 * (1 - n_kept / np.sqrt(n_items * np.maximum(n_kept + n_added, 1)))

@@ -1,0 +1,276 @@
+"""LXR: an explainer network that is trained to explain one recommender.
+
+Source: Barkan, Bogina, Gurevitch, Asher, Koenigstein: A Counterfactual Framework for Learning and Evaluating Explanations
+for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from lxr.data.inputs import as_users
+from lxr.data.splits import with_validation
+from lxr.explainers.batch import explain_users, mean_fidelity
+from lxr.explainers.learned import LearnedExplainer, report_unlearned
+from lxr.explainers.lxr_settings import CHOICES, HIDDEN_ACTIVATIONS, LXRSettings, default_settings
+from lxr.metrics.fidelity import LOWER, direction
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import evaluating, uncounted, with_gradients
+from lxr.recommenders.probes import check_answers
+from lxr.recommenders.recommend import top_items
+from lxr.utils.checks import (
+    check_choice,
+    check_differentiable,
+    check_instance,
+    check_positive,
+    check_seed,
+)
+from lxr.utils.sparse import dense
+from lxr.utils.training_loop import train_and_keep_best, train_epoch
+from lxr.utils.weights import initialise, linear_layer
+
+
+class ExplainerNetwork(nn.Module):
+    """E(x, y): linear encoders of history and item, then tanh → linear → tanh → linear → sigmoid.
+
+    Args:
+        n_items: number of items I.
+        hidden_size: width h of the encoders.
+        activation, inputs, initialisation: as for :class:`LXRSettings`.
+        seed: of the initial weights.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> network = ExplainerNetwork(n_items=5, hidden_size=3)
+        >>> network(torch.ones(2, 5), torch.tensor([0, 4])).shape  # mask logits of two users
+        torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        hidden_size: int,
+        activation: str = "tanh",
+        inputs: str = "both",
+        initialisation: str = "xavier",
+        seed: int = 0,
+    ):
+        super().__init__()
+        check_positive(n_items=n_items, hidden_size=hidden_size)
+        for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
+            check_choice(CHOICES[name], **{name: value})
+        self.inputs, self.hidden_size = inputs, hidden_size
+        self.history_encoder = linear_layer(n_items, hidden_size)
+        self.item_encoder = linear_layer(n_items, hidden_size)  # applied to one-hot items: one column each
+        self.head = nn.Sequential(
+            HIDDEN_ACTIVATIONS[activation](),
+            linear_layer(2 * hidden_size, hidden_size),
+            HIDDEN_ACTIVATIONS[activation](),
+            linear_layer(hidden_size, n_items),
+        )
+        initialise(self, seed) if initialisation == "xavier" else initialise_uniformly(self, seed)
+
+    def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
+        user = self.history_encoder(history)  # (B, h)
+        item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
+        if self.inputs != "both":  # what is not looked at is constant
+            user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
+        return self.head(torch.cat([user, item], dim=1))
+
+
+def initialise_uniformly(module: nn.Module, seed: int) -> None:
+    """What PyTorch gives linear layers by default, uniform within ±1/√(inputs), drawn from a generator of its own."""
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            for parameter in (layer.weight, layer.bias):
+                bound = layer.in_features**-0.5
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def lxr_loss(
+    model: Recommender, history: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, settings: LXRSettings
+) -> torch.Tensor:
+    """Loss of masks, mean over users.
+
+    loss = λ_pos · (−log p(x⁺)) + λ_neg · log p(x⁻) + α · mean of m over the history items,
+    with x⁺ = x ∘ m, x⁻ = x ∘ (1 − m) and p the probability of the target.
+
+    Args:
+        model: the explained recommender.
+        history: (B, I) binary histories x.
+        target: (B,) explained items.
+        mask: (B, I) masks m in (0, 1).
+        settings: the weights.
+
+    Returns:
+        A scalar, differentiable in the mask.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target, settings = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]), LXRSettings()
+        >>> masks = {"item 0": [[0.9, 0.1, 0, 0]], "item 1": [[0.1, 0.9, 0, 0]], "both": [[0.9, 0.9, 0, 0]]}
+        >>> {name: round(float(lxr_loss(model, history, target, torch.tensor(m), settings)), 2) for name, m in masks.items()}
+        {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
+    """
+    loss = settings.alpha * (mask * history).sum(dim=1) / history.sum(dim=1)  # (B,)
+    if settings.lambda_pos:
+        loss = loss - settings.lambda_pos * model.target_log_prob(model(history * mask), target)
+    if settings.lambda_neg:
+        loss = loss + settings.lambda_neg * model.target_log_prob(model(history * (1 - mask)), target)
+    return loss.mean()
+
+
+class LXR(LearnedExplainer):
+    """The trained network as an explainer: the importance of an item is its mask logit.
+
+    The sign of a logit says that the mask is above or below a half, not that an item speaks for or against the target.
+    (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
+
+    Attributes:
+        model: the explained recommender.
+        network: the explainer network.
+        settings: what it was trained with.
+        training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users (``POS@20``),
+            ``learning_rate``.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example: see :func:`train_lxr`.
+    """
+
+    settings_class = LXRSettings
+
+    @torch.no_grad()
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits."""
+        return self.network(history, target)
+
+    @classmethod
+    def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
+        """An untrained explainer network."""
+        return new_network(model.n_items, hidden_size, settings)
+
+
+@with_gradients()
+def train_lxr(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix | None = None,
+    seed: int = 0,
+    settings: LXRSettings | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> LXR:
+    """Train LXR on the top recommendation of every training user; keep the epoch that is best for the validation users.
+
+    Args:
+        model: the recommender to explain; it is left as it is.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
+        seed: of the initial weights and of the order of users.
+        settings: weights and hyperparameters; the published ones of MovieLens 1M by default.
+        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
+
+    Returns:
+        The explainer, with a record of its training.
+
+    Raises:
+        ValueError: an empty matrix, a loss that is not finite, a warm start from a recommender without encoders, or a
+            recommender without a gradient.
+
+    Warns:
+        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+
+    Source: Barkan et al., WWW 2024, section 3.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> train = sp.csr_matrix([[1, 1, 0, 0]] * 64)
+        >>> explainer = train_lxr(model, train, settings=LXRSettings(epochs=5, hidden_size=8, criterion="NDCG"))
+        >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
+        (True, ['epoch', 'loss', 'NDCG', 'learning_rate'])
+    """
+    check_answers(model)
+    check_differentiable(model)
+    settings, seed = settings or default_settings(model), check_seed(seed)
+    check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
+    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
+    network = start_network(model, settings, seed).to(model.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
+    shuffle = np.random.default_rng(seed)
+    train_matrix, target = as_users(model, train_matrix, top_items(model, train_matrix))
+    validation_target = top_items(model, validation_matrix)
+
+    rates = []
+
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        history, explained = dense(train_matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
+        return lxr_loss(model, history, explained, torch.sigmoid(network(history, explained)), settings)
+
+    def train() -> float:
+        loss = train_epoch(optimizer, loss_of, shuffle.permutation(len(target)), settings.batch_size)
+        rates.append(schedule.get_last_lr()[0])
+        schedule.step()
+        return loss
+
+    explainer = LXR(model, network, settings, pd.DataFrame())
+    with frozen(model), evaluating(model):
+        training = train_and_keep_best(
+            network,
+            settings.epochs,
+            train,
+            validate=lambda: mean_fidelity(explainer, validation_matrix, validation_target, settings.criterion),
+            metric=settings.criterion,
+            lower_is_better=direction(settings.criterion) == LOWER,
+            learning_rate=settings.learning_rate,
+            label="training LXR",
+            report=report,
+        )
+    explainer.training = training.assign(learning_rate=rates)
+    with uncounted(model):
+        scores = explain_users(explainer, validation_matrix, validation_target, batch_size=512)
+    report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed)
+    return explainer
+
+
+@contextlib.contextmanager
+def frozen(model: Recommender) -> Iterator[None]:
+    """Spare the gradients of a recommender's weights while something else learns."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
+    """An explainer network of these settings."""
+    return ExplainerNetwork(n_items, hidden_size, settings.activation, settings.inputs, settings.initialisation, seed)
+
+
+def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:
+    """A new network, its encoders copied from the recommender's if a warm start is asked for."""
+    if not settings.warm_start:
+        return new_network(model.n_items, settings.hidden_size, settings, seed)
+    history_encoder, item_encoder = model.encoders()
+    network = new_network(model.n_items, history_encoder.shape[0], settings, seed)
+    with torch.no_grad():
+        network.history_encoder.weight.copy_(history_encoder)
+        network.item_encoder.weight.copy_(item_encoder)
+    return network

@@ -1,0 +1,407 @@
+"""LXR that imitates deletion paths: a small network learns to order history items as a long search would.
+
+A path (:class:`lxr.explainers.paths.GradientPath`) takes a history apart item by item and looks at the recommender
+again after each: good explanations, but dozens of gradients per user. The network sees a few signals of every item
+(:mod:`lxr.explainers.lxr_path_signals`) and learns from the paths of the training users in which order they will be taken.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import skip_init
+
+from lxr.data.inputs import as_users
+from lxr.data.splits import with_validation
+from lxr.explainers.batch import explain_users
+from lxr.explainers.gradients import GradientTimesInput
+from lxr.explainers.learned import LearnedExplainer, report_unlearned
+from lxr.explainers.leave_one_out import LeaveOneOut
+from lxr.explainers.lxr_path_signals import RIVALS, Answers, Looks, Signals, check_looks, relative
+from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
+from lxr.explainers.paths import GradientPath, InsertionPath
+from lxr.metrics.agreement import positions
+from lxr.metrics.fidelity import LOWER, check_metric, direction, fidelity_of_scores
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import evaluating, with_gradients
+from lxr.recommenders.probes import check_answers
+from lxr.recommenders.recommend import top_items
+from lxr.utils.checks import (
+    check_choice,
+    check_differentiable,
+    check_instance,
+    check_natural,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+)
+from lxr.utils.sparse import batches, binary_matrix, dense
+from lxr.utils.training_loop import train_and_keep_best, train_epoch
+from lxr.utils.weights import initialise
+
+STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+
+
+CHOICES = {
+    "objective": ("rank", "score"),
+    "signals": ("gradients", "answers"),
+    "teacher": ("path", "leave-one-out", "gradient"),
+    "loss": ("pairs", "positions"),
+}
+
+
+LOOKS = {"rank": (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6), "score": (0.1, 0.3, 0.6)}
+
+
+CRITERION = {"rank": "NDCG", "score": "DEL"}
+
+
+SEARCH_SPACE = {
+    "tau": (0.1, 1.0, "log"),
+    "first_tau": (0.1, 1.0, "log"),
+    "learning_rate": (1e-3, 1e-2, "log"),
+    "batch_size": [32, 64, 128],
+    "hidden_size": [64, 128, 256],
+    "n_pairs": [32, 64, 128],
+}
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """Everything that is chosen about LXR that imitates paths.
+
+    Attributes:
+        objective: ``"rank"``: the order in which removing items makes the target fall in the ranking; ``"score"``: the mean
+            of the orders in which removing items lowers its log-probability, and putting them in raises it.
+        signals: ``"gradients"``, a few looks down the path; or ``"answers"``, of the recommender to single items, which
+            need no gradient once trained.
+        tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.SoftRank`.
+        looks: where gradients are taken in addition to the whole history, as for
+            :class:`lxr.explainers.lxr_path_signals.Looks`; with the score without and with these items.
+        places: whether the order of the looks' own coarse path is read as well, as for
+            :class:`lxr.explainers.lxr_path_signals.Looks`.
+        teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
+        loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
+        n_users: training users at most, drawn at random.
+        augmentation: random parts of every training history that are learned from in addition.
+        n_pairs: pairs of items per user and step.
+        hidden_size: width of the network.
+        learning_rate: highest of AdamW's, which rises and falls once (Smith and Topin, 2019).
+        batch_size: users per step.
+        epochs: passes over the training users.
+        criterion: metric of the validation users by which the epoch is chosen; of equals the later.
+
+    Raises:
+        ValueError: an unknown choice or metric, a size or a rate that is not positive, or a negative ``augmentation``.
+
+    Example:
+        >>> PathSettings().looks
+        (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6)
+    """
+
+    objective: str = "rank"
+    signals: str = "gradients"
+    tau: float = 0.35
+    first_tau: float = 0.2
+    looks: tuple[float, ...] = LOOKS["rank"]
+    places: bool = True
+    teacher: str = "path"
+    loss: str = "pairs"
+    n_users: int = 5000
+    augmentation: int = 0
+    n_pairs: int = 64
+    hidden_size: int = 128
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    epochs: int = 20
+    criterion: str = CRITERION["rank"]
+
+    def __post_init__(self):
+        for name, known in CHOICES.items():
+            check_choice(known, **{name: getattr(self, name)})
+        check_choice((True, False), places=self.places)
+        sizes = ("n_users", "n_pairs", "hidden_size", "batch_size", "epochs")
+        check_positive(**{name: getattr(self, name) for name in sizes})
+        check_natural(augmentation=self.augmentation)
+        check_positive_numbers(learning_rate=self.learning_rate, tau=self.tau, first_tau=self.first_tau)
+        check_looks(self.looks)
+        check_metric(self.criterion)
+
+    @property
+    def g(self) -> Objective:
+        """What gradients are of."""
+        return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
+
+
+def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:
+    """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M."""
+    check_choice(CHOICES["objective"], objective=objective)
+    check_choice(CHOICES["signals"], signals=signals)
+    return PathSettings(objective, signals, looks=LOOKS[objective], criterion=CRITERION[objective])
+
+
+class OrderNetwork(nn.Module):
+    """Scores history items by their signals, each item by itself: linear → GELU → linear → GELU → linear.
+
+    A signal comes in relative to its mean size over the history, and once more on a logarithmic scale; the third input is
+    the length of the history.
+
+    Args:
+        signals: what is read; without weights, but it may know something of the recommender.
+        hidden_size: width of the hidden layers.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, signals: Signals, hidden_size: int, seed: int = 0):
+        super().__init__()
+        self.signals, self.hidden_size = signals, hidden_size
+        self.layers = nn.Sequential(
+            skip_init(nn.Linear, 2 * signals.n_signals + 1, hidden_size),
+            nn.GELU(),
+            skip_init(nn.Linear, hidden_size, hidden_size),
+            nn.GELU(),
+            skip_init(nn.Linear, hidden_size, 1),
+        )
+        initialise(self.layers, seed)
+
+    def forward(self, signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        """Scores (N,) of items with signals (N, F) in histories of lengths (B,), user after user."""
+        size = relative(signals, length)
+        inputs = [size, size.sign() * size.abs().log1p(), length.log().repeat_interleave(length)[:, None]]
+        return self.layers(torch.cat(inputs, dim=1)).squeeze(1)
+
+
+class PathLXR(LearnedExplainer):
+    """The trained network as an explainer.
+
+    Attributes:
+        model: the explained recommender.
+        network: the network, with the signals it reads.
+        settings: what it was trained with.
+        training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users.
+
+    Example: see :func:`train_path_lxr`.
+    """
+
+    settings_class = PathSettings
+
+    def __init__(self, model: Recommender, network: OrderNetwork, settings: PathSettings, training: pd.DataFrame):
+        self.needs_gradient = settings.signals == "gradients"
+        super().__init__(model, network, settings, training)
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The network's scores."""
+        signals = self.network.signals(self.model, history, target)
+        with torch.no_grad():
+            scores = self.network(signals, history.sum(dim=1).long())
+        return torch.zeros_like(history).masked_scatter(history > 0, scores)
+
+    @classmethod
+    def new_network(cls, model: Recommender, settings: PathSettings, hidden_size: int) -> OrderNetwork:
+        """An untrained network."""
+        return OrderNetwork(signals_of(model, settings), hidden_size)
+
+
+@with_gradients()
+def train_path_lxr(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix | None = None,
+    seed: int = 0,
+    settings: PathSettings | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> PathLXR:
+    """Train LXR to imitate the paths of training users; keep the epoch that is best for the validation users.
+
+    The loss of a pair of items is log(1 + exp(−(s_a − s_b))), s the scores, a the one that the path takes first, weighted by
+    1/√(1 + position of a): what comes first matters most.
+
+    Args:
+        model: the recommender to explain; it is left as it is.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
+        seed: of all that is drawn: users, initial weights, pairs.
+        settings: the defaults unless given.
+        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
+
+    Returns:
+        The explainer, with a record of its training.
+
+    Raises:
+        ValueError: an empty matrix, a loss that is not finite, or a recommender without a gradient.
+
+    Warns:
+        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+
+    Source: this project. Of imitating explanations by a network: Schwab and Karlen, NeurIPS 2019 (CXPlain).
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> train = sp.csr_matrix([[1, 1, 0, 0]] * 64)
+        >>> explainer = train_path_lxr(model, train, settings=PathSettings(epochs=3))
+        >>> scores = explainer.explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> bool(scores[0, 0] > scores[0, 1]), explainer.training.columns.tolist()
+        (True, ['epoch', 'loss', 'NDCG'])
+    """
+    check_answers(model)
+    check_differentiable(model)
+    settings, seed = settings or default_path_settings(), check_seed(seed)
+    check_instance(PathSettings, "lxr.PathSettings", settings=settings)
+    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    train_matrix = few_users(train_matrix, settings.n_users, rng)
+    train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
+
+    network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
+    with evaluating(model):
+        network.signals.ask(model, seed)
+        lesson = Examples.of(network.signals, model, train_matrix)
+        position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
+        validation = Examples.of(network.signals, model, validation_matrix)
+    optimizer = torch.optim.AdamW(network.layers.parameters(), lr=settings.learning_rate)
+    steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        entry, length = lesson.entries(users)
+        score = network(lesson.signals[entry], length)
+        return LOSSES[settings.loss](score, position[entry], length, settings.n_pairs, generator)
+
+    def validate() -> float:
+        scores = validation.scores(network)
+        return fidelity_of_scores(model, validation.matrix, validation.target, scores, settings.criterion)
+
+    training = train_and_keep_best(
+        network,
+        settings.epochs,
+        train=lambda: train_epoch(optimizer, loss_of, rng.permutation(len(lesson.target)), settings.batch_size, schedule),
+        validate=validate,
+        metric=settings.criterion,
+        lower_is_better=direction(settings.criterion) == LOWER,
+        learning_rate=settings.learning_rate,
+        label="training LXR on paths",
+        report=report,
+        later_of_equals=True,  # it has learnt more
+    )
+    report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed)
+    return PathLXR(model, network, settings, training)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Top recommendations of many users, with the signals of their history items.
+
+    Attributes:
+        matrix: (n, I) CSR histories.
+        target: (n,) explained items.
+        signals: (N, F) of all N entries.
+    """
+
+    matrix: sp.csr_matrix
+    target: np.ndarray
+    signals: torch.Tensor
+
+    @classmethod
+    def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, batch_size: int = 256) -> "Examples":
+        """Look at histories, dense one batch at a time."""
+        matrix, target = as_users(model, matrix, top_items(model, matrix))
+        parts = [
+            signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
+            for users in batches(matrix.shape[0], batch_size)
+        ]
+        return cls(matrix, target, torch.cat(parts))
+
+    def entries(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which entries (m,) some users (b,) have, user after user, and how many (b,) each."""
+        length = np.diff(self.matrix.indptr)[users]
+        first = self.matrix.indptr[users] - (length.cumsum() - length)
+        entry = torch.from_numpy(np.arange(length.sum()) + first.repeat(length))
+        return entry.to(self.signals.device), torch.from_numpy(length).long().to(self.signals.device)
+
+    @torch.no_grad()
+    def scores(self, network: OrderNetwork) -> sp.csr_matrix:
+        """What a network scores all entries."""
+        groups = (self.entries(users) for users in batches(len(self.target), 512))
+        values = torch.cat([network(self.signals[entry], length) for entry, length in groups]).cpu().numpy()
+        return sp.csr_matrix((values, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+
+
+def signals_of(model: Recommender, settings: PathSettings) -> Signals:
+    """What the network reads with these settings; answers are yet to be asked for."""
+    if settings.signals == "gradients":
+        return Looks(settings.g, settings.looks, settings.looks if settings.objective == "score" else (), settings.places)
+    rivals = sorted({min(k, max(1, model.n_targets - 1)) for k in RIVALS})
+    return Answers(model.n_items, model.n_targets, rivals=rivals)
+
+
+def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
+    """Position (N,) of every history item in the order that is imitated, from 0; the mean where there are two orders."""
+    teachers = {
+        "leave-one-out": lambda: [LeaveOneOut(model, settings.g)],
+        "gradient": lambda: [GradientTimesInput(model, settings.g)],
+        "path": lambda: [
+            path(model, settings.g, **STEPS)
+            for path in ((GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath))
+        ],
+    }[settings.teacher]()
+    label = "paths of training users"
+    scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
+    return np.mean([positions(each) for each in scores], axis=0, dtype=np.float32)
+
+
+def pair_loss(
+    score: torch.Tensor, position: torch.Tensor, length: torch.Tensor, n_pairs: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Logistic loss of random pairs of items of the same user, weighted by 1/√(1 + the better position).
+
+    Args:
+        score: (N,) of items, user after user.
+        position: (N,) in the order that is imitated.
+        length: (B,) items of each user.
+        n_pairs: drawn per user.
+        generator: of the draws.
+
+    Returns:
+        A scalar; 0 if no pair has an order.
+    """
+    start = (length.cumsum(0) - length)[:, None]
+    draws = torch.rand(2, len(length), n_pairs, generator=generator, dtype=torch.float64).to(length.device)
+    first, second = start + (draws * length[:, None]).long()
+    ahead = position[second] - position[first]  # positive: the first one is taken before
+    weight = (ahead != 0) / (1 + torch.minimum(position[first], position[second])).sqrt()
+    loss = F.softplus(-ahead.sign() * (score[first] - score[second]))
+    return (weight * loss).sum() / weight.sum().clamp(min=1e-12)
+
+
+def position_loss(
+    score: torch.Tensor, position: torch.Tensor, length: torch.Tensor, n_pairs: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Squared error of the relative position, 1 for the first item and 0 after the last, mean over items; arguments as for
+    :func:`pair_loss`, of which the last two do not matter."""
+    return F.mse_loss(score, 1 - position / length.repeat_interleave(length))
+
+
+LOSSES = {"pairs": pair_loss, "positions": position_loss}
+
+
+def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
+    """At most ``n_users`` random rows, in their order."""
+    if matrix.shape[0] <= n_users:
+        return matrix
+    return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
+
+
+def parts_of(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
+    """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
+    length = np.diff(matrix.indptr)
+    stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
+    stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True
+    indptr = np.append(0, stays.cumsum())[matrix.indptr]
+    return binary_matrix(matrix.indices[stays], indptr, matrix.shape)

@@ -1,0 +1,237 @@
+"""What a network that orders history items reads about each of them: a few numbers that come from the recommender alone.
+
+Signals have no item's identity in them: what is learned from them holds for items, users and datasets that were not seen.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from lxr.explainers.base import Explainer
+from lxr.explainers.gradients import gradient
+from lxr.explainers.objectives import Objective
+from lxr.metrics.trajectory import ItemOrder
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_between, check_finite, check_numbers, check_positive
+
+RIVALS = (5, 20, 50, 100)
+
+
+class Signals(nn.Module):
+    """A subclass sets :attr:`names` and defines :meth:`forward`.
+
+    Attributes:
+        names: of the F numbers per history item.
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def n_signals(self) -> int:
+        """How many numbers F there are per history item."""
+        return len(self.names)
+
+    def ask(self, model: Recommender, seed: int = 0) -> "Signals":
+        """Learn of a recommender, once, what signals of all histories need; nothing unless a subclass does."""
+        return self
+
+    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Signals (N, F) of the N history items of (B, I) histories, user after user, by ascending item."""
+        raise NotImplementedError
+
+
+def check_looks(looks: Sequence[float]) -> None:
+    """Refuse looks at what is neither a share of the history nor a number of its items."""
+    for look in looks:
+        expected = "shares above 0 and below 1 or numbers of items"
+        check_numbers(expected, lambda value: 0 < value < 1 or (value >= 1 and value == int(value)), looks=look)
+
+
+class Looks(Signals):
+    """Gradients of an objective g at the history, and along a coarse path on which its first items are taken out or put in.
+
+    The path takes the items with the largest gradient at the look before. A look at an item says what it would add there:
+    whether it has been taken or not. The order in which the path takes items, by the last look what is left in the end, is a
+    signal as well.
+
+    Args:
+        objective: g.
+        removed: how many items are gone at each look: a number of items (1 or more) or a share of the history (below 1);
+            at least one item stays.
+        kept: how many items are there at each look; at least one.
+        places: whether there are signals of the order: log(1 + place), places from 0.
+
+    Raises:
+        ValueError: a look at no item.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> looks = Looks(lxr.OBJECTIVES["logit"], removed=(1,))
+        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])).round(decimals=2)  # items; two looks, place
+        tensor([[2.0000, 2.0000, 0.0000],
+                [0.0000, 0.0000, 0.6900]])
+    """
+
+    def __init__(self, objective: Objective, removed: Sequence[float] = (), kept: Sequence[float] = (), places: bool = True):
+        super().__init__()
+        check_looks((*removed, *kept))
+        self.objective, self.removed, self.kept, self.places = objective, tuple(removed), tuple(kept), places
+        self.paths = {"out": self.removed} | ({"in": self.kept} if self.kept else {})
+        self.names = (
+            "whole",
+            *(
+                f"{count:.0%} {way}" if count < 1 else f"{count:.0f} {way}"
+                for way, path in self.paths.items()
+                for count in path
+            ),
+            *(f"place {way}" for way in self.paths if places),
+        )
+
+    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Gradients, a column per look, and places, a column per path."""
+        looks, places = self.follow(model, history, target)
+        return torch.stack([*looks, *(place.log1p() for place in places if self.places)], dim=1)
+
+    def follow(
+        self, model: Recommender, history: torch.Tensor, target: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Gradients (N,) at each look, and places (N,) on each path."""
+        user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
+        row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
+        length = np.bincount(row, minlength=len(history))
+
+        def look(there: np.ndarray) -> torch.Tensor:
+            """Gradients (N,) at the histories that have only these entries."""
+            x = torch.zeros_like(history)
+            x[user[there], item[there]] = 1
+            found = gradient(self.objective, model, x, target, history)[user, item]
+            check_finite(row, column, found.cpu().numpy())
+            return found
+
+        looks, places = [look(every)], []
+        for way, counts in self.paths.items():
+            most = length - 1 if way == "out" else length
+            rest, place = every, np.zeros(len(every), dtype=np.float32)
+            put_last(place, rest, looks[0], row, length)
+            for count in counts:
+                wanted = np.minimum(np.ceil(length.astype(np.float32) * np.float32(count)) if count < 1 else count, most)
+                rest = rest[place[rest] >= wanted[row[rest]]]
+                looks.append(look(rest if way == "out" else np.setdiff1d(every, rest, assume_unique=True)))
+                put_last(place, rest, looks[-1], row, length)
+            places.append(torch.from_numpy(place).to(history))
+        return looks, places
+
+
+def put_last(place: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
+    """Write to ``place`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,).
+
+    The users have histories of ``length`` (B,) items.
+    """
+    order = ItemOrder.by_keys(user[rest], rest, scores.double().cpu().numpy()[rest, None], len(length))
+    place[order.items] = order.rank + (length - order.length).repeat(order.length)
+
+
+class PathOfLooks(Explainer):
+    """The coarse path itself, with nothing learned: what looks at it cost anyway.
+
+    Args:
+        model: the explained recommender.
+        looks: along the path; along two, the mean of the places counts.
+    """
+
+    needs_gradient = True
+
+    def __init__(self, model: Recommender, looks: Looks):
+        super().__init__(model)
+        self.looks = looks
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Minus the place."""
+        _, places = self.looks.follow(self.model, history, target)
+        return torch.zeros_like(history).masked_scatter(history > 0, -torch.stack(places).mean(dim=0))
+
+
+class Answers(Signals):
+    """What the recommender answers to each item alone: how much it speaks for the target and against its rivals.
+
+    With S(i, j) the logit of item j after the history {i} alone, the signals of i are S(i, y), its log-share of all answers,
+    and S(i, y) − Σ w_j S(i, j) over the K best other candidates j, w the softmax of their logits at the whole history. One
+    forward pass per user says which these are. The table S is kept as a product of two thin matrices, found by a random
+    projection (Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.1), without ever standing in memory.
+
+    Args:
+        n_items: number of items I.
+        n_targets: how many of them can be recommended.
+        rank: width of the two matrices.
+        rivals: the numbers K; where there are fewer candidates, all.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> answers = Answers(n_items=4, n_targets=4, rivals=(1,)).ask(model)
+        >>> signals = answers(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> signals[:, [0, 2]].round(decimals=3)  # for the target; and against its rival, item 2
+        tensor([[ 2.,  2.],
+                [ 0., -1.]])
+    """
+
+    def __init__(self, n_items: int, n_targets: int, rank: int = 256, rivals: Sequence[int] = RIVALS):
+        super().__init__()
+        check_positive(rank=rank)
+        for k in rivals:
+            check_between(1, n_targets, rivals=k)
+        rank = min(rank, n_items, n_targets)
+        self.rivals = tuple(rivals)
+        self.names = ("answer", "share", *(f"lead of {k}" for k in rivals))
+        self.register_buffer("left", torch.zeros(n_items, rank))
+        self.register_buffer("right", torch.zeros(rank, n_targets))
+        self.register_buffer("level", torch.zeros(n_items))  # logsumexp of each answer
+
+    @torch.no_grad()
+    def ask(self, model: Recommender, seed: int = 0, batch_size: int = 512) -> "Answers":
+        """Ask a recommender for its answer to every item, twice: for what the answers span, and where in it they lie."""
+        items = torch.arange(len(self.left), device=model.device).split(batch_size)
+        generator = torch.Generator().manual_seed(seed)
+        projection = torch.randn(self.right.shape[1], self.right.shape[0], generator=generator).to(model.device)
+        self.to(model.device)
+        for batch in items:
+            answer = single_answers(model, batch)
+            self.left[batch], self.level[batch] = answer @ projection, answer.logsumexp(dim=1)
+        self.left.copy_(torch.linalg.qr(self.left).Q)
+        self.right.copy_(sum(self.left[batch].T @ single_answers(model, batch) for batch in items))
+        return self
+
+    @torch.no_grad()
+    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The target's answer, its log-share, and its lead of each number of rivals."""
+        user, item = history.nonzero(as_tuple=True)
+        here = self.left[item]  # (N, rank)
+        own = (here * self.right.T[target[user]]).sum(dim=1)
+        logits = model.of_items(model(history)).masked_fill(model.of_items(history) > 0, -torch.inf)
+        logits = logits.scatter(1, target[:, None], -torch.inf)
+        signals = [own, own - self.level[item]]
+        for k in self.rivals:
+            best, rival = logits.topk(k, dim=1)
+            share = best.softmax(dim=1).nan_to_num()  # (B, K); no rival at all: the logit alone is left
+            against = torch.zeros_like(logits).scatter(1, rival, share) @ self.right.T  # (B, rank)
+            signals.append(own - (here * against[user]).sum(dim=1))
+        return torch.stack(signals, dim=1)
+
+
+def relative(signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Signals (N, F) of histories of lengths (B,), user after user, each relative to its mean size over the history."""
+    user = torch.arange(len(length), device=length.device).repeat_interleave(length)
+    size = torch.zeros(len(length), signals.shape[1], device=signals.device).index_add_(0, user, signals.abs())
+    return signals / (size / length[:, None]).clamp(min=1e-12)[user]
+
+
+def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:
+    """Logits (b, n_targets) after the history of one item, for each of the items (b,); where a recommender refuses to
+    recommend something (the item itself), its lowest."""
+    history = torch.zeros(len(items), model.n_items, device=model.device).scatter(1, items[:, None], 1.0)
+    logits = model.of_items(model(history))
+    lowest = logits.masked_fill(logits == -torch.inf, torch.inf).amin(dim=1, keepdim=True)
+    return torch.maximum(logits, lowest)

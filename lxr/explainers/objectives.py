@@ -1,0 +1,183 @@
+"""What an explanation is about: the quantity g(x) of the target that history items raise or lower."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_between, check_natural, check_positive, check_positive_numbers
+from lxr.utils.registry import Registry
+
+# g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories (B, I) as they were → (B,).
+# The original history says which items compete with the target: perturbing it adds no competitor.
+Objective = Callable[[Recommender, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def target_logit(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Logit of the target: (B,)."""
+    return model(x).gather(1, target[:, None]).squeeze(1)
+
+
+def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Log-probability of the target: (B,), in the order of its log-odds where it has no digits left (:func:`unrounded`)."""
+    return unrounded(model, model(x), target)
+
+
+def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the target, log p / (1 − p): (B,)."""
+    return model.target_log_odds(model(x), target)
+
+
+def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Log-probability (B,) of targets (B,) in logits (B, I), in an order that does not end where a probability rounds to 1.
+
+    log p is a function of the log-odds l, log σ(l), and nears 0 as l grows. Where log p of a softmax, a difference of two
+    large numbers, has lost its digits, it is computed from the log-odds. Where 1 − p is below a quarter of the distance from
+    1 to the next number, log p goes on as the straight line of that value and slope: 2⁻²⁵ (l − 18.33) in single precision.
+    Elsewhere it is :meth:`lxr.Recommender.target_log_prob` to the last bit.
+    """
+    log_prob = model.target_log_prob(logits, target)
+    steps = torch.finfo(logits.dtype).eps
+    bend = round(-64 * math.log(steps / 4)) / 64  # a short number: subtracting it is exact
+    lost = -bound_of_digits(model, logits, target, steps)
+    rows = (log_prob > lost).nonzero().ravel()
+    if not rows.numel():
+        return log_prob
+    odds = model.target_log_odds(logits[rows], target[rows])
+    line = steps / 4 * (odds - (bend + 1))
+    return log_prob.index_copy(0, rows, torch.where(odds > bend, line, F.logsigmoid(odds.clamp(max=bend))))
+
+
+def bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Tensor, steps: float) -> torch.Tensor | float:
+    """The −log p (B,) below which log p of targets (B,) has less than ten binary digits left, or is on the straight line."""
+    if model.activation != "softmax":
+        return steps / 4
+    return 2**10 * steps * logits.gather(1, target[:, None]).squeeze(1).detach().abs().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class RankMargin:
+    """By how much the target leads its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
+
+    Rivals are the items outside the original history. Where there are fewer than K, all of them count; where there is none,
+    the logit alone is left.
+
+    Attributes:
+        k: number K of rivals.
+        tau: τ, how soft the maximum over the rivals is; towards 0 only the best rival counts.
+
+    Raises:
+        ValueError: ``k`` or ``tau`` is not positive.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 1], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
+        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
+        >>> RankMargin(k=1)(model, history, target, history)  # 3 − 1
+        tensor([2.])
+    """
+
+    k: int = 100
+    tau: float = 1.0
+
+    def __post_init__(self):
+        check_positive(k=self.k)
+        check_positive_numbers(tau=self.tau)
+
+    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """The margin: (B,)."""
+        return self.of_logits(model(x), target, history)
+
+    def of_logits(self, logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """The margin (B,) in logits (B, I)."""
+        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
+        rivals = logits.masked_fill(~others, -torch.inf).topk(min(self.k, logits.shape[1]), dim=1).values  # (B, K)
+        alone = (rivals == -torch.inf).all(dim=1)  # (B,)
+        best = self.tau * (rivals.masked_fill(alone[:, None], 0) / self.tau).logsumexp(dim=1)
+        return logits.gather(1, target[:, None]).squeeze(1) - best.masked_fill(alone, 0)
+
+    @classmethod
+    def usual_k(cls, n_items: int) -> int:
+        """100 rivals, or all other items of the catalogue if they are fewer."""
+        return min(cls.k, max(1, n_items - 1))
+
+    @classmethod
+    def of_catalogue(cls, n_items: int, k: int | None = None, tau: float = 1.0) -> "RankMargin":
+        """A margin whose K fits a catalogue: 100, or all other items if they are fewer, unless given.
+
+        Raises:
+            ValueError: ``k`` is more than the other items of the catalogue.
+        """
+        if k is None:
+            return cls(cls.usual_k(n_items), tau)
+        check_between(1, max(1, n_items - 1), k=k)
+        return cls(k, tau)
+
+
+@dataclass(frozen=True)
+class SoftRank:
+    """How well the target is ranked, made smooth: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
+
+    The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
+    looks at a fixed number of rivals, this one looks at those that are near the target, wherever in the ranking it stands.
+    As long as little of the history is gone, the target is near the top, where each of few rivals matters: τ is smaller
+    there. Rivals are the items outside the original history.
+
+    Attributes:
+        tau: τ in units of logits, how soft the comparison is; towards 0 the rank itself is left, without a gradient.
+        first_tau: τ as long as fewer than ``first`` items are gone.
+        first: number of items.
+
+    Raises:
+        ValueError: ``tau`` or ``first_tau`` is not positive, or ``first`` is no number of items.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 3], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
+        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
+        >>> SoftRank()(model, history, target, history)  # its one rival is level with it: −log(1 + 1/2)
+        tensor([-0.4055])
+    """
+
+    tau: float = 0.35
+    first_tau: float = 0.2
+    first: int = 5
+
+    def __post_init__(self):
+        check_positive_numbers(tau=self.tau, first_tau=self.first_tau)
+        check_natural(first=self.first)
+
+    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """Minus the logarithm of the smooth rank: (B,)."""
+        logits = model(x)
+        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
+        gone = ((history > 0) & (x == 0)).sum(dim=1, keepdim=True)
+        tau = torch.where(gone < self.first, self.first_tau, self.tau)
+        lead = (logits - logits.gather(1, target[:, None])) / tau
+        return -(lead.sigmoid() * others).sum(dim=1).log1p()
+
+
+OBJECTIVES: dict[str, Objective] = Registry(
+    "objective",
+    {
+        "logit": target_logit,
+        "log-prob": target_log_prob,
+        "log-odds": target_log_odds,
+        "rank-margin": RankMargin(),
+        "soft-rank": SoftRank(),
+    },
+)
+
+
+"""Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories as they were (B, I) →
+(B,)."""
+
+
+def objective_of(objective: str | Objective) -> Objective:
+    """An objective by its name in :data:`OBJECTIVES`, or the function itself."""
+    if not (isinstance(objective, str) or callable(objective)):
+        raise ValueError(f"objective: expected one of {', '.join(OBJECTIVES)} or a function, found {objective!r}")
+    return OBJECTIVES[objective] if isinstance(objective, str) else objective

@@ -1,0 +1,165 @@
+"""Explainers that follow a history on its way to nothing, and look again after every step."""
+
+from typing import ClassVar
+
+import torch
+
+from lxr.explainers.base import Explainer, in_batches
+from lxr.explainers.gradients import gradient
+from lxr.explainers.objectives import Objective, RankMargin, SoftRank, objective_of
+from lxr.metrics.trajectory import ItemOrder
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_natural, check_numbers, check_positive
+
+
+class Stepwise(Explainer):
+    """Takes a history apart step by step: an item is the more important, the earlier it is taken.
+
+    A subclass defines :meth:`order`: which of the items that are left are taken next.
+
+    Args:
+        model: the explained recommender.
+        singles: steps at which a single item is taken.
+        share: of the original history that is taken at each later step (at least one item).
+        batch_size: users at a time; bounds the memory.
+
+    Raises:
+        ValueError: a negative ``singles``, a ``share`` outside (0, 1], or ``batch_size`` is not positive.
+    """
+
+    def __init__(self, model: Recommender, singles: int = 5, share: float = 0.1, batch_size: int = 512):
+        super().__init__(model)
+        check_positive(batch_size=batch_size)
+        check_natural(singles=singles)
+        check_numbers("a number above 0 and up to 1", lambda value: 0 < value <= 1, share=share)
+        self.singles, self.share, self.batch_size = singles, share, batch_size
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """The items that are left of histories (B, I), ``rest`` (B, I), in the order in which they would be taken now."""
+        raise NotImplementedError
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Number of items that were left when an item was taken, counting those of the same step by their order."""
+        return in_batches(self.follow, self.batch_size, history, target)
+
+    def follow(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch."""
+        # (B,) items per step after the single ones; in double precision, lest a whole number is rounded up.
+        later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
+        x, scores, step = history.clone(), torch.zeros_like(history), 0
+        while (rows := x.any(dim=1).nonzero().ravel()).numel():
+            rest = x[rows]  # (b, I)
+            position = self.order(rest, target[rows], history[rows]).positions(rest)
+            count = torch.ones_like(later[rows]) if step < self.singles else later[rows]  # (b,)
+            gone = (rest > 0) & (position < count[:, None])
+            scores[rows] += gone * (rest.sum(dim=1, keepdim=True) - position)
+            x[rows] = rest * ~gone
+            step += 1
+        return scores
+
+
+class GradientPath(Stepwise):
+    """Gradient × input, iterated: remove the best items, look again at what is left, and go on.
+
+    The gradient at the whole history knows nothing of a history without its best items; following the removal does. An
+    item is the more important, the earlier it is removed.
+
+    Args:
+        model: the explained recommender.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+
+    Raises:
+        ValueError: a recommender without a gradient, an unknown objective, or impossible steps.
+    """
+
+    needs_gradient = True
+
+    def __init__(
+        self,
+        model: Recommender,
+        objective: str | Objective = "soft-rank",
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, singles, share, batch_size)
+        self.objective = objective_of(objective)
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By descending gradient at what is left."""
+        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, rest, target, history))
+
+
+class InsertionPath(GradientPath):
+    """The way back: put in the item with the largest gradient, look again at what is in by then, and go on.
+
+    An item is the more important, the earlier it is put in. The first is chosen by the gradient at the whole history: that
+    of the empty one need not exist. Arguments as for :class:`GradientPath`.
+    """
+
+    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
+        """By descending gradient at what has been put in."""
+        inside = history - rest
+        x = torch.where(inside.any(dim=1, keepdim=True), inside, history)
+        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, x, target, history))
+
+
+class SoftRankPath(GradientPath):
+    """:class:`GradientPath` of the smooth rank.
+
+    Args:
+        model: the explained recommender.
+        tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.SoftRank`.
+        singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+    """
+
+    search_space: ClassVar[dict] = {
+        "tau": (0.1, 1.0, "log"),
+        "first_tau": (0.1, 1.0, "log"),
+        "singles": [5, 10],
+        "share": [0.05, 0.1, 0.2],
+    }
+
+    def __init__(
+        self,
+        model: Recommender,
+        tau: float = 0.35,
+        first_tau: float = 0.2,
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, SoftRank(tau, first_tau), singles, share, batch_size)
+
+
+class RankMarginPath(GradientPath):
+    """:class:`GradientPath` of the rank margin.
+
+    Args:
+        model, k, tau, batch_size: as for :class:`RankMarginGradient`.
+        singles, share: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+    """
+
+    search_space: ClassVar[dict] = {
+        "k": [10, 20, 50, 100],
+        "tau": (0.3, 3.0, "log"),
+        "singles": [5, 10],
+        "share": [0.05, 0.1, 0.2],
+    }
+
+    def __init__(
+        self,
+        model: Recommender,
+        k: int | None = None,
+        tau: float = 1.0,
+        singles: int = 5,
+        share: float = 0.1,
+        batch_size: int = 512,
+    ):
+        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), singles, share, batch_size)
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """As many rivals as usual."""
+        return {"k": RankMargin.usual_k(n_items)}

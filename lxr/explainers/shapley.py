@@ -1,0 +1,189 @@
+"""SHAP: Shapley values of history items, or of clusters of items."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from threadpoolctl import threadpool_limits
+
+from lxr.data.inputs import as_matrix
+from lxr.explainers.base import Explainer, user_generator
+from lxr.explainers.lime import mask_function
+from lxr.explainers.objectives import Objective, objective_of
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import (
+    check_between,
+    check_positive,
+    check_seed,
+)
+from lxr.utils.memory import check_memory
+from lxr.utils.sparse import batches
+
+
+class SHAPItems(Explainer):
+    """Shapley values of the history items for g, against the empty history, by Kernel SHAP.
+
+    The values of a user sum to g(x) − g(∅). They are exact where the budget covers all subsets of the history. A value below
+    zero means that the item lowers g, on average over the orders in which items may join.
+
+    Args:
+        model: the explained recommender.
+        n_samples: subsets of a history that are scored. A history of more than a quarter as many items gets four per item,
+            since fewer hardly determine its values: a warning says so.
+        objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
+        batch_size: histories per forward pass; bounds the memory.
+        seed: of the subsets.
+
+    Raises:
+        ValueError: an option that is not positive, or an unknown objective.
+
+    Source: Lundberg & Lee, NeurIPS 2017, section 4.1; computed by the package ``shap``, without its default selection of ten
+    features.
+    """
+
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024]}
+
+    def __init__(
+        self,
+        model: Recommender,
+        n_samples: int = 1024,
+        objective: str | Objective = "log-odds",
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        super().__init__(model)
+        check_positive(n_samples=n_samples, batch_size=batch_size)
+        self.n_samples, self.batch_size, self.seed = n_samples, batch_size, check_seed(seed)
+        self.objective = objective_of(objective)
+        self.longest, self.if_longer = n_samples // 4, "they get four samples per item"
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Shapley values, one user at a time."""
+        from shap import KernelExplainer
+
+        scores = torch.zeros_like(history)
+        for row, item, out in zip(history, target.tolist(), scores, strict=True):
+            items = np.flatnonzero(row.cpu().numpy())
+            score = mask_function(self.model, row, item, self.objective, self.batch_size)
+            with seeded(user_generator(self.seed, item, items)):
+                explainer = KernelExplainer(score, np.zeros((1, len(items))))
+                values = explainer.shap_values(
+                    np.ones((1, len(items))), nsamples=max(self.n_samples, 4 * len(items)), l1_reg=0, silent=True
+                )
+            out[torch.from_numpy(items)] = torch.from_numpy(values[0]).to(out)
+        return scores
+
+
+class SHAPClusters(Explainer):
+    """Shapley values of clusters of items for the log-odds of the target; every history item inherits its cluster's.
+
+    The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
+    are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
+    are exact: every coalition is counted. (User features are clustered with the items.) A value below zero means that the
+    items of the cluster lower the log-odds together. Where a recommender refuses to recommend the target because it is in a
+    coalition's history (−∞), it is asked anew, without it there.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means.
+        n_clusters: number of clusters, at most 12; 10, or all items if they are fewer, by default.
+        batch_size: histories per forward pass; bounds the memory, but for the table (2^clusters, I) of their scores.
+        seed: of k-means.
+
+    Raises:
+        ValueError: training users of another catalogue, or an impossible number of clusters.
+
+    Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
+    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.
+    """
+
+    is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"n_clusters": [2, 4, 6, 8, 10, 12]}
+
+    def __init__(
+        self,
+        model: Recommender,
+        train_matrix: sp.csr_matrix,
+        n_clusters: int | None = None,
+        batch_size: int = 512,
+        seed: int = 0,
+    ):
+        from sklearn.cluster import KMeans
+
+        super().__init__(model)
+        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        check_positive(batch_size=batch_size)
+        seed = check_seed(seed)
+        n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
+        check_between(1, min(12, model.n_items), n_clusters=n_clusters)
+        self.n_clusters, self.batch_size = n_clusters, batch_size
+        with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
+            warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
+            self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
+        self.table = self.score_coalitions()
+
+    @classmethod
+    def sized(cls, n_items: int) -> dict:
+        """Ten clusters, or one per item if they are fewer."""
+        return {"n_clusters": min(10, n_items)}
+
+    @torch.no_grad()
+    def score_coalitions(self) -> np.ndarray:
+        """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
+        check_memory(4 * 2**self.n_clusters * self.model.n_items, "n_clusters")
+        table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
+        for codes in batches(len(table), self.batch_size):
+            table[codes] = self.model.log_odds(self.model(self.histories(codes))).cpu().numpy()
+        return table
+
+    def histories(self, codes: np.ndarray) -> torch.Tensor:
+        """Histories (b, I) of whole clusters, those of the bits of each code (b,)."""
+        on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
+        return torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
+
+    @torch.no_grad()
+    def ask_without(self, target: int) -> None:
+        """Complete the table: score coalitions that refuse the target as it is in their history without it there."""
+        missing = np.flatnonzero(~np.isfinite(self.table[:, target]))
+        for codes in batches(len(missing), self.batch_size, missing):
+            logits = self.model(self.histories(codes).index_fill_(1, torch.tensor([target], device=self.model.device), 0))
+            self.table[codes, target] = self.model.log_odds(logits)[:, target].cpu().numpy()
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The value of each item's cluster; users with the same clusters and several targets share one computation."""
+        from shap import KernelExplainer
+
+        for item in target.unique().tolist():
+            self.ask_without(item)
+        member = np.eye(self.n_clusters)[self.cluster]  # (I, clusters)
+        present, group = np.unique((history.cpu().numpy() @ member > 0).astype(float), axis=0, return_inverse=True)
+        values = np.empty((len(history), self.n_clusters))
+        powers = 2 ** np.arange(self.n_clusters)
+        for number, clusters in enumerate(present):
+            users = np.flatnonzero(group.ravel() == number)
+            targets, place = np.unique(target.cpu().numpy()[users], return_inverse=True)
+
+            def look_up(coalitions: np.ndarray, targets: np.ndarray = targets) -> np.ndarray:
+                return self.table[(coalitions @ powers).astype(int)[:, None], targets]
+
+            explainer = KernelExplainer(look_up, np.zeros((1, self.n_clusters)))
+            found = explainer.shap_values(clusters[None], nsamples=2**self.n_clusters, l1_reg=0, silent=True)
+            values[users] = found[0].T[place]  # (clusters, targets) → (users, clusters)
+        return torch.from_numpy(values[:, self.cluster]).to(history)
+
+
+@contextlib.contextmanager
+def seeded(generator: np.random.Generator) -> Iterator[None]:
+    """Seed NumPy's global random state, from which ``shap`` draws, and restore it afterwards."""
+    state = np.random.get_state()
+    try:
+        np.random.seed(generator.integers(2**32))
+        yield
+    finally:
+        np.random.set_state(state)

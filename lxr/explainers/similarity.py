@@ -1,0 +1,114 @@
+"""Explainers that do not look at the recommender: item similarities of the training users, popularity, random order."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_matrix
+from lxr.explainers.base import Explainer, user_generator
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_seed
+
+
+class SimilarityExplainer(Explainer):
+    """A history item counts as much as it is similar to the target.
+
+    A subclass defines the similarity; only the rows of S that the targets of a batch ask for are computed, so S is never
+    there as a whole.
+
+    Args:
+        model: the explained recommender (not consulted).
+        train_matrix: (n, I) CSR histories of the training users, from which similarities come.
+
+    Raises:
+        ValueError: training users of another catalogue.
+
+    Source: Barkan et al., WWW 2024, whose baselines Jaccard and cosine are.
+    """
+
+    def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
+        super().__init__(model)
+        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.by_item = sp.csr_matrix(train_matrix.T, dtype=np.float32)  # (I, n)
+        self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """S(target, ·) for each user."""
+        items, position = np.unique(target.cpu().numpy(), return_inverse=True)
+        rows = np.nan_to_num(self.similarity(items), nan=0.0, posinf=0.0)  # (len(items), I); 0 / 0: an untrained item
+        return torch.from_numpy(rows.astype(np.float32)).to(history.device)[torch.from_numpy(position).to(history.device)]
+
+    def similarity(self, items: np.ndarray) -> np.ndarray:
+        """Rows of the similarity matrix: items (m,) → (m, I)."""
+        raise NotImplementedError
+
+    def cooccurrence(self, items: np.ndarray) -> np.ndarray:
+        """Rows of C = XᵀX: items (m,) → (m, I)."""
+        return (self.by_item[items] @ self.by_item.T).toarray().astype(np.float64)
+
+
+class Jaccard(SimilarityExplainer):
+    """Jaccard similarity C_ij / (C_ii + C_jj − C_ij)."""
+
+    def similarity(self, items: np.ndarray) -> np.ndarray:
+        """Rows of the similarity matrix: items (m,) → (m, I)."""
+        both = self.cooccurrence(items)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return both / (self.counts[items][:, None] + self.counts - both)
+
+
+class Cosine(SimilarityExplainer):
+    """Cosine similarity C_ij / √(C_ii C_jj)."""
+
+    def similarity(self, items: np.ndarray) -> np.ndarray:
+        """Rows of the similarity matrix: items (m,) → (m, I)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.cooccurrence(items) / np.sqrt(self.counts[items][:, None] * self.counts)
+
+
+class TfIdf(SimilarityExplainer):
+    """Cosine between items after TF-IDF weighting, an item as a document whose terms are its users.
+
+    Weighting by items would cancel in the cosine between items; weighting by users does not: a user of few items says more
+    about the similarity of two items than one who consumes everything. IDF is scikit-learn's smoothed one.
+    """
+
+    def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
+        from sklearn.feature_extraction.text import TfidfTransformer  # which takes long to import
+        from sklearn.preprocessing import normalize
+
+        super().__init__(model, train_matrix)
+        self.weighted = normalize(TfidfTransformer(norm=None).fit_transform(self.by_item))  # (I, n)
+
+    def similarity(self, items: np.ndarray) -> np.ndarray:
+        """Rows of the similarity matrix: items (m,) → (m, I)."""
+        return (self.weighted[items] @ self.weighted.T).toarray()
+
+
+class PopularItems(SimilarityExplainer):
+    """The more popular among training users, the more important, whatever the target: C_jj."""
+
+    def similarity(self, items: np.ndarray) -> np.ndarray:
+        """The same counts for every item: items (m,) → (m, I)."""
+        return np.broadcast_to(self.counts, (len(items), len(self.counts)))
+
+
+class RandomOrder(Explainer):
+    """Random importance: the floor of every comparison.
+
+    Args:
+        model: the explained recommender (not consulted).
+        seed: of the draws, which depend on the user's history and target too.
+    """
+
+    def __init__(self, model: Recommender, seed: int = 0):
+        super().__init__(model)
+        self.seed = check_seed(seed)
+
+    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Uniform draws on the history items."""
+        scores = np.zeros(history.shape, dtype=np.float32)
+        for row, (items, item) in enumerate(zip((history > 0).cpu().numpy(), target.tolist(), strict=True)):
+            consumed = np.flatnonzero(items)
+            scores[row, consumed] = user_generator(self.seed, item, consumed).random(len(consumed))
+        return torch.from_numpy(scores).to(history.device)

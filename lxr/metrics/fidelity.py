@@ -1,0 +1,416 @@
+"""Fidelity of explanations: one perturbation trajectory per user, and the metrics over it.
+
+Order a user's history by importance (descending, ties by ascending item id). Every masked history that any metric needs
+keeps a contiguous stretch [start, stop) of that order: without the k most explaining items it is [k, n), without the k
+least explaining [0, n − k), only the k most explaining [0, k). So the stretches that all metrics together need are
+collected, each distinct one goes through the recommender once, and each metric picks its own out of the results.
+
+Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG); Baklanov et al., SIGIR 2025
+(fixed-length metrics: POS@K,Ke, CDCG, DEL, INS).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
+from lxr.metrics.statistics import bootstrap_interval
+from lxr.metrics.trajectory import ItemOrder, only_most, part_sizes, score_stretches, without_most
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import (
+    check_all_positive,
+    check_different,
+    check_positive,
+)
+from lxr.utils.memory import check_memory
+from lxr.utils.progress import progress
+from lxr.utils.sparse import batches, dense
+
+LOWER, HIGHER = "↓", "↑"
+
+
+# Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
+# explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
+DIRECTIONS = {
+    "POS": LOWER,
+    "NEG": HIGHER,
+    "NDCG": LOWER,
+    "CDCG": LOWER,
+    "DEL": LOWER,
+    "INS": HIGHER,
+    "rankA": LOWER,
+    "rankB": LOWER,
+}
+
+
+CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
+
+
+# What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
+DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
+
+
+def direction(metric: str) -> str:
+    """Arrow of a metric by its name, ``"POS@20"`` → ``"↓"``."""
+    return DIRECTIONS[metric.split("@")[0]]
+
+
+@dataclass(frozen=True)
+class FidelityResult:
+    """Per-user fidelity of one explainer.
+
+    Attributes:
+        curves: metric → (B, steps + 1); column s is the value with the first s parts of the history removed (INS: kept).
+        fixed: metric → (B, len(lengths)); column j is the value with ``lengths[j]`` items removed (INS: kept).
+        lengths: the explanation lengths Ke.
+        history_length: (B,) items in each history.
+        target: (B,) the explained items.
+        rank: (B,) rank of the target before perturbation.
+        prob: (B,) probability of the target before perturbation.
+
+    Example: see :func:`evaluate_fidelity`, which makes it; :meth:`summary` puts it into a table.
+    """
+
+    curves: dict[str, np.ndarray]
+    fixed: dict[str, np.ndarray]
+    lengths: tuple[int, ...]
+    history_length: np.ndarray
+    target: np.ndarray
+    rank: np.ndarray
+    prob: np.ndarray
+
+    def per_user(self) -> pd.DataFrame:
+        """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
+        columns = {column: getattr(self, name) for column, name in DESCRIPTION.items()}
+        columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
+        for name, values in self.fixed.items():
+            columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
+        return pd.DataFrame(columns)
+
+    def first_release(self) -> pd.DataFrame:
+        """One row per user: the curves by the convention of the first release of LXR's code.
+
+        Means over the steps without the unperturbed one; beside the metrics of :attr:`curves`, those that it reports alone:
+        rankA@K = max(0, K + 1 − rank) / K and rankB = 1 / rank, without the most important items.
+        """
+        values = {name: curve[:, 1:] for name, curve in self.curves.items()}
+        rank = rank_of_gain(values["NDCG"])
+        cutoffs = [int(name.partition("@")[2]) for name in self.curves if name.startswith("POS")]
+        values |= {f"rankA@{k}": np.maximum(0, k + 1 - rank) / k for k in cutoffs} | {"rankB": 1 / rank}
+        return pd.DataFrame({name: curve.mean(axis=1) for name, curve in values.items()})
+
+    def summary(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """Means over users with BCa bootstrap intervals.
+
+        Returns:
+            One row per metric: ``metric``, ``direction`` (↓ lower is better, ↑ higher), ``mean``, ``ci_low``, ``ci_high``,
+            ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
+            with what there is).
+        """
+        values = self.per_user().drop(columns=list(DESCRIPTION))
+        low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
+        length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
+        return pd.DataFrame(
+            {
+                "metric": values.columns,
+                "direction": [direction(name) for name in values.columns],
+                "mean": values.mean().to_numpy(),
+                "ci_low": low,
+                "ci_high": high,
+                "n_users": len(values),
+                "n_short": [int((self.history_length < ke).sum()) for ke in length],
+            }
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["FidelityResult"]) -> "FidelityResult":
+        """Join the results of consecutive groups of users.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not parts:
+            raise ValueError("parts: expected at least one result, found none")
+        first = parts[0]
+        return cls(
+            curves={name: np.concatenate([part.curves[name] for part in parts]) for name in first.curves},
+            fixed={name: np.concatenate([part.fixed[name] for part in parts]) for name in first.fixed},
+            lengths=first.lengths,
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in DESCRIPTION.values()},
+        )
+
+    def select(self, rows: np.ndarray) -> "FidelityResult":
+        """The result of some of the users only, by their rows."""
+        return replace(
+            self,
+            curves={name: values[rows] for name, values in self.curves.items()},
+            fixed={name: values[rows] for name, values in self.fixed.items()},
+            **{name: getattr(self, name)[rows] for name in DESCRIPTION.values()},
+        )
+
+    @classmethod
+    def mean_of(cls, results: Sequence["FidelityResult"]) -> "FidelityResult":
+        """For every user and metric, the mean over several explanations of the same users: what they achieve on average."""
+        first = results[0]
+        curves = {name: np.mean([result.curves[name] for result in results], axis=0) for name in first.curves}
+        fixed = {name: np.mean([result.fixed[name] for result in results], axis=0) for name in first.fixed}
+        return replace(first, curves=curves, fixed=fixed)
+
+    @classmethod
+    def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
+        """For every user and metric, the best of several explanations of the same users by that very metric.
+
+        No explainer can be that good: it would have to know by which metric it is judged. It is an oracle.
+        """
+
+        def best(metric: str, values: np.ndarray, quality: np.ndarray) -> np.ndarray:
+            chosen = quality.argmin(axis=0) if direction(metric) == LOWER else quality.argmax(axis=0)
+            return np.take_along_axis(values, chosen[None], axis=0)[0]
+
+        curves, fixed = {}, {}
+        for name in candidates[0].curves:
+            values = np.stack([candidate.curves[name] for candidate in candidates])  # (N, B, steps + 1)
+            curves[name] = best(name, values, values.mean(axis=2, keepdims=True))
+        for name in candidates[0].fixed:
+            values = np.stack([candidate.fixed[name] for candidate in candidates])  # (N, B, len(lengths))
+            fixed[name] = best(name, values, values)
+        return replace(candidates[0], curves=curves, fixed=fixed)
+
+
+def rank_of_gain(gain: np.ndarray) -> np.ndarray:
+    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are."""
+    return np.rint(2 ** (1 / gain) - 1)
+
+
+def fixed_name(metric: str, length: int) -> str:
+    """Name of a fixed-length metric: ``("POS@20", 3)`` → ``"POS@20,Ke=3"``, ``("DEL", 3)`` → ``"DEL@Ke=3"``."""
+    return f"{metric},Ke={length}" if "@" in metric else f"{metric}@Ke={length}"
+
+
+def check_metric(metric: str) -> None:
+    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
+
+    Raises:
+        ValueError: names the metrics that there are.
+    """
+    ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
+    known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
+    known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
+    if metric not in known:
+        raise ValueError(f"unknown metric {metric!r}: expected one of {', '.join(known)}")
+
+
+def evaluate_fidelity(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    steps: int = 10,
+    cutoffs: Sequence[int] = CUTOFFS,
+    lengths: Sequence[int] = LENGTHS,
+    batch_size: int = 512,
+) -> FidelityResult:
+    """Evaluate one explainer's importance scores for a group of users.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
+        target: (B,) explained items, outside the histories.
+        importance: (B, I) scores, read where the history is 1, in any of these forms.
+        steps: parts into which each history is cut for the curves (sizes as ``np.array_split`` makes them).
+        cutoffs: the K of POS@K and NEG@K.
+        lengths: the explanation lengths Ke of the fixed-length metrics.
+        batch_size: masked histories per forward pass; bounds the memory, does not change the result.
+
+    Returns:
+        Per-user metrics. DEL and INS of ``curves`` are probabilities, those of ``fixed`` are divided by the unperturbed
+        probability. Ranks are taken on logits among the items outside the *original* history.
+
+    Raises:
+        ValueError: a wrong shape, a history that is empty or not binary, a target inside the history or outside the
+            catalogue, an importance that is NaN or infinite at a history item, an empty or non-positive option.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 2, item 1 for item 3
+        >>> weights = torch.tensor([[0.0, 0, 2, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+        >>> model = lxr.wrap(lambda history: history @ weights, n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([2])
+        >>> result = evaluate_fidelity(model, history, target, importance=torch.tensor([[1.0, 0, 0, 0]]))
+        >>> result.curves["POS@1"][0, [0, 1, 10]]  # removing item 0 brings item 3 to the top
+        array([1., 0., 1.])
+    """
+    history, target = as_explained(model, history, target)
+    importance = as_importance(importance, history)
+    check_all_positive(cutoffs=cutoffs, lengths=lengths)
+    check_different(cutoffs=cutoffs, lengths=lengths)
+    check_positive(steps=steps, batch_size=batch_size)
+    cutoffs, lengths = tuple(cutoffs), tuple(lengths)
+    n_masked = len(history) * (3 * (steps + 1) + 2 * len(lengths))
+    check_memory(8 * n_masked * (8 + len(cutoffs)), "steps")  # their places, ranks, and metrics
+    check_memory(3 * 4 * min(batch_size, n_masked) * model.n_items, "batch_size")
+    order = ItemOrder.by_importance(history, importance)
+    n = order.length  # (B,)
+
+    removed = part_sizes(n, steps)  # (B, steps + 1)
+    few = np.minimum(lengths, n[:, None])  # (B, len(lengths))
+    stretches = {
+        "full": only_most(n[:, None]),
+        "curve without most": without_most(n, removed),
+        "curve without least": only_most(n[:, None] - removed),
+        "curve only most": only_most(removed),
+        "fixed without": without_most(n, few),
+        "fixed only": only_most(few),
+    }
+    rank, log_prob = score_stretches(model, history, target, order, stretches, batch_size)
+
+    without = rank["curve without most"]
+    curves = {f"POS@{k}": (without <= k).astype(float) for k in cutoffs}
+    curves |= {f"NEG@{k}": (rank["curve without least"] <= k).astype(float) for k in cutoffs}
+    curves["DEL"] = np.exp(log_prob["curve without most"])
+    curves["INS"] = np.exp(log_prob["curve only most"])
+    curves["NDCG"] = 1 / np.log2(1 + without)
+    fixed = {f"POS@{k}": (rank["fixed without"] <= k).astype(float) for k in cutoffs}
+    fixed["CDCG"] = 1 / np.log2(1 + rank["fixed without"])
+    fixed["DEL"] = np.exp(log_prob["fixed without"] - log_prob["full"])
+    fixed["INS"] = np.exp(log_prob["fixed only"] - log_prob["full"])
+    return FidelityResult(
+        curves,
+        fixed,
+        lengths,
+        history_length=n,
+        target=target.cpu().numpy(),
+        rank=rank["full"][:, 0].astype(np.int64),
+        prob=np.exp(log_prob["full"][:, 0]),
+    )
+
+
+def ranks_without_most(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    steps: int = 10,
+    batch_size: int = 512,
+) -> np.ndarray:
+    """Rank of the target at each step of removing the most important items: the part of :func:`evaluate_fidelity` that
+    choosing an epoch needs.
+
+    Args:
+        model, history, target, importance, steps, batch_size: as for :func:`evaluate_fidelity`.
+
+    Returns:
+        (B, steps + 1) ranks, 1 the best.
+
+    Raises:
+        ValueError: as :func:`evaluate_fidelity`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> ranks_without_most(model, history, target, importance=torch.tensor([[2.0, 1, 0, 0]]), steps=2)
+        array([[1., 2., 1.]])
+    """
+    history, target = as_explained(model, history, target)
+    importance = as_importance(importance, history)
+    check_positive(steps=steps, batch_size=batch_size)
+    order = ItemOrder.by_importance(history, importance)
+    stretches = {"curve": without_most(order.length, part_sizes(order.length, steps))}
+    rank, _ = score_stretches(model, history, target, order, stretches, batch_size)
+    return rank["curve"]
+
+
+def evaluate_users(
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    importance: sp.csr_matrix,
+    users_per_batch: int = 512,
+    label: str | None = None,
+    **options,
+) -> FidelityResult:
+    """:func:`evaluate_fidelity` for sparse histories: users become dense one batch at a time.
+
+    Args:
+        model: recommender of I items, on the device to compute on.
+        matrix: (n, I) histories: CSR, or any other form that :func:`lxr.data.inputs.as_matrix` takes.
+        target: (n,) explained items.
+        importance: (n, I) CSR scores of exactly these history items, as :func:`lxr.explain_users` returns them; or dense.
+        users_per_batch: users that are dense at a time.
+        label: of a progress bar, or None for none.
+        options: further arguments of :func:`evaluate_fidelity`.
+
+    Returns:
+        Per-user metrics, in the order of the rows.
+
+    Raises:
+        ValueError: as :func:`evaluate_fidelity`; rows are those of ``matrix``.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> matrix, target = sp.csr_matrix([[1, 1, 0, 0]]), np.array([3])
+        >>> result = evaluate_users(model, matrix, target, importance=sp.csr_matrix([[2.0, 1, 0, 0]]), steps=2)
+        >>> result.curves["DEL"].round(2)  # probability of item 3 with all, without item 0, without both
+        array([[0.88, 0.5 , 0.5 ]])
+    """
+    matrix, target = as_users(model, matrix, target)
+    importance = as_scores(matrix, importance=importance)
+    check_positive(users_per_batch=users_per_batch)
+    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_items, "users_per_batch")
+    parts = []
+    groups = list(batches(matrix.shape[0], users_per_batch))
+    for users in progress(groups, desc=label, unit="batch", disable=label is None):
+        parts.append(
+            evaluate_fidelity(
+                model,
+                dense(matrix[users], model.device),
+                torch.from_numpy(target[users]).to(model.device),
+                dense(importance[users], model.device),
+                **options,
+            )
+        )
+    return FidelityResult.concatenate(parts)
+
+
+def fidelity_of_scores(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> float:
+    """:func:`mean_fidelity` of scores (n, I) that are there already, as :func:`explain_users` returns them."""
+    if not is_of_ranks(metric):
+        return float(evaluate_users(model, matrix, target, scores).per_user()[metric].mean())
+    total, count = 0.0, 0
+    for values in values_of_ranks(model, matrix, target, scores, metric):
+        total += values.sum()
+        count += values.size
+    return float(total / count)
+
+
+def fidelity_per_user(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> np.ndarray:
+    """:func:`fidelity_of_scores` of every user: (n,)."""
+    if not is_of_ranks(metric):
+        return evaluate_users(model, matrix, target, scores).per_user()[metric].to_numpy()
+    return np.concatenate([values.mean(axis=1) for values in values_of_ranks(model, matrix, target, scores, metric)])
+
+
+def is_of_ranks(metric: str) -> bool:
+    """Whether a metric, POS@K or NDCG, only takes the ranks without the most important items."""
+    name, _, cutoff = metric.partition("@")
+    return metric == "NDCG" or (name == "POS" and cutoff.isdigit())
+
+
+def values_of_ranks(
+    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+) -> Iterator[np.ndarray]:
+    """Values (b, steps) of POS@K or NDCG along the curves, one batch of users at a time."""
+    _, _, cutoff = metric.partition("@")
+    for users in batches(matrix.shape[0], 512):
+        history, importance = dense(matrix[users], model.device), dense(scores[users], model.device)
+        rank = ranks_without_most(model, history, torch.from_numpy(target[users]).to(history.device), importance)
+        yield rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)

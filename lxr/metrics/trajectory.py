@@ -1,0 +1,158 @@
+"""One perturbation trajectory per user: stretches of the order of importance, each scored once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_finite, check_logits
+
+
+def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
+    """Items removed after each step: histories of length n (B,) → (B, steps + 1), from 0 to n.
+
+    The parts are those of ``np.array_split``: the first n mod steps of them have one item more.
+    """
+    step = np.arange(steps + 1)
+    return step * (n[:, None] // steps) + np.minimum(step, n[:, None] % steps)
+
+
+def without_most(n: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches without the k most important of n items: n (B,), k (B, m) → start and stop, (B, m) each."""
+    return k, np.broadcast_to(n[:, None], k.shape)
+
+
+def only_most(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches of the k most important items: k (B, m) → start and stop, (B, m) each."""
+    return np.zeros_like(k), k
+
+
+@dataclass(frozen=True)
+class ItemOrder:
+    """The history items of every user, most important first, as one flat list.
+
+    Attributes:
+        items: (total,) item indices, user after user.
+        start: (B,) where each user's items begin.
+        length: (B,) how many they are.
+    """
+
+    items: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+
+    @classmethod
+    def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
+        """Order by descending importance, ties by ascending item; refuse scores that are not finite."""
+        user, item = history.nonzero(as_tuple=True)  # ascending by user, then by item
+        scores = importance.detach().to(history.device)[user, item].double().cpu().numpy()
+        user, item = user.cpu().numpy(), item.cpu().numpy()
+        check_finite(user, item, scores)
+        return cls.by_keys(user, item, scores[:, None], len(history))
+
+    @classmethod
+    def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
+        """Order the items (N,) of each user by descending keys (N, m), of which the first decides and the others break its
+        ties; the last ties stay as they come. Users (N,) ascend."""
+        length = np.bincount(user, minlength=n_users)
+        return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
+
+    @property
+    def rank(self) -> np.ndarray:
+        """Place (total,), from 0, of each of :attr:`items` in the order of its user."""
+        return np.arange(len(self.items)) - self.start.repeat(self.length)
+
+    def positions(self, history: torch.Tensor) -> torch.Tensor:
+        """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
+        user = np.arange(len(self.length)).repeat(self.length)
+        result = torch.zeros_like(history)
+        result[torch.from_numpy(user), torch.from_numpy(self.items)] = torch.from_numpy(self.rank).to(history)
+        return result
+
+    def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
+        """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor."""
+        count = stop - start
+        first = self.start[user] + start - (count.cumsum() - count)
+        item = self.items[np.arange(count.sum()) + first.repeat(count)]
+        return item + (np.arange(len(user)) * n_items).repeat(count)
+
+
+def score_stretches(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    order: ItemOrder,
+    stretches: dict[str, tuple[np.ndarray, np.ndarray]],
+    batch_size: int,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Rank and log-probability of the targets on every stretch, each distinct one computed once.
+
+    Args:
+        stretches: name → (start, stop), each (B, m): keep the items at positions start … stop − 1 of the order.
+
+    Returns:
+        Two dictionaries name → (B, m): rank of the target, and its log-probability.
+    """
+    size = int(order.length.max()) + 1
+    shapes = {name: start.shape for name, (start, _) in stretches.items()}
+    codes = []
+    for start, stop in stretches.values():
+        start, stop = np.where(start == stop, 0, start), np.where(start == stop, 0, stop)  # all empty stretches are one
+        user = np.arange(len(start))[:, None]
+        codes.append(((user * size + start) * size + stop).ravel())
+    distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
+    user, start, stop = distinct // size**2, distinct // size % size, distinct % size
+    rank, log_prob = score_masked(model, history, target, order, user, start, stop, batch_size)
+
+    ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
+    split = dict(zip(shapes, np.split(position, ends), strict=True))
+    return (
+        {name: rank[index].reshape(shapes[name]) for name, index in split.items()},
+        {name: log_prob[index].reshape(shapes[name]) for name, index in split.items()},
+    )
+
+
+@torch.no_grad()
+def score_masked(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    order: ItemOrder,
+    user: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    batch_size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending.
+
+    Raises:
+        ValueError: names the row of a target whose score is not a number, or an item of which that is so in the first batch.
+    """
+    device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
+    rank, log_prob = np.empty(len(user)), np.empty(len(user))
+    candidates = 1 - history  # (B, I)
+    # Three buffers serve all batches. Comparing into a float buffer (1.0: the item beats the target) and summing it is
+    # several times faster than summing booleans, and exact up to 2^24 items.
+    masked = torch.zeros(n_rows, n_items, device=device)
+    beats, better = torch.empty_like(masked), torch.empty(n_rows, device=device)
+    for begin in range(0, len(user), batch_size):
+        rows = slice(begin, begin + batch_size)
+        of = user[rows]  # (R,)
+        size, chosen = len(of), target[torch.from_numpy(of).to(device)]
+        kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)).to(device)
+        masked.view(-1)[kept] = 1
+        logits = model(masked[:size])  # (R, I)
+        if begin == 0:  # each time would take longer than the rest
+            check_logits(logits)
+        torch.gt(logits, logits.gather(1, chosen[:, None]), out=beats[:size])
+        log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
+        masked.view(-1)[kept] = 0
+        first = np.flatnonzero(np.diff(of, prepend=-1))  # where another user begins
+        counts = np.diff(first, append=size).tolist()
+        for one, marks, out in zip(of[first], beats[:size].split(counts), better[:size].split(counts), strict=True):
+            torch.mv(marks, candidates[one], out=out)
+        rank[rows] = 1 + better[:size].cpu().numpy()
+    if np.isnan(log_prob).any():
+        raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
+    return rank, log_prob

@@ -1,0 +1,234 @@
+"""Recommenders: anything that maps histories (B, I) to logits (B, I), as a rule differentiable in its input.
+
+``forward`` is inference and deterministic; what is random in training (dropout, sampling) happens in ``loss`` and draws
+from the generator that is passed in.
+"""
+
+import contextlib
+import itertools
+import math
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lxr.data.inputs import check_width
+from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
+from lxr.recommenders.probes import AnswerError, explained
+from lxr.utils.checks import (
+    check_between,
+    check_choice,
+    check_positive,
+)
+
+ACTIVATIONS = ("sigmoid", "softmax", "probability")
+
+
+WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
+
+
+class Recommender(nn.Module):
+    """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss``.
+
+    Calling a recommender is the one way to its answers. Its ``forward`` gets histories in the precision of its weights and
+    may work on them in place. It runs in evaluation mode, except in a step of training
+    (:func:`lxr.recommenders.modes.learning`, as :func:`lxr.fit` takes them). What it returns is checked, and has the
+    precision of the history.
+
+    A history may have features of the user after its items (:class:`lxr.Interactions`): further inputs that are explained
+    like items, but no one is recommended. Whatever ``forward`` says of them, calling the recommender gives −∞: no rank, no
+    probability, and no share of a softmax.
+
+    Attributes:
+        n_items: number of items I, features included.
+        n_features: how many of them, the last ones, are features of the user.
+        activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all); or
+            ``"probability"``, if ``forward`` returns probabilities: calling the recommender gives their log-odds.
+        search_space: what :mod:`lxr.tuning` may choose its options from.
+
+    Raises:
+        ValueError: no item, or more features than items.
+
+    Example:
+        >>> class Neighbour(Recommender):  # after every item the next one
+        ...     def forward(self, history):
+        ...         return history.roll(1, dims=1)
+        >>> Neighbour(3)(torch.tensor([[1.0, 0, 0]]))
+        tensor([[0., 1., 0.]])
+    """
+
+    activation = "sigmoid"
+    search_space: ClassVar[dict] = {}
+    is_learning = False  # see lxr.recommenders.modes.learning
+    is_counted = True  # see lxr.recommenders.modes.uncounted
+    works_in_place: bool | None = None  # found out at the first call
+    doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
+
+    def __init__(self, n_items: int, n_features: int = 0):
+        super().__init__()
+        check_positive(n_items=n_items)
+        check_between(0, n_items - 1, n_features=n_features)
+        self.n_items, self.n_features = n_items, n_features
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I)."""
+        raise NotImplementedError
+
+    def __call__(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I), −∞ for features.
+
+        Raises:
+            ValueError: an unknown activation, or ``forward`` returns something else than one number per item.
+        """
+        logits = self.answer(history)
+        return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
+
+    def answer(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to checked logits (B, I), those of features included."""
+        check_choice(ACTIVATIONS, activation=self.activation)
+        check_width(self.n_items, history)
+        history = ordinary(history if history.is_floating_point() else history.float())
+        x = self.handed(history)
+        version = None if x.is_inference() else x._version
+        with contextlib.nullcontext() if self.is_learning else evaluating(self):
+            try:
+                logits = super().__call__(x) if self.is_counted else self.forward(x)
+            except RuntimeError as error:
+                raise explained(error, self.asked) from error
+        self.watch(history, x, version)
+        return self.checked(logits, history)
+
+    def handed(self, history: torch.Tensor) -> torch.Tensor:
+        """Histories (B, I) as ``forward`` gets them: in its precision, and a copy unless it is known to leave them alone."""
+        x = history.to(self.precision or history.dtype)
+        return x.clone() if x is history and (self.works_in_place is not False or x.is_inference()) else x
+
+    def watch(self, history: torch.Tensor, x: torch.Tensor, version: int | None) -> None:
+        """Find out whether ``forward``, which got histories x (B, I) for ``history`` (B, I), works in place.
+
+        Raises:
+            ValueError: it did so this time, but not before.
+        """
+        changed = version is not None and x._version != version
+        if x is history and changed:
+            self.works_in_place = True
+            raise AnswerError(
+                f"{self.asked}: it has changed the history in place, not at its first call: let it work on a copy"
+            )
+        if self.works_in_place is None:  # NumPy's view of a tensor does not count its versions
+            self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
+
+    def checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+        """What ``forward`` has returned for histories (B, I), as logits (B, I) of their precision."""
+        is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
+        if not is_dense or logits.shape != history.shape:
+            expected = f"expected logits of shape {tuple(history.shape)}"
+            raise AnswerError(f"{self.asked}: {expected}, found {in_words(logits, is_dense)}")
+        logits = logits.to(device=history.device, dtype=history.dtype)
+        if self.activation == "probability":
+            return logits_of(logits, self.asked)
+        # A view of the history would change with it.
+        return logits.clone() if logits.untyped_storage().data_ptr() == history.untyped_storage().data_ptr() else logits
+
+    @property
+    def asked(self) -> str:
+        """What errors call the source of the logits."""
+        return f"{type(self).__name__}.forward"
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """Precision of the weights, else of the buffers; None if there are none."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)
+
+    @property
+    def n_targets(self) -> int:
+        """Number of items that can be recommended: all but the features."""
+        return self.n_items - self.n_features
+
+    def of_items(self, x: torch.Tensor) -> torch.Tensor:
+        """The columns of (B, I) that can be recommended: (B, n_targets)."""
+        return x[:, : self.n_targets]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; the CPU if there are none."""
+        return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether logits have a gradient with respect to the history, as one history shows."""
+        with with_gradients(), uncounted(self):
+            x = torch.eye(1, self.n_items, device=self.device, requires_grad=True)
+            total = self.answer(x).sum()
+            return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
+
+    def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
+        return F.log_softmax(logits, dim=1) if self.activation == "softmax" else F.logsigmoid(logits)
+
+    def log_odds(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log-odds log p / (1 − p) (B, I) of logits (B, I): they themselves if each item is by itself."""
+        if self.activation != "softmax":
+            return logits
+        log_prob = F.log_softmax(logits.double(), dim=1)  # 1 − p has no digits left in single precision where p is near 1
+        odds = log_prob - log_prob.clamp(max=-1e-15).expm1().neg().log()
+        best, first = log_prob.max(dim=1)
+        near = (best > -1e-8).nonzero().ravel()  # nor in double precision; of one item at most
+        if near.numel():
+            odds[near, first[near]] = self.target_log_odds(logits[near].double(), first[near])
+        return odds.to(logits.dtype)
+
+    def log_prob(self, history: torch.Tensor) -> torch.Tensor:
+        """Log-probability of every item: histories (B, I) → (B, I)."""
+        return self.log_activation(self(history))
+
+    def target_log_prob(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Log-probability of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
+        chosen = logits.gather(1, target[:, None]).squeeze(1)  # (B,)
+        return chosen - logits.logsumexp(dim=1) if self.activation == "softmax" else F.logsigmoid(chosen)
+
+    def target_log_odds(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Log-odds of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
+        chosen = logits.gather(1, target[:, None])
+        if self.activation != "softmax":
+            return chosen.squeeze(1)
+        others = logits.scatter(1, target[:, None], -torch.inf)
+        rest = others.logsumexp(dim=1)
+        alone = rest == -torch.inf
+        if alone.any():  # anew, since the gradient of no number at all is none
+            rest = others.masked_fill(alone[:, None], 0).logsumexp(dim=1)
+        return torch.where(alone, WITHOUT_RIVALS, chosen.squeeze(1) - rest)
+
+    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
+        """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
+        raise NotImplementedError(f"{type(self).__name__} has no training loss: train it where it comes from")
+
+    def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Linear encoders (width, I) of history and item, with which LXR may start; not every recommender has them."""
+        raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
+
+
+def in_words(found: object, is_dense: bool) -> str:
+    """Something that was returned in the place of logits, for an error."""
+    if is_dense:
+        return str(tuple(found.shape))
+    if isinstance(found, torch.Tensor):
+        return f"{found.dtype} ({found.layout})"
+    return f"{type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else type(found).__name__
+
+
+def logits_of(probability: torch.Tensor, asked: str) -> torch.Tensor:
+    """Log-odds (B, I) of probabilities (B, I), finite at 0 and 1; −∞ stays.
+
+    Raises:
+        ValueError: a number below 0 or above 1.
+    """
+    p, limits = probability.double(), torch.finfo(probability.dtype)
+    refused = p == -torch.inf
+    outside = ((p < -1e-6) & ~refused) | (p > 1 + 1e-6)
+    if outside.any():
+        raise AnswerError(f"{asked}: expected probabilities from 0 to 1, found {p[outside][0]:g}")
+    odds = p.clamp(limits.tiny, 1 - limits.eps / 4).logit()
+    return odds.masked_fill(refused, -torch.inf).to(probability.dtype)

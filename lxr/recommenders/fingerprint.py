@@ -1,0 +1,104 @@
+"""Fingerprints of recommenders: an explainer that was trained for one recommender recognises it, and refuses others."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import uncounted
+
+SHARES = (0.01, 0.1, 0.4)  # of the catalogue that is in each probe
+
+
+N_ANSWERS = 64  # logits of each probe that are kept
+
+
+TOLERANCE = 0.01  # by which answers may differ from processor to processor, as a share of the largest
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """What tells one recommender from another, on every device and after saving and loading.
+
+    Attributes:
+        name: of its class.
+        n_items: number of items I.
+        digest: SHA-256 of class, activation, sizes and weights.
+        answers: some logits (3, at most 64) for three fixed histories. A recommender without weights has nothing else.
+
+    Example:
+        >>> import lxr
+        >>> first, again, other = (Fingerprint.of(lxr.MF(20, seed=seed)) for seed in (1, 1, 2))
+        >>> first.differs(again), first.differs(other)
+        (False, True)
+    """
+
+    name: str
+    n_items: int
+    digest: str
+    answers: torch.Tensor
+
+    @classmethod
+    def of(cls, model: Recommender) -> "Fingerprint":
+        """Take the fingerprint of a recommender, which stays as it is."""
+        name = type(model).__name__
+        digest = hashlib.sha256(f"{name} {model.activation} {model.n_items} {model.n_features}".encode())
+        for key, value in sorted(model.state_dict().items()):
+            if isinstance(value, torch.Tensor):
+                digest.update(f" {key} {tuple(value.shape)} ".encode() + content_of(value))
+        return cls(name, int(model.n_items), digest.hexdigest(), answers_of(model))
+
+    @classmethod
+    def of_state(cls, state: dict) -> "Fingerprint":
+        """Make a fingerprint of what :attr:`state` returned.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        kinds = {"name": str, "n_items": int, "digest": str, "answers": torch.Tensor}
+        if not (isinstance(state, dict) and all(isinstance(state.get(name), kind) for name, kind in kinds.items())):
+            raise ValueError("expected the fingerprint of a recommender, found something else")
+        return cls(**{name: state[name] for name in kinds})
+
+    @property
+    def state(self) -> dict:
+        """Plain values, to be saved."""
+        return vars(self).copy()
+
+    def differs(self, other: "Fingerprint") -> bool:
+        """Whether two fingerprints are those of different recommenders."""
+        if self.digest != other.digest or self.answers.shape != other.answers.shape:
+            return True
+        tolerance = TOLERANCE * self.answers.nan_to_num(0, 0, 0).abs().max().item()
+        return not torch.allclose(self.answers, other.answers, rtol=0, atol=tolerance, equal_nan=True)
+
+    def __str__(self) -> str:
+        """Names the recommender in a message."""
+        answers = ", ".join(f"{answer:.4g}" for answer in self.answers[0, :3].tolist())
+        return f"{self.name} of {self.n_items} items, weights {self.digest[:12]}, first answers {answers}"
+
+
+def content_of(tensor: torch.Tensor) -> bytes:
+    """The numbers of a tensor, the same on every device and in every precision that holds them."""
+    tensor = tensor.detach().cpu()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_sparse_coo().coalesce()
+        return content_of(tensor.indices()) + content_of(tensor.values())
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    if tensor.is_floating_point():
+        single = tensor.float()
+        tensor = single if tensor.dtype != torch.float64 or torch.equal(single.double(), tensor) else tensor
+    return tensor.contiguous().numpy().tobytes()
+
+
+@torch.no_grad()
+def answers_of(model: Recommender) -> torch.Tensor:
+    """Logits (3, at most 64) of a recommender for three fixed histories, asked one by one and uncounted."""
+    item = torch.arange(model.n_items)
+    spread = item * 2654435761 % 2**32 / 2**32  # items that look random, but are always the same
+    probes = torch.stack([spread <= share for share in SHARES]).float().to(model.device)
+    kept = torch.linspace(0, model.n_targets - 1, min(N_ANSWERS, model.n_targets)).long()
+    with uncounted(model):
+        return torch.cat([model(probe[None])[:, kept].double().cpu() for probe in probes])

@@ -1,0 +1,135 @@
+"""NCF: NeuMF with linear history encoders."""
+
+import itertools
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from lxr.recommenders.mf import OfWholeRows
+from lxr.utils.checks import check_all_positive, check_choice, check_positive
+from lxr.utils.weights import initialise, linear_layer
+
+BRANCHES = ("both", "gmf", "mlp")
+
+
+class NCF(OfWholeRows):
+    """NeuMF with linear history encoders in the place of user ids: a GMF branch and an MLP branch, joined.
+
+    With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
+    branch a tower of ReLU layers on (u, v_i), whose first layer is split into a part of the user and a part of the item, so
+    that it is computed once for each. The logit is the sum of both.
+
+    The tower has features for every pair of user and item: it is scored in chunks of items, and its intermediate values are
+    computed anew for the gradient, so that never more than ``max_pairs`` pairs are in memory.
+
+    Args:
+        n_items: number of items.
+        n_factors: width of the vectors of both branches.
+        layers: widths of the tower.
+        dropout, positive_weight: as for :class:`MF`.
+        branches: ``"both"``, or ``"gmf"`` or ``"mlp"`` alone, for training them one after the other
+            (:meth:`start_from`).
+        max_pairs: pairs of user and item that are scored at a time.
+        seed: of the initial weights.
+        n_features: how many of the items, the last ones, are features of the user.
+
+    Raises:
+        ValueError: unknown branches, or a size that is not positive.
+
+    Source: He et al., Neural Collaborative Filtering, WWW 2017, eqs. 9-12.
+
+    Example:
+        >>> model = NCF(n_items=5, n_factors=4, layers=(4, 2))
+        >>> model(torch.eye(5)[:3]).shape, model.activation
+        (torch.Size([3, 5]), 'sigmoid')
+    """
+
+    search_space: ClassVar[dict] = {"n_factors": [16, 32, 64], "dropout": (0.1, 0.7)}
+
+    def __init__(
+        self,
+        n_items: int,
+        n_factors: int = 32,
+        layers: Sequence[int] = (16, 8),
+        dropout: float = 0.3,
+        positive_weight: float = 60.0,
+        branches: str = "both",
+        max_pairs: int = 2**18,
+        seed: int = 0,
+        n_features: int = 0,
+    ):
+        super().__init__(n_items, n_features)
+        check_choice(BRANCHES, branches=branches)
+        check_all_positive(layers=layers)
+        check_positive(n_factors=n_factors, max_pairs=max_pairs)
+        self.weigh(dropout, positive_weight)
+        self.max_pairs = max_pairs
+        if branches != "mlp":
+            self.gmf_history = linear_layer(n_items, n_factors)
+            self.gmf_item = linear_layer(n_items, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_output = linear_layer(n_factors, 1, bias=False)
+        if branches != "gmf":
+            self.mlp_history = linear_layer(n_items, n_factors)
+            self.mlp_item = linear_layer(n_items, n_factors)
+            self.first_of_user = linear_layer(n_factors, layers[0])
+            self.first_of_item = linear_layer(n_factors, layers[0], bias=False)
+            self.tower = nn.ModuleList(linear_layer(*widths) for widths in itertools.pairwise(layers))
+            self.mlp_output = linear_layer(layers[-1], 1, bias=False)
+        self.branches = branches
+        initialise(self, seed)
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I)."""
+        branches = {"both": (self.score_gmf, self.score_mlp), "gmf": (self.score_gmf,), "mlp": (self.score_mlp,)}
+        return sum(score(history) for score in branches[self.branches])
+
+    def score_gmf(self, history: torch.Tensor) -> torch.Tensor:
+        """The GMF branch: histories (B, I) → (B, I)."""
+        user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
+        return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
+
+    def score_mlp(self, history: torch.Tensor) -> torch.Tensor:
+        """The MLP branch, in chunks of items: histories (B, I) → (B, I)."""
+        user = self.first_of_user(self.mlp_history(history))  # (B, k)
+        item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
+        chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
+        return torch.cat([self.score_pairs(user, chunk) for chunk in chunks], dim=1)
+
+    def score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """The MLP branch (B, c) of users (B, k) and c items (c, k) after their parts of the first layer."""
+        if torch.is_grad_enabled() and user.requires_grad:
+            return checkpoint(self.climb, user, item, use_reentrant=False)
+        return self.climb(user, item)
+
+    def climb(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """:meth:`score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
+        x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
+        for layer in self.tower:
+            x = layer.weight @ F.relu(x) + layer.bias[:, None]
+        return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
+
+    def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """History encoders and item tables of the branches below each other, both (width, I)."""
+        history = [getattr(self, name).weight for name in ("gmf_history", "mlp_history") if hasattr(self, name)]
+        item = [getattr(self, name).weight for name in ("gmf_item", "mlp_item") if hasattr(self, name)]
+        return torch.cat(history), torch.cat(item)
+
+    @torch.no_grad()
+    def start_from(self, gmf: "NCF", mlp: "NCF", share: float = 0.5) -> "NCF":
+        """Start both branches from models of one branch each, whose outputs are mixed; returns the model itself.
+
+        Args:
+            gmf, mlp: trained with ``branches="gmf"`` and ``"mlp"``, of the same widths.
+            share: of the GMF branch in the logits (α of the paper).
+
+        Source: He et al., WWW 2017, section 3.4.1.
+        """
+        weights = gmf.state_dict() | mlp.state_dict()
+        weights["gmf_output.weight"] = share * gmf.gmf_output.weight
+        weights["mlp_output.weight"] = (1 - share) * mlp.mlp_output.weight
+        self.load_state_dict(weights)
+        return self

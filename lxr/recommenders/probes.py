@@ -1,0 +1,176 @@
+"""Questions to a recommender before it is explained: whether its answers can be explained at all."""
+
+import math
+import warnings
+
+import torch
+
+from lxr.data.inputs import check_model
+from lxr.recommenders.modes import uncounted
+
+LONG = 48  # items of a long history, at most
+
+
+TOLERANCE = 5e-3  # relative: half precision differs by so much between batches
+
+
+IDS = "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int"
+
+
+INFERENCE = "Inference tensors cannot be saved for backward"
+
+
+class AnswerError(ValueError):
+    """An answer of a recommender that cannot be used."""
+
+
+def check_answers(model, explaining: bool = True) -> None:
+    """Ask a recommender about the empty, a short and two long histories, without the hooks that count.
+
+    Args:
+        model: the recommender.
+        explaining: whether it is to be explained. Recommending takes no answer to the empty history, so that one without it
+            is otherwise only warned of.
+
+    Raises:
+        ValueError: it fails at one of them, answers with something else than one finite logit for each item outside the
+            history (inside it, −∞ is fine), or answers the same history differently.
+
+    Warns:
+        UserWarning: the answers do not depend on the history, or look like probabilities where logits are expected.
+    """
+    check_model(model)
+    x = probes(model.n_items, model.n_targets, model.device)  # (4, I)
+    with torch.no_grad(), uncounted(model):
+        answers = ask_together(model, x)
+        check_steadiness(model, x, answers)
+    complaint = complaint_of_candidates(model, x[1:], answers[1:])
+    undefined = complaint_of_candidates(model, x[:1], answers[:1])
+    if complaint or (explaining and undefined):
+        raise AnswerError(complaint or undefined)
+    report_doubts(model, answers, undefined)
+
+
+def probes(n_items: int, n_targets: int, device: torch.device) -> torch.Tensor:
+    """Histories (4, n_items): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
+    step = max(2, math.ceil(n_targets / LONG))
+    x = torch.zeros(4, n_items, device=device)
+    x[1, 0] = 1
+    x[2, :n_targets:step] = 1
+    x[3, step // 2 : n_targets : step] = 1
+    return x
+
+
+def described(history: torch.Tensor) -> str:
+    """A history (I,) in words."""
+    length = int(history.sum())
+    return "the empty history" if not length else f"a history of {length} item{'s' * (length > 1)}"
+
+
+def ask_together(model, x: torch.Tensor) -> torch.Tensor:
+    """Answers (R, I) to histories (R, I) at once.
+
+    Raises:
+        ValueError: there is none; names the history at which it fails, or that it fails at several at once.
+    """
+    try:
+        return model(x)
+    except AnswerError:
+        raise
+    except Exception as error:  # somebody else's code may raise anything
+        cause = error
+    for row in x:
+        try:
+            model(row[None])
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            raise AnswerError(
+                f"{model.asked}: expected an answer to any history, found at {described(row)} {found}"
+            ) from error
+    found = f"{type(cause).__name__} for {len(x)} histories at once: {cause}"
+    raise AnswerError(f"{model.asked}: expected logits (B, I) for batches (B, I) of any size, found {found}") from cause
+
+
+def complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> str | None:
+    """A complaint if answers (R, I) to histories (R, I) are not finite for items outside the history."""
+    bad = model.of_items(~answers.isfinite() & (x == 0)) | model.of_items(answers.isnan() | (answers == torch.inf))
+    if not bad.any():
+        return None
+    row, item = bad.nonzero()[0].tolist()
+    advice = (
+        "only items of the history may be −∞, for others a large negative number will do"
+        if x[row].any()
+        else "say what is recommended without a history (biases, popularity), and let a mean over its items divide by "
+        "history.sum(dim=1, keepdim=True).clamp(min=1)"
+    )
+    found = f"{answers[row, item]:g} for item {item} at {described(x[row])}"
+    return f"{model.asked}: expected a finite logit for every item outside the history, found {found}: {advice}"
+
+
+def check_steadiness(model, x: torch.Tensor, answers: torch.Tensor) -> None:
+    """Refuse a recommender that answers a history differently when it is asked again, alone."""
+    alone = ask_together(model, x[2:3])
+    if alike(alone, answers[2:3]):
+        return
+    if alike(ask_together(model, x), answers):
+        raise AnswerError(
+            f"{model.asked}: expected an answer that depends on its own history alone, found another one in a batch of "
+            f"{len(x)}: put modules that a function calls into evaluation mode (batch normalisation)"
+        )
+    raise AnswerError(
+        f"{model.asked}: expected the same answer to the same history, found two: switch off what is random (put modules "
+        "that a function calls into evaluation mode, decode the mean instead of a sample)"
+    )
+
+
+def alike(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
+    """Whether answers are equal but for rounding."""
+    finite = a.isfinite() & b.isfinite()
+    a, b = a[finite], b[finite]
+    return not a.numel() or bool((a - b).abs().max() <= tolerance * torch.maximum(a.abs().max(), b.abs().max()))
+
+
+def report_doubts(model, answers: torch.Tensor, undefined: str | None) -> None:
+    """Warn, once as long as it holds, of answers (R, I) that can hardly be meant, or of none to the empty history."""
+    values, name = model.of_items(answers), f"model: {type(model).__name__}({model.extra_repr()})"
+    doubts = (doubt_of_silence(values), doubt_of_activation(model.activation, values))
+    complaints = (undefined, *(doubt and f"{name} {doubt}" for doubt in doubts))
+    known, model.doubts = model.doubts, tuple(complaint for complaint in complaints if complaint)
+    for complaint in model.doubts:
+        if complaint not in known:
+            warnings.warn(complaint, stacklevel=4)
+
+
+def doubt_of_silence(answers: torch.Tensor) -> str | None:
+    """A complaint if all histories have the same answer."""
+    if all(alike(answer, answers[0], 1e-6) for answer in answers[1:]):
+        return "ignores the history: its answers to all histories are the same, so that there is nothing to explain"
+    return None
+
+
+def doubt_of_activation(activation: str, answers: torch.Tensor) -> str | None:
+    """A complaint if logits look like probabilities."""
+    values = answers[answers.isfinite()]
+    inside = (values > 0) & (values < 1)
+    if activation == "probability" or not (inside | (values == 0) | (values == 1)).all() or not inside.any():
+        return None
+    sums = answers.masked_fill(~answers.isfinite(), 0).sum(dim=1)
+    summed = " and sum to 1" if ((sums - 1).abs() < 1e-3).all() else ""
+    return (
+        f"gives scores that all lie between 0 and 1{summed}, though they are taken for logits ({activation}): if they are "
+        'probabilities, the activation is "probability"'
+    )
+
+
+def explained(error: Exception, asked: str) -> Exception:
+    """An error of PyTorch in the words of this package, if it is one that can be mended here; else the error itself."""
+    text = str(error)
+    if IDS in text:
+        return AnswerError(
+            f"{asked}: expects item ids, found histories, rows of 0 and 1 (B, I): wrap a function that turns every row into "
+            "ids, lambda x: torch.cat([module(row.nonzero().T) for row in x]); or, for the sake of gradients, one that "
+            "multiplies the rows with the table of embeddings, x @ embedding.weight"
+        )
+    if INFERENCE in text:
+        return AnswerError(f"{asked}: its weights were made in torch.inference_mode(): make the recommender outside of it")
+    return error

@@ -1,0 +1,12 @@
+"""The registry of recommenders that are trained here."""
+
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.mf import MF
+from lxr.recommenders.ncf import NCF
+from lxr.recommenders.vae import VAE
+from lxr.utils.registry import Registry
+
+RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
+
+
+"""Name → class of the recommenders that are trained here."""

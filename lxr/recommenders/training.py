@@ -1,0 +1,144 @@
+"""The training of the recommenders, with early stopping on validation users."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_matrix, check_model
+from lxr.data.interactions import Interactions
+from lxr.data.splits import split_users
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import learning, with_gradients
+from lxr.recommenders.ranking import hide_share, holdout_ndcg
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.utils.checks import (
+    check_instance,
+    check_non_negative,
+    check_options,
+    check_positive,
+    check_positive_numbers,
+    check_seed,
+    default_options,
+)
+from lxr.utils.sparse import dense
+from lxr.utils.training_loop import train_and_keep_best, train_epoch
+
+HOLDOUT_METRIC = "NDCG@100"
+
+
+# Of fit, for lxr.tuning: what is worth tuning beside the options of the recommender itself.
+FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 512]}
+
+
+def fit(
+    model: Recommender,
+    train_matrix: sp.csr_matrix,
+    validation_matrix: sp.csr_matrix,
+    seed: int = 0,
+    epochs: int = 200,
+    batch_size: int = 256,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 0.0,
+    patience: int = 10,
+    report: Callable[[int, float], None] | None = None,
+) -> pd.DataFrame:
+    """Train a recommender in place and keep the weights of the epoch that is best on validation users.
+
+    After every epoch a fifth of each validation user's items is hidden (always the same), and the NDCG@100 of finding them
+    decides; training stops when it has not improved for ``patience`` epochs. Steps are taken in training mode, validation in
+    evaluation mode, in which the recommender is in the end.
+
+    Args:
+        model: the recommender, on the device to train on.
+        train_matrix: (n, I) CSR histories of the training users.
+        validation_matrix: (m, I) CSR histories of the validation users.
+        seed: of the order of users, of dropout and of the hidden items.
+        epochs: upper limit.
+        batch_size: users per step.
+        learning_rate: of Adam.
+        weight_decay: of Adam.
+        patience: epochs without improvement before stopping.
+        report: called after every epoch with its number and the validation NDCG@100; whatever it raises ends the training.
+
+    Returns:
+        One row per epoch: ``epoch``, ``loss`` (mean over batches), ``NDCG@100``.
+
+    Raises:
+        ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> model = lxr.MF(matrix.shape[1], n_factors=8)
+        >>> training = fit(model, matrix[:400], matrix[400:500], epochs=4)
+        >>> training.columns.tolist(), len(training)
+        (['epoch', 'loss', 'NDCG@100'], 4)
+    """
+    check_model(model)
+    train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+    validation_matrix = as_matrix(model.n_items, validation_matrix=validation_matrix)
+    check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
+    check_positive_numbers(learning_rate=learning_rate)
+    check_non_negative(weight_decay=weight_decay)
+    seed = check_seed(seed)
+    shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    rest, hidden = hide_share(validation_matrix, 0.2, seed, model.n_features)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
+    step = itertools.count()
+
+    def loss_of(users: np.ndarray) -> torch.Tensor:
+        history = dense(train_matrix[users], model.device)
+        return model.loss(history.to(model.precision or history.dtype), generator, next(step))
+
+    def train() -> float:
+        with learning(model), with_gradients():
+            return train_epoch(optimizer, loss_of, shuffle.permutation(train_matrix.shape[0]), batch_size)
+
+    training = train_and_keep_best(
+        model,
+        epochs,
+        train=train,
+        validate=lambda: holdout_ndcg(model, rest, hidden),
+        metric=HOLDOUT_METRIC,
+        lower_is_better=False,
+        learning_rate=learning_rate,
+        label=f"training {type(model).__name__}",
+        report=report,
+        patience=patience,
+    )
+    model.eval()
+    return training
+
+
+def train_recommender(name: str, data: Interactions, seed: int = 42, **options) -> Recommender:
+    """Make and train a registered recommender in one go, on the training users of :func:`lxr.split_users`.
+
+    Args:
+        name: a name in :data:`lxr.RECOMMENDERS`.
+        data: whose users are split with their default shares.
+        seed: of the split, the initial weights and the training.
+        options: of the recommender's class.
+
+    Returns:
+        The trained recommender.
+
+    Raises:
+        ValueError: an unknown name or option, or too few users to split.
+
+    Example:
+        >>> import lxr
+        >>> model = train_recommender("mf", lxr.load_dataset("synthetic"), n_factors=8)
+        >>> model.n_items, model.training
+        (160, False)
+    """
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    cls = RECOMMENDERS[name]
+    check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
+    train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
+    model = cls(data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)
+    fit(model, data.matrix[train], data.matrix[validation], seed=seed)
+    return model

@@ -1,0 +1,124 @@
+"""Recommenders made of any scorer of histories."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from lxr.recommenders.base import ACTIVATIONS, Recommender
+from lxr.recommenders.modes import evaluating, with_gradients
+from lxr.recommenders.probes import AnswerError, check_answers, explained
+from lxr.utils.checks import check_choice
+
+
+class Wrapped(Recommender):
+    """See :func:`wrap`."""
+
+    asked = "scorer"
+
+    def __init__(self, scorer: Callable, n_items: int, activation: str, n_features: int = 0):
+        super().__init__(n_items, n_features)
+        check_choice(ACTIVATIONS, activation=activation)
+        self.scorer, self.activation, self.function_precision = scorer, activation, None
+        with evaluating(self), with_gradients():
+            history = torch.eye(1, n_items, device=self.device, dtype=self.precision)
+            self.arrays, self.function_precision = kind_of(scorer, history)
+        check_answers(self, explaining=False)
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """Precision of the weights or, of a function, the one that it turned out to want; None if it takes any."""
+        return super().precision or self.function_precision
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to what the scorer returns, as a tensor."""
+        if not self.arrays:
+            return self.scorer(history)
+        scores = self.scorer(history.numpy(force=True).copy())  # a scorer may work in place
+        try:
+            return torch.from_numpy(np.array(scores, dtype=float))
+        except (TypeError, ValueError) as error:
+            raise AnswerError(f"scorer: expected an array of numbers, found {type(scores).__name__} ({error})") from error
+
+    def extra_repr(self) -> str:
+        """What is wrapped."""
+        name = getattr(self.scorer, "__name__", type(self.scorer).__name__)
+        return f"{name} of NumPy arrays" if self.arrays else name
+
+
+def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
+    """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
+
+    Returns:
+        Whether it wants NumPy arrays; and the precision of tensors if it takes no other, else None.
+
+    Raises:
+        ValueError: nothing brings logits (1, I) of the same kind.
+    """
+    found = []
+    for kind, precision in ((torch.Tensor, None), (np.ndarray, None), (torch.Tensor, torch.float64)):
+        x = history.to(precision or history.dtype)
+        # NumPy would take a tensor for an array if it asked for no gradient.
+        asked = x.clone().requires_grad_().clone() if kind is torch.Tensor else x.numpy(force=True).copy()
+        try:
+            logits = scorer(asked)
+        except Exception as error:  # somebody else's code may raise anything
+            if isinstance(explained(error, "scorer"), AnswerError):
+                raise explained(error, "scorer") from error
+            found.append(f"{type(error).__name__}: {error}")
+            continue
+        if isinstance(logits, kind) and logits.shape == history.shape:
+            return kind is np.ndarray, precision or (None if kind is np.ndarray else only_precision(scorer, asked))
+        shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
+        found.append(type(logits).__name__ + shape)
+    raise AnswerError(
+        f"scorer: expected logits of shape {tuple(history.shape)} for a history as a tensor or as a NumPy array, "
+        f"found for the tensor {found[0]}; for the array {found[1]}"
+    )
+
+
+def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
+    """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
+    try:
+        scorer(history.detach().double())
+    except Exception:  # somebody else's code may raise anything
+        return history.dtype
+    return None
+
+
+def wrap(module_or_function: Callable, n_items: int, activation: str, n_features: int = 0) -> Recommender:
+    """Make a recommender of any scorer of histories.
+
+    A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
+    differentiable. The kind of a scorer is found out by asking it about one history. Its answers to the empty, a short and
+    two long histories are checked (:func:`lxr.recommenders.probes.check_answers`).
+
+    Args:
+        module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
+            to NumPy arrays; it may set items of the history to −∞, and may work in place. A module is asked in evaluation
+            mode, in its own precision and on its device; a function, on the CPU.
+        n_items: number of items I.
+        activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
+            probabilities.
+        n_features: how many of the items, the last ones, are features of the user.
+
+    Returns:
+        The recommender; the scorer is left as it is.
+
+    Raises:
+        ValueError: unknown activation, or a scorer that does not return finite logits of the history's shape, answers the
+            same history differently, or fails for batches of some size.
+
+    Warns:
+        UserWarning: it has no finite answer to the empty history, which explaining takes; its answers do not depend on the
+            history, or look like probabilities where logits are expected.
+
+    Example:
+        >>> model = wrap(lambda history: history @ torch.ones(3, 3), n_items=3, activation="sigmoid")
+        >>> model(torch.eye(3)).shape
+        torch.Size([3, 3])
+        >>> black_box = wrap(lambda history: history @ np.ones((3, 3)), n_items=3, activation="sigmoid")
+        >>> model.differentiable, black_box.differentiable
+        (True, False)
+    """
+    return Wrapped(module_or_function, n_items, activation, n_features)

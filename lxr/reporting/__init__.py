@@ -1,0 +1,1 @@
+"""Level 6: explanations of one user, tables, figures and pages."""

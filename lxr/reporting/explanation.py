@@ -1,0 +1,345 @@
+"""One recommendation of one user, explained: in numbers, in words, as a figure, and what if items were not there."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from operator import index
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lxr.data.inputs import as_explained, as_items, check_model
+from lxr.data.interactions import Interactions
+from lxr.data.splits import split_users
+from lxr.explainers.accent import ACCENT, Counterfactual, items_before
+from lxr.explainers.base import Explainer
+from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.recommend import top_item
+from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.utils.checks import check_instance, check_natural, check_positive
+from lxr.utils.markup import html_text, plain, quoted, shortened
+from lxr.utils.sparse import dense
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = 10  # reasons that people read
+
+
+FEW = 64  # histories at a time that ACCENT tries for one user: sets are small as a rule
+
+
+ROW = (
+    '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
+    '<td style="text-align: right">{score}</td></tr>'
+)
+
+
+AGAINST = "Below zero (grey): speaks against the recommendation."
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an item stands among all that the user has not consumed.
+
+    Attributes:
+        rank: 1 + the number of items with a higher logit.
+        probability: of the item.
+        first: the item that is recommended.
+    """
+
+    rank: int
+    probability: float
+    first: int
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class UserExplanation:
+    """Why an item is recommended to one user.
+
+    Attributes:
+        model: the recommender.
+        data: for the titles.
+        history: (1, I) binary history.
+        target: the explained item.
+        scores: (I,) importance of the history items; 0 elsewhere.
+        explainer: name of the explainer.
+        user: row of the user in ``data.matrix``; None for a history of one's own.
+        is_signed: whether a score below zero speaks against the target, see :class:`lxr.explainers.base.Explainer`.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> explanation = lxr.explain_user(lxr.Popularity(data.matrix), data, user=0, explainer="cosine")
+        >>> explanation.title, explanation.standing.rank
+        ('Group E, item 1', 1)
+    """
+
+    model: Recommender
+    data: Interactions
+    history: torch.Tensor
+    target: int
+    scores: np.ndarray
+    explainer: str
+    user: int | None = None
+    is_signed: bool = False
+
+    @cached_property
+    def items(self) -> np.ndarray:
+        """(n,) history items, the most important first, ties by ascending item."""
+        items = self.history[0].nonzero().ravel().cpu().numpy()
+        return items[np.argsort(-self.scores[items], kind="stable")]
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """(n,) importance of :attr:`items` as it is shown: the scores, if their sign means something.
+
+        Other scores are stretched to the range from 0, the least important item of the history, to 1, the most important.
+        """
+        scores = self.scores[self.items]
+        if self.is_signed:
+            return scores
+        low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
+        return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+    @property
+    def numbers(self) -> list[str]:
+        """:attr:`shown` as text."""
+        return [f"{score:{'.3g' if self.is_signed else '.2f'}}" for score in self.shown.tolist()]
+
+    @property
+    def scale(self) -> str:
+        """Meaning of the numbers in a few words."""
+        return f"importance by {self.explainer}" + ("" if self.is_signed else ", from 0 (least) to 1 (most)")
+
+    @property
+    def title(self) -> str:
+        """Title of the explained item."""
+        return self.data.titles(np.array([self.target]))[0]
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Where the explained item stands."""
+        return self.without([])
+
+    def without(self, items) -> Standing:
+        """Where the explained item would stand without some history items; masking never adds candidates.
+
+        Args:
+            items: (m,) indices; ``explanation.items[:3]`` are the three most important.
+
+        Raises:
+            ValueError: an item that is not in the history.
+        """
+        return standing(self.model, self.history, self.target, items)
+
+    @cached_property
+    def counterfactual(self) -> Counterfactual | None:
+        """The smallest set without which the target would have lost its place, by ACCENT; None if it finds none."""
+        target = torch.tensor([self.target], device=self.history.device)
+        accent = ACCENT(self.model, batch_size=FEW)
+        return accent.counterfactuals(self.history, target)[0]
+
+    @cached_property
+    def sentence(self) -> str:
+        """The counterfactual in words.
+
+        "Without “A” and “B”, “X” would have been recommended instead of “Y”."; of a target that is not in the first place:
+        "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
+        """
+        place, found = self.standing.rank, self.counterfactual
+        if place == 1:
+            return counterfactual_sentence(self.data, self.target, found)
+        removed = [] if found is None else found.removed
+        before, after = (ahead(self.model, self.history, self.target, items) for items in ([], removed))
+        passing = [item for item in after if item not in before]
+        return fall_sentence(self.data, self.target, removed, (place, 1 + len(after)), passing)
+
+    def to_frame(self, count: int | None = None) -> pd.DataFrame:
+        """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
+        if count is not None:
+            check_natural(count=count)
+        items = self.items[:count]
+        columns = {"item": items, "title": self.data.titles(items), "importance": self.scores[items]}
+        return pd.DataFrame(columns, index=range(1, len(items) + 1))
+
+    def plot(self, count: int = SHOWN, ax: "Axes | None" = None) -> "Axes":
+        """Bars of the first ``count`` history items by title; see :func:`lxr.reporting.plots.plot_explanation`."""
+        from lxr.reporting.plots import plot_explanation  # matplotlib is not needed for anything else here
+
+        check_positive(count=count)
+        titles = self.data.titles(self.items[:count])
+        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax, self.is_signed)
+
+    @property
+    def heading(self) -> str:
+        """Who is recommended what, on one line."""
+        who = "A history of one's own" if self.user is None else f"User {plain(self.data.user_ids[self.user])}"
+        place = f"rank {self.standing.rank}, probability {self.standing.probability:.3f}"
+        return f"{who} is recommended {quoted(self.title)} ({place}), by {self.explainer} because of"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is said below the first items: what grey bars mean, and how many items there are beside."""
+        against = [AGAINST] * bool((self.is_signed & (self.shown[:SHOWN] < 0)).any())
+        more = [f"and {len(self.items) - SHOWN} more"] * (len(self.items) > SHOWN)
+        return more + against
+
+    def __repr__(self) -> str:
+        return (
+            f"UserExplanation(user={self.user}, target={self.target}, explainer={self.explainer!r}, {len(self.items)} items)"
+        )
+
+    def __str__(self) -> str:
+        titles = [shortened(title, 80) for title in self.data.titles(self.items[:SHOWN])]
+        width = max(map(len, titles))
+        rows = enumerate(zip(titles, self.numbers, strict=False), start=1)
+        lines = [f"{place:4}. {title:{width}}  {number}" for place, (title, number) in rows]
+        remarks = [f"      {remark}" for remark in self.remarks]
+        return "\n".join([self.heading, *lines, *remarks, f"({self.scale})", self.sentence])
+
+    def _repr_html_(self) -> str:
+        titles = [html_text(shortened(title)) for title in self.data.titles(self.items[:SHOWN])]
+        rows = zip(titles, bars_of(self.shown)[:SHOWN], self.numbers, strict=False)
+        table = "".join(ROW.format(title=title, bar=bar, score=number) for title, bar, number in rows)
+        remarks = "".join(f"<p>{remark}</p>" for remark in [*self.remarks, html_text(self.scale)])
+        return f"<p>{html_text(self.heading)}</p><table>{table}</table>{remarks}<p>{html_text(self.sentence)}</p>"
+
+
+def explain_user(
+    model: Recommender,
+    data: Interactions,
+    user: int,
+    explainer: str | Explainer = "lxr",
+    target: int | None = None,
+    seed: int = 42,
+    **options,
+) -> UserExplanation:
+    """Explain a recommendation of one user.
+
+    Args:
+        model: any recommender of these items.
+        data: histories of all users.
+        user: row of the user in ``data.matrix``.
+        explainer: an explainer of this model; or a name in :data:`lxr.EXPLAINERS`, of which one is made (for LXR: trained)
+            with the training and validation users of :func:`lxr.split_users`. For several users, make it once.
+        target: the explained item; the top recommendation by default.
+        seed: of the split and of the explainer, if that is given by its name.
+        options: of the explainer, if that is given by its name.
+
+    Returns:
+        What prints, plots and shows itself in a notebook.
+
+    Raises:
+        ValueError: an unknown explainer or one of another model, a user who is not there or has an empty history, a target
+            inside the history or outside the catalogue.
+
+    Warns:
+        UserWarning: the history is longer than the explainer's budget is made for, or all of its items score the same.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> model = lxr.Popularity(data.matrix)
+        >>> lxr.explain_user(model, data, user=0, explainer="cosine").to_frame(2)["title"].tolist()
+        ['Group E, item 18', 'Group D, item 9']
+    """
+    check_catalogue(model, data)
+    user = row("user", user, data.matrix.shape[0])
+    name = explainer if isinstance(explainer, str) else type(explainer).__name__
+    if isinstance(explainer, str):
+        train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
+        explainer = EXPLAINERS[explainer](model, data.matrix[train], data.matrix[validation], seed=seed, **options)
+    elif options:
+        raise ValueError(f"options: expected none with an explainer that is already made, found {', '.join(options)}")
+    history = dense(data.matrix[[user]], model.device)
+    explanation = explain_history(model, data, history, explainer, name, target, user)
+    lengths = np.array([len(explanation.items)])
+    explainer.report_long(lengths)
+    explainer.report_equal(explanation.scores[explanation.items], lengths)
+    return explanation
+
+
+def explain_history(
+    model: Recommender,
+    data: Interactions,
+    history: torch.Tensor,
+    explainer: Explainer,
+    name: str,
+    target: int | None = None,
+    user: int | None = None,
+) -> UserExplanation:
+    """:func:`explain_user` for any history (1, I) and an explainer that is made; ``name`` is what it is called."""
+    if not isinstance(explainer, Explainer) or explainer.model is not model:
+        of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
+        raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
+    if target is None:
+        target = top_item(model, history)[0]
+    history, chosen = as_explained(model, history, [row("target", target, model.n_targets)])
+    scores = explainer.scores(history, chosen)[0].cpu().numpy()
+    return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
+
+
+def standing(model: Recommender, history: torch.Tensor, target: int, removed) -> Standing:
+    """Where an item stands for a history (1, I) of which the items ``removed`` (m,) are left out."""
+    logits = logits_without(model, history, removed)
+    candidates = logits.masked_fill(history > 0, -torch.inf)[0]
+    probability = float(model.log_activation(logits)[0, target].exp())
+    return Standing(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
+
+
+def ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
+    """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
+    logits = logits_without(model, history, removed)
+    before = items_before(logits, history, torch.tensor([target], device=history.device))[0].nonzero().ravel()
+    return before[logits[0, before].argsort(descending=True, stable=True)].tolist()
+
+
+def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:
+    """Logits (1, I) for a history (1, I) without the items ``removed`` (m,).
+
+    Raises:
+        ValueError: an item that is not in the history.
+    """
+    removed = torch.from_numpy(as_items("items", removed)).to(history.device)
+    absent = set(removed.tolist()) - set(history[0].nonzero().ravel().tolist())
+    if absent:
+        raise ValueError(f"items: expected items of the history, found {min(absent)}")
+    with torch.no_grad():
+        return model(history.index_fill(1, removed, 0.0))
+
+
+def bars_of(shown: np.ndarray) -> list[str]:
+    """A bar of HTML for each number (n,), all on one scale; those below zero are grey and go to the left.
+
+    Args:
+        shown: what :attr:`UserExplanation.shown` has, so that nothing is below zero where the sign means nothing.
+    """
+    low, high = min(0.0, shown.min(initial=0)), max(0.0, shown.max(initial=0))
+    scale = 100 / ((high - low) or 1.0)
+    return [
+        f'<div style="height: 0.8em; border-radius: 2px; margin-left: {scale * (min(score, 0) - low):.1f}%; '
+        f'width: {scale * abs(score):.1f}%; background: {"#2c7fb8" if score >= 0 else "#b5b5b5"}"></div>'
+        for score in shown
+    ]
+
+
+def check_catalogue(model: Recommender, data: Interactions) -> None:
+    """Refuse data of other items than the recommender's."""
+    check_model(model)
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    if data.matrix.shape[1] != model.n_items:
+        raise ValueError(f"data: expected the {model.n_items} items of the model, found {data.matrix.shape[1]}")
+
+
+def row(name: str, value, count: int) -> int:
+    """A row or an item, if it is an integer below ``count``."""
+    try:
+        found = -1 if isinstance(value, bool | np.bool_) else index(value)
+    except TypeError:
+        found = -1
+    if not 0 <= found < count:
+        raise ValueError(f"{name}: expected an integer from 0 to {count - 1}, found {value!r}")
+    return found

@@ -1,0 +1,91 @@
+"""Figures of LXR on paths."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from lxr.explainers.registry import EXPLAINERS
+from lxr.metrics.fidelity import direction
+from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
+
+if TYPE_CHECKING:
+    pass
+
+
+def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
+    """How long orders stay right on the way down a deletion path; what is no explainer of the registry is grey.
+
+    Args:
+        agreement: what :func:`lxr.evaluation.path_analysis.path_agreement_table` returns.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    for place, (name, values) in enumerate(agreement.items()):
+        plain = {"color": "0.45", "linestyle": DASHES[1 + place % 3], "marker": None, "label": name}
+        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None} if name in EXPLAINERS else plain)
+    ax.set_xlabel("history removed along the path [%]")
+    ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, handlelength=3.5)
+    return figure
+
+
+def plot_signals(signals: pd.DataFrame) -> Figure:
+    """What groups of items look like at each look.
+
+    Args:
+        signals: what :func:`lxr.evaluation.path_analysis.signal_table` returns, one line per row.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    palette = sns.color_palette("colorblind")
+    for place, (name, values) in enumerate(signals.iterrows()):
+        ax.plot(range(len(values)), values, color=palette[place], marker=MARKERS[place], linestyle=DASHES[place], label=name)
+    ax.set_xticks(range(signals.shape[1]), signals.columns)
+    ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
+    ax.grid(alpha=0.3)
+    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
+    return figure
+
+
+def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
+    """Which signals a network relies on: one bar each, from the network as it is to the network without it.
+
+    Args:
+        reliance: what :func:`lxr.evaluation.path_analysis.reliance_table` returns; its first entry is the network as it is.
+        metric: of which.
+    """
+    intact, shuffled = reliance.iloc[0], reliance.iloc[1:]
+    figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.32 * len(shuffled)), layout="constrained")
+    ax.use_sticky_edges = False
+    ax.barh(range(len(shuffled)), shuffled - intact, left=intact, color="0.4")
+    ax.axvline(intact, color="black", linewidth=1)
+    ax.set_yticks(range(len(shuffled)), shuffled.index)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"{metric} {direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
+    ax.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str) -> Figure:
+    """What more training users are worth.
+
+    Args:
+        growth: quality indexed by the number of training users.
+        references: name → quality of what is not trained, horizontal lines.
+        quality: its name.
+    """
+    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
+    ax.plot(growth.index, growth, "o-", color=PATH_RED)
+    for place, (name, value) in enumerate(references.items()):
+        ax.axhline(value, color="0.45", linestyle=DASHES[1 + place % 3], label=name)
+    ax.set_xscale("log")
+    ax.set_xticks(growth.index, [f"{count:,}" for count in growth.index])
+    ax.minorticks_off()
+    ax.set_xlabel("training users (log scale)")
+    ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, handlelength=3.5)
+    return figure

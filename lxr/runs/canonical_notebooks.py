@@ -1,0 +1,76 @@
+"""Notebooks in the one form in which they are committed: `python -m lxr.runs.canonical_notebooks notebooks/*.ipynb`.
+
+Executed from top to bottom on a clean kernel with their own (tiny) parameters; counts 1 … N; of the outputs only text is
+kept, so that two canonical runs are the same byte for byte and `pytest --nbval` has something to compare.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from tqdm.auto import tqdm
+
+from lxr.runs.pipeline import KERNEL
+from lxr.utils.storage import atomic_path
+
+KEPT_TYPES = ("text/plain",)
+
+
+def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop from an executed notebook what differs between machines or cannot be compared."""
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = count
+        cell.outputs = joined([output for output in map(text_only, cell.outputs) if output])
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    for cell in notebook.cells:
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """The output without its images, HTML and widgets; None for what was written to stderr."""
+    if output.output_type == "stream":
+        return output if output.name == "stdout" else None
+    if output.output_type in ("execute_result", "display_data"):
+        output.data = {kind: output.data[kind] for kind in KEPT_TYPES if kind in output.data}
+        output.metadata = {}
+        return output if output.data else None
+    return output
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs in which text that was printed in one go is one: a busy kernel sends it in several parts."""
+    result = []
+    for output in outputs:
+        if result and output.output_type == result[-1].output_type == "stream":
+            result[-1].text += output.text
+        else:
+            result.append(output)
+    return result
+
+
+def canonicalise(path: Path) -> None:
+    """Execute a notebook and replace it by its canonical form; an error in a cell leaves it as it is."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **KERNEL).execute()
+    with atomic_path(path) as temporary:
+        nbformat.write(canonical(notebook), temporary)
+
+
+def main(paths: list[str]) -> None:
+    """Bring notebooks into their canonical form, in the given order."""
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar's text differs from run to run
+    for path in tqdm(paths, desc="notebooks", disable=None):
+        canonicalise(Path(path))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,427 @@
+"""Notebooks as stages of a directed graph: run by papermill, skipped when nothing they depend on has changed.
+
+A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of the notebook's
+code, its parameters, the keys of the stages it needs, the sources of ``lxr`` and the versions of the packages. The record
+has the hash of every file that the stage read and wrote, its executed notebook included, and the key of the stage that made
+each file that it read. A stage is skipped when its key and all those files are unchanged. It fails when it has read a file
+that is not as the stages that it needs have left it.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from tqdm.auto import tqdm
+from traitlets.config import Config
+
+from lxr.runs.terminal import coloured
+from lxr.runs.workspace import RUN, Workspace
+from lxr.utils.environment import PROJECT_ROOT, package_versions
+from lxr.utils.storage import DataError, read_json, sha256, sweep, temporary_name, write_json
+
+NOTEBOOKS = PROJECT_ROOT / "notebooks"
+
+
+# Where a run writes and reads does not change what it computes.
+PLACES = ("results", "data_dir")
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts this interpreter with this library, whatever kernels and packages there are besides."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """Command, names and environment of the kernel."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {"PYTHONPATH": path.replace("$", "$$")}  # Jupyter would replace names after a $
+        return KernelSpec(argv=command, display_name="Python 3", language="python", env=environment)
+
+
+# How the kernel of a notebook is started and ended.
+KERNEL = {
+    "kernel_name": "python3",
+    "kernel_manager_class": OwnKernel,
+    "config": Config(KernelManager={"transport_encryption": "auto"}),
+    "extra_arguments": ["--log-level=CRITICAL"],  # it may log its own shutdown as an error
+    "shutdown_kernel": "immediate",  # all is written by then; to end by itself takes it a second
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook with its parameters, or a function in the place of a notebook.
+
+    Attributes:
+        name: unique, the notebook's name with what distinguishes this run of it: ``"05_lxr-mf"``; a folder before it,
+            ``"seeds/1/ml-1m/05_lxr-mf"``, is where below the pipeline's root it keeps its files.
+        notebook: its file; None if there is an action.
+        parameters: injected below the notebook's cell tagged ``parameters``, or arguments of the action.
+        needs: names of the stages whose outputs it reads.
+        goes_on: whether it runs even if nothing has changed, since it goes on with work of its own.
+        action: called with the pipeline, the stage's workspace and the parameters. It reads, writes and finishes by the
+            workspace, as a notebook does.
+    """
+
+    name: str
+    notebook: Path | None
+    parameters: dict
+    needs: tuple[str, ...] = ()
+    goes_on: bool = False
+    action: Callable[..., None] | None = None
+
+    def path(self, root: Path, kind: str, suffix: str) -> Path:
+        """Where the stage of a pipeline in ``root`` keeps its file of a kind, as ``<kind>/<name>.<suffix>``."""
+        name = root / self.name
+        return name.parent / kind / f"{name.name}.{suffix}"
+
+    def record(self, root: Path) -> dict | None:
+        """What the stage has left of itself, with the key of its stamp once it is finished; None if there is nothing."""
+        return read_json(self.path(root, "stages", "json"))
+
+
+@dataclass
+class Outcome:
+    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, and why."""
+
+    state: str
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Pipeline:
+    """Runs stages in the order of their needs, several at a time.
+
+    Args:
+        stages: the graph; every need must be among them.
+        root: directory of the run, ``<results>/<dataset>``.
+        jobs: notebooks at a time; the processors are shared out among them.
+        force: run every stage, whatever its stamp says.
+
+    Attributes:
+        keys: name of each stage → its key.
+        records: name of each stage that is done or skipped → its record.
+        made: each file that these stages have made → name of the stage and hash of the file.
+    """
+
+    stages: Sequence[Stage]
+    root: Path
+    jobs: int = 1
+    force: bool = False
+    keys: dict[str, str] = field(default_factory=dict, init=False)
+    records: dict[str, dict] = field(default_factory=dict, init=False)
+    made: dict[Path, tuple[str, str]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self):
+        self.by_name = {stage.name: stage for stage in self.stages}
+        for name in TopologicalSorter({stage.name: stage.needs for stage in self.stages}).static_order():
+            self.keys[name] = self.key(self.by_name[name])
+
+    @property
+    def threads(self) -> int:
+        """Threads of each notebook: its share of the processors."""
+        return max(1, (os.cpu_count() or 1) // self.jobs)
+
+    def key(self, stage: Stage) -> str:
+        """Hash of everything that determines what a stage computes, given its input files."""
+        parts = {
+            "code": code_of(stage),
+            "parameters": {name: value for name, value in stage.parameters.items() if name not in PLACES},
+            "needs": [self.keys[need] for need in stage.needs],
+            "sources": library_hash(),
+            "packages": package_versions(),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def why_stale(self, stage: Stage) -> str:
+        """Why a stage has to run, or an empty string if it has not."""
+        if self.force:
+            return "forced"
+        if stage.goes_on:
+            return "it goes on with what is there"
+        record = stage.record(self.root)
+        if record is None or "key" not in record:
+            return "not finished before"
+        if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs")):
+            return "its record is damaged"
+        data_dir = stage.parameters.get("data_dir")
+        if data_dir and not all(Path(name).is_relative_to(data_dir) for name in record["sources"]):
+            return "it read another data directory"
+        if record["key"] != self.keys[stage.name]:
+            return "its code, parameters or what it needs have changed"
+        files = self.files(stage, record, "inputs") | self.files(stage, record, "outputs")
+        files |= {Path(name): expected for name, expected in record["sources"].items()}
+        for path, expected in files.items():
+            if not path.is_file():
+                return f"{path} is missing"
+            if sha256(path) != expected:
+                return f"{path} has changed or is damaged"
+        return ""
+
+    def files(self, stage: Stage, record: dict, kind: str) -> dict[Path, str]:
+        """Paths → hashes of the ``"inputs"`` or ``"outputs"`` in the record of a stage."""
+        place = (self.root / stage.name).parent
+        return {place / name: expected for name, expected in record[kind].items()}
+
+    def state(self, stage: Stage) -> tuple[str, str]:
+        """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
+        reason = self.why_stale(stage)
+        finished = "key" in (stage.record(self.root) or {})
+        return ("stale" if finished else "missing") if reason else "done", reason
+
+    def run(self) -> dict[str, Outcome]:
+        """Run what is stale; a failed stage stops only what needs it.
+
+        Returns:
+            Name → outcome, in the order of the stages.
+        """
+        sweep(self.root)
+        outcomes: dict[str, Outcome] = {}
+        sorter = TopologicalSorter({stage.name: stage.needs for stage in self.stages})
+        sorter.prepare()
+        running: dict[Future, str] = {}
+        with (
+            environment_variables(OMP_NUM_THREADS=str(self.threads), **{RUN: str(self.root)}),  # which kernels inherit
+            tqdm(total=len(self.stages), desc="stages", unit="stage", leave=False, disable=None) as progress,
+            ThreadPoolExecutor(self.jobs) as pool,
+        ):
+            try:
+                while sorter.is_active():
+                    for name in sorter.get_ready():
+                        stage = self.by_name[name]
+                        blocked = [need for need in stage.needs if outcomes[need].state in ("failed", "not run")]
+                        if blocked:
+                            outcomes[name] = Outcome("not run", f"it needs {', '.join(blocked)}")
+                            sorter.done(name)
+                            progress.update()
+                        else:
+                            running[pool.submit(self.run_stage, stage)] = name
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ((), ())
+                    for future in finished:
+                        name = running.pop(future)
+                        outcomes[name] = future.result()
+                        sorter.done(name)
+                        progress.update()
+            except BaseException:
+                # Kernels outlive an interrupted papermill: end them, so that its threads end too.
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in psutil.Process().children(recursive=True):
+                    child.kill()
+                raise
+        return {stage.name: outcomes[stage.name] for stage in self.stages}
+
+    def run_stage(self, stage: Stage) -> Outcome:
+        """Run one stage, or say that it need not."""
+        reason = self.why_stale(stage)
+        if not reason:
+            self.note(stage, stage.record(self.root))
+            tqdm.write(f"  {coloured('skip')} {stage.name}: unchanged")
+            return Outcome("skipped")
+        tqdm.write(f"  {coloured('run ')} {stage.name}: {reason}")
+        started = time.perf_counter()
+        try:
+            error = self.act(stage) if stage.action else execute(stage, self.root)
+            if not error:
+                self.stamp(stage)
+        except OSError as failure:  # a results directory that is read-only, full, or no directory
+            error = f"{called(stage)}: cannot write to {self.root}: {failure}"
+        except DataError as failure:
+            error = f"{called(stage)}: {failure}"
+        seconds = time.perf_counter() - started
+        if error:
+            tqdm.write(f"  {coloured('FAIL')} {stage.name} after {seconds:.1f} s")
+            return Outcome("failed", error, seconds)
+        tqdm.write(f"  {coloured('done')} {stage.name} in {seconds:.1f} s")
+        return Outcome("done", reason, seconds)
+
+    def act(self, stage: Stage) -> str:
+        """Run the action of a stage; returns an empty string, or what failed."""
+        stage.path(self.root, "stages", "json").unlink(missing_ok=True)
+        place = (self.root / stage.name).parent
+        workspace = Workspace(place.parent, place.name, Path(stage.name).name)
+        try:
+            stage.action(self, workspace, **stage.parameters)
+        except Exception as error:  # as in a notebook
+            return f"{called(stage)}: {type(error).__name__}: {error}"
+        return ""
+
+    def stamp(self, stage: Stage) -> None:
+        """Declare a stage finished: complete the record that it has left.
+
+        The executed notebook becomes one of its outputs. Its key is added, and that of the stage that made each input.
+
+        Raises:
+            DataError: an input is not as the stages that it needs have left it.
+        """
+        path, record = stage.path(self.root, "stages", "json"), stage.record(self.root)
+        if record is None:
+            raise FileNotFoundError(f"the notebook ended without its record {path}")
+        if stage.notebook:
+            executed = stage.path(self.root, "notebooks", "ipynb")
+            record["outputs"][executed.relative_to((self.root / stage.name).parent).as_posix()] = sha256(executed)
+        makers = [self.maker(stage, read, digest) for read, digest in self.files(stage, record, "inputs").items()]
+        record["made_by"] = {name: self.keys[maker] for name, maker in zip(record["inputs"], makers, strict=True)}
+        record["key"] = self.keys[stage.name]
+        write_json(record, path)
+        self.note(stage, record)
+
+    def note(self, stage: Stage, record: dict) -> None:
+        """Keep in mind what a finished stage has made, its record included."""
+        path, self.records[stage.name] = stage.path(self.root, "stages", "json"), record
+        for made, digest in (self.files(stage, record, "outputs") | {path: sha256(path)}).items():
+            self.made[made] = (stage.name, digest)
+
+    def maker(self, stage: Stage, path: Path, digest: str) -> str:
+        """Name of the stage that has made an input of another.
+
+        Raises:
+            DataError: no stage that it needs has made the file, or not as it was read.
+        """
+        maker, expected = self.made.get(path, (None, None))
+        if maker not in self.needed(stage):
+            raise DataError(f"it has read {path}, which none of the stages that it needs has made")
+        if digest != expected and not self.made_again(self.by_name[maker], path, digest):
+            raise DataError(
+                f"it has read {path}, which is not as {maker} has left it: something else has written to {self.root} "
+                "in the meantime. Run again"
+            )
+        return maker
+
+    def needed(self, stage: Stage) -> set[str]:
+        """Names of all stages that a stage needs, directly or through others."""
+        found, waiting = set(), list(stage.needs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.by_name[name].needs
+        return found
+
+    def made_again(self, maker: Stage, path: Path, digest: str) -> bool:
+        """Find out if somebody has opened a notebook in the meantime, and has done a stage of this run once more.
+
+        If it was given the same parameters and has read the same files, only measured times differ.
+        """
+        before, now = self.records[maker.name], maker.record(self.root) or {}
+        same = all(now.get(part) == before[part] for part in ("parameters", "sources", "inputs"))
+        return same and self.files(maker, now, "outputs").get(path) == digest
+
+
+@contextlib.contextmanager
+def environment_variables(**values: str) -> Iterator[None]:
+    """Set environment variables, which kernels inherit, and restore them at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def execute(stage: Stage, root: Path) -> str:
+    """Run a notebook to a temporary copy that replaces the executed one at the end; what it prints goes to its log.
+
+    Returns:
+        An empty string, or what failed: the notebook, the cell, the message, the executed copy to open, and the log.
+    """
+    executed, log = stage.path(root, "notebooks", "ipynb"), stage.path(root, "logs", "log")
+    failed = executed.with_suffix(".failed.ipynb")
+    partial = temporary_name(executed)  # nobody else writes to it
+    for path in (executed, log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    message = ""
+    with log.open("w", encoding="utf-8") as printed:
+        try:
+            stage.path(root, "stages", "json").unlink(missing_ok=True)
+            papermill.execute_notebook(
+                literal(stage.notebook),
+                literal(partial),
+                parameters=stage.parameters,
+                cwd=NOTEBOOKS,
+                progress_bar={"desc": f"  {stage.name}", "leave": False, "disable": None},
+                stdout_file=printed,
+                stderr_file=printed,
+                **KERNEL,
+            )
+            partial.replace(executed)
+            failed.unlink(missing_ok=True)
+        except papermill.PapermillExecutionError as error:
+            message = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+            printed.write(str(error))  # the traceback
+        except Exception as error:  # a dead kernel, a time-out, a full disk: papermill knows many
+            message = f"{type(error).__name__}: {error}"
+            printed.write(message)
+    if not message:
+        return ""
+    if partial.is_file():
+        partial.replace(failed)
+    return f"{called(stage)}, {message}\n       executed copy: {failed}\n       log: {log}"
+
+
+def literal(path: Path) -> str:
+    """A path for papermill, which would replace names in braces by parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def called(stage: Stage) -> str:
+    """A stage as it is called in messages."""
+    return f"notebooks/{stage.notebook.name}" if stage.notebook else stage.name
+
+
+def code_of(stage: Stage) -> list[str]:
+    """The code of a stage's notebook, cell by cell. That of an action is among the sources of the library.
+
+    Raises:
+        ValueError: the stage has a parameter that the notebook does not have.
+    """
+    if not stage.notebook:
+        return []
+    check_parameters(stage)
+    return [cell.source for cell in nbformat.read(stage.notebook, as_version=4).cells if cell.cell_type == "code"]
+
+
+def check_parameters(stage: Stage) -> None:
+    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on.
+
+    Raises:
+        ValueError: names the notebook and the parameter.
+    """
+    known = parameters_of(stage.notebook)
+    unknown = [name for name in stage.parameters if name not in known]
+    if unknown:
+        raise ValueError(f"{stage.notebook.name}: unknown parameter {unknown[0]}: expected some of {', '.join(known)}")
+
+
+def parameters_of(notebook: Path) -> list[str]:
+    """Names of the parameters of a notebook."""
+    return list(papermill.inspect_notebook(literal(notebook)))
+
+
+def library_hash() -> str:
+    """Hash of the sources of this package."""
+    digest = hashlib.sha256()
+    library = PROJECT_ROOT / "lxr"
+    for path in sorted(library.rglob("*.*")):
+        if path.suffix in (".py", ".csv"):
+            digest.update(path.relative_to(library).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()

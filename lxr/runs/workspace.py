@@ -1,0 +1,213 @@
+"""Where the stages of a run find their inputs and leave their outputs, and the record of each stage.
+
+A run of one dataset lives in ``<results>/<dataset>/``:
+
+    interactions.npz, split.npz           data (01)
+    <recommender>/recommender.pt          weights (02, 03)
+    <recommender>/<explainer>.pt          explainer networks (05)
+    <recommender>/studies/*.journal       studies, <recommender>/tuned/*.json what they found (05)
+    <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
+    <recommender>/cost/<name>.parquet     what they cost (05, 06)
+    <recommender>/fidelity/<name>.parquet every metric of every test user (07)
+    tables/, figures/                     what people read
+    stages/<stage>.json                   what each stage read, wrote and was told
+    notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed
+    logs/<stage>.log                      what they wrote to standard output and error
+    run.json                              commit, versions, machine, parameters, data and durations of the whole
+    report.html                           the last notebook as a page
+    run.lock                              the process that runs stages here, while there is one
+"""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from lxr.data.interactions import Interactions
+from lxr.data.splits import load_split
+from lxr.reporting.formats import FORMATS
+from lxr.utils.environment import DATA_DIR, PROJECT_ROOT, data_directory, environment, in_checkout, results_directory
+from lxr.utils.storage import DataError, atomic_path, read_json, sha256, write_json
+
+PREPARATION = "01_data_preparation"
+
+
+RUN = "LXR_RUN"  # environment variable of a run's notebooks: the directory of the run, which its process has locked
+
+
+class Workspace:
+    """One stage's view of the files of a run: it notes what the stage reads and writes, for the stage's record.
+
+    Args:
+        results: directory of all results; a relative path starts at the project root, wherever the notebook runs, or at the
+            working directory where the package is installed without the project.
+        dataset: name of the dataset, and of the directory below ``results``.
+        stage: name of the notebook, ``"05_lxr"``.
+        recommender: the recommender that the stage is about, if it is about one.
+
+    Example:
+        >>> workspace = Workspace("results", "synthetic", "05_lxr", "mf")
+        >>> workspace.name
+        '05_lxr-mf'
+    """
+
+    def __init__(self, results: str | Path, dataset: str, stage: str, recommender: str | None = None):
+        self.results, self.dataset, self.stage, self.recommender = results_directory(results), dataset, stage, recommender
+        self.name = f"{stage}-{recommender}" if recommender else stage
+        self.root = self.results / dataset
+        self.started = time.perf_counter()
+        self.inputs: dict[Path, str] = {}  # path -> hash of what was read
+        self.outputs: list[Path] = []
+        self.n_users: int | None = None  # of the data, once they are read
+
+    def input(self, relative: str) -> Path:
+        """Path of a file that an earlier stage made; if it is missing, the earlier stages are run first.
+
+        Raises:
+            DataError: the earlier stages did not make it.
+        """
+        path = self.root / relative
+        if not path.is_file():
+            self.make(path)
+        self.inputs[path] = self.inputs.get(path) or sha256(path)
+        return path
+
+    def make(self, path: Path) -> None:
+        """Run the earlier stages, once any other run in the directory has ended.
+
+        Raises:
+            DataError: they did not make the file, or cannot be run: within a run, all that is needed has been run, and an
+                installed copy of the package has no notebooks.
+        """
+        running = os.environ.get(RUN)
+        if running and self.root.is_relative_to(running):
+            raise DataError(f"{path} is missing: none of the stages that {self.name} needs has made it")
+        if not in_checkout():
+            raise DataError(f"{path} is missing, and only a clone of the repository has the notebooks that make it")
+        command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
+        command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
+        command += ["--wait", *self.as_prepared()]
+        # A relative directory of raw data starts where this process runs.
+        places = {DATA_DIR: str(data_directory().absolute())} if os.environ.get(DATA_DIR) else {}
+        print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
+        finished = subprocess.run(
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | places,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if finished.returncode or not path.is_file():
+            raise DataError(f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}")
+
+    def as_prepared(self) -> list[str]:
+        """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
+        told = told_to(self.root, PREPARATION)
+        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test")}
+        if told.get("data_dir"):  # a notebook may have been told a relative one
+            values["--data-dir"] = (PROJECT_ROOT / "notebooks" / Path(told["data_dir"]).expanduser()).resolve()
+        given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
+        return given + ["--user-features"] * bool(told.get("user_features"))
+
+    def output(self, relative: str) -> Path:
+        """Path of a file that this stage makes."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.outputs.append(path)
+        return path
+
+    def interactions(self) -> Interactions:
+        """The prepared data of the run."""
+        data = Interactions.load(self.input("interactions.npz"))
+        self.n_users = len(data.user_ids)
+        return data
+
+    def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Index arrays of the training, validation and test users of the run."""
+        return load_split(self.input("split.npz"), self.n_users)
+
+    def table(self, name: str, place: str = "") -> pd.DataFrame:
+        """A table that an earlier stage has written, its first column as index.
+
+        Args:
+            name: of its files.
+            place: of a repeated training, a folder below the run's: ``"seeds/1/ml-1m/"``.
+        """
+        return pd.read_csv(self.input(f"{place}tables/{name}.csv"), index_col=0)
+
+    def save_table(
+        self,
+        frame: pd.DataFrame,
+        name: str,
+        decimals: int = 4,
+        marks: pd.DataFrame | None = None,
+        formats: Sequence[str] = tuple(FORMATS),
+    ) -> pd.DataFrame:
+        """Write a rounded table as ``tables/<name>.csv``, ``.md`` and ``.tex``; returns it as it was written.
+
+        Args:
+            frame: the table.
+            name: of the files.
+            decimals: digits after the point.
+            marks: of the best entries and those that no test tells apart from them, see
+                :func:`lxr.reporting.tables.mark_best`; they show in Markdown and LaTeX.
+            formats: keys of :data:`lxr.reporting.formats.FORMATS`; a long table that nobody reads needs its CSV alone.
+        """
+        rounded = frame.round(decimals)
+        for kind in formats:
+            with atomic_path(self.output(f"tables/{name}.{kind}")) as temporary:
+                temporary.write_text(FORMATS[kind](rounded, decimals, marks), encoding="utf-8")
+        return rounded
+
+    def save_figure(self, figure, name: str) -> None:
+        """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
+        with atomic_path(self.output(f"figures/{name}.png")) as temporary:
+            buffer = io.BytesIO()
+            figure.savefig(buffer, dpi=80)
+            # 256 colours look the same in a third of the bytes.
+            image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            image.save(temporary, format="png", optimize=True)
+        figure.set_layout_engine("none")  # it stays as it is; to find it again would take as long as all the rest
+        with atomic_path(self.output(f"figures/{name}.pdf")) as temporary:
+            # Without date and version in it, the same figure is the same file.
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+
+    def finish(self, sources: tuple[str, ...] = (), **parameters) -> None:
+        """Write the stage's record, ``stages/<name>.json``: the last thing a stage does.
+
+        Args:
+            sources: raw files that were read, outside of the run's directory.
+            parameters: what the stage was told, seed included.
+        """
+        record = {
+            "stage": self.name,
+            "parameters": parameters,
+            "sources": {str(path): sha256(Path(path)) for path in sources},
+            "inputs": {path.relative_to(self.root).as_posix(): digest for path, digest in self.inputs.items()},
+            "outputs": {path.relative_to(self.root).as_posix(): sha256(path) for path in dict.fromkeys(self.outputs)},
+            "environment": environment(),
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        write_json(record, self.root / "stages" / f"{self.name}.json")
+
+
+def told_to(root: Path, stage: str) -> dict:
+    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    path = root / "stages" / f"{stage}.json"
+    record = read_json(path)
+    if record is None and path.is_file():
+        raise DataError(f"{path} is damaged: delete it and run the stage that makes it")
+    return (record or {}).get("parameters", {})

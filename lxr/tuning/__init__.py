@@ -1,0 +1,1 @@
+"""Level 6: search spaces, subjects, studies and records of hyperparameter tuning with Optuna."""

@@ -1,0 +1,98 @@
+"""Records of studies: tables of trials, and the hyperparameters found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lxr.tuning.studies import REASON, STUDY_PACKAGES
+from lxr.tuning.subjects import Tuning
+from lxr.utils.environment import package_versions, results_directory
+from lxr.utils.storage import DataError, read_json
+
+if TYPE_CHECKING:
+    import optuna
+
+
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def trial_table(study: "optuna.Study") -> pd.DataFrame:
+    """All trials of a study that have ended.
+
+    Returns:
+        One row per trial: ``state`` (complete, pruned, failed), the metric, how many ``reports``, ``seconds``, every option,
+        and ``reason``: why it failed.
+    """
+    rows, metric = [], study.user_attrs["about"]["metric"]
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.is_finished():
+            row = {"trial": trial.number, "state": STATES[trial.state.name], metric: trial.value}
+            row |= {"reports": len(trial.intermediate_values), "seconds": trial.duration.total_seconds()}
+            reason = "" if trial.state.name != "FAIL" else trial.user_attrs.get(REASON, "interrupted")
+            rows.append(row | trial.user_attrs.get("options", trial.params) | {"reason": reason})
+    columns = ["trial", "state", metric, "reports", "seconds", *study.user_attrs["space"], "reason"]
+    return pd.DataFrame(rows, columns=columns).set_index("trial")
+
+
+def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
+    """What a study has found: the best options, and where they come from.
+
+    Returns:
+        ``options`` (none if no trial succeeded), ``value`` of the metric with them, ``start``: its value with the options
+        that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
+        trials, of what, how long, by which versions.
+    """
+    from optuna.trial import TrialState
+
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
+    best = study.best_trial if complete else None
+    start = [trial.value for trial in complete if trial.params == {name: tuning.start.get(name) for name in tuning.space}]
+    about = study.user_attrs["about"]
+    return {
+        "options": best.user_attrs["options"] if best else {},
+        "metric": about["metric"],
+        "value": round(best.value, 5) if best else None,
+        "start": round(start[0], 5) if start else None,
+        "trials": len(ended),
+        "pruned": sum(trial.state == TrialState.PRUNED for trial in ended),
+        "failed": sum(trial.state == TrialState.FAIL for trial in ended),
+        "users": about["users"],
+        "fixed": about["fixed"],
+        "seed": about["seed"],
+        "seconds": round(sum(trial.duration.total_seconds() for trial in ended), 1),
+        "versions": study.user_attrs.get("versions", package_versions(STUDY_PACKAGES)),
+    }
+
+
+def load_tuned(dataset: str, recommender: str, results: str | Path | None = None) -> dict[str, dict]:
+    """The hyperparameters that were found for a dataset and recommender, and where they come from.
+
+    Args:
+        dataset, recommender: names.
+        results: directory of results to look into first; then those of the project, which are committed.
+
+    Returns:
+        ``"recommender"`` and names of explainers → what :func:`tuning_record` returns; empty if nothing was tuned.
+
+    Raises:
+        DataError: the file is damaged.
+
+    Example:
+        >>> list(load_tuned("ml-1m", "mf"))[:2], load_tuned("no-such-dataset", "mf")
+        (['recommender', 'lime'], {})
+    """
+    for place in (results, results_directory("results")):
+        path = place and Path(place) / dataset / f"tuned_{recommender}.json"
+        if path and path.is_file():
+            tuned = read_json(path)
+            if tuned is None or not all(
+                isinstance(record, dict) and {"options", "seed"} <= record.keys() for record in tuned.values()
+            ):
+                raise DataError(
+                    f"{path}: expected records of tuning with their options and seed, found something else, or content that "
+                    "was changed by hand (then remove its entry sha256)"
+                )
+            return tuned
+    return {}

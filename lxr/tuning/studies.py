@@ -1,0 +1,342 @@
+"""Hyperparameters, chosen on validation users: Optuna studies that several processes may share and that go on where they
+were interrupted.
+
+A search space stands beside the class that it tunes. It maps options to what they may be: a list of choices, or a range
+``(low, high)`` of integers (if both are) or numbers, with ``"log"`` as a third entry for a logarithmic scale.
+
+A study is one journal file. Its trials are drawn one after the other under a lock, each by a sampler that is seeded by the
+number of trials before it, and what was interrupted is tried again: a study by one process is the same whether it was
+interrupted or not, and going on does not repeat draws.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import torch
+
+from lxr.tuning.spaces import distributions, grid, readable, within
+from lxr.tuning.subjects import Tuning
+from lxr.utils.checks import (
+    check_natural,
+    check_non_negative,
+    check_positive,
+)
+from lxr.utils.environment import package_versions
+from lxr.utils.progress import progress
+from lxr.utils.storage import DataError
+
+if TYPE_CHECKING:
+    import optuna
+
+STUDY = "study"  # each journal holds one
+
+
+REASON, AGAIN = "reason", "again"
+STUDY_PACKAGES = ("torch", "optuna")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a study may cost.
+
+    Attributes:
+        trials: that the study has in the end, those of other processes and of former calls included.
+        minutes: after which no further trial begins; None for no limit.
+        workers: processes that share the study, and the processors.
+
+    Raises:
+        ValueError: a negative or fractional number of trials, negative minutes, or no worker.
+
+    Example: ``Budget(trials=20, minutes=30)``; see :func:`tune`.
+    """
+
+    trials: int = 20
+    minutes: float | None = None
+    workers: int = 1
+
+    def __post_init__(self):
+        check_natural(trials=self.trials)
+        if self.minutes is not None:
+            check_non_negative(minutes=self.minutes)
+        check_positive(workers=self.workers)
+
+
+def study_key(tuning: Tuning) -> str:
+    """Short hash of what a study is of and of its search space: studies of different things have different keys."""
+    identity = {"about": dict(tuning.about), "space": tuning.space, "start": within(tuning.start, tuning.space)}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "optuna.Study":
+    """Run a study, or go on with it, until its budget is spent.
+
+    The first trial has the start options. A finite space of no more points than trials is tried point by point; else the
+    tree-structured Parzen estimator draws (Bergstra et al., NeurIPS 2011). A trial that reports its metric step by step is
+    pruned once it is worse than the median of the others at the same step.
+
+    Args:
+        tuning: what is tuned.
+        path: the journal; several processes may work on it at once.
+        budget: 20 trials unless given.
+
+    Returns:
+        The study.
+
+    Raises:
+        ValueError: a search space without options, or with an impossible range.
+        DataError: the file is no journal, or one of another study.
+
+    Example:
+        >>> import lxr, tempfile
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> model = lxr.Popularity(matrix[:400])
+        >>> tuning = ExplainerTuning("accent", model, matrix[:400], matrix[400:410], fixed={"ranking": "mean"})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     study = tune(tuning, f"{directory}/accent.journal", Budget(trials=5))
+        ...     [trial.params for trial in study.trials]  # the start first, then whatever else k may be
+        [{'k': 5}, {'k': 2}, {'k': 3}, {'k': 10}, {'k': 20}]
+    """
+    path, budget = Path(path), budget or Budget()
+    study = open_study(path, tuning)
+    with locked(path):
+        fail_abandoned(study)
+        budget = replace(budget, trials=enqueue(study, tuning, budget.trials))
+    with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
+
+        def show() -> None:
+            bar.update(spent(study) - bar.n)
+            with contextlib.suppress(ValueError):  # no trial has succeeded yet
+                bar.set_postfix({"best": f"{study.best_value:.4f}"})
+
+        if budget.workers > 1:
+            in_processes(tuning, path, budget, show)
+        else:
+            work(tuning, path, budget, show)
+    return study
+
+
+def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
+    """Put what is to be tried in any case before what will be drawn; returns the trials that the study shall have.
+
+    That is what was interrupted; the start; and all points of a finite space, if they are no more than ``trials``.
+    """
+    known = study.get_trials(deepcopy=False)
+    repeated = {trial.user_attrs.get(AGAIN) for trial in known}
+    for trial in known:
+        interrupted = trial.state.name == "FAIL" and REASON not in trial.user_attrs
+        if interrupted and trial.params and trial.number not in repeated:
+            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+    start, points = within(tuning.start, tuning.space), grid(tuning.space)
+    if points is None or len(points) > trials:
+        if start:
+            study.enqueue_trial(start, skip_if_exists=True)
+        return trials
+    for options in [start, *points]:
+        if options in points:
+            study.enqueue_trial(options, skip_if_exists=True)
+    return spent(study) + sum(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
+
+
+def work(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
+    """Take part in a study until its budget is spent; ``show`` is called after every trial."""
+    study, began = open_study(path, tuning), time.monotonic()
+    while budget.minutes is None or time.monotonic() - began < 60 * budget.minutes:
+        trial = ask(study, tuning, path, budget.trials)
+        if trial is None:
+            break
+        run_trial(study, trial, tuning)
+        show()
+
+
+def in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None]) -> None:
+    """Have several processes take part in a study, and show how far it is."""
+    threads = max(1, torch.get_num_threads() // budget.workers)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(budget.workers, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        running = {pool.submit(work, tuning, path, budget) for _ in range(budget.workers)}
+        while running:
+            ended, running = wait(running, timeout=1)
+            show()
+            for future in ended:
+                future.result()
+
+
+def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study":
+    """The study in a journal: to read it, or to take part in it.
+
+    Args:
+        path: the journal.
+        tuning: what the study has to be of; a study that is not there yet is begun.
+
+    Returns:
+        The study.
+
+    Raises:
+        DataError: the file is missing or no journal, or the study is one of something else.
+        OSError: the file cannot be read or written.
+
+    Example:
+        >>> open_study("none.journal")
+        Traceback (most recent call last):
+        ...
+        lxr.utils.storage.DataError: none.journal is missing: run the tuning that makes it
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    path, space = Path(path), {name: list(values) for name, values in tuning.space.items()} if tuning else {}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if tuning is None:
+        if not path.is_file():
+            raise DataError(f"{path} is missing: run the tuning that makes it")
+    else:
+        distributions(tuning.space)  # fails before a file is made
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        if tuning is None:
+            return optuna.load_study(study_name=STUDY, storage=storage)
+        with locked(path):
+            drop_torn_line(path)
+            study = optuna.create_study(
+                storage=storage,
+                study_name=STUDY,
+                direction=direction_of(tuning),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=tuning.warmup),
+                load_if_exists=True,
+            )
+            if not study.user_attrs and not study.get_trials(deepcopy=False):
+                study.set_user_attr("about", dict(tuning.about))
+                study.set_user_attr("space", space)
+                study.set_user_attr("versions", package_versions(STUDY_PACKAGES))
+    except OSError:
+        raise
+    except Exception as error:  # a damaged journal raises many kinds
+        raise DataError(f"{path} is no journal of a study ({error}): delete it to start anew") from error
+    check_same(path, study.user_attrs.get("about", {}), tuning.about)
+    check_same(path, study.user_attrs["space"], space, "space of ")
+    check_same(path, {"direction": study.direction.name.lower()}, {"direction": direction_of(tuning)})
+    return study
+
+
+def direction_of(tuning: Tuning) -> str:
+    """Optuna's word for it."""
+    return "minimize" if tuning.lower_is_better else "maximize"
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a process that was killed while writing has left of its last line, lest the next one is joined to it."""
+    content = path.read_bytes() if path.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
+    """Refuse a study of something else.
+
+    Raises:
+        DataError: names the file and what differs.
+    """
+    for name in expected | found:
+        if name not in found or name not in expected or found[name] != expected[name]:
+            raise DataError(
+                f"{path} holds another study, {what}{name}: expected {expected.get(name, 'nothing')}, "
+                f"found {found.get(name, 'nothing')}; delete it to start anew"
+            )
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time draw trials of a study. (The journal has a lock of its own for each line.)"""
+    from optuna.storages.journal import JournalFileOpenLock
+
+    lock = JournalFileOpenLock(f"{path}.draw")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
+    """The next trial, or None if the study has as many as it shall have."""
+    from optuna.samplers import TPESampler
+
+    with locked(path):
+        drawn = spent(study)
+        if drawn >= trials:
+            return None
+        study.sampler = TPESampler(seed=int(np.random.SeedSequence([tuning.seed, drawn]).generate_state(1)[0]))
+        trial = study.ask(distributions(tuning.space))
+        trial.set_user_attr("worker", this_process())
+    return trial
+
+
+def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> None:
+    """Evaluate the options of a trial, and tell the study how it went."""
+    from optuna import TrialPruned
+    from optuna.trial import TrialState
+
+    def report(step: int, value: float) -> None:
+        trial.report(value, step)
+        if trial.should_prune():
+            raise TrialPruned
+
+    options = {name: readable(value) for name, value in trial.params.items()}
+    trial.set_user_attr("options", options)
+    state, value = TrialState.FAIL, None
+    try:
+        value = float(tuning.evaluate(dict(options), report))
+        state = TrialState.COMPLETE if math.isfinite(value) else state
+        if state == TrialState.FAIL:
+            trial.set_user_attr(REASON, f"{tuning.about['metric']} is {value}")
+    except TrialPruned:
+        state = TrialState.PRUNED
+    except ValueError as error:
+        trial.set_user_attr(REASON, str(error))
+    finally:  # an interrupt leaves a failed trial without a reason, which does not count
+        study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+
+
+def spent(study: "optuna.Study") -> int:
+    """Trials that use up the budget: all that were tried to the end, or still are."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state.name in ("RUNNING", "COMPLETE", "PRUNED") or REASON in trial.user_attrs for trial in trials)
+
+
+def fail_abandoned(study: "optuna.Study") -> None:
+    """Mark as failed the trials of processes of this machine that have ended without telling. (Of other machines' processes
+    nothing is known: their trials are left running.)"""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, process, started = trial.user_attrs.get("worker", [socket.gethostname(), None, None])
+        if host == socket.gethostname() and not alive(process, started):
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def alive(process: int | None, started: float | None) -> bool:
+    """Whether a process still runs, and is the one that was born then (clocks may be set by a few seconds)."""
+    try:
+        return process is not None and abs(psutil.Process(process).create_time() - started) < 5
+    except psutil.NoSuchProcess:
+        return False
+
+
+def this_process() -> list:
+    """Host, number and time of birth of this process: what tells it from all others."""
+    return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]

@@ -1,0 +1,219 @@
+"""Subjects of tuning: a recommender, or an explainer, judged on validation users."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_matrix, check_model
+from lxr.explainers.batch import mean_fidelity
+from lxr.explainers.registry import EXPLAINERS, Factory
+from lxr.metrics.fidelity import LOWER, check_metric, direction
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.ranking import rank_quality
+from lxr.recommenders.recommend import top_items
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.training import FIT_SPACE, HOLDOUT_METRIC, fit
+from lxr.tuning.spaces import Space, without
+from lxr.utils.checks import check_choice, check_options, check_seed, default_options
+from lxr.utils.sparse import dense
+
+if TYPE_CHECKING:
+    pass
+
+RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # of rank_quality, where higher is better
+
+
+# Called after each step of a trial with its number and the metric so far; ends a trial that is not worth going on with.
+Report = Callable[[int, float], None]
+
+
+class Tuning:
+    """What is tuned by what: a subclass sets the attributes and defines :meth:`evaluate`.
+
+    Attributes:
+        space: what the options may be.
+        start: options of the first trial, as far as the space has them.
+        about: what the study is of (plain values): the journal of something else is refused.
+        lower_is_better: whether the metric is to be minimised.
+        seed: of the draws, and of whatever a trial draws itself.
+        warmup: steps before which no trial is pruned.
+
+    Example: see :func:`tune`.
+    """
+
+    space: Space
+    start: Mapping
+    about: Mapping
+    lower_is_better: bool
+    seed: int
+    warmup: int = 10
+
+    def evaluate(self, options: dict, report: Report) -> float:
+        """The metric of some options.
+
+        What raises a ValueError (a training that diverges, options that do not fit the data) or returns no finite number is
+        a failed trial, whose reason is kept.
+        """
+        raise NotImplementedError
+
+
+@dataclass
+class RecommenderTuning(Tuning):
+    """A recommender, by how well it ranks what is hidden of validation users.
+
+    Attributes:
+        name: key of :data:`lxr.RECOMMENDERS`.
+        train_matrix, validation_matrix: CSR histories of the training and the validation users.
+        metric: ``"NDCG@100"``, by which :func:`lxr.fit` chooses the epoch, or one of :func:`lxr.rank_quality`: ``"HR@10"``,
+            ``"HR@50"``, ``"HR@100"``, ``"NDCG@10"``, ``"MRR"``.
+        fixed: options of the recommender and of :func:`lxr.fit` that are not tuned.
+        start: options of the first trial; the defaults of the recommender and of :func:`lxr.fit` unless given.
+        dataset: its name, for the record.
+        seed: of the draws and of every training.
+        device: where to train.
+
+    Raises:
+        ValueError: an unknown recommender, metric or option.
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> tuning = RecommenderTuning("mf", matrix[:400], matrix[400:500], fixed={"batch_size": 256})
+        >>> tuning.space
+        {'n_factors': [32, 64, 128], 'dropout': (0.1, 0.7), 'learning_rate': (0.0005, 0.01, 'log')}
+    """
+
+    name: str
+    train_matrix: sp.csr_matrix
+    validation_matrix: sp.csr_matrix
+    metric: str = HOLDOUT_METRIC
+    fixed: Mapping = field(default_factory=dict)
+    start: Mapping | None = None
+    dataset: str = ""
+    seed: int = 0
+    device: str | torch.device = "cpu"
+
+    def __post_init__(self):
+        check_choice((HOLDOUT_METRIC, *RANK_METRICS), metric=self.metric)
+        self.train_matrix = as_matrix(train_matrix=self.train_matrix)
+        self.validation_matrix = as_matrix(self.train_matrix.shape[1], validation_matrix=self.validation_matrix)
+        self.seed = check_seed(self.seed)
+        self.cls = RECOMMENDERS[self.name]
+        check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
+        self.space = without(self.cls.search_space | FIT_SPACE, self.fixed)
+        self.start = default_options(self.cls) | default_options(fit) if self.start is None else self.start
+        self.about = about(self, "recommender") | {"recommender": self.name}
+        self.lower_is_better = False
+        self.warmup = 30  # slow learners often end best
+
+    def evaluate(self, options: dict, report: Report) -> float:
+        """Validation metric of a recommender that is trained with these options."""
+        options = dict(self.fixed) | options
+        fitting = {option: options.pop(option) for option in default_options(fit) if option in options}
+        model = self.cls(self.train_matrix.shape[1], **options, seed=self.seed).to(self.device)
+        data = (model, self.train_matrix, self.validation_matrix, self.seed)
+        if self.metric == HOLDOUT_METRIC:
+            return fit(*data, **fitting, report=report)[HOLDOUT_METRIC].max()
+        fit(*data, **fitting)
+        return rank_quality(model, self.validation_matrix, self.seed)[self.metric]
+
+
+@dataclass
+class ExplainerTuning(Tuning):
+    """An explainer, by the fidelity of its explanations to validation users.
+
+    Attributes:
+        name: key of :data:`lxr.EXPLAINERS`, of an explainer that has a search space.
+        model: the explained recommender.
+        train_matrix, validation_matrix: CSR histories of the training and the validation users.
+        metric: any of :meth:`lxr.FidelityResult.per_user`: ``"POS@20"``, ``"INS"``, ``"CDCG@Ke=5"``; its name says whether
+            lower is better.
+        fixed: options that are not tuned.
+        given: further arguments of the explainer that are no plain values, and so are not in the record.
+        start: options of the first trial; the explainer's defaults unless given.
+        dataset: its name, for the record.
+        seed: of the draws and of every explainer.
+
+    Raises:
+        ValueError: an unknown explainer, one that has nothing to tune, an unknown metric or option.
+
+    Example: see :func:`tune`.
+    """
+
+    name: str
+    model: Recommender
+    train_matrix: sp.csr_matrix
+    validation_matrix: sp.csr_matrix
+    metric: str = "POS@20"
+    fixed: Mapping = field(default_factory=dict)
+    given: Mapping = field(default_factory=dict)
+    start: Mapping | None = None
+    dataset: str = ""
+    seed: int = 0
+
+    def __post_init__(self):
+        check_model(self.model)
+        check_metric(self.metric)
+        self.train_matrix = as_matrix(self.model.n_items, train_matrix=self.train_matrix)
+        self.validation_matrix = as_matrix(self.model.n_items, validation_matrix=self.validation_matrix)
+        self.seed = check_seed(self.seed)
+        if not self.make.search_space:
+            raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
+        defaults = self.make.defaults(self.model)
+        check_options(defaults, fixed=self.fixed, start=self.start or {})
+        self.space = without(self.make.search_space, self.fixed)
+        self.start = defaults if self.start is None else self.start
+        self.about = about(self, self.name) | {"weights": model_digest(self.model, self.validation_matrix)}
+        self.lower_is_better = direction(self.metric) == LOWER
+        self.target = top_items(self.model, self.validation_matrix)
+
+    @property
+    def make(self) -> Factory:
+        """The registered factory (looked up in every process: it would not travel)."""
+        return EXPLAINERS[self.name]
+
+    def evaluate(self, options: dict, report: Report) -> float:
+        """Mean fidelity to the validation users of the explainer with these options."""
+        learning = {"criterion": self.metric, "report": report} if self.make.learns else {}
+        options = learning | dict(self.fixed) | dict(self.given) | options
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message=".*not clearly better than a random order"
+            )  # that is for the trials to show
+            explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
+        return mean_fidelity(explainer, self.validation_matrix, self.target, self.metric)
+
+
+def about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
+    """What a study is of, as it is kept in its journal."""
+    matrices = (tuning.train_matrix, tuning.validation_matrix)
+    return {
+        "dataset": tuning.dataset,
+        "data": digest([part for matrix in matrices for part in (matrix.indptr, matrix.indices)]),
+        "tuned": subject,
+        "metric": tuning.metric,
+        "users": tuning.validation_matrix.shape[0],
+        "fixed": dict(tuning.fixed),
+        "seed": tuning.seed,
+    }
+
+
+def digest(arrays) -> str:
+    """Short hash of arrays or tensors."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array.cpu() if isinstance(array, torch.Tensor) else array).tobytes())
+    return total.hexdigest()[:16]
+
+
+def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
+    """Short hash of a recommender: of its weights, or of its scores of some users if it shows none."""
+    weights = list(model.state_dict().values())
+    with torch.no_grad():
+        return digest(weights or [model(dense(matrix[:8], model.device))])

@@ -1,0 +1,436 @@
+"""Files that are either whole or absent, and that say so themselves: atomic writing, a checksum, checked reading.
+
+Every file that the project writes for itself carries the SHA-256 of its content: in the comment of an ``.npz`` or ``.pt``
+archive, in the metadata of a Parquet file, in the last entry of a JSON object. NumPy, PyTorch and pandas read such files
+like any other. The functions of this module read nothing that does not match its checksum.
+"""
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SEAL = b"lxr-sha256:"
+
+
+BLANK = b"0" * 64  # in the place of the checksum while it is computed
+
+
+ANEW = "delete it and run the stage that makes it, or save it anew"
+
+
+Content = TypeVar("Content")
+
+
+class DataError(ValueError):
+    """A file or its content is unusable; the message names the file or row, what was expected and what was found.
+
+    Example:
+        >>> import lxr
+        >>> lxr.prepare(pd.DataFrame({"user": [1], "item": [2], "rating": ["good"]}))
+        Traceback (most recent call last):
+        ...
+        lxr.utils.storage.DataError: ratings, row 0: expected a number as rating, found 'good'
+    """
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- atomic writing --------------------------------------------------------------------------------------------------
+
+
+def host() -> str:
+    """Eight hexadecimal digits for the machine, or the container of it, whose process ids are meant."""
+    namespace = Path("/proc/self/ns/pid")
+    counted = str(namespace.readlink()) if namespace.is_symlink() else ""
+    return hashlib.sha256(f"{platform.node()} {counted}".encode(errors="replace")).hexdigest()[:8]
+
+
+HOST = host()
+
+
+TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp(\..*)?", re.DOTALL)
+
+
+def temporary_name(path: Path) -> Path:
+    """A new name beside ``path``, hidden, with the same suffix, and with the process that writes it."""
+    writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.stem[:40]}.{writer}.tmp{path.suffix[:20]}")
+
+
+def as_path(path: str | Path) -> Path:
+    """A path from a text or a path.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"path: expected the path of a file, found {path!r}")
+    return Path(path)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success it is renamed to ``path``, on failure it is removed.
+
+    The file has the permissions of any new file (the umask). Temporary files of processes that no longer run are removed.
+
+    Raises:
+        ValueError: ``path`` is no path.
+        DataError: ``path`` is a directory.
+
+    Example:
+        >>> with atomic_path("table.csv") as temporary:  # doctest: +SKIP
+        ...     frame.to_csv(temporary)
+    """
+    path = as_path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: expected the name of a file to write, found a directory")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, recursive=False)
+    temporary = temporary_name(path)
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep(directory: str | Path, recursive: bool = True) -> list[Path]:
+    """Remove the temporary files that killed processes left in a directory; those of running processes stay.
+
+    Args:
+        directory: the directory; it may be missing.
+        recursive: whether to look into its folders, too.
+
+    Returns:
+        The removed paths.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     Path(directory, f".a.{HOST}-{2**22 + 1}-00000000.tmp.csv").touch()  # no process has this number
+        ...     len(sweep(directory))
+        1
+    """
+    removed = []
+    for path in Path(directory).glob("**/.*" if recursive else ".*"):
+        found = TEMPORARY.fullmatch(path.name)
+        if found and found["host"] == HOST and not is_writing(int(found["process"]), path):
+            with contextlib.suppress(OSError):  # someone else may remove it first
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                removed.append(path)
+    return removed
+
+
+def is_writing(process: int, path: Path) -> bool:
+    """Whether a process runs, and is not a later one with the same number."""
+    try:
+        found, written = psutil.Process(process), path.stat().st_mtime
+        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() < written + 60
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+# --- checksums -------------------------------------------------------------------------------------------------------
+
+
+def write_checksum(path: Path) -> None:
+    """Replace the blank checksum that a file was written with (``SEAL + BLANK``) by that of its content."""
+    content = path.read_bytes()
+    start = content.rindex(SEAL + BLANK) + len(SEAL)
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(hashlib.sha256(content).hexdigest().encode())
+
+
+@contextlib.contextmanager
+def checked_archive(path: str | Path) -> Iterator[io.BufferedRandom]:
+    """Give a file in which to write a zip archive (``.npz``, ``.pt``); it gets its checksum, and is whole or absent."""
+    with atomic_path(path) as temporary:
+        with temporary.open("w+b") as file:
+            yield file
+            file.seek(-2, io.SEEK_END)  # the length of the comment, which ends every zip archive
+            comment = SEAL + BLANK
+            file.write(len(comment).to_bytes(2, "little") + comment)
+        write_checksum(temporary)
+
+
+def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Content:
+    """Read a file that carries the checksum of its content.
+
+    Args:
+        path: the file.
+        parse: makes something of its content.
+
+    Returns:
+        The result of ``parse``.
+
+    Raises:
+        ValueError: ``path`` is no path.
+        DataError: the file is missing, has no checksum or another one, or ``parse`` fails.
+    """
+    try:
+        content = as_path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing: run the stage that makes it") from error
+    except OSError as error:
+        raise DataError(f"{path}: expected a file that can be read, found: {error.strerror or error}") from error
+    start = content.rfind(SEAL) + len(SEAL)
+    if start < len(SEAL):
+        raise DataError(
+            f"{path} is damaged, or not of this version: expected a SHA-256 of its content in it, found none: {ANEW}"
+        )
+    digest = hashlib.sha256(content[:start])
+    digest.update(BLANK)
+    digest.update(content[start + len(BLANK) :])
+    expected, found = content[start : start + len(BLANK)].decode("ascii", "replace"), digest.hexdigest()
+    if expected != found:
+        raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: {ANEW}")
+    try:
+        return parse(io.BytesIO(content))
+    except Exception as error:  # made by hand; foreign parsers raise many kinds
+        raise DataError(f"{path} is damaged: expected content that can be read, found: {short(error)}: {ANEW}") from error
+
+
+def short(error: Exception) -> str:
+    """The message of an error in one line, or its kind."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def save_npz(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write named arrays to one ``.npz`` file with a checksum, atomically."""
+    with checked_archive(path) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Read all arrays of an ``.npz`` file of :func:`save_npz`.
+
+    Raises:
+        DataError: the file is missing, damaged or lacks a required array.
+    """
+    arrays = read_checked(path, lambda file: dict(np.load(file, allow_pickle=False)))
+    absent = [name for name in required if name not in arrays]
+    if absent:
+        raise DataError(f"{path}: expected the arrays {', '.join(required)}, but {', '.join(absent)} is absent")
+    return arrays
+
+
+def text_array(texts: Sequence[str]) -> np.ndarray:
+    """Texts as an array of Python strings, in which every text takes its own length.
+
+    Example:
+        >>> text_array(["Alien", "Heat"]).dtype
+        dtype('O')
+    """
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
+
+
+def pack_text(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
+    """Two arrays for :func:`save_npz`: ``name`` with the UTF-8 bytes of all texts, ``name_ends`` with where each ends.
+
+    Raises:
+        ValueError: an entry is no text, or a text has no UTF-8.
+    """
+    encoded = []
+    for place, text in enumerate(texts.tolist()):
+        if not isinstance(text, str):
+            raise ValueError(f"{name}, place {place}: expected a text, found {text!r}")
+        try:
+            encoded.append(text.encode())
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name}, place {place}: expected a text of Unicode characters, found {text!r}") from error
+    lengths = np.array([len(text) for text in encoded], dtype=np.int64)
+    return {name: np.frombuffer(b"".join(encoded), dtype=np.uint8), f"{name}_ends": lengths.cumsum()}
+
+
+def unpack_text(name: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Texts (n,) from the two arrays of :func:`pack_text`.
+
+    Raises:
+        ValueError: the arrays are not of that kind.
+    """
+    content, ends = arrays[name], arrays[f"{name}_ends"]
+    if content.dtype != np.uint8 or content.ndim != 1 or not np.issubdtype(ends.dtype, np.integer) or ends.ndim != 1:
+        raise ValueError(f"{name}: expected bytes and integers, found {content.dtype} and {ends.dtype}")
+    bounds = np.concatenate([[0], ends])
+    if (np.diff(bounds) < 0).any() or bounds[-1] != len(content):
+        raise ValueError(f"{name}: expected ends that ascend to {len(content)}, the number of bytes")
+    whole = content.tobytes()
+    try:
+        return text_array([whole[start:end].decode() for start, end in itertools.pairwise(bounds)])
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: expected texts in UTF-8, found {error.object[:20]!r}") from error
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+
+def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame as Parquet with a checksum, without its index, atomically.
+
+    Args:
+        frame: the frame.
+        path: the file.
+
+    Raises:
+        ValueError: no frame, or one that Parquet cannot hold; nothing is written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_frame(pd.DataFrame({"seconds": [0.5]}), f"{directory}/cost.parquet")
+        ...     read_frame(f"{directory}/cost.parquet").to_dict("list")
+        {'seconds': [0.5]}
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"frame: expected a DataFrame, found {type(frame).__name__}")
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ValueError(f"frame: expected columns of one kind of value each, found: {short(error)}") from error
+    with atomic_path(path) as temporary:
+        with pq.ParquetWriter(temporary, table.schema) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({"checksum": (SEAL + BLANK).decode()})
+        write_checksum(temporary)
+
+
+def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a frame of :func:`save_frame`.
+
+    Args:
+        path: the file.
+        required: columns that it must have.
+
+    Raises:
+        DataError: the file is missing, damaged or lacks a required column.
+    """
+    frame = read_checked(path, pd.read_parquet)
+    absent = [name for name in required if name not in frame]
+    if absent:
+        raise DataError(f"{path}: expected the columns {', '.join(required)}, but {', '.join(absent)} is absent")
+    return frame
+
+
+# --- plain values ----------------------------------------------------------------------------------------------------
+
+
+def plain(value: Any, name: str) -> Any:
+    """Make a value of numbers, texts, lists, tuples and dictionaries one that every reader knows: NumPy's become Python's.
+
+    Args:
+        value: the value.
+        name: of the value, for messages.
+
+    Raises:
+        ValueError: it is, or it holds, something else.
+
+    Example:
+        >>> plain({"n_factors": np.int64(8), "layers": (np.int64(16), 8)}, "options")
+        {'n_factors': 8, 'layers': (16, 8)}
+    """
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):  # also their subclasses: enumerations, NumPy's texts
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist(), name)
+    if isinstance(value, (list, tuple)):
+        parts = [plain(part, f"{name}[{place}]") for place, part in enumerate(value)]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, dict):
+        named = {plain(key, f"a name in {name}"): part for key, part in value.items()}
+        return {key: plain(part, f"{name}[{key!r}]") for key, part in named.items()}
+    found = f"{value!r} ({type(value).__name__})"
+    raise ValueError(f"{name}: expected numbers, texts, or lists, tuples and dictionaries of them, found {found}")
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def with_checksum(record: dict) -> dict:
+    """A JSON object with the checksum of its content as last entry, ``sha256``; NumPy's numbers and paths become plain.
+
+    Raises:
+        ValueError: it holds something that JSON does not know.
+    """
+    content = json.loads(json.dumps(plain(record, "record")))
+    content.pop("sha256", None)
+    return content | {"sha256": checksum_of(content)}
+
+
+def without_checksum(record: dict) -> dict:
+    """The content of a JSON object of :func:`with_checksum`; one without a checksum was written by hand, and stays as it is.
+
+    Raises:
+        ValueError: the content does not match the checksum.
+
+    Example:
+        >>> without_checksum(with_checksum({"seconds": np.float64(0.5)}))
+        {'seconds': 0.5}
+    """
+    content = dict(record)
+    name, expected = content.popitem() if content else ("", "")
+    matches = expected == checksum_of(content)
+    if matches != (name == "sha256"):
+        raise ValueError(f"expected the SHA-256 of its content as last entry, sha256, found {name}: {expected}")
+    return content if matches else record
+
+
+def checksum_of(content: dict) -> str:
+    """SHA-256 of a JSON object, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_json(value: dict, path: Path) -> None:
+    """Write JSON with a checksum, atomically, in a form that diffs well.
+
+    Raises:
+        ValueError: something that JSON does not know; nothing is written.
+    """
+    text = json.dumps(with_checksum(value), indent=2, ensure_ascii=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # parts of file names without UTF-8
+
+
+def read_json(path: Path) -> dict | None:
+    """A JSON object, or None if the file is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return without_checksum(value) if isinstance(value, dict) else None
+    except (OSError, ValueError, RecursionError):
+        return None
