@@ -13,7 +13,8 @@ from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS, SAME
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.data_source import SMOKE, WITH_FEATURES, add_file_options, check_name, name_of, place, source_of
-from lxr.runs.pipeline import NOTEBOOKS, Pipeline
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.stages import EXPLORE, REPORT, TINY_DATASET, stages_of
 from lxr.runs.summary import count, main_tables, stage_table, time_table
 from lxr.runs.terminal import coloured, print_anything
@@ -21,7 +22,7 @@ from lxr.runs.verify import TOLERANCE, committed_run, tables_of, verify
 from lxr.tuning.records import load_tuned
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 from lxr.utils.locks import only_run
-from lxr.utils.storage import read_json, write_json
+from lxr.utils.records import read_json, write_json
 
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
 DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]

@@ -46,8 +46,9 @@ from lxr.explainers.lxr_settings import LXRSettings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.agreement import rank_biased_overlap, rank_correlation
-from lxr.metrics.fidelity import FidelityResult, evaluate_fidelity, evaluate_users, ranks_without_most
+from lxr.metrics.fidelity import evaluate_fidelity, evaluate_users, ranks_without_most
 from lxr.metrics.ground_truth import true_reasons
+from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.mf import MF
 from lxr.recommenders.ncf import NCF

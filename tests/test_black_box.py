@@ -47,7 +47,7 @@ def test_evaluation(models, history):
         results = {
             "leave-one-out": lxr.evaluate_users(model, matrix, target, scores),
             "random": lxr.random_bound(model, matrix, target),
-            "greedy": lxr.metrics.fidelity.FidelityResult.best_of(
+            "greedy": lxr.metrics.result.FidelityResult.best_of(
                 [searched(model, matrix, target, name) for name in ("rank", "ins")]
             ),
         }
@@ -66,6 +66,6 @@ def searched(model, matrix, target, criterion):
 def test_the_greedy_bound_does_without_gradients(models, history):
     matrix, target = sp.csr_matrix(history.numpy()), lxr.top_item(models[1], history).numpy()
     box, same = (lxr.greedy_bound(model, matrix, target).per_user() for model in models)
-    with_direction = [(name, lxr.metrics.fidelity.direction(name)) for name in box.columns[4:]]
+    with_direction = [(name, lxr.metrics.result.direction(name)) for name in box.columns[4:]]
     assert all((box[name] >= same[name]).all() for name, arrow in with_direction if arrow == "↓")
     assert all((box[name] <= same[name]).all() for name, arrow in with_direction if arrow == "↑")

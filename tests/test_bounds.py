@@ -69,7 +69,7 @@ def fixed_by_length(result, length):
 def assert_not_worse(better, worse, explainer=""):
     """Every metric of ``better`` is at least as good, up to single precision, for every user."""
     for name, values in worse.items():
-        sign = 1 if lxr.metrics.fidelity.direction(name) == "↓" else -1
+        sign = 1 if lxr.metrics.result.direction(name) == "↓" else -1
         assert (sign * (better[name] - values) <= 1e-6 * np.maximum(values, 1)).all(), f"{explainer} {name}"
 
 
@@ -170,12 +170,12 @@ def test_greedy_bound_is_the_best_of_its_orders(users, history):
     orders += [lxr.EXPLAINERS["rank-margin-path"](model, None)] if model.differentiable else []
     results = [lxr.evaluate_users(model, matrix, target, lxr.explain_users(order, matrix, target)) for order in orders]
     for name, values in bound.curves.items():
-        best = BEST[lxr.metrics.fidelity.direction(name)]
+        best = BEST[lxr.metrics.result.direction(name)]
         expected = [best(users) for users in zip(*(result.curves[name].mean(axis=1) for result in results), strict=True)]
         np.testing.assert_allclose(values.mean(axis=1), expected)
     for name, values in bound.fixed.items():
         each = np.stack([result.fixed[name] for result in results])
-        best = each.min(axis=0) if lxr.metrics.fidelity.direction(name) == "↓" else each.max(axis=0)
+        best = each.min(axis=0) if lxr.metrics.result.direction(name) == "↓" else each.max(axis=0)
         np.testing.assert_array_equal(values, best)
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import lxr
+from lxr.app.panels import ROWS
 from lxr.app.session import Exploration, TrainedModels, trained
-from lxr.app.widgets import OWN, ROWS, Explorer
-from lxr.utils.storage import write_json
+from lxr.app.widgets import OWN, Explorer
+from lxr.utils.records import write_json
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.metrics.fidelity import direction, rank_of_gain
+from lxr.metrics.result import direction, rank_of_gain
 from lxr.metrics.trajectory import part_sizes
 
 SETTINGS = {

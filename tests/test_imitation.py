@@ -7,19 +7,12 @@ import torch
 
 import lxr
 from lxr.explainers.gradients import gradient
-from lxr.explainers.lxr_path import (
-    Examples,
-    default_path_settings,
-    few_users,
-    pair_loss,
-    parts_of,
-    position_loss,
-    teacher_positions,
-)
+from lxr.explainers.lxr_path import Examples, default_path_settings, pair_loss, position_loss, teacher_positions
 from lxr.explainers.lxr_path_signals import Answers, Looks, PathOfLooks, single_answers
 from lxr.explainers.paths import GradientPath
 from lxr.metrics.agreement import positions
 from lxr.metrics.trajectory import ItemOrder
+from lxr.utils.sparse import few_users, parts_of
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]

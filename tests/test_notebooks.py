@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from lxr.runs.canonical_notebooks import canonical
-from lxr.runs.pipeline import parameters_of
+from lxr.runs.stage import parameters_of
 from lxr.utils.environment import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))

@@ -13,11 +13,13 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from lxr.runs.canonical_notebooks import canonicalise
-from lxr.runs.pipeline import Pipeline, Stage, execute
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.stage import Stage, execute
 from lxr.runs.summary import stage_table
 from lxr.runs.terminal import COLOURS, coloured
 from lxr.utils.environment import PROJECT_ROOT
-from lxr.utils.storage import DataError, read_json, sha256, write_json
+from lxr.utils.records import read_json, write_json
+from lxr.utils.storage import DataError, sha256
 
 TOY = """
 import sys

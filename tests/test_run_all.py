@@ -13,7 +13,7 @@ import run_all
 from lxr.data.datasets import Dataset
 from lxr.explainers.registry import SAME
 from lxr.runs.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
-from lxr.utils.storage import read_json
+from lxr.utils.records import read_json
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 import lxr
 import run_all
-from lxr.runs.pipeline import NOTEBOOKS, Pipeline
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.stages import build_stages, stages_of
 from lxr.runs.summary import provenance
 from lxr.runs.workspace import PREPARATION

@@ -26,20 +26,18 @@ from lxr.recommenders.fingerprint import Fingerprint
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.workspace import told_to
 from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.records import plain, read_json, write_json
 from lxr.utils.storage import (
     HOST,
     atomic_path,
     pack_text,
-    plain,
     read_frame,
-    read_json,
     read_npz,
     save_npz,
     sweep,
     temporary_name,
     text_array,
     unpack_text,
-    write_json,
 )
 from lxr.utils.weights import save_weights
 
@@ -810,7 +808,7 @@ from pathlib import Path
 import pandas as pd
 import lxr
 from lxr.runs.terminal import print_anything
-from lxr.utils.storage import write_json, read_json
+from lxr.utils.records import write_json, read_json
 print_anything()
 workspace = lxr.Workspace(sys.argv[1], "toy", "07_evaluation", "mf")
 workspace.save_table(pd.DataFrame({"NDCG ↓": [0.5]}, index=pd.Index(["Amélie → 千"], name="title")), "table")

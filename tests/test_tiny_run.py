@@ -21,7 +21,7 @@ from lxr.runs.pipeline import Pipeline
 from lxr.runs.stages import build_stages, stages_of
 from lxr.runs.workspace import Workspace
 from lxr.utils.environment import PROJECT_ROOT
-from lxr.utils.storage import read_json
+from lxr.utils.records import read_json
 
 
 def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):

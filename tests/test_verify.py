@@ -12,7 +12,8 @@ import pytest
 import run_all
 from lxr.runs.verify import committed_run, compare_tables, read_table, verify
 from lxr.tuning.records import load_tuned
-from lxr.utils.storage import DataError, read_json
+from lxr.utils.records import read_json
+from lxr.utils.storage import DataError
 
 TABLE = pd.DataFrame(
     {

@@ -18,7 +18,7 @@ from lxr import workspace as workspace_module
 from lxr.app.session import trained
 from lxr.tuning.records import load_tuned
 from lxr.utils.environment import processor_name
-from lxr.utils.storage import read_json, write_json
+from lxr.utils.records import read_json, write_json
 
 
 def digest(path) -> str:

@@ -8,24 +8,21 @@ drawn at once, the others when they are done, and nobody waits for them.
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
+from lxr.app.panels import Panel, Words, set_class, small
 from lxr.app.session import Case, Exploration, TrainedModels, trained
 from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS, SAME
-from lxr.reporting.explanation import AGAINST, UserExplanation, bars_of
+from lxr.reporting.explanation import UserExplanation
 from lxr.reporting.tables import enumeration
-from lxr.utils.markup import html_text, is_like_mathematics, plain, quoted, shortened
-
-ROWS = 12  # history items that a panel shows at a time
-
+from lxr.utils.markup import html_text, plain, quoted, shortened
 
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
 
@@ -37,9 +34,6 @@ RECOMMENDED = 10
 
 
 OFFERED = 8  # titles that are offered where several match
-
-
-FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
 
 
 OWN = -1  # instead of the row of a user: a history of one's own
@@ -60,118 +54,6 @@ STYLE = """<style>
 .lxr-big { font-size: 22px; line-height: 1.5; }
 .lxr-note { opacity: 0.75; font-size: 12px; line-height: 1.4; }
 </style>"""
-
-
-class Panel:
-    """History items by one explainer, the most important first: ``ROWS`` of them, a tick and a bar for each.
-
-    Attributes:
-        view: the widget.
-        asked: the explanation that was asked for last, to come.
-        explanation: what is shown; None while there is nothing to show.
-    """
-
-    def __init__(self, name: str):
-        self.asked: Future | None = None
-        self.explanation: UserExplanation | None = None
-        self.instead, self.start, self.removed = "", 0, frozenset()
-        self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
-        self.name.style = {"description_width": "initial"}
-        self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]
-        self.bars = widgets.HTML(layout={"width": "40%", "margin": "0 0 0 6px"})
-        self.rows = widgets.HBox([widgets.VBox(self.checks, layout={"width": "58%"}), self.bars])
-        self.first = widgets.Button(description="Leave out the first", layout={"width": "140px"})
-        self.count = widgets.BoundedIntText(3, min=1, max=ROWS, layout={"width": "50px"})
-        self.back = widgets.Button(description="◂", tooltip="more important", layout={"width": "36px"})
-        self.on = widgets.Button(description="▸", tooltip="less important", layout={"width": "36px"})
-        self.note = widgets.HTML()
-        buttons = widgets.HBox([self.first, self.count, self.back, self.on])
-        self.view = widgets.VBox([self.name, self.rows, buttons, self.note], layout={"width": "36%"})
-
-    @property
-    def question(self) -> Callable[[Case], UserExplanation]:
-        """What is asked of a case."""
-        return partial(Case.explanation, name=self.name.value)
-
-    @property
-    def shown(self) -> np.ndarray:
-        """The history items (at most ``ROWS``) that are shown."""
-        return self.explanation.items[self.start : self.start + ROWS] if self.explanation else np.empty(0, dtype=int)
-
-    @property
-    def reasons(self) -> np.ndarray:
-        """The first history items, as many as are asked for; none while there is nothing to show."""
-        return self.explanation.items[: self.count.value] if self.explanation else np.empty(0, dtype=int)
-
-    def offer(self, asked: Mapping[str, float | None]) -> None:
-        """Offer explainers: name → scores that it asks the recommender for, if known. The present one stays if it can."""
-        wanted = self.name.value if self.name.value in asked else FALLBACK
-        self.name.options = [(f"{name} · {cost:,.0f} scores" if cost else name, name) for name, cost in asked.items()]
-        self.name.value = wanted
-
-    def show(self, answer: UserExplanation | str | None) -> None:
-        """Show an explanation, or what is said instead of one; None: it is being computed."""
-        self.explanation, self.start = (answer if isinstance(answer, UserExplanation) else None), 0
-        self.instead = answer if isinstance(answer, str) else "explaining …"
-        self.draw()
-
-    def turn(self, step: int) -> None:
-        """Show the items before or after those that are shown."""
-        if self.explanation:
-            last = (len(self.explanation.items) - 1) // ROWS * ROWS
-            self.start = min(max(0, self.start + step * ROWS), last)
-            self.draw()
-
-    def mark(self, removed: Iterable[int]) -> None:
-        """Tick what is kept, strike through what is left out."""
-        self.removed = frozenset(removed)
-        self.draw()
-
-    def draw(self) -> None:
-        """Fill the rows, and say which items they are; or say something else if there is no explanation."""
-        set_class(self.rows, "lxr-hidden", self.explanation is None)
-        if self.explanation is None:
-            self.note.value = small(html_text(self.instead))
-            return
-        items, page = self.shown, slice(self.start, self.start + ROWS)
-        titles, bars = self.explanation.data.titles(items), bars_of(self.explanation.shown)[page]
-        kept = [item not in self.removed for item in items.tolist()]
-        for row, check in enumerate(self.checks):
-            with check.hold_sync():  # one message
-                set_class(check, "lxr-hidden", row >= len(items))
-                if row < len(items):
-                    title = check.tooltip = shortened(titles[row])
-                    # Of the text of a checkbox, widgets make mathematics; only HTML can say that it is none.
-                    check.description_allow_html = is_like_mathematics(title)
-                    check.description = html_text(title) if check.description_allow_html else title
-                    check.value = kept[row]
-                    set_class(check, "lxr-removed", not kept[row])
-        self.bars.value = "".join(
-            f'<div class="lxr-bar{"" if there else " lxr-removed"}">{bar}</div>'
-            for bar, there in zip(bars, kept, strict=True)
-        )
-        against = f"<br>{AGAINST}" if self.explanation.is_signed and (self.explanation.shown[page] < 0).any() else ""
-        of = f"of {len(self.explanation.items)} history items; {html_text(self.explanation.scale)}"
-        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}{against}")
-
-
-class Words:
-    """The counterfactual sentence.
-
-    Attributes:
-        view: the widget.
-        asked: the sentence that was asked for last, to come.
-    """
-
-    question = attrgetter("sentence")  # what is asked of a case
-
-    def __init__(self):
-        self.asked: Future | None = None
-        self.view = widgets.HTML(layout={"width": "55%"})
-
-    def show(self, answer: str | None) -> None:
-        """Show a sentence; None: it is being looked for."""
-        self.view.value = f"<h4>In words</h4>{html_text(answer or 'looking for the smallest set of reasons …')}"
 
 
 class Explorer:
@@ -452,13 +334,3 @@ class Explorer:
 def answer_of(case: Case | None, question: Callable[[Case], UserExplanation | str]) -> UserExplanation | str:
     """The answer to what is asked of a case; without one, what to do about it."""
     return question(case) if case else "Add items by their titles."
-
-
-def small(text: str) -> str:
-    """HTML in small print."""
-    return f'<div class="lxr-note">{text}</div>'
-
-
-def set_class(widget: widgets.DOMWidget, name: str, there: bool) -> None:
-    """Give a widget a class of CSS, or take it away."""
-    (widget.add_class if there else widget.remove_class)(name)

@@ -20,7 +20,8 @@ from lxr.explainers.leave_one_out import change_one
 from lxr.explainers.objectives import Objective, RankMargin, target_log_prob
 from lxr.explainers.paths import RankMarginPath, Stepwise
 from lxr.explainers.similarity import RandomOrder
-from lxr.metrics.fidelity import DESCRIPTION, FidelityResult, evaluate_users
+from lxr.metrics.fidelity import evaluate_users
+from lxr.metrics.result import DESCRIPTION, FidelityResult
 from lxr.metrics.trajectory import ItemOrder
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different, check_integers, check_positive, check_seed

@@ -12,7 +12,7 @@ from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.objectives import RankMargin, SoftRank
-from lxr.metrics.fidelity import LOWER, FidelityResult, direction
+from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.metrics.statistics import check_permutations, holm, sign_flip_test
 from lxr.recommenders.base import Recommender
 

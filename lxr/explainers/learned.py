@@ -13,11 +13,13 @@ from torch import nn
 from lxr.explainers.base import Explainer
 from lxr.explainers.batch import explain_users
 from lxr.explainers.similarity import RandomOrder
-from lxr.metrics.fidelity import LOWER, direction, fidelity_per_user
+from lxr.metrics.fidelity import fidelity_per_user
+from lxr.metrics.result import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.modes import uncounted
-from lxr.utils.storage import ANEW, DataError, plain, short
+from lxr.utils.records import plain
+from lxr.utils.storage import ANEW, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
 ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")

@@ -18,7 +18,7 @@ from lxr.data.splits import with_validation
 from lxr.explainers.batch import explain_users, mean_fidelity
 from lxr.explainers.learned import LearnedExplainer, report_unlearned
 from lxr.explainers.lxr_settings import CHOICES, HIDDEN_ACTIVATIONS, LXRSettings, default_settings
-from lxr.metrics.fidelity import LOWER, direction
+from lxr.metrics.result import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
 from lxr.recommenders.probes import check_answers

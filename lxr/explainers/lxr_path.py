@@ -27,7 +27,8 @@ from lxr.explainers.lxr_path_signals import RIVALS, Answers, Looks, Signals, che
 from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath
 from lxr.metrics.agreement import positions
-from lxr.metrics.fidelity import LOWER, check_metric, direction, fidelity_of_scores
+from lxr.metrics.fidelity import fidelity_of_scores
+from lxr.metrics.result import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
 from lxr.recommenders.probes import check_answers
@@ -41,7 +42,7 @@ from lxr.utils.checks import (
     check_positive_numbers,
     check_seed,
 )
-from lxr.utils.sparse import batches, binary_matrix, dense
+from lxr.utils.sparse import batches, dense, few_users, parts_of
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise
 
@@ -389,19 +390,3 @@ def position_loss(
 
 
 LOSSES = {"pairs": pair_loss, "positions": position_loss}
-
-
-def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
-    """At most ``n_users`` random rows, in their order."""
-    if matrix.shape[0] <= n_users:
-        return matrix
-    return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
-
-
-def parts_of(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
-    """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
-    length = np.diff(matrix.indptr)
-    stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
-    stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True
-    indptr = np.append(0, stays.cumsum())[matrix.indptr]
-    return binary_matrix(matrix.indices[stays], indptr, matrix.shape)

@@ -10,15 +10,13 @@ Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG)
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 import torch
 
 from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
-from lxr.metrics.statistics import bootstrap_interval
+from lxr.metrics.result import CUTOFFS, LENGTHS, FidelityResult
 from lxr.metrics.trajectory import ItemOrder, only_most, part_sizes, score_stretches, without_most
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import (
@@ -29,179 +27,6 @@ from lxr.utils.checks import (
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress
 from lxr.utils.sparse import batches, dense
-
-LOWER, HIGHER = "↓", "↑"
-
-
-# Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
-# explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
-DIRECTIONS = {
-    "POS": LOWER,
-    "NEG": HIGHER,
-    "NDCG": LOWER,
-    "CDCG": LOWER,
-    "DEL": LOWER,
-    "INS": HIGHER,
-    "rankA": LOWER,
-    "rankB": LOWER,
-}
-
-
-CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
-
-
-# What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
-DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
-
-
-def direction(metric: str) -> str:
-    """Arrow of a metric by its name, ``"POS@20"`` → ``"↓"``."""
-    return DIRECTIONS[metric.split("@")[0]]
-
-
-@dataclass(frozen=True)
-class FidelityResult:
-    """Per-user fidelity of one explainer.
-
-    Attributes:
-        curves: metric → (B, steps + 1); column s is the value with the first s parts of the history removed (INS: kept).
-        fixed: metric → (B, len(lengths)); column j is the value with ``lengths[j]`` items removed (INS: kept).
-        lengths: the explanation lengths Ke.
-        history_length: (B,) items in each history.
-        target: (B,) the explained items.
-        rank: (B,) rank of the target before perturbation.
-        prob: (B,) probability of the target before perturbation.
-
-    Example: see :func:`evaluate_fidelity`, which makes it; :meth:`summary` puts it into a table.
-    """
-
-    curves: dict[str, np.ndarray]
-    fixed: dict[str, np.ndarray]
-    lengths: tuple[int, ...]
-    history_length: np.ndarray
-    target: np.ndarray
-    rank: np.ndarray
-    prob: np.ndarray
-
-    def per_user(self) -> pd.DataFrame:
-        """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
-        columns = {column: getattr(self, name) for column, name in DESCRIPTION.items()}
-        columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
-        for name, values in self.fixed.items():
-            columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
-        return pd.DataFrame(columns)
-
-    def first_release(self) -> pd.DataFrame:
-        """One row per user: the curves by the convention of the first release of LXR's code.
-
-        Means over the steps without the unperturbed one; beside the metrics of :attr:`curves`, those that it reports alone:
-        rankA@K = max(0, K + 1 − rank) / K and rankB = 1 / rank, without the most important items.
-        """
-        values = {name: curve[:, 1:] for name, curve in self.curves.items()}
-        rank = rank_of_gain(values["NDCG"])
-        cutoffs = [int(name.partition("@")[2]) for name in self.curves if name.startswith("POS")]
-        values |= {f"rankA@{k}": np.maximum(0, k + 1 - rank) / k for k in cutoffs} | {"rankB": 1 / rank}
-        return pd.DataFrame({name: curve.mean(axis=1) for name, curve in values.items()})
-
-    def summary(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-        """Means over users with BCa bootstrap intervals.
-
-        Returns:
-            One row per metric: ``metric``, ``direction`` (↓ lower is better, ↑ higher), ``mean``, ``ci_low``, ``ci_high``,
-            ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
-            with what there is).
-        """
-        values = self.per_user().drop(columns=list(DESCRIPTION))
-        low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
-        length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
-        return pd.DataFrame(
-            {
-                "metric": values.columns,
-                "direction": [direction(name) for name in values.columns],
-                "mean": values.mean().to_numpy(),
-                "ci_low": low,
-                "ci_high": high,
-                "n_users": len(values),
-                "n_short": [int((self.history_length < ke).sum()) for ke in length],
-            }
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence["FidelityResult"]) -> "FidelityResult":
-        """Join the results of consecutive groups of users.
-
-        Raises:
-            ValueError: there are none.
-        """
-        if not parts:
-            raise ValueError("parts: expected at least one result, found none")
-        first = parts[0]
-        return cls(
-            curves={name: np.concatenate([part.curves[name] for part in parts]) for name in first.curves},
-            fixed={name: np.concatenate([part.fixed[name] for part in parts]) for name in first.fixed},
-            lengths=first.lengths,
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in DESCRIPTION.values()},
-        )
-
-    def select(self, rows: np.ndarray) -> "FidelityResult":
-        """The result of some of the users only, by their rows."""
-        return replace(
-            self,
-            curves={name: values[rows] for name, values in self.curves.items()},
-            fixed={name: values[rows] for name, values in self.fixed.items()},
-            **{name: getattr(self, name)[rows] for name in DESCRIPTION.values()},
-        )
-
-    @classmethod
-    def mean_of(cls, results: Sequence["FidelityResult"]) -> "FidelityResult":
-        """For every user and metric, the mean over several explanations of the same users: what they achieve on average."""
-        first = results[0]
-        curves = {name: np.mean([result.curves[name] for result in results], axis=0) for name in first.curves}
-        fixed = {name: np.mean([result.fixed[name] for result in results], axis=0) for name in first.fixed}
-        return replace(first, curves=curves, fixed=fixed)
-
-    @classmethod
-    def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
-        """For every user and metric, the best of several explanations of the same users by that very metric.
-
-        No explainer can be that good: it would have to know by which metric it is judged. It is an oracle.
-        """
-
-        def best(metric: str, values: np.ndarray, quality: np.ndarray) -> np.ndarray:
-            chosen = quality.argmin(axis=0) if direction(metric) == LOWER else quality.argmax(axis=0)
-            return np.take_along_axis(values, chosen[None], axis=0)[0]
-
-        curves, fixed = {}, {}
-        for name in candidates[0].curves:
-            values = np.stack([candidate.curves[name] for candidate in candidates])  # (N, B, steps + 1)
-            curves[name] = best(name, values, values.mean(axis=2, keepdims=True))
-        for name in candidates[0].fixed:
-            values = np.stack([candidate.fixed[name] for candidate in candidates])  # (N, B, len(lengths))
-            fixed[name] = best(name, values, values)
-        return replace(candidates[0], curves=curves, fixed=fixed)
-
-
-def rank_of_gain(gain: np.ndarray) -> np.ndarray:
-    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are."""
-    return np.rint(2 ** (1 / gain) - 1)
-
-
-def fixed_name(metric: str, length: int) -> str:
-    """Name of a fixed-length metric: ``("POS@20", 3)`` → ``"POS@20,Ke=3"``, ``("DEL", 3)`` → ``"DEL@Ke=3"``."""
-    return f"{metric},Ke={length}" if "@" in metric else f"{metric}@Ke={length}"
-
-
-def check_metric(metric: str) -> None:
-    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
-
-    Raises:
-        ValueError: names the metrics that there are.
-    """
-    ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
-    known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
-    known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
-    if metric not in known:
-        raise ValueError(f"unknown metric {metric!r}: expected one of {', '.join(known)}")
 
 
 def evaluate_fidelity(

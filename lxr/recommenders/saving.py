@@ -9,7 +9,8 @@ import torch
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import check_choice
-from lxr.utils.storage import DataError, plain, short
+from lxr.utils.records import plain
+from lxr.utils.storage import DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
 

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.fidelity import direction
+from lxr.metrics.result import direction
 from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.fidelity import LOWER, FidelityResult, direction
+from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.reporting.fonts import drawable
 from lxr.reporting.style import DASHES, PANELS, SMALL, add_legend, draw_line, label_panel, panels, style
 from lxr.utils.markup import plain, shortened

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS, SAME
-from lxr.metrics.fidelity import direction
+from lxr.metrics.result import direction
 
 if TYPE_CHECKING:
     pass

@@ -10,8 +10,8 @@ from lxr.data.inputs import as_pair
 from lxr.data.interactions import Interactions
 from lxr.explainers.accent import Counterfactual
 from lxr.metrics.agreement import overlap_of_positions, positions
-from lxr.metrics.fidelity import LOWER, FidelityResult, direction
 from lxr.metrics.ground_truth import area_under_roc, precision
+from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.metrics.statistics import bootstrap_interval, check_permutations, holm, sign_flip_test
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.ranking import rank_quality

@@ -12,7 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 from tqdm.auto import tqdm
 
-from lxr.runs.pipeline import KERNEL
+from lxr.runs.stage import KERNEL
 from lxr.utils.storage import atomic_path
 
 KEPT_TYPES = ("text/plain",)

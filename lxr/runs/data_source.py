@@ -12,7 +12,7 @@ from lxr.data.preparation import check_candidates, named, prepare
 from lxr.data.ratings import REPEATS
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
-from lxr.runs.pipeline import NOTEBOOKS
+from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.workspace import PREPARATION, told_to
 
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")

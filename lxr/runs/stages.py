@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxr.explainers.registry import EXPLAINERS, SAME
-from lxr.runs.pipeline import NOTEBOOKS, Stage
+from lxr.runs.stage import NOTEBOOKS, Stage
 from lxr.runs.summary import add_summary
 from lxr.runs.workspace import PREPARATION
 from lxr.tuning.records import load_tuned

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from lxr.reporting.html import export_html
-from lxr.runs.pipeline import Outcome, Pipeline, Stage
+from lxr.runs.pipeline import Outcome, Pipeline
+from lxr.runs.stage import Stage
 from lxr.runs.terminal import coloured
 from lxr.runs.workspace import PREPARATION, Workspace
 from lxr.utils.environment import environment
-from lxr.utils.storage import read_json, write_json
+from lxr.utils.records import read_json, write_json
 
 SUMMARY = "summary"
 

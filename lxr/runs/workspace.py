@@ -34,7 +34,8 @@ from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
 from lxr.reporting.formats import FORMATS
 from lxr.utils.environment import DATA_DIR, PROJECT_ROOT, data_directory, environment, in_checkout, results_directory
-from lxr.utils.storage import DataError, atomic_path, read_json, sha256, write_json
+from lxr.utils.records import read_json, write_json
+from lxr.utils.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
 

@@ -8,7 +8,8 @@ import pandas as pd
 from lxr.tuning.studies import REASON, STUDY_PACKAGES
 from lxr.tuning.subjects import Tuning
 from lxr.utils.environment import package_versions, results_directory
-from lxr.utils.storage import DataError, read_json
+from lxr.utils.records import read_json
+from lxr.utils.storage import DataError
 
 if TYPE_CHECKING:
     import optuna

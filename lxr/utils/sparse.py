@@ -56,3 +56,19 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
     indptr = np.cumsum([0] + [len(row) for row in items])
     indices = np.concatenate(items)
     return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(items), n_items))
+
+
+def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
+    """At most ``n_users`` random rows, in their order."""
+    if matrix.shape[0] <= n_users:
+        return matrix
+    return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
+
+
+def parts_of(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
+    """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
+    length = np.diff(matrix.indptr)
+    stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
+    stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True
+    indptr = np.append(0, stays.cumsum())[matrix.indptr]
+    return binary_matrix(matrix.indices[stays], indptr, matrix.shape)

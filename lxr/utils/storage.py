@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import itertools
-import json
 import os
 import platform
 import re
@@ -17,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -339,98 +338,3 @@ def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame
     if absent:
         raise DataError(f"{path}: expected the columns {', '.join(required)}, but {', '.join(absent)} is absent")
     return frame
-
-
-# --- plain values ----------------------------------------------------------------------------------------------------
-
-
-def plain(value: Any, name: str) -> Any:
-    """Make a value of numbers, texts, lists, tuples and dictionaries one that every reader knows: NumPy's become Python's.
-
-    Args:
-        value: the value.
-        name: of the value, for messages.
-
-    Raises:
-        ValueError: it is, or it holds, something else.
-
-    Example:
-        >>> plain({"n_factors": np.int64(8), "layers": (np.int64(16), 8)}, "options")
-        {'n_factors': 8, 'layers': (16, 8)}
-    """
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        value = value.item()
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float, str):  # also their subclasses: enumerations, NumPy's texts
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, os.PathLike):
-        return str(os.fspath(value))
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist(), name)
-    if isinstance(value, (list, tuple)):
-        parts = [plain(part, f"{name}[{place}]") for place, part in enumerate(value)]
-        return tuple(parts) if isinstance(value, tuple) else parts
-    if isinstance(value, dict):
-        named = {plain(key, f"a name in {name}"): part for key, part in value.items()}
-        return {key: plain(part, f"{name}[{key!r}]") for key, part in named.items()}
-    found = f"{value!r} ({type(value).__name__})"
-    raise ValueError(f"{name}: expected numbers, texts, or lists, tuples and dictionaries of them, found {found}")
-
-
-# --- records ---------------------------------------------------------------------------------------------------------
-
-
-def with_checksum(record: dict) -> dict:
-    """A JSON object with the checksum of its content as last entry, ``sha256``; NumPy's numbers and paths become plain.
-
-    Raises:
-        ValueError: it holds something that JSON does not know.
-    """
-    content = json.loads(json.dumps(plain(record, "record")))
-    content.pop("sha256", None)
-    return content | {"sha256": checksum_of(content)}
-
-
-def without_checksum(record: dict) -> dict:
-    """The content of a JSON object of :func:`with_checksum`; one without a checksum was written by hand, and stays as it is.
-
-    Raises:
-        ValueError: the content does not match the checksum.
-
-    Example:
-        >>> without_checksum(with_checksum({"seconds": np.float64(0.5)}))
-        {'seconds': 0.5}
-    """
-    content = dict(record)
-    name, expected = content.popitem() if content else ("", "")
-    matches = expected == checksum_of(content)
-    if matches != (name == "sha256"):
-        raise ValueError(f"expected the SHA-256 of its content as last entry, sha256, found {name}: {expected}")
-    return content if matches else record
-
-
-def checksum_of(content: dict) -> str:
-    """SHA-256 of a JSON object, however it is laid out."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def write_json(value: dict, path: Path) -> None:
-    """Write JSON with a checksum, atomically, in a form that diffs well.
-
-    Raises:
-        ValueError: something that JSON does not know; nothing is written.
-    """
-    text = json.dumps(with_checksum(value), indent=2, ensure_ascii=False) + "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # parts of file names without UTF-8
-
-
-def read_json(path: Path) -> dict | None:
-    """A JSON object, or None if the file is missing or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return without_checksum(value) if isinstance(value, dict) else None
-    except (OSError, ValueError, RecursionError):
-        return None
