@@ -771,7 +771,7 @@ def ml_1m():
         return loaded[-1]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("lxr.data.interactions.load_ratings", load)
+        monkeypatch.setattr("lxr.data.preparation.load_ratings", load)
         data = lxr.load_dataset("ml-1m", candidates[0])
     return data, loaded[0]
 

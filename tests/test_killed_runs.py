@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-import run_all
+from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stages import stages_of
 from lxr.utils.environment import PROJECT_ROOT
@@ -84,7 +84,7 @@ def test_whatever_is_damaged_is_made_again(undisturbed, tmp_path, trials):
     for trial in range(trials):
         generator, results = random.Random(trial), tmp_path / str(trial)
         shutil.copytree(undisturbed, results)
-        options = run_all.parse([*TINY, "--results", str(results)])
+        options = cli.parse([*TINY, "--results", str(results)])
         root = results / "synthetic"
         pipeline = Pipeline(stages_of(options), root)
         stage = generator.choice(pipeline.stages)

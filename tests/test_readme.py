@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lxr
-import run_all
+from lxr.runs import cli
 from lxr.runs.stages import stages_of
 from lxr.runs.workspace import PREPARATION
 from lxr.utils.environment import PROJECT_ROOT
@@ -53,12 +53,12 @@ def shop(tmp_path, monkeypatch):
     parameters = {"ratings_file": {"path": str(tmp_path / "shop.csv")}} | lxr.rule_of("shop")
     (tmp_path / f"results/shop/stages/{PREPARATION}.json").write_text(json.dumps({"parameters": parameters}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_all, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("lxr.runs.options.PROJECT_ROOT", tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_are_understood(shop, command):
-    options = run_all.parse(shlex.split(command, comments=True))
+    options = cli.parse(shlex.split(command, comments=True))
     assert stages_of(options)
 
 

@@ -9,9 +9,9 @@ import papermill
 import pytest
 
 import lxr
-import run_all
-from lxr.data.datasets import Dataset
+from lxr.data.datasets import DATASETS, Dataset
 from lxr.explainers.registry import SAME
+from lxr.runs import cli
 from lxr.runs.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
 from lxr.utils.records import read_json
 
@@ -88,7 +88,7 @@ from lxr.utils.records import read_json
 )
 def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, message, capsys):
     with pytest.raises(SystemExit) as exit_info:
-        run_all.parse(arguments)
+        cli.parse(arguments)
     assert exit_info.value.code == 2
     printed = capsys.readouterr().err
     assert message in printed
@@ -98,21 +98,21 @@ def test_a_bad_command_line_exits_with_2_and_says_what_is_known(arguments, messa
 
 def test_a_place_that_cannot_be_written_is_refused_by_what_writes(tmp_path, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(run_all.os, "access", lambda path, mode: asked.append(path))
+    monkeypatch.setattr("lxr.runs.options.os.access", lambda path, mode: asked.append(path))
     below = ["--results", str(tmp_path / "below" / "results")]
     with pytest.raises(SystemExit):
-        run_all.parse(below)
+        cli.parse(below)
     assert f"--results: expected a directory that can be written, found {tmp_path}" in capsys.readouterr().err
     for looking in (["--list"], ["--dry-run"], ["--verify", "elsewhere"]):
-        run_all.parse([*below, *looking])
+        cli.parse([*below, *looking])
     assert asked == [tmp_path]
 
 
 def test_what_looks_at_a_command_goes_with_any_of_its_options():
     command = ["--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "--ablation", "--force", "--jobs", "1"]
     for looking in (["--list"], ["--dry-run"], ["--verify"], ["--verify", "elsewhere", "--tolerance", "0"]):
-        run_all.parse([*command, *looking])
-    assert run_all.parse(["--verify"]).verify is True and run_all.parse([]).verify is None
+        cli.parse([*command, *looking])
+    assert cli.parse(["--verify"]).verify is True and cli.parse([]).verify is None
 
 
 def test_a_tilde_is_the_home_directory_in_every_path(tmp_path, monkeypatch):
@@ -130,25 +130,25 @@ def test_a_tilde_is_the_home_directory_in_every_path(tmp_path, monkeypatch):
         "--items",
         "~/plays.csv",
     ]
-    options = run_all.parse([*places, "--implicit"])
+    options = cli.parse([*places, "--implicit"])
     assert (options.results, options.data_dir, options.verify) == tuple(tmp_path / name for name in "rdv")
     assert options.source.ratings_file["path"] == options.source.ratings_file["items_path"] == str(tmp_path / "plays.csv")
     monkeypatch.setenv("LXR_DATA_DIR", "~/raw")
-    assert run_all.parse([]).data_dir == tmp_path / "raw"
+    assert cli.parse([]).data_dir == tmp_path / "raw"
     assert lxr.Workspace("~/r", "toy", "02_mf").root == tmp_path / "r" / "toy"
 
 
 def test_relative_paths_start_where_the_command_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LXR_DATA_DIR", "raw")
-    options = run_all.parse(["--results", "here"])
+    options = cli.parse(["--results", "here"])
     assert (options.results, options.data_dir) == (tmp_path / "here", tmp_path / "raw")
 
 
 def test_too_few_users_are_one_line_and_no_traceback(tmp_path, capsys):
     pd.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": 5}).to_csv(tmp_path / "two.csv", index=False)
     command = ["--ratings", str(tmp_path / "two.csv"), "--min-rating", "4", "--results", str(tmp_path)]
-    assert run_all.main([*command, "--dry-run"]) == 1
+    assert cli.main([*command, "--dry-run"]) == 1
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and "2" in said and "Traceback" not in said
 
@@ -158,29 +158,29 @@ def test_whatever_is_wrong_with_the_data_is_one_line(tmp_path, monkeypatch, caps
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(run_all, "run", fail)
-    assert run_all.main(["--smoke", "--results", str(tmp_path)]) == 1
+    monkeypatch.setattr(cli, "run", fail)
+    assert cli.main(["--smoke", "--results", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"{str(error) or 'MemoryError'}\n"
 
 
 def test_without_notebooks_that_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("lxr.runs.stages.NOTEBOOKS", tmp_path / "notebooks")
-    assert run_all.main(["--smoke", "--results", str(tmp_path)]) == 1
+    assert cli.main(["--smoke", "--results", str(tmp_path)]) == 1
     assert f"{tmp_path / 'notebooks'}: expected the notebooks of the repository, found none" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
-    options = run_all.parse(["--recommenders", "mf", "--seeds", "1"])
+    options = cli.parse(["--recommenders", "mf", "--seeds", "1"])
     *others, last = stages_of(options)
     assert others == build_stages(options) and last.name == "summary"
     assert set(last.needs) == {stage.name for stage in others} and last.parameters["report"] == "08_report"
     for partly in (["--before", "08_report"], ["--tune", "recommenders"]):
-        assert "summary" not in [stage.name for stage in stages_of(run_all.parse(partly))]
+        assert "summary" not in [stage.name for stage in stages_of(cli.parse(partly))]
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
-    stages = build_stages(run_all.parse(["--dataset", "ml-100k"]))
+    stages = build_stages(cli.parse(["--dataset", "ml-100k"]))
     assert [stage.name for stage in stages] == [
         "01_data_preparation",
         "02_mf",
@@ -201,7 +201,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "07_one_shot-vae",
         "08_report",
     ]
-    only = build_stages(run_all.parse(["--recommenders", "mf", "--explainers", "random"]))
+    only = build_stages(cli.parse(["--recommenders", "mf", "--explainers", "random"]))
     assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_sanity-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
@@ -222,7 +222,7 @@ def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand
 
 
 def test_seeds_repeat_the_training_on_the_same_split():
-    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
+    options = cli.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
     stages = build_stages(options)
     folders = ["seeds/1/ml-100k/", "seeds/2/ml-100k/"]
     names = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_evaluation-mf"]
@@ -260,7 +260,7 @@ def place_of(results: Path) -> list[str]:
 
 
 def parameters(*arguments: str) -> dict[str, dict]:
-    options = run_all.parse(["--dataset", "ml-100k", "--recommenders", "mf", *arguments])
+    options = cli.parse(["--dataset", "ml-100k", "--recommenders", "mf", *arguments])
     return {stage.name: stage.parameters for stage in build_stages(options)}
 
 
@@ -296,7 +296,7 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
 
 def test_damaged_hyperparameters_are_named(tuned_results, capsys):
     (tuned_results / "ml-100k" / "tuned_mf.json").write_text("{")
-    assert run_all.main(["--recommenders", "mf", "--results", str(tuned_results)]) == 1
+    assert cli.main(["--recommenders", "mf", "--results", str(tuned_results)]) == 1
     assert "tuned_mf.json: expected records of tuning" in capsys.readouterr().err
 
 
@@ -320,21 +320,21 @@ def test_tuning_has_a_graph_of_its_own(tuned_results):
 
 def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
     assert parameters(*place_of(tuned_results), "--seed", "7")["02_mf"]["n_factors"] == 64
-    run_all.say_what_is_untuned(run_all.parse([*place_of(tuned_results), "--recommenders", "mf", "--seed", "7"]))
+    cli.say_what_is_untuned(cli.parse([*place_of(tuned_results), "--recommenders", "mf", "--seed", "7"]))
     assert "mf: hyperparameters were tuned on the split of --seed 42, and are not used" in capsys.readouterr().out
 
 
 def test_second_names_are_first_ones():
-    assert run_all.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
-    assert run_all.parse(["--explainers", "lxr-path-pure", "lxr-path"]).explainers == ["lxr-path-rank", "lxr-path-pure-rank"]
-    assert not SAME.keys() & set(run_all.parse([]).explainers)
+    assert cli.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
+    assert cli.parse(["--explainers", "lxr-path-pure", "lxr-path"]).explainers == ["lxr-path-rank", "lxr-path-pure-rank"]
+    assert not SAME.keys() & set(cli.parse([]).explainers)
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
     root = tuned_results / "ml-100k"
     (root / "mf" / "tuned").mkdir(parents=True)
     (root / "mf" / "tuned" / "lime.json").write_text('{"options": {"n_samples": 300}, "seed": 42}')
-    assert run_all.collect_tuned(root, "mf") == root / "tuned_mf.json"
+    assert cli.collect_tuned(root, "mf") == root / "tuned_mf.json"
     found = read_json(root / "tuned_mf.json")
     assert found == TUNED | {"lime": {"options": {"n_samples": 300}, "seed": 42}}
     assert list(found) == list(TUNED)
@@ -343,47 +343,45 @@ def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
 def test_a_tiny_run_asks_of_a_notebook_what_it_does_by_itself():
     """Notebooks that are tested side by side write to the same directory as the tiny run that makes their inputs."""
     differs = {"dataset", "recommender", "recommenders", "seeds", "ablation", "results", "data_dir"}  # by nature
-    for stage in build_stages(run_all.parse(["--dataset", "synthetic", "--ablation"])):
+    for stage in build_stages(cli.parse(["--dataset", "synthetic", "--ablation"])):
         own = {name: known["default"] for name, known in papermill.inspect_notebook(stage.notebook).items()}
         for name in stage.parameters.keys() - differs:
             assert stage.parameters[name] == ast.literal_eval(own[name]), (stage.name, name)
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
-    full, tiny = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
+    full, tiny = (cli.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
     assert tiny.results == full.results / "smoke"
     assert "n_factors" not in build_stages(tiny)[1].parameters
-    assert run_all.parse(["--smoke"]).results == full.results
+    assert cli.parse(["--smoke"]).results == full.results
 
 
 def test_user_features_need_a_dataset_that_has_them(monkeypatch, capsys):
-    monkeypatch.setitem(run_all.DATASETS, "nameless", Dataset(lambda data_dir: None, 4))
+    monkeypatch.setitem(DATASETS, "nameless", Dataset(lambda data_dir: None, 4))
     with pytest.raises(SystemExit):
-        run_all.parse(["--dataset", "nameless", "--user-features"])
+        cli.parse(["--dataset", "nameless", "--user-features"])
     assert (
         "--user-features: expected one of synthetic, ml-100k, ml-1m as --dataset, found nameless" in capsys.readouterr().err
     )
 
 
 def test_a_run_with_user_features_never_replaces_one_without():
-    plain, told = (run_all.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--user-features"]))
+    plain, told = (cli.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--user-features"]))
     assert told.results == plain.results / "user-features"
-    again = run_all.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
+    again = cli.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
     assert again.results == told.results  # what a notebook that is opened there asks for
     assert build_stages(told)[0].parameters["user_features"] is True
     assert "user_features" not in build_stages(plain)[0].parameters
-    assert (
-        run_all.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
-    )
+    assert cli.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
 
 
 def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
     told = ["--list", "--recommenders", "mf", "--results", str(tmp_path)]
-    assert run_all.main([*told, "--before", "06_baselines"]) == 0
+    assert cli.main([*told, "--before", "06_baselines"]) == 0
     _, *rows, last = capsys.readouterr().out.splitlines()
     assert [row.split()[:2] for row in rows] == [["01_data_preparation", "missing"], ["02_mf", "missing"]]
     assert last == "0 done, 0 stale, 2 missing"
-    assert run_all.main([*told, "--before", "01_data_preparation"]) == 0
+    assert cli.main([*told, "--before", "01_data_preparation"]) == 0
     assert capsys.readouterr().out.endswith("\n0 done, 0 stale, 0 missing\n")
     assert not list(tmp_path.iterdir())
 
@@ -399,5 +397,5 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
     ],
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
-    options = run_all.parse(["--before", notebook, "--recommenders", "mf"])
+    options = cli.parse(["--before", notebook, "--recommenders", "mf"])
     assert [stage.name for stage in stages_of(options)] == ["01_data_preparation", *needs]

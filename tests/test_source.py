@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import lxr
-import run_all
+from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.stages import build_stages, stages_of
@@ -34,7 +34,7 @@ def command(shop: Path, *more: str) -> list[str]:
 
 def preparation(arguments: list[str]) -> dict:
     """Parameters of the first notebook of a command."""
-    return build_stages(run_all.parse(arguments))[0].parameters
+    return build_stages(cli.parse(arguments))[0].parameters
 
 
 def test_a_file_and_its_rule_reach_the_notebook(shop):
@@ -70,13 +70,13 @@ def test_a_dry_run_says_the_dialect_and_who_is_left_out(tmp_path, capsys):
     (tmp_path / "SHOP.CSV").write_text(content)
     arguments = ["--ratings", str(tmp_path / "SHOP.CSV"), "--min-rating", "4", "--results", str(tmp_path), "--dry-run"]
     with pytest.warns(UserWarning, match="left out"):
-        assert run_all.main(arguments) == 0
+        assert cli.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"dialect of {tmp_path / 'SHOP.CSV'}: separator ';', decimal ','" in lines
     assert "left out, since they have every item: 2 users ('all', 'all too')" in lines
     (tmp_path / "small.csv").write_text("user,item,rating\na,1,5\na,2,5\nb,1,5\nb,2,5\n")
     arguments[1] = str(tmp_path / "small.csv")
-    assert run_all.main(arguments) == 1
+    assert cli.main(arguments) == 1
     assert "nothing is left to recommend to 2 users ('a', 'b') of 2, who have every item" in capsys.readouterr().err
 
 
@@ -87,8 +87,8 @@ def test_without_ratings_every_row_counts(shop):
 
 
 def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
-    stages = build_stages(run_all.parse(command(shop, "--min-rating", "4")))
-    usual = build_stages(run_all.parse(["--dataset", "ml-1m", "--recommenders", "mf", "--hyperparameters", "published"]))
+    stages = build_stages(cli.parse(command(shop, "--min-rating", "4")))
+    usual = build_stages(cli.parse(["--dataset", "ml-1m", "--recommenders", "mf", "--hyperparameters", "published"]))
     assert [stage.name for stage in stages] == [stage.name for stage in usual]
     places = {"dataset", "results"}
     for stage, other in zip(stages[1:-1], usual[1:-1], strict=True):
@@ -124,7 +124,7 @@ BESIDE = [
 @pytest.mark.parametrize(("more", "message"), BAD.values(), ids=BAD)
 def test_a_bad_command_line_is_refused(shop, capsys, more, message):
     with pytest.raises(SystemExit) as exit_info:
-        run_all.parse(command(shop, *more))
+        cli.parse(command(shop, *more))
     assert exit_info.value.code == 2
     assert pytest.RaisesExc(ValueError, match=message).matches(ValueError(capsys.readouterr().err))
 
@@ -132,7 +132,7 @@ def test_a_bad_command_line_is_refused(shop, capsys, more, message):
 @pytest.mark.parametrize("arguments", BESIDE, ids=" ".join)
 def test_options_of_a_file_need_one(arguments, capsys):
     with pytest.raises(SystemExit):
-        run_all.parse(arguments)
+        cli.parse(arguments)
     assert "argument --ratings: expected, beside options of a file of your own" in capsys.readouterr().err
 
 
@@ -148,13 +148,13 @@ def test_a_later_command_needs_only_the_name(shop):
     record(shop / "results" / "shop", preparation(first))
     assert preparation(later) == preparation(first)
     root = shop / "results" / "shop"
-    keys = [Pipeline(build_stages(run_all.parse(arguments)), root).keys for arguments in (first, later)]
+    keys = [Pipeline(build_stages(cli.parse(arguments)), root).keys for arguments in (first, later)]
     assert keys[0] == keys[1]
-    before = stages_of(run_all.parse([*later, "--before", "02_mf"]))
+    before = stages_of(cli.parse([*later, "--before", "02_mf"]))
     assert [stage.parameters for stage in before] == [preparation(first)]
     (shop / "shop.csv.gz").unlink()
     with pytest.raises(SystemExit):
-        run_all.parse(later)
+        cli.parse(later)
 
 
 def test_a_file_of_the_same_name_does_not_replace_the_results_of_another(shop, capsys):
@@ -165,7 +165,7 @@ def test_a_file_of_the_same_name_does_not_replace_the_results_of_another(shop, c
     other = shop / "other" / "shop.csv"
     other.touch()
     with pytest.raises(SystemExit) as exit_info:
-        run_all.parse([*first, "--ratings", str(other)])
+        cli.parse([*first, "--ratings", str(other)])
     said = capsys.readouterr().err
     assert exit_info.value.code == 2
     assert (
@@ -197,12 +197,12 @@ def test_an_unknown_name_without_a_file_is_refused(tmp_path, capsys, parameters)
     if parameters is not None:
         record(tmp_path / "own", parameters)
     with pytest.raises(SystemExit):
-        run_all.parse(["--dataset", "own", "--results", str(tmp_path)])
+        cli.parse(["--dataset", "own", "--results", str(tmp_path)])
     assert "invalid choice: 'own' (choose from 'synthetic'" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
-    assert run_all.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
+    assert cli.main(command(shop, "--min-rating", "4", "--dry-run")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"shop: {shop / 'shop.csv.gz'}"
     assert lines[1:3] == [
@@ -217,9 +217,9 @@ def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
 
 def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsys):
     told = ["--smoke", "--dry-run", "--results", str(tmp_path)]
-    assert run_all.main(told) == 0
+    assert cli.main(told) == 0
     plain = capsys.readouterr().out.splitlines()
-    assert run_all.main([*told, "--user-features", "--test-users", "9"]) == 0
+    assert cli.main([*told, "--user-features", "--test-users", "9"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
         "user features: your hand (left), your hand (right)",
@@ -229,9 +229,9 @@ def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsy
 
 
 def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
-    assert run_all.main(command(shop, "--min-rating", "6", "--dry-run")) == 1
+    assert cli.main(command(shop, "--min-rating", "6", "--dry-run")) == 1
     assert "no interaction is left of 35 ratings (from 3 to 5) with min_rating=6.0" in capsys.readouterr().err
-    assert run_all.main(command(shop, "--min-rating", "4", "--item-column", "sku", "--dry-run")) == 1
+    assert cli.main(command(shop, "--min-rating", "4", "--item-column", "sku", "--dry-run")) == 1
     assert "shop.csv.gz: expected a column sku, found customer, item, stars" in capsys.readouterr().err
 
 
@@ -240,7 +240,7 @@ def test_a_file_is_prepared_again_where_it_is_missing_or_has_changed(shop):
     record(results / "shop", preparation(command(shop, "--min-rating", "4")))
     data = lxr.Workspace(results, "shop", "02_mf").interactions()  # as a notebook that is opened on its own
     assert data.matrix.shape == (11, 5) and data.user_ids[0] == "u0"
-    stage = build_stages(run_all.parse(["--dataset", "shop", "--results", str(results)]))[0]
+    stage = build_stages(cli.parse(["--dataset", "shop", "--results", str(results)]))[0]
     pipeline = Pipeline([stage], results / "shop")
     assert pipeline.why_stale(stage) == ""
     frame = pd.read_csv(shop / "shop.csv.gz")

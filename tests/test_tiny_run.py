@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run_all
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split, split_users
+from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stages import build_stages, stages_of
 from lxr.runs.workspace import Workspace
@@ -124,7 +124,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     second = run(results)
     assert second.returncode == 0
     assert "0 done, 9 skipped" in second.stdout
-    other = run_all.parse([*TINY, "--results", str(results), "--seed", "7"])
+    other = cli.parse([*TINY, "--results", str(results), "--seed", "7"])
     pipeline = Pipeline(build_stages(other), results / "synthetic")
     stale = "its code, parameters or what it needs have changed"
     assert [pipeline.why_stale(stage) for stage in pipeline.stages] == [stale] * 8
@@ -135,7 +135,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
 def test_the_page_and_the_provenance_are_made_again(tiny_run, name, damage):
     """As after a run that was killed when all notebooks were done."""
     results, _ = tiny_run
-    options, root = run_all.parse([*TINY, "--results", str(results)]), results / "synthetic"
+    options, root = cli.parse([*TINY, "--results", str(results)]), results / "synthetic"
     before = [(root / path).read_bytes() for path in ("report.html", "run.json")]
     damage(root / name)
     outcomes = Pipeline(stages_of(options), root, options.jobs).run()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import run_all
+from lxr.runs import cli
 from lxr.runs.verify import committed_run, compare_tables, read_table, verify
 from lxr.tuning.records import load_tuned
 from lxr.utils.records import read_json
@@ -125,7 +125,7 @@ def test_nothing_to_compare_is_an_error(committed, tmp_path, tables):
 def test_the_command_compares_what_an_earlier_run_has_left(committed, tmp_path, capsys, changes, status):
     write(tmp_path / "found", {"tests_mf": changed(changes)})
     told = ["--results", str(committed.parent), "--verify", str(tmp_path / "found")]
-    assert run_all.main(told) == status
+    assert cli.main(told) == status
     printed = capsys.readouterr().out
     assert f"{status} beyond it" in printed
     assert ("tests_mf 1: lxr n_users" in " ".join(printed.split())) == bool(status)
@@ -142,8 +142,8 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
         write(options.results, {"tests_mf": changed({(1, "n_users"): "1"})})
         return status
 
-    monkeypatch.setattr(run_all, "run", run)
-    assert run_all.main(["--results", str(committed.parent), "--verify"]) == expected
+    monkeypatch.setattr(cli, "run", run)
+    assert cli.main(["--results", str(committed.parent), "--verify"]) == expected
     printed = capsys.readouterr()
     assert ("1 beyond it" in printed.out) == (status == 0)
     assert ("nothing of it is kept" in printed.err) == (status != 0)
@@ -190,7 +190,7 @@ def repository(committed) -> Path:
 def test_a_run_is_compared_with_what_is_committed(repository, tmp_path, capsys, more, commit, count, status):
     write(tmp_path / "found", {"tests_mf": changed({(1, "n_users"): count}), "not_yet": TABLE})
     told = ["--results", str(repository), "--verify", str(tmp_path / "found"), *more]
-    assert run_all.main(told) == status
+    assert cli.main(told) == status
     printed = capsys.readouterr().out
     name, day = git(repository, "log", "-1", "--format=%h %cs", commit).split()
     assert f"{repository / 'ml-100k'}, as in commit {name} of {day}, verified:" in printed
@@ -200,7 +200,7 @@ def test_a_run_is_compared_with_what_is_committed(repository, tmp_path, capsys, 
 def test_a_committed_run_that_was_removed_can_be_verified(repository, tmp_path, capsys):
     found = write(tmp_path / "found", {"tests_mf": changed({(1, "n_users"): "186"})})
     shutil.rmtree(repository)
-    assert run_all.main(["--results", str(repository), "--verify", str(found.parent)]) == 0
+    assert cli.main(["--results", str(repository), "--verify", str(found.parent)]) == 0
     assert "as in commit" in capsys.readouterr().out
 
 
@@ -212,14 +212,14 @@ def test_the_hyperparameters_of_a_verification_are_the_committed_ones(repository
         write(options.results, {"tests_mf": changed({(1, "n_users"): "186"})})
         return 0
 
-    monkeypatch.setattr(run_all, "run", run)
-    assert run_all.main(["--results", str(repository), "--verify"]) == 0
+    monkeypatch.setattr(cli, "run", run)
+    assert cli.main(["--results", str(repository), "--verify"]) == 0
 
 
 @pytest.mark.parametrize("revision", ["no-such-branch", "--all", "HEAD~9"])
 def test_a_commit_without_the_tables_is_refused(repository, tmp_path, capsys, revision):
     told = ["--results", str(repository), "--verify", str(tmp_path), f"--against={revision}"]
-    assert run_all.main(told) == 1
+    assert cli.main(told) == 1
     assert (
         f"--against: expected a commit with {repository / 'ml-100k' / 'tables'}, found '{revision}'"
         in capsys.readouterr().err
@@ -240,6 +240,6 @@ def test_results_that_git_ignores_or_does_not_know_are_compared_as_they_are(repo
 
 
 def test_nothing_is_run_where_nothing_is_committed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run_all, "run", lambda options: pytest.fail("it ran"))
-    assert run_all.main(["--results", str(tmp_path), "--verify"]) == 1
+    monkeypatch.setattr(cli, "run", lambda options: pytest.fail("it ran"))
+    assert cli.main(["--results", str(tmp_path), "--verify"]) == 1
     assert f"{tmp_path / 'ml-100k' / 'tables'}: expected tables of a run (*.csv), found none" in capsys.readouterr().err

@@ -9,7 +9,6 @@ import pandas as pd
 from lxr.data.datasets import DATASETS, load_ratings, rule_of
 from lxr.data.files import read_ratings_file
 from lxr.data.preparation import check_candidates, named, prepare
-from lxr.data.ratings import REPEATS
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
 from lxr.runs.stage import NOTEBOOKS
@@ -78,31 +77,6 @@ class Source:
         if n_test:
             lines.append(f"of the test users, {n_test} drawn at random are explained and judged")
         return "\n".join(lines)
-
-
-def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's options of a file of one's own."""
-    group = parser.add_argument_group(
-        "a file of your own",
-        "in the place of a registered dataset. Its results are named after it, unless\n"
-        "--dataset names them; that name is all that a later command needs.",
-    )
-    group.add_argument("--ratings", type=place, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
-    group.add_argument("--user-column", metavar="NAME", help="of users (user)")
-    group.add_argument("--item-column", metavar="NAME", help="of items (item)")
-    group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
-    group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
-    group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--timestamp-column", metavar="NAME", help="of times (timestamp, if there is one)")
-    group.add_argument(
-        "--repeats",
-        choices=REPEATS,
-        help="a user's several rows for one item: the newest counts, the oldest, or their sum, as for plays",
-    )
-    group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
-    group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
-    group.add_argument("--items", type=place, metavar="PATH", help="another such file (or .item), with titles of items")
-    group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
 
 
 def place(text: str) -> Path:

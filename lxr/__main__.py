@@ -1,0 +1,7 @@
+"""The command line as ``python -m lxr``."""
+
+import sys
+
+from lxr.runs.cli import main
+
+sys.exit(main())

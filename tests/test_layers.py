@@ -1,0 +1,72 @@
+"""The architecture: packages are floors, and each imports from lower ones only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lxr.utils.environment import PROJECT_ROOT
+
+FLOORS = {
+    "utils": 1,
+    "data": 2,
+    "recommenders": 3,
+    "metrics": 4,
+    "explainers": 5,
+    "evaluation": 6,
+    "tuning": 6,
+    "reporting": 6,
+    "runs": 7,
+    "app": 8,
+}
+LIBRARY = PROJECT_ROOT / "lxr"
+MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)
+
+
+def imported(source: str) -> Iterator[str]:
+    """Names of the modules of this library that a source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lxr":
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == "lxr")
+
+
+def upward(package: str, source: str) -> list[str]:
+    """Imports of a source that do not go to its own package or to a lower floor."""
+    packages = {name: [*name.split("."), ""][1] for name in imported(source)}
+    return [name for name, other in packages.items() if other != package and FLOORS.get(other, 9) >= FLOORS[package]]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[path.relative_to(LIBRARY).as_posix() for path in MODULES])
+def test_a_module_imports_from_lower_floors_only(path):
+    assert upward(path.parent.name, path.read_text(encoding="utf-8")) == []
+
+
+def test_the_test_sees_what_goes_up_or_sideways():
+    assert upward("data", "from lxr.recommenders.base import Recommender") == ["lxr.recommenders.base"]
+    assert upward("tuning", "from lxr.reporting.tables import data_table") == ["lxr.reporting.tables"]
+    assert upward("metrics", "import lxr\nfrom lxr import MF") == ["lxr"]
+    assert upward("runs", "from lxr.tuning.studies import tune\nfrom lxr.runs.stage import Stage") == []
+
+
+def test_every_folder_is_a_floor_and_says_what_it_is():
+    folders = {path.parent for path in MODULES}
+    assert {folder.name for folder in folders} == FLOORS.keys()
+    for folder in folders:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))), folder
+
+
+def test_files_and_folders_can_be_read_at_one_sitting():
+    lines = {path.relative_to(LIBRARY).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+    sizes = {
+        folder.name: len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) for folder in folder_set()
+    }
+    assert {name: count for name, count in sizes.items() if count > 17} == {}
+
+
+def folder_set() -> set[Path]:
+    """Folders of the library."""
+    return {path.parent for path in MODULES}
