@@ -19,7 +19,8 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr import datasets, download, movielens, synthetic
+from lxr.data import download, movielens, pinterest, synthetic, yahoo_music
+from lxr.utils.environment import PROJECT_ROOT, data_directory
 
 RATINGS = "1::10::5::978300760\n1::30::3::978302109\n2::20::4::978301968\n"
 MOVIES = "10::Net, The (1995)::Thriller\n20::Misérables, Les (1995)::Drama\n30::Toy Story (1995)::Comedy\n"
@@ -102,7 +103,7 @@ def test_ml_1m_is_found(small_ml_1m, offline, tmp_path, monkeypatch, below, by_e
 
 def test_the_data_directory_is_the_projects_own_by_default(monkeypatch):
     monkeypatch.delenv("LXR_DATA_DIR", raising=False)
-    assert datasets.data_directory() == datasets.PROJECT_ROOT / "Data"
+    assert data_directory() == PROJECT_ROOT / "Data"
 
 
 @pytest.mark.parametrize("change", [lambda text: text.replace("\n", "\r\n"), str.rstrip], ids=["CRLF", "no last line end"])
@@ -340,8 +341,8 @@ def test_all_of_pinterest_counts(tmp_path):
 @pytest.mark.parametrize(
     ("dataset", "parts"),
     [
-        ("pinterest", ["pinterest.csv", "pinterest-20.train.rating", datasets.NCF, "He et al. 2017"]),
-        ("yahoo-music", ["yahoo-music.csv", "trainIdx1.txt", datasets.WEBSCOPE, "C15", "KDD Cup 2011", "agreement"]),
+        ("pinterest", ["pinterest.csv", "pinterest-20.train.rating", pinterest.NCF, "He et al. 2017"]),
+        ("yahoo-music", ["yahoo-music.csv", "trainIdx1.txt", yahoo_music.WEBSCOPE, "C15", "KDD Cup 2011", "agreement"]),
     ],
 )
 def test_what_cannot_be_downloaded_is_asked_for(offline, tmp_path, dataset, parts):
@@ -416,7 +417,7 @@ def yahoo_ratings(n_users: int = 13_797, n_items: int = 4_604) -> pd.DataFrame:
     liked = pd.DataFrame({"user": np.tile(np.arange(n_users), 20), "item": np.concatenate(rounds)})
     liked["rating"] = generator.integers(71, 101, len(liked))
     other = pd.DataFrame(generator.integers(0, (n_users + 9, n_items + 9), (10 * n_users, 2)), columns=["user", "item"])
-    other["rating"] = generator.choice([*range(71), datasets.NEVER_PLAY], len(other))
+    other["rating"] = generator.choice([*range(71), yahoo_music.NEVER_PLAY], len(other))
     poor = pd.DataFrame({"user": n_users + np.arange(9), "item": n_items + np.arange(9), "rating": 100})
     ratings = pd.concat([liked, poor, other]).drop_duplicates(["user", "item"])
     return ratings.sort_values("user", kind="stable", ignore_index=True)
@@ -760,7 +761,7 @@ def test_synthetic_without_noise_lies_in_two_groups_alone():
 @pytest.fixture(scope="module")
 def ml_1m():
     """MovieLens 1M as :func:`lxr.load_dataset` prepares it, and the ratings it was made of."""
-    places = [datasets.data_directory(), datasets.PROJECT_ROOT.parent / "shared" / "data"]
+    places = [data_directory(), PROJECT_ROOT.parent / "shared" / "data"]
     candidates = [place for place in places for below in ("ml-1m", ".") if (place / below / "ratings.dat").is_file()]
     if not candidates:
         pytest.skip("MovieLens 1M is in none of the data directories: " + ", ".join(str(place) for place in places))
@@ -796,7 +797,7 @@ def test_ml_1m_as_the_first_release_of_lxr_used_it(ml_1m):
 @pytest.fixture(scope="module")
 def ml_100k(tmp_path_factory):
     """MovieLens 100K from the data directory, else downloaded into a temporary one."""
-    home = datasets.data_directory()
+    home = data_directory()
     places = [home / below / name for below in ("ml-100k", ".") for name in ("u.data", "ml-100k.inter")]
     directory = home if any(place.is_file() for place in places) else tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -827,7 +828,7 @@ def test_ml_100k_has_the_papers_counts(ml_100k):
 @pytest.fixture(scope="module")
 def pinterest():
     """Pinterest's ratings from the data directory."""
-    home = datasets.data_directory()
+    home = data_directory()
     if not any((home / below / "pinterest.csv").is_file() for below in ("pinterest", ".")):
         pytest.skip(f"pinterest.csv is not in {home}")
     return lxr.load_ratings("pinterest", home)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr import movielens
+from lxr.data import movielens
 
 RATINGS = pd.DataFrame({"user": [1, 1, 2, 3], "item": [10, 30, 20, 10], "rating": [90.0, 75.0, 71.0, 100.0]})
 WORDS = RATINGS.assign(user=["ann", "ann", "bob", "zoe"], item=["007", "x-1", "8", "007"])

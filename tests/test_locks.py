@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lxr import locks
+from lxr.utils import locks
 from lxr.utils.locks import LOCK, LockedError, only_run
 
 # The module alone, without the package, starts in no time.

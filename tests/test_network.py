@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr import network as network_module
+from lxr.explainers import lxr_network as network_module
 from lxr.explainers.lxr_network import start_network
 from lxr.explainers.lxr_settings import VARIANTS, default_settings, settings_from
 

@@ -16,11 +16,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import lxr
-from lxr import memory, movielens
+from lxr.data import movielens
 from lxr.data.columns import exact_ids, integer_ids
 from lxr.data.download import read_member
 from lxr.data.quotes import find_quotes
 from lxr.data.raw_text import CHUNK
+from lxr.utils import memory
 
 
 def read(directory: Path, name: str, content: str | bytes, **columns) -> pd.DataFrame:

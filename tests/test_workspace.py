@@ -14,9 +14,10 @@ import pytest
 from matplotlib.figure import Figure
 
 import lxr
-from lxr import workspace as workspace_module
 from lxr.app.session import trained
+from lxr.runs import workspace as workspace_module
 from lxr.tuning.records import load_tuned
+from lxr.utils import environment
 from lxr.utils.environment import processor_name
 from lxr.utils.records import read_json, write_json
 
@@ -131,7 +132,7 @@ def installed(monkeypatch, tmp_path) -> Path:
     packages = tmp_path / "repository" / "site-packages"
     packages.mkdir(parents=True)
     subprocess.run(["git", "init", "-q"], cwd=packages.parent, check=True)
-    for module in ("datasets", "workspace"):
+    for module in ("utils.environment", "runs.workspace"):
         monkeypatch.setattr(f"lxr.{module}.PROJECT_ROOT", packages)
     monkeypatch.delenv("LXR_DATA_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -152,7 +153,7 @@ def test_an_installed_package_writes_to_the_working_directory_and_reads_from_a_c
         lxr.utils.environment.data_directory(),
     )
     assert not lxr.utils.environment.data_directory().is_relative_to(workspace_module.PROJECT_ROOT)
-    assert load_tuned("ml-100k", "mf") == {} and workspace_module.commit() is None
+    assert load_tuned("ml-100k", "mf") == {} and environment.commit() is None
     with pytest.raises(lxr.DataError, match=rf"^expected {installed}/results/<dataset>"):
         trained("results")
 
@@ -165,15 +166,15 @@ def test_an_installed_package_says_that_it_has_no_notebooks(installed, runs):
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
-    monkeypatch.setattr(workspace_module, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PROJECT_ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert workspace_module.commit() is None
+    assert environment.commit() is None
 
     def no_git(*arguments, **options):
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr(workspace_module.subprocess, "run", no_git)
-    assert workspace_module.commit() is None
+    monkeypatch.setattr(environment.subprocess, "run", no_git)
+    assert environment.commit() is None
 
 
 @pytest.mark.parametrize("text", ['{"stage": "05', "", "[1, 2]", "null", b"\xff\xfe{}", None], ids=repr)
