@@ -3,12 +3,14 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import lxr
 from lxr.runs import cli
+from lxr.runs.export import export_table
 from lxr.runs.stages import stages_of
 from lxr.runs.workspace import PREPARATION
 from lxr.utils.environment import PROJECT_ROOT
@@ -64,7 +66,27 @@ def test_the_commands_are_understood(shop, command):
 
 @pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])
 def test_the_tables_are_those_of_the_results(path, table):
-    assert table.strip() == (PROJECT_ROOT / "results" / path).read_text(encoding="utf-8").strip()
+    assert table.strip() == export_table(PROJECT_ROOT / "results" / path, "md").strip()
+
+
+def shown_figures() -> set[str]:
+    """Figures of results that the documentation and the notebooks show."""
+    pages = [
+        path
+        for pattern in ("*.md", "results/*.md", "docs/**/*.md", "notebooks/*.ipynb")
+        for path in PROJECT_ROOT.glob(pattern)
+    ]
+    texts = (path.read_text(encoding="utf-8") for path in pages)
+    return {name for text in texts for name in re.findall(r"results/[\w-]+/figures/[\w-]+\.\w+", text)}
+
+
+def test_committed_results_are_tables_records_and_what_is_shown():
+    listed = subprocess.run(["git", "ls-files", "-z", "results"], cwd=PROJECT_ROOT, capture_output=True, check=False)
+    names = set(listed.stdout.decode().split("\0")) - {"", "results/README.md"}
+    if not names:
+        pytest.skip("no clone of the repository")
+    records = r"results/[\w-]+/(tables/(marks/)?[\w-]+\.csv|run\.json|tuned_\w+\.json)"
+    assert {name for name in names if not re.fullmatch(records, name)} == shown_figures()
 
 
 def test_every_linked_and_mapped_file_exists():

@@ -1,6 +1,9 @@
-"""A table as text: CSV for programs, Markdown for readers, LaTeX (booktabs) for papers."""
+"""A table as text: CSV for programs, Markdown for readers, LaTeX (booktabs) for papers; and a table from its CSV."""
 
-from collections.abc import Callable
+import io
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 import pandas as pd
 
@@ -13,22 +16,29 @@ MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
 
 
+WHOLE = re.compile(r"-?(0|[1-9]\d*)")  # an id with leading zeros is a word
+
+
+NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[-+]?\d+)?|inf)")
+
+
 def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
     """Plain numbers; marks are left out."""
     return frame.to_csv()
 
 
 def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
-    """A Markdown table."""
+    """A Markdown table; missing values are empty cells."""
     text = escaped(frame, markdown_text)
     if marks is None:
-        return text.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n"
+        text = text.astype(object)
+        return text.where(text.notna(), None).to_markdown(floatfmt=f".{decimals}f") + "\n"
     text = marked(text, decimals, marks, MARKDOWN_MARKS)
     return text.to_markdown(colalign=["left"] + ["right"] * frame.shape[1], disable_numparse=True) + "\n"
 
 
 def to_latex(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
-    """A LaTeX table for the package booktabs, the name of the index in the corner."""
+    """A LaTeX table for the package booktabs, the name of the index in the corner; missing values are empty cells."""
     text = marked(escaped(frame, latex_text), decimals, marks, LATEX_MARKS)
     rows = [[label, *entries] for label, entries in zip(text.index, text.to_numpy(), strict=True)]
     header, *body = (" & ".join(map(str, row)) + r" \\" for row in [[text.index.name or "", *text.columns], *rows])
@@ -49,12 +59,53 @@ def escaped(frame: pd.DataFrame, escape: Callable[[object], str]) -> pd.DataFram
 
 def marked(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None, around: dict[str, str]) -> pd.DataFrame:
     """The entries as text, each with what its mark puts around it."""
-    text = frame.map(lambda value: f"{value:.{decimals}f}" if isinstance(value, float) else str(value))
+    text = frame.map(
+        lambda value: "" if pd.isna(value) else f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+    )
     if marks is None:
         return text
     rows = zip(text.to_numpy(), marks.to_numpy(), strict=True)
     entries = [[around[mark].format(value) for value, mark in zip(*row, strict=True)] for row in rows]
     return pd.DataFrame(entries, text.index, text.columns)
+
+
+def from_csv(text: str) -> tuple[pd.DataFrame, int]:
+    """A table from what :func:`to_csv` has made of it.
+
+    Args:
+        text: the CSV, its first column the index.
+
+    Returns:
+        The table, and the most digits after the point of a number in it.
+
+    Example:
+        >>> table, decimals = from_csv("explainer,NDCG,trials\\nlxr,0.25,9\\nrandom,0.5,\\n")
+        >>> table["NDCG"].tolist(), table["trials"].tolist(), decimals
+        ([0.25, 0.5], [9, ''], 2)
+    """
+    cells = pd.read_csv(io.StringIO(text), index_col=0, dtype=str, keep_default_na=False)
+    columns = {place: cells.iloc[:, place].tolist() for place in range(cells.shape[1])}
+    decimals = max((decimals_of(column) for column in columns.values()), default=0)
+    frame = pd.DataFrame({place: as_numbers(column) for place, column in columns.items()}, cells.index)
+    frame.index = pd.Index(as_numbers(cells.index), name=cells.index.name)
+    return frame.set_axis(cells.columns, axis=1), decimals
+
+
+def as_numbers(cells: Sequence[str]) -> list:
+    """The cells of a column: numbers if all that are not empty are, else the words as they are."""
+    if all(WHOLE.fullmatch(cell) for cell in cells if cell):
+        return [int(cell) if cell else cell for cell in cells]
+    if all(NUMBER.fullmatch(cell) for cell in cells if cell):
+        return [float(cell or "nan") for cell in cells]
+    return list(cells)
+
+
+def decimals_of(cells: Sequence[str]) -> int:
+    """The most digits after the point in a column of numbers; 0 in one of words."""
+    numbers = [cell for cell in cells if cell and "inf" not in cell]
+    if not all(NUMBER.fullmatch(cell) for cell in numbers):
+        return 0
+    return max([0, *(-Decimal(cell).as_tuple().exponent for cell in numbers)])
 
 
 # File extension -> table, decimals, marks -> text.

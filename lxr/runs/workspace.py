@@ -9,7 +9,7 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
     <recommender>/cost/<name>.parquet     what they cost (05, 06)
     <recommender>/fidelity/<name>.parquet every metric of every test user (07)
-    tables/, figures/                     what people read
+    tables/, figures/                     what people read; tables/marks/ the marks of tables that have any
     stages/<stage>.json                   what each stage read, wrote and was told
     notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed
     logs/<stage>.log                      what they wrote to standard output and error
@@ -32,7 +32,7 @@ from PIL import Image
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
-from lxr.reporting.formats import FORMATS
+from lxr.reporting.formats import FORMATS, from_csv, to_csv
 from lxr.utils.environment import DATA_DIR, PROJECT_ROOT, data_directory, environment, in_checkout, results_directory
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, atomic_path, sha256
@@ -155,18 +155,26 @@ class Workspace:
     ) -> pd.DataFrame:
         """Write a rounded table as ``tables/<name>.csv``, ``.md`` and ``.tex``; returns it as it was written.
 
+        Marks show in Markdown and LaTeX. They are kept as ``tables/marks/<name>.csv``, for :mod:`lxr.runs.export`.
+
         Args:
             frame: the table.
             name: of the files.
             decimals: digits after the point.
             marks: of the best entries and those that no test tells apart from them, see
-                :func:`lxr.reporting.tables.mark_best`; they show in Markdown and LaTeX.
+                :func:`lxr.reporting.tables.mark_best`.
             formats: keys of :data:`lxr.reporting.formats.FORMATS`; a long table that nobody reads needs its CSV alone.
         """
         rounded = frame.round(decimals)
-        for kind in formats:
-            with atomic_path(self.output(f"tables/{name}.{kind}")) as temporary:
-                temporary.write_text(FORMATS[kind](rounded, decimals, marks), encoding="utf-8")
+        csv = to_csv(rounded, decimals)
+        table, _ = from_csv(csv)  # as an export finds it
+        texts = {kind: csv if kind == "csv" else FORMATS[kind](table, decimals, marks) for kind in formats}
+        places = {f"tables/{name}.{kind}": text for kind, text in texts.items()}
+        if marks is not None:
+            places[f"tables/marks/{name}.csv"] = marks.to_csv()
+        for place, text in places.items():
+            with atomic_path(self.output(place)) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         return rounded
 
     def save_figure(self, figure, name: str) -> None:
