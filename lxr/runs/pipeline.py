@@ -3,8 +3,8 @@
 A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of the notebook's
 code, its parameters, the keys of the stages it needs, the sources of ``lxr``, the plugins that register explainers of its
 parameters, and the versions of the packages. The record has the hash of every file that the stage read and wrote, its
-executed notebook included, and the key of the stage that made each file that it read. A stage is skipped when its key and all
-those files are unchanged. It fails when it has read a file that is not as the stages that it needs have left it.
+executed notebook included, and the key of the stage that made each file that it read. A stage is skipped when its key and
+all those files are unchanged. It fails when it has read a file that is not as the stages that it needs have left it.
 """
 
 import contextlib
