@@ -1,4 +1,15 @@
-"""Level 5: explainers and the objectives that they explain; LXR is one family of them."""
+"""Level 5: explainers and the objectives that they explain; LXR is one family of them.
+
+Each class documents its options. :data:`lxr.EXPLAINERS` makes them by name, and fills in training users and seed.
+:func:`register` adds a class to it.
+
+Example:
+    >>> import lxr
+    >>> from lxr.explainers import LeaveOneOut
+    >>> model = lxr.MF(4)
+    >>> LeaveOneOut(model, batch_size=64).batch_size, lxr.EXPLAINERS["leave-one-out"].cls is LeaveOneOut
+    (64, True)
+"""
 
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer

@@ -48,6 +48,11 @@ class ExplainerSpec:
         defaults: default options for a recommender.
         aliases: further names.
         depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
+
+    Example:
+        >>> spec = EXPLAINERS["lxr-path"]  # an alias
+        >>> spec.cls.__name__, spec.family, spec.aliases, spec.is_trained, spec.is_signed
+        ('PathLXR', 'lxr-path', ('lxr-path',), True, False)
     """
 
     cls: type[Explainer]
