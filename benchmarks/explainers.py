@@ -20,11 +20,10 @@ import torch
 from measuring import dataset_at_hand, naive, seconds, side_by_side
 
 import lxr
-from lxr.explainers.registry import SAME
+from lxr.explainers.registry import LXR_FAMILIES
 
 SEED, BATCH = 42, 512
-SIMILARITIES = ("random", "popularity", "jaccard", "cosine", "tf-idf")
-ASKING = [name for name in lxr.EXPLAINERS if name not in (*SIMILARITIES, *SAME) and not name.startswith("lxr")]
+ASKING = [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in ("similarity", *LXR_FAMILIES)]
 
 
 def one_by_one(

@@ -61,6 +61,7 @@ from lxr.recommenders.training import fit, train_recommender
 from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
 from lxr.reporting.explanation import UserExplanation, explain_user
+from lxr.runs.plugins import load_plugins_of_run
 from lxr.runs.workspace import Workspace
 from lxr.tuning.records import load_tuned
 from lxr.tuning.studies import Budget, open_study, tune
@@ -153,3 +154,5 @@ __all__ = [
     "tune",
     "wrap",
 ]
+
+load_plugins_of_run()

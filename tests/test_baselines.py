@@ -14,6 +14,7 @@ import lxr
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.gradients import IntegratedGradients
 from lxr.explainers.paths import GradientPath, InsertionPath
+from lxr.explainers.registry import LXR_FAMILIES
 
 OBJECTIVES = list(lxr.OBJECTIVES)
 LOCAL = ["leave-one-out", "gradient"]
@@ -485,8 +486,8 @@ def test_a_sampled_baseline_is_a_training_user_without_the_target(model, train_m
 # --- options
 
 
-UNBATCHED = ("random", "popularity", "jaccard", "cosine", "tf-idf")
-BATCHED = [name for name in lxr.EXPLAINERS if name not in UNBATCHED and not name.startswith("lxr")]
+UNBATCHED = ("similarity", *LXR_FAMILIES)
+BATCHED = [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in UNBATCHED]
 
 
 @pytest.mark.parametrize("name", BATCHED)

@@ -8,8 +8,9 @@ import torch
 from wrapped import NEED_GRADIENT, black_box
 
 import lxr
+from lxr.explainers.registry import LXR_FAMILIES
 
-FAMILY = [name for name in lxr.EXPLAINERS if name.startswith("lxr")]
+FAMILY = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
 # Everything else runs as it is.
 OPTIONS = {"shap-items": {"n_samples": 100}} | {name: {"epochs": 2, "hidden_size": 8} for name in FAMILY}
 SIGNED = ["lime", "lire", "shap", "shap-items", "accent", "leave-one-out", "gradient", "integrated-gradients", "spinrec"]

@@ -12,7 +12,7 @@ import lxr
 from lxr.data.datasets import Dataset
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.lime import LIME, LIRE
-from lxr.explainers.registry import EXPLAINERS
+from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.recommenders.ranking import hide_one_item, hide_share
 from lxr.reporting.tables import counterfactual_sentence, feature_table
 
@@ -186,7 +186,7 @@ def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, a
     target = lxr.top_items(model, matrix)
     assert target.tolist() == lxr.top_items(hopeless, matrix).tolist() and target.max() < N_TARGETS
     options = {"k": 3} if "rank-margin" in name or name == "accent" else {}
-    options |= {"epochs": 1} if name.startswith("lxr") else {}
+    options |= {"epochs": 1} if EXPLAINERS[name].family in LXR_FAMILIES else {}
     scores = [
         lxr.explain_users(EXPLAINERS[name](each, matrix, matrix, **options), matrix, target) for each in (model, hopeless)
     ]
@@ -204,7 +204,8 @@ def test_scores_are_finite_where_hardly_anything_is_unseen(name, model):
     history[1, 0] = 0
     history[:, -1] = 0
     train = sp.csr_matrix(history.numpy())
-    explainer = EXPLAINERS[name](model, train, train, **({"epochs": 1} if name.startswith("lxr") else {}))
+    options = {"epochs": 1} if EXPLAINERS[name].family in LXR_FAMILIES else {}
+    explainer = EXPLAINERS[name](model, train, train, **options)
     assert explainer.explain(history, torch.tensor([0, 0])).isfinite().all()
 
 

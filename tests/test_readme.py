@@ -21,14 +21,19 @@ COMMANDS = re.findall(r"^(?:\w+=\S+ )?python run_all\.py (.*)", README.replace("
 TABLES = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
 
 
+def forget(registry: dict, name: str, monkeypatch) -> None:
+    """Have an entry that a test adds to a registry deleted afterwards."""
+    monkeypatch.setitem(registry, name, None)
+    monkeypatch.delitem(registry, name)
+
+
 @pytest.fixture
 def bookshop(tmp_path, monkeypatch) -> Path:
     """A data directory with the file of the example; what the examples register is forgotten afterwards."""
     rows = [f"{user},{item},5,Book {item}" for user in range(6) for item in range(user, user + 4)]
     (tmp_path / "bookshop.csv").write_text("user,item,rating,title\n" + "\n".join(rows))
-    for registry in (lxr.DATASETS, lxr.EXPLAINERS):
-        for name in ("bookshop", "rarity"):
-            monkeypatch.setitem(registry, name, None)
+    for registry, name in ((lxr.DATASETS, "bookshop"), (lxr.EXPLAINERS, "rarity")):
+        forget(registry, name, monkeypatch)
     return tmp_path
 
 
@@ -49,6 +54,8 @@ def test_the_examples_run_in_order(bookshop, capsys):
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     """A place with the files of the commands, and with what an earlier one has left of them."""
+    (tmp_path / "rarity.py").write_text("import lxr\nlxr.explainers.register('rarity', lxr.explainers.RandomOrder)\n")
+    forget(lxr.EXPLAINERS, "rarity", monkeypatch)
     for name in ("shop.csv", "plays.tsv.gz", "books.inter", "books.item"):
         (tmp_path / name).touch()
     (tmp_path / "results/shop/stages").mkdir(parents=True)

@@ -10,7 +10,6 @@ import pytest
 
 import lxr
 from lxr.data.datasets import DATASETS, Dataset
-from lxr.explainers.registry import SAME
 from lxr.runs import cli
 from lxr.runs.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
 from lxr.utils.records import read_json
@@ -327,7 +326,8 @@ def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
 def test_second_names_are_first_ones():
     assert cli.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
     assert cli.parse(["--explainers", "lxr-path-pure", "lxr-path"]).explainers == ["lxr-path-rank", "lxr-path-pure-rank"]
-    assert not SAME.keys() & set(cli.parse([]).explainers)
+    assert cli.parse([]).explainers == list(lxr.EXPLAINERS)
+    assert not lxr.EXPLAINERS.aliases.keys() & set(cli.parse([]).explainers)
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):

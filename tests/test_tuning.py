@@ -413,12 +413,12 @@ def test_an_explainer_is_tuned_on_validation_users(journal, planted, model, name
     task = lxr.ExplainerTuning(name, model, *planted, metric=metric, fixed=fixed, dataset="toy", seed=3)
     study = lxr.tune(task, journal, lxr.Budget(3))
     options = fixed | tuning_record(study, task)["options"]
-    if name.startswith("lxr"):
+    if lxr.EXPLAINERS[name].is_trained:
         options |= {"criterion": metric}
     explainer = lxr.EXPLAINERS[name](model, *planted, seed=3, **options)
     assert study.best_value == lxr.mean_fidelity(explainer, planted[1], metric=metric)
     assert study.direction.name == ("MAXIMIZE" if metric == "INS" else "MINIMIZE")
-    assert bool(study.trials[0].intermediate_values) == name.startswith("lxr")
+    assert bool(study.trials[0].intermediate_values) == lxr.EXPLAINERS[name].is_trained
 
 
 def test_two_processes_tune_an_explainer_and_a_recommender(tmp_path, planted, model):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import lxr
+from lxr.explainers.registry import LXR_FAMILIES
 
 N_ITEMS, N_FACTORS = 20, 4
 
@@ -56,7 +57,7 @@ def black_box() -> lxr.Recommender:
 
 
 WRAPPED = {"autoencoder": autoencoder, "ease": ease, "als": als, "black-box": black_box}
-NEED_GRADIENT = [name for name in lxr.EXPLAINERS if name.startswith("lxr")] + [
+NEED_GRADIENT = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES] + [
     "gradient",
     "integrated-gradients",
     "spinrec",

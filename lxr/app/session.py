@@ -12,7 +12,6 @@ import torch
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
 from lxr.explainers.base import Explainer
-from lxr.explainers.lxr_network import LXR
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.recommend import first_recommendations
 from lxr.recommenders.registry import RECOMMENDERS
@@ -77,8 +76,8 @@ class TrainedModels:
 
     def network(self, name: str) -> Path | None:
         """The file of the trained network that an explainer is or refines; None if it needs none."""
-        needed = {"lxr-refined": "lxr"}.get(name, name)
-        return self.folder / f"{needed}.pt" if EXPLAINERS[needed].learns else None
+        needed = EXPLAINERS[name].depends_on or name
+        return self.folder / f"{needed}.pt" if EXPLAINERS[needed].is_trained else None
 
     @cached_property
     def told(self) -> dict:
@@ -95,13 +94,13 @@ class TrainedModels:
 
     def make(self, name: str) -> Explainer:
         """An explainer as the run has made it; networks are read, not trained."""
-        path, options = self.network(name), self.told["options"].get(name, {})
-        if EXPLAINERS[name].learns:
-            return EXPLAINERS[name].load(path, self.model)
-        if path:
-            options = options | {"explainer": LXR.load(path, self.model)}
+        spec, options = EXPLAINERS[name], self.told["options"].get(name, {})
+        if spec.load:
+            return spec.load(self.network(name), self.model)
+        if spec.depends_on:
+            options = options | {"explainer": self.explainer(spec.depends_on)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]
-        return EXPLAINERS[name](self.model, *histories, seed=self.told["seed"], **options)
+        return spec(self.model, *histories, seed=self.told["seed"], **options)
 
     def scores_asked(self, name: str) -> float | None:
         """Scores of histories that an explainer asks for, per user, if the run has measured it."""

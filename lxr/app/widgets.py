@@ -19,7 +19,7 @@ import numpy as np
 from lxr.app.panels import Panel, Words, set_class, small
 from lxr.app.session import Case, Exploration, TrainedModels, trained
 from lxr.data.datasets import DATASETS
-from lxr.explainers.registry import EXPLAINERS, SAME
+from lxr.explainers.registry import EXPLAINERS
 from lxr.reporting.explanation import UserExplanation
 from lxr.reporting.tables import enumeration
 from lxr.utils.markup import html_text, plain, quoted, shortened
@@ -194,7 +194,7 @@ class Explorer:
     def what_is_missing(self) -> str:
         """What there is not, and which commands make it."""
         lines, models = [], self.exploration.models
-        untrained = [name for name in EXPLAINERS if name not in models.names and name not in SAME]
+        untrained = [name for name in EXPLAINERS if name not in models.names]
         about = html_text(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")
         if untrained:
             lines.append(

@@ -1,7 +1,9 @@
 """The registry of explainers: one line each."""
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import scipy.sparse as sp
@@ -9,13 +11,14 @@ import scipy.sparse as sp
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
+from lxr.explainers.learned import LearnedExplainer
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import SEARCH_SPACE as PATH_SEARCH_SPACE
-from lxr.explainers.lxr_path import PathLXR, default_path_settings, train_path_lxr
+from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
 from lxr.explainers.lxr_refined import RefinedLXR
-from lxr.explainers.lxr_settings import default_settings, search_space, settings_from
+from lxr.explainers.lxr_settings import LXRSettings, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
 from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
@@ -23,29 +26,78 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
 
+FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
+
+
+LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: made by notebooks of their own
+
 
 @dataclass(frozen=True)
-class Factory:
-    """Makes explainers of recommenders.
+class ExplainerSpec:
+    """A registered explainer: makes explainers of recommenders, and knows what they are.
+
+    Its docstring is that of the class; its signature lists the options after the arguments of a call.
 
     Attributes:
-        make: of a recommender, training and validation histories, a seed and options.
-        search_space: what :mod:`lxr.tuning` may choose options from.
-        defaults: options that :attr:`make` takes for a recommender unless it is told otherwise.
-        needs_gradient: whether the recommender must be differentiable; else it may be a black box.
-        load: reads what an explainer that :attr:`make` has trained saved, for a recommender; None if it trains nothing.
+        cls: class of the explainers.
+        family: group of explainers with one idea: ``"similarity"``, ``"perturbation"``, ``"surrogate"``, ``"gradient"``,
+            ``"path"``, ``"lxr"``, ``"lxr-path"``, or ``"registered"`` for those of :func:`register`.
+        make: called with a recommender, training and validation histories, a seed and options.
+        options: classes whose arguments with a default are the options.
+        search_space: options that :mod:`lxr.tuning` may choose, with their values.
+        defaults: default options for a recommender.
+        aliases: further names.
+        depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
+
+    Example:
+        >>> spec = EXPLAINERS["lxr-path"]  # an alias
+        >>> spec.cls.__name__, spec.family, spec.aliases, spec.is_trained, spec.is_signed
+        ('PathLXR', 'lxr-path', ('lxr-path',), True, False)
     """
 
+    cls: type[Explainer]
+    family: str
     make: Callable[..., Explainer]
-    search_space: Mapping = field(default_factory=dict)
-    defaults: Callable[[Recommender], dict] = lambda model: {}
-    needs_gradient: bool = False
-    load: Callable[[str | Path, Recommender], Explainer] | None = None
+    options: tuple[type, ...]
+    search_space: Mapping
+    defaults: Callable[[Recommender], dict]
+    aliases: tuple[str, ...] = ()
+    depends_on: str | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "__doc__", self.cls.__doc__)
+        object.__setattr__(self, "__signature__", self._signature())
+
+    def _signature(self) -> inspect.Signature:
+        """Arguments of a call, and the options by name."""
+        _, *arguments, _ = inspect.signature(type(self).__call__).parameters.values()
+        options = {
+            each.name: each.replace(kind=each.KEYWORD_ONLY)
+            for function in (self.make, *self.options)
+            for each in inspect.signature(function).parameters.values()
+            if each.default is not each.empty and each.name not in FILLED
+        }
+        return inspect.Signature([*arguments, *options.values()], return_annotation=self.cls)
 
     @property
-    def learns(self) -> bool:
-        """Whether :attr:`make` trains, and so takes ``criterion`` and ``report``, as :func:`lxr.train_lxr` does."""
-        return self.load is not None
+    def is_trained(self) -> bool:
+        """Whether :attr:`make` trains a network, with the options ``criterion`` and ``report`` of :func:`lxr.train_lxr`."""
+        return issubclass(self.cls, LearnedExplainer)
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether the recommender must be differentiable, for the training at least; else it may be a black box."""
+        return self.is_trained or self.cls.needs_gradient
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a score below zero says that the item speaks against the recommendation."""
+        return self.cls.is_signed
+
+    @property
+    def load(self) -> Callable[[str | Path, Recommender], Explainer] | None:
+        """Reads a saved explainer for a recommender; None if nothing is trained."""
+        return self.cls.load if issubclass(self.cls, LearnedExplainer) else None
 
     def __call__(
         self,
@@ -60,7 +112,7 @@ class Factory:
         Args:
             model: the explained recommender.
             train_matrix: (n, I) CSR histories of the training users.
-            validation_matrix: (m, I) CSR histories by which what learns chooses its epoch.
+            validation_matrix: (m, I) CSR histories by which a trained explainer chooses its epoch.
             seed: of all that is random.
             options: of the explainer.
 
@@ -70,48 +122,52 @@ class Factory:
         return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
 
-def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) -> Factory:
-    """Factory of an explainer that may need the training users or a seed beside the recommender."""
+def own_options(cls: type) -> dict:
+    """Options of a class with their defaults, without the arguments that a call fills in."""
+    return {name: value for name, value in default_options(cls).items() if name not in FILLED}
 
-    known = [name for name in default_options(cls) if name != "seed"]
+
+def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = ()) -> ExplainerSpec:
+    """An explainer that its class makes; training users, validation users and seed are given if the class takes them."""
+    known = own_options(cls)
+    taken = [name for name in FILLED if name in inspect.signature(cls).parameters]
 
     def make(model, train_matrix, validation_matrix, seed, **options):
         check_options(known, **{cls.__name__: options})
-        options |= ({"train_matrix": train_matrix} if users else {}) | ({"seed": seed} if seeded else {})
-        return cls(model, **options)
+        given = {"train_matrix": train_matrix, "validation_matrix": validation_matrix, "seed": seed}
+        return cls(model, **options, **{name: given[name] for name in taken})
 
-    return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items), cls.needs_gradient)
+    return ExplainerSpec(
+        cls, family, make, (cls,), cls.search_space, lambda model: known | cls.sized(model.n_items), aliases
+    )
 
 
-def learning_to_explain(variant: str) -> Factory:
-    """Factory of LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
+def learning_to_explain(variant: str, *aliases: str) -> ExplainerSpec:
+    """LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         settings = settings_from(options, default_settings(model, variant))
         return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
 
-    return Factory(
-        make,
-        search_space(variant),
-        lambda model: asdict(default_settings(model, variant)),
-        needs_gradient=True,
-        load=LXR.load,
-    )
+    def defaults(model):
+        return asdict(default_settings(model, variant))
+
+    return ExplainerSpec(LXR, "lxr", make, (LXRSettings,), search_space(variant), defaults, aliases)
 
 
-def imitating(objective: str, signals: str) -> Factory:
-    """Factory of LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
+def imitating(objective: str, signals: str, *aliases: str) -> ExplainerSpec:
+    """LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
 
     space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or "tau" not in name}
-    return Factory(make, space, lambda model: asdict(base), needs_gradient=True, load=PathLXR.load)
+    return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
 
 
-def refined() -> Factory:
-    """Factory of refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
+def refined() -> ExplainerSpec:
+    """Refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
     own = {name: value for name, value in default_options(RefinedLXR).items() if name in RefinedLXR.search_space}
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
@@ -120,48 +176,89 @@ def refined() -> Factory:
         explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings)
         return RefinedLXR(explainer, **refinement)
 
-    return Factory(make, RefinedLXR.search_space, lambda model: own | asdict(default_settings(model)), needs_gradient=True)
+    def defaults(model):
+        return own | asdict(default_settings(model))
+
+    classes = (RefinedLXR, LXRSettings)
+    return ExplainerSpec(RefinedLXR, "lxr", make, classes, RefinedLXR.search_space, defaults, depends_on="lxr")
 
 
-EXPLAINERS: dict[str, Factory] = Registry(
+EXPLAINERS: Registry[ExplainerSpec] = Registry(
     "explainer",
     {
-        "random": factory(RandomOrder, seeded=True),
-        "popularity": factory(PopularItems, users=True),
-        "jaccard": factory(Jaccard, users=True),
-        "cosine": factory(Cosine, users=True),
-        "tf-idf": factory(TfIdf, users=True),
-        "lime": factory(LIME, seeded=True),
-        "lire": factory(LIRE, users=True, seeded=True),
-        "shap": factory(SHAPClusters, users=True, seeded=True),
-        "shap-items": factory(SHAPItems, seeded=True),
-        "accent": factory(ACCENT),
-        "lxr": learning_to_explain("combined"),
-        "lxr-combined": learning_to_explain("combined"),
+        "random": made_by_class(RandomOrder, "similarity"),
+        "popularity": made_by_class(PopularItems, "similarity"),
+        "jaccard": made_by_class(Jaccard, "similarity"),
+        "cosine": made_by_class(Cosine, "similarity"),
+        "tf-idf": made_by_class(TfIdf, "similarity"),
+        "lime": made_by_class(LIME, "surrogate"),
+        "lire": made_by_class(LIRE, "surrogate"),
+        "shap": made_by_class(SHAPClusters, "surrogate"),
+        "shap-items": made_by_class(SHAPItems, "surrogate"),
+        "accent": made_by_class(ACCENT, "perturbation"),
+        "lxr": learning_to_explain("combined", "lxr-combined"),
         "lxr-pos": learning_to_explain("pos"),
         "lxr-neg": learning_to_explain("neg"),
         "lxr-refined": refined(),
-        "lxr-path-rank": imitating("rank", "gradients"),
-        "lxr-path": imitating("rank", "gradients"),  # the same
+        "lxr-path-rank": imitating("rank", "gradients", "lxr-path"),
         "lxr-path-score": imitating("score", "gradients"),
-        "lxr-path-pure-rank": imitating("rank", "answers"),
-        "lxr-path-pure": imitating("rank", "answers"),  # the same
+        "lxr-path-pure-rank": imitating("rank", "answers", "lxr-path-pure"),
         "lxr-path-pure-score": imitating("score", "answers"),
-        "leave-one-out": factory(LeaveOneOut),
-        "gradient": factory(GradientTimesInput),
-        "integrated-gradients": factory(IntegratedGradients, users=True, seeded=True),
-        "spinrec": factory(SPINRec, users=True, seeded=True),
-        "rank-margin": factory(RankMarginGradient),
-        "rank-margin-path": factory(RankMarginPath),
-        "soft-rank-path": factory(SoftRankPath),
+        "leave-one-out": made_by_class(LeaveOneOut, "perturbation"),
+        "gradient": made_by_class(GradientTimesInput, "gradient"),
+        "integrated-gradients": made_by_class(IntegratedGradients, "gradient"),
+        "spinrec": made_by_class(SPINRec, "gradient"),
+        "rank-margin": made_by_class(RankMarginGradient, "gradient"),
+        "rank-margin-path": made_by_class(RankMarginPath, "path"),
+        "soft-rank-path": made_by_class(SoftRankPath, "path"),
     },
 )
 
 
-"""Name → factory(model, train_matrix, validation_matrix=None, seed=0, **options). Figures keep their order and colours."""
+"""Name → spec, called as ``(model, train_matrix, validation_matrix=None, seed=0, **options)``. Figures keep this order."""
 
 
-SAME = {"lxr-combined": "lxr", "lxr-path": "lxr-path-rank", "lxr-path-pure": "lxr-path-pure-rank"}
+def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> None:
+    """Add an explainer to :data:`lxr.EXPLAINERS`: tables, figures, tuning and contract tests then include it.
+
+    The constructor takes the recommender first. It gets ``train_matrix``, ``validation_matrix`` and ``seed`` if it has
+    arguments of these names. All others are options, which need a default. To include it in a run, put the class and this
+    call into a file: ``run_all.py --plugin my_explainer.py``.
+
+    Args:
+        name: in the registry, on the command line, in file names and in tables.
+        cls: a subclass of :class:`lxr.Explainer`. The same class may be registered again, as when a cell is run twice.
+        aliases: further names.
+
+    Raises:
+        ValueError: a bad name, one that is taken, no subclass of :class:`lxr.Explainer`, or an argument without a default.
+
+    Example:
+        >>> import lxr
+        >>> class Newest(lxr.Explainer):
+        ...     def importance(self, history, target):
+        ...         return history.cumsum(dim=1)
+        >>> lxr.explainers.register("newest", Newest)
+        >>> lxr.EXPLAINERS["newest"].family
+        'registered'
+        >>> del lxr.EXPLAINERS["newest"]
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Explainer)):
+        raise ValueError(f"cls: expected a subclass of lxr.Explainer, found {cls!r}")
+    aliases = tuple(aliases)
+    for each in (name, *aliases):
+        _check_name(each, cls)
+    _, *others = inspect.signature(cls).parameters.values()
+    missing = [each.name for each in others if each.default is each.empty and each.name not in FILLED]
+    if missing:
+        raise ValueError(f"{cls.__name__}: expected a default of every option, found none of {missing[0]!r}")
+    EXPLAINERS[name] = made_by_class(cls, "registered", aliases)
 
 
-"""Second names of explainers → first ones."""
+def _check_name(name: object, cls: type[Explainer]) -> None:
+    """Refuse a name of a new explainer that cannot be that of a file, or that another class has."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", name) or name == "recommender":
+        raise ValueError(f"name: expected lower-case letters and digits, joined by hyphens, found {name!r}")
+    known = EXPLAINERS.get(name)
+    if known and (known.cls.__module__, known.cls.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"name: expected a new name, found {name!r}, an explainer of the class {known.cls.__name__}")

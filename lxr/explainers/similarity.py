@@ -71,6 +71,10 @@ class TfIdf(SimilarityExplainer):
 
     Weighting by items would cancel in the cosine between items; weighting by users does not: a user of few items says more
     about the similarity of two items than one who consumes everything. IDF is scikit-learn's smoothed one.
+
+    Args:
+        model: the explained recommender (not consulted).
+        train_matrix: (n, I) CSR histories of the training users.
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lxr.explainers.registry import EXPLAINERS, SAME
+from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.metrics.result import direction
 
 if TYPE_CHECKING:
@@ -46,15 +46,16 @@ def style(explainer: str) -> dict:
     LXR is black and thick, its variants are grey; LXR that imitates paths is red, the first of it thick. Neighbours carry
     their markers at alternate points, so that two lines that coincide are still both seen.
     """
-    first = SAME.get(explainer, explainer)
-    family = first.startswith("lxr")
-    peers = [name for name in EXPLAINERS if name.startswith("lxr") == family and name not in SAME]
+    first = EXPLAINERS.primary(explainer) if explainer in EXPLAINERS else explainer
+    family = EXPLAINERS[first].family if first in EXPLAINERS else ""
+    learned = family in LXR_FAMILIES
+    peers = [name for name, spec in EXPLAINERS.items() if (spec.family in LXR_FAMILIES) == learned]
     place = peers.index(first) if first in peers else len(peers)
     palette = sns.color_palette("colorblind")
     emphasis = first in ("lxr", "lxr-path-rank")
-    shade = PATH_RED if first.startswith("lxr-path") else "black" if emphasis else "0.45"
+    shade = PATH_RED if family == "lxr-path" else "black" if emphasis else "0.45"
     return {
-        "color": shade if family else palette[place % len(palette)],
+        "color": shade if learned else palette[place % len(palette)],
         "marker": MARKERS[place % len(MARKERS)],
         "markevery": (place % 2, 2),
         "linestyle": "-" if emphasis else DASHES[place % len(DASHES)],

@@ -3,21 +3,20 @@
 import argparse
 import math
 import os
+from pathlib import Path
 
 from lxr.data.datasets import DATASETS
 from lxr.data.ratings import REPEATS
-from lxr.explainers.registry import EXPLAINERS, SAME
+from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.data_source import SMOKE, WITH_FEATURES, check_name, name_of, place, source_of
+from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.stages import EXPLORE, REPORT, TINY_DATASET
 from lxr.runs.verify import TOLERANCE
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
-
-
-DEFAULT_EXPLAINERS = [name for name in EXPLAINERS if name not in SAME]
 
 
 EXAMPLES = """examples:
@@ -79,9 +78,17 @@ def add_what_to_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--explainers",
         nargs="+",
-        choices=list(EXPLAINERS),
         metavar="NAME",
-        help=f"some of {' '.join(DEFAULT_EXPLAINERS)} (all)",
+        help=f"some of {' '.join(EXPLAINERS)} (all, with those of plugins)",
+    )
+    group.add_argument(
+        "--plugin",
+        nargs="+",
+        type=place,
+        default=[],
+        dest="plugins",
+        metavar="FILE",
+        help="Python files that register explainers of your own: lxr.explainers.register",
     )
     group.add_argument(
         "--seed", type=int, default=42, metavar="N", help="of the split, the training and the explainers (42)"
@@ -294,10 +301,28 @@ def complete(options: argparse.Namespace) -> None:
         raise ValueError(f"argument --user-features: {found}")
     # In the order of the registry, each once.
     options.recommenders = [name for name in RECOMMENDERS if name in options.recommenders]
-    wanted = {SAME.get(name, name) for name in options.explainers or DEFAULT_EXPLAINERS}
-    options.explainers = [name for name in EXPLAINERS if name in wanted]
+    options.explainers = chosen_explainers(options.explainers, options.plugins)
     if options.tune == "explainers" and not any(EXPLAINERS[name].search_space for name in options.explainers):
         raise ValueError(f"argument --tune: none of {', '.join(options.explainers)} has options")
+
+
+def chosen_explainers(names: list[str] | None, plugins: list[Path]) -> list[str]:
+    """The primary names of explainers in the order of the registry, each once; all of them if none is given.
+
+    Raises:
+        ValueError: an unknown name, or a plugin that cannot be used.
+    """
+    for path in plugins:
+        try:
+            load_plugin(path)
+        except ValueError as error:
+            raise ValueError(f"argument --plugin: {error}") from error
+    for name in names or ():
+        if name not in EXPLAINERS:
+            known = ", ".join(map(repr, EXPLAINERS))
+            raise ValueError(f"argument --explainers: invalid choice: {name!r} (choose from {known})")
+    wanted = {EXPLAINERS.primary(name) for name in names or EXPLAINERS}
+    return [name for name in EXPLAINERS if name in wanted]
 
 
 def option(name: str) -> str:

@@ -1,10 +1,10 @@
 """Notebooks as stages of a directed graph: run by papermill, skipped when nothing they depend on has changed.
 
 A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of the notebook's
-code, its parameters, the keys of the stages it needs, the sources of ``lxr`` and the versions of the packages. The record
-has the hash of every file that the stage read and wrote, its executed notebook included, and the key of the stage that made
-each file that it read. A stage is skipped when its key and all those files are unchanged. It fails when it has read a file
-that is not as the stages that it needs have left it.
+code, its parameters, the keys of the stages it needs, the sources of ``lxr``, the plugins that register explainers of its
+parameters, and the versions of the packages. The record has the hash of every file that the stage read and wrote, its
+executed notebook included, and the key of the stage that made each file that it read. A stage is skipped when its key and
+all those files are unchanged. It fails when it has read a file that is not as the stages that it needs have left it.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 from tqdm.auto import tqdm
 
+from lxr.runs.plugins import PLUGINS, loaded_plugins, plugin_hashes
 from lxr.runs.stage import PLACES, Stage, called, code_of, execute
 from lxr.runs.terminal import coloured
 from lxr.runs.workspace import RUN, Workspace
@@ -72,6 +73,14 @@ class Pipeline:
         """Threads of each notebook: its share of the processors."""
         return max(1, (os.cpu_count() or 1) // self.jobs)
 
+    def environment(self) -> dict[str, str]:
+        """Environment variables that the kernels of notebooks inherit."""
+        return {
+            "OMP_NUM_THREADS": str(self.threads),
+            RUN: str(self.root),
+            PLUGINS: os.pathsep.join(map(str, loaded_plugins())),
+        }
+
     def key(self, stage: Stage) -> str:
         """Hash of everything that determines what a stage computes, given its input files."""
         parts = {
@@ -79,6 +88,7 @@ class Pipeline:
             "parameters": {name: value for name, value in stage.parameters.items() if name not in PLACES},
             "needs": [self.keys[need] for need in stage.needs],
             "sources": library_hash(),
+            "plugins": plugin_hashes(names_in(stage.parameters)),
             "packages": package_versions(),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -131,7 +141,7 @@ class Pipeline:
         sorter.prepare()
         running: dict[Future, str] = {}
         with (
-            environment_variables(OMP_NUM_THREADS=str(self.threads), **{RUN: str(self.root)}),  # which kernels inherit
+            environment_variables(**self.environment()),
             tqdm(total=len(self.stages), desc="stages", unit="stage", leave=False, disable=None) as progress,
             ThreadPoolExecutor(self.jobs) as pool,
         ):
@@ -255,6 +265,11 @@ class Pipeline:
         before, now = self.records[maker.name], maker.record(self.root) or {}
         same = all(now.get(part) == before[part] for part in ("parameters", "sources", "inputs"))
         return same and self.files(maker, now, "outputs").get(path) == digest
+
+
+def names_in(parameters: dict) -> set[str]:
+    """All names in those parameters that are lists, as of the explainers that a stage makes, tunes or judges."""
+    return {name for value in parameters.values() if isinstance(value, list) for name in value if isinstance(name, str)}
 
 
 @contextlib.contextmanager

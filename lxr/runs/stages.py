@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lxr.explainers.registry import EXPLAINERS, SAME
+from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.runs.stage import NOTEBOOKS, Stage
 from lxr.runs.summary import add_summary
 from lxr.runs.workspace import PREPARATION
@@ -36,22 +36,16 @@ REPORT = "08_report"
 EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
 
 
-LXR_FAMILY = [name for name in EXPLAINERS if name.startswith("lxr")]
+BASELINES = "06_baselines"
 
 
-# Which notebook makes which explainers.
-MAKERS = {
-    LXR_NOTEBOOK: [name for name in LXR_FAMILY if not name.startswith("lxr-path")],
-    PATH_NOTEBOOK: [name for name in LXR_FAMILY if name.startswith("lxr-path")],
-    "06_baselines": [name for name in EXPLAINERS if name not in LXR_FAMILY],
-}
+EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 
 
 # What the one-shot methods stand against: all that imitates paths, the paths, and the published LXR.
-PATHS = ("rank-margin-path", "soft-rank-path")
-
-
-AGAINST_ONE_SHOT = {"lxr", "leave-one-out", *PATHS, *MAKERS[PATH_NOTEBOOK]} - set(SAME)
+AGAINST_ONE_SHOT = {"lxr", "leave-one-out"} | {
+    name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
+}
 
 
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
@@ -128,8 +122,8 @@ class Run:
         """``"recommender"`` and explainers → tuned options; what learns chooses its epoch by the metric of its tuning."""
         options = {}
         for what, record in self.tuned(recommender).items():
-            learns = what in EXPLAINERS and EXPLAINERS[what].learns
-            options[what] = record["options"] | ({"criterion": record["metric"]} if learns else {})
+            is_trained = what in EXPLAINERS and EXPLAINERS[what].is_trained
+            options[what] = record["options"] | ({"criterion": record["metric"]} if is_trained else {})
         return options
 
     def add(self, notebook: str, parameters: dict, needs: Sequence[str] = (), recommender: str | None = None) -> str:
@@ -176,8 +170,8 @@ class Run:
         else:
             parameters["tuned"] = [name for name in self.options.explainers if EXPLAINERS[name].search_space]
             if not self.tiny:
-                trained = [name for name in MAKERS[LXR_NOTEBOOK] if EXPLAINERS[name].learns]
-                fixed = {name: FULL[LXR_NOTEBOOK] for name in parameters["tuned"] if name in trained}
+                made = [name for name in parameters["tuned"] if maker(name) == LXR_NOTEBOOK]
+                fixed = {name: FULL[LXR_NOTEBOOK] for name in made if EXPLAINERS[name].is_trained}
                 if "lxr" not in fixed:  # lxr-refined refines it
                     fixed["lxr"] = FULL[LXR_NOTEBOOK] | self.chosen(recommender).get("lxr", {})
                 parameters["fixed"] = fixed
@@ -186,10 +180,10 @@ class Run:
     def explain(self, recommender: str, needs: list[str]) -> list[str]:
         """Add the explainers of a recommender."""
         chosen, added = self.chosen(recommender), []
-        for notebook, made in MAKERS.items():
-            names = [name for name in self.options.explainers if name in made]
+        for notebook in EXPLAINING:
+            names = [name for name in self.options.explainers if maker(name) == notebook]
             if names:
-                needed = {*names, "lxr"} if "lxr-refined" in names else names  # which refines it
+                needed = {*names, *(EXPLAINERS[name].depends_on for name in names)}
                 told = {"explainers": names, "options": {name: chosen[name] for name in chosen if name in needed}}
                 added.append(self.add(notebook, told | {"device": self.options.device}, needs, recommender))
         return added
@@ -200,11 +194,11 @@ class Run:
         options = {name: value for name, value in self.chosen(recommender).items() if name in explainers}
         parameters = {
             "07_evaluation": {"explainers": explainers, "options": options},
-            ONE_SHOT: {"one_shot": [name for name in explainers if name in MAKERS["06_baselines"] and name not in PATHS]},
+            ONE_SHOT: {"one_shot": [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]},
             "07_bounds": {"explainers": explainers},
             # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family.
             "07_sanity": {
-                "explainers": [name for name in explainers if name == "lxr" or name not in LXR_FAMILY],
+                "explainers": [name for name in explainers if name == "lxr" or maker(name) == BASELINES],
                 "options": options,
             }
             | {name: value for name, value in self.training(recommender).items() if name in FIT_OPTIONS},
@@ -213,6 +207,11 @@ class Run:
             if notebook == ONE_SHOT and not self.one_shot:
                 continue
             self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
+
+
+def maker(explainer: str) -> str:
+    """The notebook that makes an explainer."""
+    return {"lxr": LXR_NOTEBOOK, "lxr-path": PATH_NOTEBOOK}.get(EXPLAINERS[explainer].family, BASELINES)
 
 
 def build_stages(options: argparse.Namespace) -> list[Stage]:

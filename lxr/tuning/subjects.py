@@ -12,7 +12,7 @@ import torch
 
 from lxr.data.inputs import as_matrix, check_model
 from lxr.explainers.batch import mean_fidelity
-from lxr.explainers.registry import EXPLAINERS, Factory
+from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
 from lxr.metrics.result import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.ranking import rank_quality
@@ -174,13 +174,13 @@ class ExplainerTuning(Tuning):
         self.target = top_items(self.model, self.validation_matrix)
 
     @property
-    def make(self) -> Factory:
-        """The registered factory (looked up in every process: it would not travel)."""
+    def make(self) -> ExplainerSpec:
+        """The registered explainer (looked up in every process: it would not travel)."""
         return EXPLAINERS[self.name]
 
     def evaluate(self, options: dict, report: Report) -> float:
         """Mean fidelity to the validation users of the explainer with these options."""
-        learning = {"criterion": self.metric, "report": report} if self.make.learns else {}
+        learning = {"criterion": self.metric, "report": report} if self.make.is_trained else {}
         options = learning | dict(self.fixed) | dict(self.given) | options
         with warnings.catch_warnings():
             warnings.filterwarnings(

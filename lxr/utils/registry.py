@@ -1,8 +1,18 @@
 """Dictionaries of named things that say what they know when asked for something else."""
 
+from typing import TypeVar
 
-class Registry(dict):
+Entry = TypeVar("Entry")
+
+
+class Registry(dict[str, Entry]):
     """A dictionary whose missing key raises a ValueError that lists the known names.
+
+    Entries with the attribute ``aliases`` are found by these names, too. Iteration and length give only the primary names.
+
+    Args:
+        kind: of the entries, for the message.
+        entries: name → entry.
 
     Example:
         >>> Registry("fruit", {"apple": 1, "pear": 2})["plum"]
@@ -11,9 +21,36 @@ class Registry(dict):
         ValueError: unknown fruit 'plum': expected one of apple, pear
     """
 
-    def __init__(self, kind: str, entries: dict):
+    def __init__(self, kind: str, entries: dict[str, Entry]):
         super().__init__(entries)
         self.kind = kind
 
-    def __missing__(self, name):
-        raise ValueError(f"unknown {self.kind} {name!r}: expected one of {', '.join(self)}")
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Alias → primary name."""
+        return {alias: name for name, entry in self.items() for alias in getattr(entry, "aliases", ())}
+
+    def primary(self, name: str) -> str:
+        """The primary name of an entry, given that name or an alias.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        if super().__contains__(name):
+            return name
+        if name not in self.aliases:
+            raise ValueError(f"unknown {self.kind} {name!r}: expected one of {', '.join(self)}")
+        return self.aliases[name]
+
+    def __missing__(self, name: str) -> Entry:
+        return self[self.primary(name)]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.aliases
+
+    def get(self, name, default=None):
+        """The entry of a name or an alias, or ``default``."""
+        try:
+            return self[name]
+        except ValueError:
+            return default

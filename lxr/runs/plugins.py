@@ -1,0 +1,70 @@
+"""Plugins: Python files that register explainers, loaded by the command of a run and by the kernel of every notebook."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from lxr.explainers.registry import EXPLAINERS
+from lxr.utils.storage import sha256
+
+PLUGINS = "LXR_PLUGINS"  # environment variable: the files that `import lxr` loads, separated as in PATH
+
+
+_loaded: dict[Path, tuple[str, ...]] = {}  # file → names of its explainers
+
+
+def load_plugin(path: str | Path) -> tuple[str, ...]:
+    """Run a Python file that calls :func:`lxr.explainers.register`; once, however often it is asked for.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The names that it has registered.
+
+    Raises:
+        ValueError: the file cannot be read, fails, or registers nothing.
+    """
+    path = Path(path).resolve()
+    if path not in _loaded:
+        before = dict(EXPLAINERS)
+        _execute(path)
+        names = tuple(name for name, spec in EXPLAINERS.items() if before.get(name) is not spec)
+        if not names:
+            raise ValueError(f"{path}: expected a call of lxr.explainers.register, found none")
+        _loaded[path] = names
+    return _loaded[path]
+
+
+def _execute(path: Path) -> None:
+    """Run a file as a module, which its classes can be traced to.
+
+    Raises:
+        ValueError: the file cannot be read, or fails.
+    """
+    module = ModuleType(f"lxr_plugin_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
+    except Exception as error:  # a file may raise anything
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def load_plugins_of_run() -> None:
+    """Load the files that the environment variable ``LXR_PLUGINS`` names: in a kernel, those of the run's command."""
+    for path in filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)):
+        load_plugin(path)
+
+
+def loaded_plugins() -> list[Path]:
+    """The files that have been loaded, in their order."""
+    return list(_loaded)
+
+
+def plugin_hashes(names: Iterable[str]) -> dict[str, str]:
+    """Hashes of the files that have registered some of these explainers, by the explainer."""
+    wanted = set(names)
+    return {name: sha256(path) for path, registered in _loaded.items() for name in registered if name in wanted}
