@@ -63,7 +63,8 @@ def top_item(model: Recommender, history: torch.Tensor) -> torch.Tensor:
         ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
 
     Example:
-        >>> popular = Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+        >>> import lxr
+        >>> popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
         >>> top_item(popular, torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
         tensor([2, 1])
     """

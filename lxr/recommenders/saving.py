@@ -61,8 +61,8 @@ def load_recommender(path: str | Path, device: torch.device | str = "cpu") -> Re
         DataError: the file is missing, damaged or something else.
 
     Example:
-        >>> import tempfile
-        >>> model, x = MF(5, n_factors=2), torch.eye(5)
+        >>> import lxr, tempfile
+        >>> model, x = lxr.MF(5, n_factors=2), torch.eye(5)
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     save_recommender(model, "mf", {"n_factors": 2}, f"{directory}/mf.pt")
         ...     torch.equal(load_recommender(f"{directory}/mf.pt")(x), model(x))
