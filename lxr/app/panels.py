@@ -5,12 +5,15 @@ from concurrent.futures import Future
 from functools import partial
 from operator import attrgetter
 
-import ipywidgets as widgets
 import numpy as np
 
 from lxr.app.session import Case
 from lxr.reporting.explanation import AGAINST, UserExplanation, bars_of
+from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, is_like_mathematics, shortened
+
+with extra("app"):
+    import ipywidgets as widgets
 
 ROWS = 12  # history items that a panel shows at a time
 

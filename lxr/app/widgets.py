@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
-import ipywidgets as widgets
 import numpy as np
 
 from lxr.app.panels import Panel, Words, set_class, small
@@ -22,7 +21,11 @@ from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS, SAME
 from lxr.reporting.explanation import UserExplanation
 from lxr.reporting.tables import enumeration
+from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, plain, quoted, shortened
+
+with extra("app"):
+    import ipywidgets as widgets
 
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
 

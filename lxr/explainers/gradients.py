@@ -12,6 +12,7 @@ from lxr.explainers.objectives import Objective, RankMargin, objective_of
 from lxr.metrics.trajectory import ItemOrder, part_sizes
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_natural, check_positive, check_seed
+from lxr.utils.extras import extra
 from lxr.utils.sparse import dense
 
 BASELINES = ("empty", "user")
@@ -148,7 +149,8 @@ class IntegratedGradients(Explainer):
 
     def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
-        from captum.attr import IntegratedGradients as Quadrature
+        with extra("explainers"):
+            from captum.attr import IntegratedGradients as Quadrature
 
         def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
             return check_connected(self.objective(self.model, x, y, original))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from lxr.utils.extras import extra
 from lxr.utils.markup import latex_text, markdown_text
 
 # What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
@@ -20,6 +21,9 @@ def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None
 
 def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
     """A Markdown table."""
+    with extra("plots"):
+        import tabulate  # noqa: F401 (pandas uses it)
+
     text = escaped(frame, markdown_text)
     if marks is None:
         return text.astype(object).to_markdown(floatfmt=f".{decimals}f") + "\n"

@@ -5,18 +5,21 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.reporting.fonts import drawable
 from lxr.reporting.style import DASHES, PANELS, SMALL, add_legend, draw_line, label_panel, panels, style
+from lxr.utils.extras import extra
 from lxr.utils.markup import plain, shortened
+
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     pass

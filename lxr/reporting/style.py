@@ -1,19 +1,18 @@
 """The style of figures: colours, markers, panels, legends."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS, SAME
 from lxr.metrics.result import direction
+from lxr.utils.extras import extra
 
-if TYPE_CHECKING:
-    pass
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lxr.reporting.style import SMALL
+from lxr.utils.extras import extra
+
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     import optuna
@@ -75,7 +78,8 @@ def axis_places(values: Sequence, distribution: "optuna.distributions.BaseDistri
 
 def option_importance(study: "optuna.Study") -> dict[str, float]:
     """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
-    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+    with extra("tuning"):
+        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     try:
         return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))

@@ -8,12 +8,15 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
 from tqdm.auto import tqdm
 
 from lxr.runs.stage import KERNEL
+from lxr.utils.extras import extra
 from lxr.utils.storage import atomic_path
+
+with extra("runs"):
+    import nbformat
+    from nbclient import NotebookClient
 
 KEPT_TYPES = ("text/plain",)
 

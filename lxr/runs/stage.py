@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-import papermill
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from traitlets.config import Config
-
 from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.extras import extra
 from lxr.utils.records import read_json
 from lxr.utils.storage import temporary_name
+
+with extra("runs"):
+    import nbformat
+    import papermill
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from traitlets.config import Config
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 

@@ -8,6 +8,7 @@ import pandas as pd
 from lxr.tuning.studies import REASON, STUDY_PACKAGES
 from lxr.tuning.subjects import Tuning
 from lxr.utils.environment import package_versions, results_directory
+from lxr.utils.extras import extra
 from lxr.utils.records import read_json
 from lxr.utils.storage import DataError
 
@@ -44,7 +45,8 @@ def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
         that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
         trials, of what, how long, by which versions.
     """
-    from optuna.trial import TrialState
+    with extra("tuning"):
+        from optuna.trial import TrialState
 
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]

@@ -2,10 +2,8 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+from lxr.utils.extras import extra
 
 SCALES = {(): False, ("log",): True}
 
@@ -24,7 +22,8 @@ def distributions(space: Space) -> dict:
     Raises:
         ValueError: no option, or one that is neither choices nor a possible range.
     """
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+    with extra("tuning"):
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not space:
         raise ValueError("space: expected at least one option to tune, found none")
