@@ -33,7 +33,8 @@ class Panel:
     def __init__(self, name: str):
         self.asked: Future | None = None
         self.explanation: UserExplanation | None = None
-        self.instead, self.start, self.removed = "", 0, frozenset()
+        self.instead, self.start = "", 0
+        self.removed: frozenset[int] = frozenset()
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
         self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]

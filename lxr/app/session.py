@@ -36,7 +36,8 @@ def trained(results: str | Path, dataset: str | None = None, recommender: str | 
     Raises:
         DataError: there is none, or not that one; the message says which command makes it.
     """
-    results, found = results_directory(results), {}
+    results = results_directory(results)
+    found: dict[str, list[str]] = {}
     for data in sorted(results.glob("*/interactions.npz")):
         names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
         found |= {data.parent.name: names} if names else {}
@@ -96,8 +97,8 @@ class TrainedModels:
     def make(self, name: str) -> Explainer:
         """An explainer as the run has made it; networks are read, not trained."""
         path, options = self.network(name), self.told["options"].get(name, {})
-        if EXPLAINERS[name].learns:
-            return EXPLAINERS[name].load(path, self.model)
+        if path and (load := EXPLAINERS[name].load):
+            return load(path, self.model)
         if path:
             options = options | {"explainer": LXR.load(path, self.model)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]
@@ -199,7 +200,9 @@ class Exploration:
 
     def take(self, history: torch.Tensor, user: int | None) -> None:
         """Explain the top recommendation of a history (1, I)."""
-        self.history, self.user, self.case, self.removed = history, user, None, set()
+        self.history, self.user = history, user
+        self.case: Case | None = None
+        self.removed: set[int] = set()
         first = self.recommendations(1)["item"].tolist()
         if history.any() and first:
             self.choose_target(*first)

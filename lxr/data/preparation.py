@@ -154,7 +154,8 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
     """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
-    users, known = [], []
+    users: list[int] = []
+    known: list[tuple[str, str]] = []
     for row, user in enumerate(user_ids.tolist()):
         own = features.get(user, {})
         if not (isinstance(own, Mapping) and all(pd.api.types.is_scalar(value) for value in own.values())):

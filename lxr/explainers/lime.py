@@ -145,8 +145,8 @@ class LIME(Explainer):
         others = np.setdiff1d(np.arange(self.model.n_targets), np.append(items, target))
         kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
         for sample in kept[1:]:
-            flips = generator.integers(self.min_flips, self.max_flips, endpoint=True)
-            n_removed = min(generator.integers(flips, endpoint=True), len(items))
+            flips = int(generator.integers(self.min_flips, self.max_flips, endpoint=True))
+            n_removed = min(int(generator.integers(flips, endpoint=True)), len(items))
             sample[generator.choice(len(items), n_removed, replace=False)] = 0
             added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
         return kept, rows_of(added, self.model.n_items)
@@ -225,8 +225,15 @@ class LIRE(LIME):
         batch_size: int = 512,
         seed: int = 0,
     ):
-        options = {"kernel_width": kernel_width, "n_features": n_features, "objective": objective}
-        super().__init__(model, n_samples, batch_size=batch_size, seed=seed, **options)
+        super().__init__(
+            model,
+            n_samples,
+            kernel_width=kernel_width,
+            n_features=n_features,
+            objective=objective,
+            batch_size=batch_size,
+            seed=seed,
+        )
         check_natural(n_neighbours=n_neighbours)
         check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
         self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)

@@ -8,6 +8,7 @@ again after each: good explanations, but dozens of gradients per user. The netwo
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,10 @@ from torch.nn.utils import skip_init
 
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
+from lxr.explainers.base import Explainer
 from lxr.explainers.batch import explain_users
 from lxr.explainers.gradients import GradientTimesInput
-from lxr.explainers.learned import LearnedExplainer, report_unlearned
+from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lxr_path_signals import RIVALS, Answers, Looks, Signals, check_looks, relative
 from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
@@ -46,7 +48,7 @@ from lxr.utils.sparse import batches, dense, few_users, parts_of
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise
 
-STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 
 
 CHOICES = {
@@ -147,7 +149,7 @@ def default_path_settings(objective: str = "rank", signals: str = "gradients") -
     return PathSettings(objective, signals, looks=LOOKS[objective], criterion=CRITERION[objective])
 
 
-class OrderNetwork(nn.Module):
+class OrderNetwork(HiddenNetwork):
     """Scores history items by their signals, each item by itself: linear → GELU → linear → GELU → linear.
 
     A signal comes in relative to its mean size over the history, and once more on a logarithmic scale; the third input is
@@ -191,6 +193,7 @@ class PathLXR(LearnedExplainer):
     """
 
     settings_class = PathSettings
+    network: OrderNetwork
 
     def __init__(self, model: Recommender, network: OrderNetwork, settings: PathSettings, training: pd.DataFrame):
         self.needs_gradient = settings.signals == "gradients"
@@ -344,17 +347,16 @@ def signals_of(model: Recommender, settings: PathSettings) -> Signals:
 
 def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
     """Position (N,) of every history item in the order that is imitated, from 0; the mean where there are two orders."""
-    teachers = {
-        "leave-one-out": lambda: [LeaveOneOut(model, settings.g)],
-        "gradient": lambda: [GradientTimesInput(model, settings.g)],
-        "path": lambda: [
-            path(model, settings.g, **STEPS)
-            for path in ((GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath))
-        ],
-    }[settings.teacher]()
+    teachers: list[Explainer]
+    if settings.teacher == "path":
+        paths = (GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath)
+        teachers = [path(model, settings.g, **STEPS) for path in paths]
+    else:
+        teacher = LeaveOneOut if settings.teacher == "leave-one-out" else GradientTimesInput
+        teachers = [teacher(model, settings.g)]
     label = "paths of training users"
     scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
-    return np.mean([positions(each) for each in scores], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([positions(each) for each in scores], axis=0, dtype=np.float32))
 
 
 def pair_loss(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 from torch import nn
@@ -11,10 +11,13 @@ from lxr.metrics.result import check_metric
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_non_negative, check_options, check_positive, check_positive_numbers
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")

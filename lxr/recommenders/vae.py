@@ -54,7 +54,7 @@ class VAE(Recommender):
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features)
+        super().__init__(n_items, n_features, seed)
         check_positive(n_hidden=n_hidden, n_latent=n_latent)
         check_dropout(dropout=dropout)
         check_non_negative(beta=beta)

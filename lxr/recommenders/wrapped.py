@@ -68,7 +68,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray, precision or (None if kind is np.ndarray else only_precision(scorer, asked))
+            return kind is np.ndarray, precision or (only_precision(scorer, asked) if torch.is_tensor(asked) else None)
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
     raise AnswerError(

@@ -159,8 +159,16 @@ def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
         highest = 0.96 - gap * (len(heights) - 1 - place)  # there is room for those that follow
         above = min(max(heights.iloc[place], above + gap), highest)
         line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.8}
-        place_of_text = {"xytext": (0.02, above), "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
-        ax.annotate(name, front.loc[name], **place_of_text, arrowprops=line, zorder=1)
+        ax.annotate(
+            name,
+            front.loc[name],
+            xytext=(0.02, above),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=SMALL,
+            arrowprops=line,
+            zorder=1,
+        )
 
 
 def plot_gain(gain: pd.DataFrame) -> Figure:

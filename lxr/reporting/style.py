@@ -63,7 +63,7 @@ def style(explainer: str) -> dict:
     }
 
 
-def draw_line(ax: Axes, explainer: str, x: Sequence[float], values: np.ndarray) -> None:
+def draw_line(ax: Axes, explainer: str, x: Sequence[float] | np.ndarray, values: np.ndarray) -> None:
     """The mean over users of (n_users, len(x)) values, with the band of its interval."""
     mean, error = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
     ax.plot(x, mean, **style(explainer))

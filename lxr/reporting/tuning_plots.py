@@ -1,7 +1,7 @@
 """Figures of tuning studies."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     return figure
 
 
-def axis_places(values: Sequence, distribution: "optuna.distributions.BaseDistribution") -> tuple[np.ndarray, str]:
+def axis_places(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
     """Places from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
     if hasattr(distribution, "choices"):
         numbers = np.array([distribution.choices.index(value) for value in values]) / max(1, len(distribution.choices) - 1)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import psutil
@@ -234,7 +234,7 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
     return study
 
 
-def direction_of(tuning: Tuning) -> str:
+def direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
     """Optuna's word for it."""
     return "minimize" if tuning.lower_is_better else "maximize"
 
@@ -253,7 +253,7 @@ def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") ->
     Raises:
         DataError: names the file and what differs.
     """
-    for name in expected | found:
+    for name in {**expected, **found}:
         if name not in found or name not in expected or found[name] != expected[name]:
             raise DataError(
                 f"{path} holds another study, {what}{name}: expected {expected.get(name, 'nothing')}, "
