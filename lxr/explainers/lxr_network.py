@@ -17,7 +17,15 @@ from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.batch import explain_users, mean_fidelity
 from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
-from lxr.explainers.lxr_settings import CHOICES, HIDDEN_ACTIVATIONS, LXRSettings, default_settings
+from lxr.explainers.lxr_settings import (
+    CHOICES,
+    HIDDEN_ACTIVATIONS,
+    HiddenActivation,
+    Initialisation,
+    Inputs,
+    LXRSettings,
+    default_settings,
+)
 from lxr.metrics.result import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
@@ -56,9 +64,9 @@ class ExplainerNetwork(HiddenNetwork):
         self,
         n_items: int,
         hidden_size: int,
-        activation: str = "tanh",
-        inputs: str = "both",
-        initialisation: str = "xavier",
+        activation: HiddenActivation = "tanh",
+        inputs: Inputs = "both",
+        initialisation: Initialisation = "xavier",
         seed: int = 0,
     ):
         super().__init__()

@@ -8,7 +8,7 @@ again after each: good explanations, but dozens of gradients per user. The netwo
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -51,11 +51,17 @@ from lxr.utils.weights import initialise
 STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 
 
+Aim = Literal["rank", "score"]
+Kind = Literal["gradients", "answers"]
+Teacher = Literal["path", "leave-one-out", "gradient"]
+Loss = Literal["pairs", "positions"]
+
+
 CHOICES = {
-    "objective": ("rank", "score"),
-    "signals": ("gradients", "answers"),
-    "teacher": ("path", "leave-one-out", "gradient"),
-    "loss": ("pairs", "positions"),
+    "objective": get_args(Aim),
+    "signals": get_args(Kind),
+    "teacher": get_args(Teacher),
+    "loss": get_args(Loss),
 }
 
 
@@ -108,14 +114,14 @@ class PathSettings:
         (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6)
     """
 
-    objective: str = "rank"
-    signals: str = "gradients"
+    objective: Aim = "rank"
+    signals: Kind = "gradients"
     tau: float = 0.35
     first_tau: float = 0.2
     looks: tuple[float, ...] = LOOKS["rank"]
     places: bool = True
-    teacher: str = "path"
-    loss: str = "pairs"
+    teacher: Teacher = "path"
+    loss: Loss = "pairs"
     n_users: int = 5000
     augmentation: int = 0
     n_pairs: int = 64
@@ -142,7 +148,7 @@ class PathSettings:
         return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
 
 
-def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:
+def default_path_settings(objective: Aim = "rank", signals: Kind = "gradients") -> PathSettings:
     """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M."""
     check_choice(CHOICES["objective"], objective=objective)
     check_choice(CHOICES["signals"], signals=signals)

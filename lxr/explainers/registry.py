@@ -13,9 +13,9 @@ from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import SEARCH_SPACE as PATH_SEARCH_SPACE
-from lxr.explainers.lxr_path import PathLXR, default_path_settings, train_path_lxr
+from lxr.explainers.lxr_path import Aim, Kind, PathLXR, default_path_settings, train_path_lxr
 from lxr.explainers.lxr_refined import RefinedLXR
-from lxr.explainers.lxr_settings import default_settings, search_space, settings_from
+from lxr.explainers.lxr_settings import Variant, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
 from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
@@ -83,7 +83,7 @@ def factory(cls: type[Explainer], *, users: bool = False, seeded: bool = False) 
     return Factory(make, cls.search_space, lambda model: default_options(cls) | cls.sized(model.n_items), cls.needs_gradient)
 
 
-def learning_to_explain(variant: str) -> Factory:
+def learning_to_explain(variant: Variant) -> Factory:
     """Factory of LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
@@ -99,7 +99,7 @@ def learning_to_explain(variant: str) -> Factory:
     )
 
 
-def imitating(objective: str, signals: str) -> Factory:
+def imitating(objective: Aim, signals: Kind) -> Factory:
     """Factory of LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 

@@ -7,7 +7,7 @@ from the generator that is passed in.
 import contextlib
 import itertools
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,10 @@ from lxr.utils.checks import (
     check_seed,
 )
 
-ACTIVATIONS = ("sigmoid", "softmax", "probability")
+Activation = Literal["sigmoid", "softmax", "probability"]
+
+
+ACTIVATIONS = get_args(Activation)
 
 
 WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
@@ -66,7 +69,7 @@ class Recommender(nn.Module):
         tensor([[0., 1., 0.]])
     """
 
-    activation = "sigmoid"
+    activation: Activation = "sigmoid"
     search_space: ClassVar[dict] = {}
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted

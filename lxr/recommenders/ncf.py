@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from lxr.recommenders.mf import OfWholeRows
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
 from lxr.utils.weights import initialise, linear_layer
 
-BRANCHES = ("both", "gmf", "mlp")
+Branches = Literal["both", "gmf", "mlp"]
 
 
 class NCF(OfWholeRows):
@@ -57,13 +57,13 @@ class NCF(OfWholeRows):
         layers: Sequence[int] = (16, 8),
         dropout: float = 0.3,
         positive_weight: float = 60.0,
-        branches: str = "both",
+        branches: Branches = "both",
         max_pairs: int = 2**18,
         seed: int = 0,
         n_features: int = 0,
     ):
         super().__init__(n_items, n_features, seed)
-        check_choice(BRANCHES, branches=branches)
+        check_choice(get_args(Branches), branches=branches)
         check_all_positive(layers=layers)
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
         self.weigh(dropout, positive_weight)

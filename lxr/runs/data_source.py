@@ -10,6 +10,7 @@ import pandas as pd
 from lxr.data.datasets import DATASETS, load_ratings, rule_of
 from lxr.data.files import read_ratings_file
 from lxr.data.preparation import check_candidates, named, prepare
+from lxr.data.ratings import Repeats
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
 from lxr.runs.stage import NOTEBOOKS
@@ -43,7 +44,7 @@ class Source:
     data_dir: Path
     ratings_file: dict
     rule: dict
-    repeats: str | None = None
+    repeats: Repeats | None = None
 
     @property
     def parameters(self) -> dict:
