@@ -182,6 +182,7 @@ def test_integrated_gradients_equal_the_naive_quadrature(model, double_model, tr
     assert_close(found, expected, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["logit", "log-prob", "rank-margin"])
 def test_spinrec_equals_the_naive_choice(model, double_model, train_matrix, history, target, objective):
     options = {"objective": objective, "n_samples": 4, "n_steps": 5, "seed": 3}
@@ -489,6 +490,7 @@ UNBATCHED = ("random", "popularity", "jaccard", "cosine", "tf-idf")
 BATCHED = [name for name in lxr.EXPLAINERS if name not in UNBATCHED and not name.startswith("lxr")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHED)
 def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, train_matrix, history, target, name):
     options = {"n_samples": 80} if name == "shap-items" else {}

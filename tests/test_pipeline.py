@@ -94,6 +94,7 @@ def states(pipeline: Pipeline) -> dict[str, str]:
     return {name: outcome.state for name, outcome in pipeline.run().items()}
 
 
+@pytest.mark.slow
 def test_stages_run_once_in_order_and_are_then_skipped(toy_notebook, tmp_path):
     assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"done"}
     assert (tmp_path / "toy" / "b.txt").read_text() == "ab"
@@ -101,6 +102,7 @@ def test_stages_run_once_in_order_and_are_then_skipped(toy_notebook, tmp_path):
     assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"skipped"}
 
 
+@pytest.mark.slow
 def test_a_failure_stops_only_what_needs_it_and_the_next_run_goes_on(toy_notebook, tmp_path):
     pipeline = toy_pipeline(toy_notebook, tmp_path, failing="a")
     outcomes = pipeline.run()
@@ -113,6 +115,7 @@ def test_a_failure_stops_only_what_needs_it_and_the_next_run_goes_on(toy_noteboo
     assert not (tmp_path / "toy" / "notebooks" / "a.failed.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_damaged_missing_and_forced_outputs_are_made_again(toy_notebook, tmp_path):
     states(toy_pipeline(toy_notebook, tmp_path))
     (tmp_path / "toy" / "b.txt").write_text("damage")
@@ -157,6 +160,7 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
     assert f"cannot write to {tmp_path / 'toy'}" in outcomes["a"].detail
 
 
+@pytest.mark.slow
 def test_what_notebooks_print_is_kept_and_the_traceback_of_those_that_fail(toy_notebook, tmp_path):
     outcomes = toy_pipeline(toy_notebook, tmp_path, failing="a").run()
     logs = {name: tmp_path / "toy" / "logs" / f"{name}.log" for name in "abc"}
@@ -170,6 +174,7 @@ def test_what_notebooks_print_is_kept_and_the_traceback_of_those_that_fail(toy_n
     assert "RuntimeError" not in logs["a"].read_text()
 
 
+@pytest.mark.slow
 def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, tmp_path):
     pipeline = toy_pipeline(toy_notebook, tmp_path)
     assert stage_table(pipeline).splitlines() == [
@@ -193,6 +198,7 @@ def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, t
 # --- inputs are those that the needed stages have made ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_record_has_the_key_of_the_maker_of_every_input(toy_notebook, finished):
     pipeline = toy_pipeline(toy_notebook, finished)
     assert set(states(pipeline).values()) == {"skipped"}  # wherever the results are
