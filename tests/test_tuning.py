@@ -63,6 +63,7 @@ def journal(tmp_path) -> Path:
 # --- one study -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_begins_with_its_start_and_finds_better(journal):
     task = Parabola(warmup=STEPS + 1)
     study = lxr.tune(task, journal, lxr.Budget(15))
@@ -213,6 +214,7 @@ def test_bad_budgets_are_refused(options, message):
         lxr.Budget(**options)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_pruned_and_the_best_is_not(tmp_path):
     pruned = lxr.tune(Parabola(warmup=5), tmp_path / "pruned.journal", lxr.Budget(30))
     table = trial_table(pruned)
