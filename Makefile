@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run verify test lab app notebooks docs
+.PHONY: run verify check test static package lab app notebooks docs
 
 run: .venv/installed
 	$(BIN)/python run_all.py
@@ -11,10 +11,22 @@ run: .venv/installed
 verify: .venv/installed
 	$(BIN)/python run_all.py --verify
 
-test: .venv/installed
+# Style, types, and the quick tests: before every commit.
+check: static
+	$(BIN)/python -m pytest --numprocesses logical -m "not slow and not browser and not notebooks"
+
+# The same with all tests.
+test: static
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
+
+static: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
+	$(BIN)/mypy
+
+# The source distribution and the wheel are complete, and the wheel works without the repository.
+package: .venv/installed
+	$(BIN)/python .ci/package.py
 
 lab: .venv/installed
 	$(BIN)/python run_all.py --smoke

@@ -30,3 +30,10 @@ def pytest_collectstart(collector):
     """Compare the text of notebook outputs, not what the canonical form leaves out."""
     if type(collector).__name__ == "IPyNbFile":
         collector.skip_compare += ("stderr", "text/html", "text/markdown", "image/png", "image/svg+xml")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the cells of notebooks, which are compared with their stored output."""
+    for item in items:
+        if type(item).__name__ == "IPyNbCell":
+            item.add_marker("notebooks")

@@ -183,6 +183,7 @@ def test_integrated_gradients_equal_the_naive_quadrature(model, double_model, tr
     assert_close(found, expected, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["logit", "log-prob", "rank-margin"])
 def test_spinrec_equals_the_naive_choice(model, double_model, train_matrix, history, target, objective):
     options = {"objective": objective, "n_samples": 4, "n_steps": 5, "seed": 3}
@@ -490,6 +491,7 @@ UNBATCHED = ("similarity", *LXR_FAMILIES)
 BATCHED = [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in UNBATCHED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHED)
 def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, train_matrix, history, target, name):
     options = {"n_samples": 80} if name == "shap-items" else {}

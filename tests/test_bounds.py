@@ -179,6 +179,7 @@ def test_greedy_bound_is_the_best_of_its_orders(users, history):
         np.testing.assert_array_equal(values, best)
 
 
+@pytest.mark.slow
 def test_no_explainer_beats_the_greedy_bound_by_one_item(users, train_matrix):
     model, matrix, target = users
     bound = fixed_by_length(lxr.greedy_bound(*users), 1)
@@ -188,6 +189,7 @@ def test_no_explainer_beats_the_greedy_bound_by_one_item(users, train_matrix):
         assert_not_worse(bound, fixed_by_length(result, 1), name)
 
 
+@pytest.mark.slow
 def test_bounds_do_not_depend_on_batches(users):
     options = {"steps": 3, "cutoffs": (2,), "lengths": (1, 2)}
     for bound in (lxr.greedy_bound, lxr.random_bound):

@@ -28,6 +28,7 @@ from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("voila")
 playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CONFIG = f"--Voila.config_file_paths={PROJECT_ROOT / 'notebooks/config'}"

@@ -431,6 +431,7 @@ def kdd_cup_text(ratings: pd.DataFrame) -> str:
     return "".join(f"{user}|{len(block)}\n{''.join(block)}" for user, block in blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["yahoo-music.csv", "trainIdx1.txt"])
 def test_a_set_of_the_papers_size_is_loaded_and_prepared(tmp_path, name):
     ratings = yahoo_ratings()
@@ -777,6 +778,7 @@ def ml_1m():
     return data, loaded[0]
 
 
+@pytest.mark.slow
 def test_ml_1m_has_the_papers_counts(ml_1m):
     data, _ = ml_1m
     assert data.matrix.shape == (6037, 3381) and data.matrix.nnz == 575_128
@@ -787,6 +789,7 @@ def test_ml_1m_has_the_papers_counts(ml_1m):
     assert all(re.search(r"\(\d{4}\)$", title) for title in titles.values())
 
 
+@pytest.mark.slow
 def test_ml_1m_as_the_first_release_of_lxr_used_it(ml_1m):
     _, ratings = ml_1m
     data = lxr.prepare(ratings, min_rating=0, min_items_per_user=1, min_users_per_item=1)
@@ -819,6 +822,7 @@ def test_users_of_the_real_ml_1m(ml_1m):
     assert users["age"].value_counts()["25–34"] == 2096 and users["occupation"].nunique() == 20
 
 
+@pytest.mark.slow
 def test_ml_100k_has_the_papers_counts(ml_100k):
     assert ml_100k.matrix.shape == (942, 1283) and ml_100k.matrix.nnz == 55_211
     titles = dict(zip(ml_100k.item_ids.tolist(), ml_100k.item_titles.tolist(), strict=True))

@@ -33,6 +33,7 @@ def trained(cls):
     return model, train, validation, test
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
 @pytest.mark.parametrize("cls", [lxr.MF, lxr.VAE])
 def test_gpu_equals_cpu(cls):
@@ -52,6 +53,7 @@ def test_gpu_equals_cpu(cls):
         np.testing.assert_allclose(values.mean(axis=0), tables["cuda"][2].curves[name].mean(axis=0), atol=0.01)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
 @pytest.mark.parametrize("name", ["lxr", "lxr-refined", "lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank"])
 def test_what_is_trained_on_a_gpu_explains_as_well(name):

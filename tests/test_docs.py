@@ -58,6 +58,7 @@ def test_versions_agree():
     assert f'\nversion = "{lxr.__version__}"\n' in (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_worked_example_keeps_the_contract(tmp_path):
     (code,) = re.findall(
         r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL
@@ -71,6 +72,7 @@ def test_the_worked_example_keeps_the_contract(tmp_path):
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 30
 
 
+@pytest.mark.slow
 def test_pages_of_the_api_are_made(tmp_path):
     pdoc = pytest.importorskip("pdoc")
     pdoc.render.configure(docformat="google")

@@ -108,6 +108,7 @@ def test_batch_equals_one_at_a_time(name, model, train_matrix, history):
     assert_close(explainer.explain(history, target), torch.cat(singles))
 
 
+@pytest.mark.slow
 def test_order_of_users_does_not_matter(name, model, train_matrix, history):
     explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
     assert_close(explainer.explain(history.flip(0), target.flip(0)), explainer.explain(history, target).flip(0))
@@ -123,6 +124,7 @@ def test_same_seed_same_explanation(name, model, train_matrix, history):
     assert all(torch.equal(other, found[0]) for other in found[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "lime", "lire", "shap-items", "spinrec", *FAMILY])
 def test_another_seed_another_explanation(name, model, train_matrix, history):
     target = lxr.top_item(model, history)
@@ -130,12 +132,14 @@ def test_another_seed_another_explanation(name, model, train_matrix, history):
     assert not torch.equal(first, second)
 
 
+@pytest.mark.slow
 def test_global_random_state_is_left_alone(name, model, train_matrix, history, untouched_rng):
     target = lxr.top_item(model, history)
     with untouched_rng():
         make(name, model, train_matrix).explain(history, target)
 
 
+@pytest.mark.slow
 def test_no_gradient_is_needed_from_the_caller(name, model, train_matrix, history):
     explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
     expected = explainer.explain(history, target)
@@ -146,6 +150,7 @@ def test_no_gradient_is_needed_from_the_caller(name, model, train_matrix, histor
     assert_close(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.bool], ids=str)
 def test_histories_of_other_types(name, train_matrix, history, dtype):
     model = lxr.MF(20, n_factors=4)
@@ -155,6 +160,7 @@ def test_histories_of_other_types(name, train_matrix, history, dtype):
     assert_close(found, explainer.explain(history, target))
 
 
+@pytest.mark.slow
 def test_sparse_users_equal_dense_ones(name, model, train_matrix, history):
     matrix = sp.csr_matrix(history.numpy())
     target, explainer = lxr.top_items(model, matrix, batch_size=3), make(name, model, train_matrix)

@@ -163,6 +163,7 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
     assert by_name.explainer == "lire"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mf", "vae"])
 def test_a_recommender_is_trained_in_one_go(name):
     data = lxr.load_dataset("synthetic", user_features=True)

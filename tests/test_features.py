@@ -174,6 +174,7 @@ def test_a_feature_is_a_reason_and_is_removed_like_an_item():
 ASK_NO_OTHERS = [name for name in EXPLAINERS if name not in ("lime", "lire")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASK_NO_OTHERS)
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, activation, users, linear):
@@ -197,6 +198,7 @@ def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, a
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_scores_are_finite_where_hardly_anything_is_unseen(name, model):
     history = torch.ones(2, N_ITEMS)

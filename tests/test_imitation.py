@@ -183,6 +183,7 @@ def test_no_more_users_than_told(train_matrix):
     assert few_users(train_matrix, 60, np.random.default_rng(0)) is train_matrix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_the_order_of_the_path(name):
     data = lxr.load_dataset("synthetic")

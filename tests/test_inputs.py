@@ -72,6 +72,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", list(FORMS))
 @given(binary=BINARY)
 def test_every_form_means_the_same_histories(form, binary):

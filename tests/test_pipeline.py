@@ -94,6 +94,7 @@ def states(pipeline: Pipeline) -> dict[str, str]:
     return {name: outcome.state for name, outcome in pipeline.run().items()}
 
 
+@pytest.mark.slow
 def test_stages_run_once_in_order_and_are_then_skipped(toy_notebook, tmp_path):
     assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"done"}
     assert (tmp_path / "toy" / "b.txt").read_text() == "ab"
@@ -101,6 +102,7 @@ def test_stages_run_once_in_order_and_are_then_skipped(toy_notebook, tmp_path):
     assert set(states(toy_pipeline(toy_notebook, tmp_path)).values()) == {"skipped"}
 
 
+@pytest.mark.slow
 def test_a_failure_stops_only_what_needs_it_and_the_next_run_goes_on(toy_notebook, tmp_path):
     pipeline = toy_pipeline(toy_notebook, tmp_path, failing="a")
     outcomes = pipeline.run()
@@ -113,6 +115,7 @@ def test_a_failure_stops_only_what_needs_it_and_the_next_run_goes_on(toy_noteboo
     assert not (tmp_path / "toy" / "notebooks" / "a.failed.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_damaged_missing_and_forced_outputs_are_made_again(toy_notebook, tmp_path):
     states(toy_pipeline(toy_notebook, tmp_path))
     (tmp_path / "toy" / "b.txt").write_text("damage")
@@ -157,6 +160,7 @@ def test_an_unwritable_results_directory_fails_the_stage_clearly(toy_notebook, t
     assert f"cannot write to {tmp_path / 'toy'}" in outcomes["a"].detail
 
 
+@pytest.mark.slow
 def test_what_notebooks_print_is_kept_and_the_traceback_of_those_that_fail(toy_notebook, tmp_path):
     outcomes = toy_pipeline(toy_notebook, tmp_path, failing="a").run()
     logs = {name: tmp_path / "toy" / "logs" / f"{name}.log" for name in "abc"}
@@ -170,6 +174,7 @@ def test_what_notebooks_print_is_kept_and_the_traceback_of_those_that_fail(toy_n
     assert "RuntimeError" not in logs["a"].read_text()
 
 
+@pytest.mark.slow
 def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, tmp_path):
     pipeline = toy_pipeline(toy_notebook, tmp_path)
     assert stage_table(pipeline).splitlines() == [
@@ -193,6 +198,7 @@ def test_the_table_of_stages_tells_their_states_and_runs_nothing(toy_notebook, t
 # --- inputs are those that the needed stages have made ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_record_has_the_key_of_the_maker_of_every_input(toy_notebook, finished):
     pipeline = toy_pipeline(toy_notebook, finished)
     assert set(states(pipeline).values()) == {"skipped"}  # wherever the results are
@@ -202,6 +208,7 @@ def test_the_record_has_the_key_of_the_maker_of_every_input(toy_notebook, finish
     assert pipeline.by_name["c"].record(pipeline.root)["made_by"] == {}
 
 
+@pytest.mark.slow
 def test_what_somebody_else_has_written_in_the_meantime_fails_the_stage(toy_notebook, tmp_path, monkeypatch):
     """As when two runs of other parameters meet in one directory, of which one does not know of locks."""
     toys, run_stage = toy_pipeline(toy_notebook, tmp_path), Pipeline.run_stage
@@ -224,6 +231,7 @@ def test_what_somebody_else_has_written_in_the_meantime_fails_the_stage(toy_note
     assert (pipeline.root / "b.txt").read_text() == "ab"
 
 
+@pytest.mark.slow
 def test_a_notebook_that_was_opened_in_the_meantime_may_do_the_same_once_more(toy_notebook, finished):
     pipeline = toy_pipeline(toy_notebook, finished)
     states(pipeline)
@@ -240,6 +248,7 @@ def test_a_notebook_that_was_opened_in_the_meantime_may_do_the_same_once_more(to
     pipeline.stamp(second)
 
 
+@pytest.mark.slow
 def test_an_input_of_no_needed_stage_fails_the_stage(toy_notebook, finished):
     parameters = {"results": str(finished), "name": "d", "needs": ["c"], "fail": False}
     pipeline = toy_pipeline(toy_notebook, finished)
@@ -248,6 +257,7 @@ def test_an_input_of_no_needed_stage_fails_the_stage(toy_notebook, finished):
     assert outcome.state == "failed" and "c.txt, which none of the stages that it needs has made" in outcome.detail
 
 
+@pytest.mark.slow
 def test_a_missing_input_of_a_stage_starts_no_other_run(toy_notebook, tmp_path):
     parameters = {"results": str(tmp_path), "name": "d", "needs": ["nothing"], "fail": False}
     outcome = Pipeline([Stage("d", toy_notebook, parameters)], tmp_path / "toy").run()["d"]
@@ -292,6 +302,7 @@ def test_a_function_is_a_stage_like_a_notebook(toy_notebook, finished):
     assert states(with_page(toy_notebook, finished, "another")) == toys | {"page": "done"}
 
 
+@pytest.mark.slow
 def test_a_damaged_or_missing_executed_notebook_is_made_again(toy_notebook, finished):
     assert states(with_page(toy_notebook, finished))["page"] == "done"
     executed = finished / "toy" / "notebooks" / "b.ipynb"
@@ -305,6 +316,7 @@ def test_a_damaged_or_missing_executed_notebook_is_made_again(toy_notebook, fini
 # --- how a notebook is executed ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_any_path_of_results_will_do(toy_notebook, tmp_path):
     results = tmp_path / "{results} {0} {}" / "a b%20%s é'ü\" $HOME & [x]"
     pipeline = toy_pipeline(toy_notebook, results, failing="c")
@@ -315,6 +327,7 @@ def test_any_path_of_results_will_do(toy_notebook, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["{results} {0} {}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["{results} {0} {}", "a b%20%s é'ü\" $HOME & [x]"])
 def test_a_notebook_in_any_place_will_do(plain_notebook, tmp_path, name):
     place = tmp_path / name

@@ -37,6 +37,7 @@ def bookshop(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_examples_run_in_order(bookshop, capsys):
     names = {"data_dir": bookshop}
     assert len(EXAMPLES) == 8

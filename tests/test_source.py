@@ -235,6 +235,7 @@ def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
     assert "shop.csv.gz: expected a column sku, found customer, item, stars" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_is_prepared_again_where_it_is_missing_or_has_changed(shop):
     results = shop / "results"
     record(results / "shop", preparation(command(shop, "--min-rating", "4")))

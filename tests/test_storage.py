@@ -819,6 +819,7 @@ print("τ ↓", file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_text_is_utf_8_in_every_locale(tmp_path):
     ascii_only = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-X", "utf8=0", "-c", PRINTING.encode("ascii", "backslashreplace").decode(), str(tmp_path)]

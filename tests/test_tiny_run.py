@@ -23,6 +23,8 @@ from lxr.runs.workspace import Workspace
 from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import read_json
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
     command = ["--smoke", "--recommenders", "mf", "--explainers", "rank-margin", "lxr", "--results", str(tmp_path)]

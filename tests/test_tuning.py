@@ -63,6 +63,7 @@ def journal(tmp_path) -> Path:
 # --- one study -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_begins_with_its_start_and_finds_better(journal):
     task = Parabola(warmup=STEPS + 1)
     study = lxr.tune(task, journal, lxr.Budget(15))
@@ -86,6 +87,7 @@ def test_what_is_written_down_is_what_was_tried(journal):
     assert json.loads(json.dumps(record)) == record
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_as_if_it_had_not_stopped(tmp_path):
     whole = lxr.tune(Parabola(), tmp_path / "whole.journal", lxr.Budget(14))
     for trials in (0, 1, 5, 5, 14):
@@ -97,6 +99,7 @@ def test_a_study_goes_on_as_if_it_had_not_stopped(tmp_path):
     assert drawn(other)[1:] != drawn(whole)[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 3], ids=["start", "fourth"])
 def test_an_interrupted_trial_is_tried_again_and_changes_nothing(tmp_path, monkeypatch, at):
     whole = lxr.tune(Parabola(), tmp_path / "whole.journal", lxr.Budget(9))
@@ -137,6 +140,7 @@ def test_a_grid_is_completed_when_the_budget_grows(journal):
     assert {options["x"] for options in task.seen} == {float(f"{x:.4g}") for x in task.space["x"]}
 
 
+@pytest.mark.slow
 def test_the_trial_of_a_killed_process_fails_when_the_study_goes_on(journal):
     context = multiprocessing.get_context("spawn")
     task = Parabola(seconds=60)
@@ -167,6 +171,7 @@ def test_the_trial_of_a_living_process_is_left_alone(journal):
     assert len(task.seen) == 3
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_study(journal):
     study = lxr.tune(Parabola(seconds=1.0), journal, lxr.Budget(8, workers=2))
     assert len(states(study)) == 8
@@ -209,6 +214,7 @@ def test_bad_budgets_are_refused(options, message):
         lxr.Budget(**options)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_pruned_and_the_best_is_not(tmp_path):
     pruned = lxr.tune(Parabola(warmup=5), tmp_path / "pruned.journal", lxr.Budget(30))
     table = trial_table(pruned)
@@ -399,6 +405,7 @@ def test_a_recommender_may_be_tuned_by_another_metric(journal, planted):
     assert study.best_value == lxr.rank_quality(model, planted[1])["HR@10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "fixed", "metric"),
     [
@@ -421,6 +428,7 @@ def test_an_explainer_is_tuned_on_validation_users(journal, planted, model, name
     assert bool(study.trials[0].intermediate_values) == lxr.EXPLAINERS[name].is_trained
 
 
+@pytest.mark.slow
 def test_two_processes_tune_an_explainer_and_a_recommender(tmp_path, planted, model):
     explainer = lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, hidden_size=8)
     tasks = {

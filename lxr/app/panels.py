@@ -5,12 +5,15 @@ from concurrent.futures import Future
 from functools import partial
 from operator import attrgetter
 
-import ipywidgets as widgets
 import numpy as np
 
 from lxr.app.session import Case
 from lxr.reporting.explanation import AGAINST, UserExplanation, bars_of
+from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, is_like_mathematics, shortened
+
+with extra("app"):
+    import ipywidgets as widgets
 
 ROWS = 12  # history items that a panel shows at a time
 
@@ -30,7 +33,8 @@ class Panel:
     def __init__(self, name: str):
         self.asked: Future | None = None
         self.explanation: UserExplanation | None = None
-        self.instead, self.start, self.removed = "", 0, frozenset()
+        self.instead, self.start = "", 0
+        self.removed: frozenset[int] = frozenset()
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
         self.checks = [widgets.Checkbox(indent=False).add_class("lxr-row") for _ in range(ROWS)]

@@ -35,7 +35,8 @@ def trained(results: str | Path, dataset: str | None = None, recommender: str | 
     Raises:
         DataError: there is none, or not that one; the message says which command makes it.
     """
-    results, found = results_directory(results), {}
+    results = results_directory(results)
+    found: dict[str, list[str]] = {}
     for data in sorted(results.glob("*/interactions.npz")):
         names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
         found |= {data.parent.name: names} if names else {}
@@ -94,9 +95,9 @@ class TrainedModels:
 
     def make(self, name: str) -> Explainer:
         """An explainer as the run has made it; networks are read, not trained."""
-        spec, options = EXPLAINERS[name], self.told["options"].get(name, {})
-        if spec.load:
-            return spec.load(self.network(name), self.model)
+        spec, path, options = EXPLAINERS[name], self.network(name), self.told["options"].get(name, {})
+        if path and (load := spec.load):
+            return load(path, self.model)
         if spec.depends_on:
             options = options | {"explainer": self.explainer(spec.depends_on)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]
@@ -198,7 +199,9 @@ class Exploration:
 
     def take(self, history: torch.Tensor, user: int | None) -> None:
         """Explain the top recommendation of a history (1, I)."""
-        self.history, self.user, self.case, self.removed = history, user, None, set()
+        self.history, self.user = history, user
+        self.case: Case | None = None
+        self.removed: set[int] = set()
         first = self.recommendations(1)["item"].tolist()
         if history.any() and first:
             self.choose_target(*first)

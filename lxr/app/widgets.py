@@ -8,12 +8,11 @@ drawn at once, the others when they are done, and nobody waits for them.
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
-import ipywidgets as widgets
 import numpy as np
 
 from lxr.app.panels import Panel, Words, set_class, small
@@ -22,7 +21,11 @@ from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS
 from lxr.reporting.explanation import UserExplanation
 from lxr.reporting.tables import enumeration
+from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, plain, quoted, shortened
+
+with extra("app"):
+    import ipywidgets as widgets
 
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
 
@@ -243,7 +246,7 @@ class Explorer:
         (self.exploration.put_back if kept else self.exploration.remove)(items)
         self.draw_what_if()
 
-    def leave_out(self, items: np.ndarray) -> None:
+    def leave_out(self, items: Iterable[int]) -> None:
         """Leave these history items out, and no others."""
         self.exploration.put_back(list(self.exploration.removed))
         self.exploration.remove(items)
@@ -284,20 +287,22 @@ class Explorer:
         self.ask(self.panels)
         self.ask([self.words], patience=0)
 
-    def ask(self, askers: list[Panel | Words], patience: float = PATIENCE) -> None:
+    def ask(self, askers: Sequence[Panel | Words], patience: float = PATIENCE) -> None:
         """Fill panels and words: at once if the answers come within so many seconds, else when they come."""
         case = self.exploration.case
         for asker in askers:
             if asker.asked:
                 asker.asked.cancel()
-            asker.asked = self.pool.submit(answer_of, case, asker.question)
+        answers = [self.pool.submit(answer_of, case, asker.question) for asker in askers]
+        for asker, answer in zip(askers, answers, strict=True):
+            asker.asked = answer
         deadline = time.monotonic() + patience
-        for asker in askers:  # the first is drawn while the others are being answered
-            wait([asker.asked], max(0, deadline - time.monotonic()))
-            if not asker.asked.done():
+        for asker, answer in zip(askers, answers, strict=True):  # the first is drawn while the others are being answered
+            wait([answer], max(0, deadline - time.monotonic()))
+            if not answer.done():
                 with self.quietly():
                     asker.show(None)
-            asker.asked.add_done_callback(partial(self.answered, asker))
+            answer.add_done_callback(partial(self.answered, asker))
 
     def answered(self, asker: Panel | Words, answer: Future) -> None:
         """Show an answer, unless something else has been asked since."""

@@ -8,6 +8,7 @@ keyed by item id; what is known of the users, if it was asked for, in ``["user_f
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -88,7 +89,7 @@ def rule_of(
     min_rating: float | None = None,
     min_items_per_user: int | None = None,
     min_users_per_item: int | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """The thresholds of :func:`lxr.prepare` for a dataset: the registered ones, or 4, 2 and 2 if it is not registered.
 
     Args:

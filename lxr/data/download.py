@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,15 @@ import pooch
 from lxr.utils.memory import fits, free, readable
 from lxr.utils.storage import DataError
 
+# An address, and what downloads from it into a directory and returns the names of the files.
+Download = tuple[str, Callable[[Path], tuple[str, ...]]]
+
 # --- Pinterest and Yahoo! Music --------------------------------------------------------------------------------------
 
 
-def read_first(dataset: str, readers: dict[str, Callable[[Path], pd.DataFrame]], how: str, data_dir: Path) -> pd.DataFrame:
+def read_first(
+    dataset: str, readers: Mapping[str, Callable[[Path], pd.DataFrame]], how: str, data_dir: Path
+) -> pd.DataFrame:
     """Read the first of several files that is in ``data_dir/<dataset>/`` or in ``data_dir`` itself.
 
     Args:
@@ -72,7 +77,7 @@ def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
     return None
 
 
-def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path], tuple[str, ...]]] | None = None) -> Path:
+def fetch(archive: Archive, data_dir: Path, fallback: Download | None = None) -> Path:
     """Download from the official home, else from its mirrors, else from the fallback; say what to do when none answers.
 
     Returns:
@@ -81,7 +86,7 @@ def fetch(archive: Archive, data_dir: Path, fallback: tuple[str, Callable[[Path]
     Raises:
         DataError: no source answers, or what comes is altered.
     """
-    sources = [(url, partial(download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
+    sources: list[Download] = [(url, partial(download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
     sources += [fallback] if fallback else []
     target, failures = data_dir / archive.name, []
     try:

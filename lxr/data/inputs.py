@@ -5,6 +5,8 @@ tensors, or CSR matrices in canonical form. Everything else is one ValueError th
 expected and what was found. Arguments are never changed.
 """
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -131,12 +133,12 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
         ValueError: anything else; names the argument and the row.
     """
     check_model(model)
-    matrix = as_matrix(model.n_items, matrix=matrix)
-    items = as_items("target", target, matrix.shape[0])
+    histories = as_matrix(model.n_items, matrix=matrix)
+    items = as_items("target", target, histories.shape[0])
     inside = np.clip(items, 0, model.n_items - 1)
-    consumed = np.asarray(matrix[np.arange(len(items)), inside]).ravel() > 0
-    check_rows(model.n_targets, np.diff(matrix.indptr), items, consumed)
-    return matrix, items
+    consumed = np.asarray(histories[np.arange(len(items)), inside]).ravel() > 0
+    check_rows(model.n_targets, np.diff(histories.indptr), items, consumed)
+    return histories, items
 
 
 def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
@@ -222,7 +224,7 @@ def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Ten
     return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind == "f" else np.int64)).to(device)
 
 
-def as_csr(name: str, value: object) -> sp.csr_matrix:
+def as_csr(name: str, value: Any) -> sp.csr_matrix:
     """A CSR matrix with ascending columns and no entry twice; zeros stay. It is ``value`` itself if it is that already."""
     if not sp.issparse(value):
         dense = real_array(name, value)
@@ -260,7 +262,7 @@ def entries_of(value) -> tuple:
     return coo.data[order], coo.col[order], indptr
 
 
-def real_array(name: str, value: object, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
+def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
     """An array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
 
     Args:

@@ -173,7 +173,7 @@ def check_entries(indices: np.ndarray, indptr: np.ndarray, n_items: int) -> None
         raise ValueError(f"indices, row {row}: expected ascending columns, each once, found {indices[entry]} again or late")
 
 
-def names_of(titles: Sequence, ids: Sequence) -> np.ndarray:
+def names_of(titles: Sequence | np.ndarray, ids: Sequence) -> np.ndarray:
     """One line of plain text per title, the id after those that several items share, or in the place of an empty one.
 
     Args:

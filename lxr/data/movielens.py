@@ -59,7 +59,7 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
     Raises:
         DataError: the wheel cannot be had, or a file in it is altered.
     """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, RECBOLE_WHEEL]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), RECBOLE_WHEEL]
     finished = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if finished.returncode != 0:
         raise DataError(f"pip download failed: {(finished.stderr.strip() or 'no message').splitlines()[-1]}")
@@ -89,14 +89,12 @@ def natural_title(title: str) -> str:
     )
 
 
-def find_ml_100k(data_dir: Path) -> tuple[Path | None, Path | None]:
-    """Where MovieLens 100K is, else is downloaded to: its official files, or RecBole's copy of them; None is not there."""
+def find_ml_100k(data_dir: Path) -> tuple[Path, bool]:
+    """The directory of MovieLens 100K, downloaded if need be; and whether it has the official files, else RecBole's copy."""
     places = [data_dir / "ml-100k", data_dir]
     official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
-    if official is None and copied is None:
-        found = fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
-        official, copied = (found, None) if (found / "u.data").is_file() else (None, found)
-    return official, copied
+    found = official or copied or fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
+    return found, official is not None or (copied is None and (found / "u.data").is_file())
 
 
 def read_ml_100k(data_dir: Path) -> pd.DataFrame:
@@ -105,17 +103,17 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
     Raises:
         DataError: a file is missing, altered or malformed.
     """
-    official, copied = find_ml_100k(data_dir)
-    if official is not None:
-        path, expected = official / "u.data", ML_100K_RATINGS_SHA256
+    directory, official = find_ml_100k(data_dir)
+    if official:
+        path, expected = directory / "u.data", ML_100K_RATINGS_SHA256
         columns = ["item", "title", "release", "video release", "url", *(f"genre {number}" for number in range(19))]
-        titles = read_titles(official / "u.item", "|", columns, encoding="latin-1")
+        titles = read_titles(directory / "u.item", "|", columns, encoding="latin-1")
     else:
-        path, expected = copied / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
-        titles = read_titles(copied / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
+        path, expected = directory / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
+        titles = read_titles(directory / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
         unknown = "unkonwn (unkonwn)"  # as it stands there
         titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
-    ratings = read_ratings(path, "\t", header=official is None)
+    ratings = read_ratings(path, "\t", header=not official)
     check_sha256(path, expected)
     ratings.attrs = {"titles": titles, "source": [str(path)]}
     return ratings
@@ -214,11 +212,11 @@ def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.Data
 
 def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
     """Gender, age group and occupation of the users of MovieLens 100K, as they gave them."""
-    official, copied = find_ml_100k(data_dir)
-    directory, name, separator = (official, "u.user", "|") if official else (copied, "ml-100k.user", "\t")
+    directory, official = find_ml_100k(data_dir)
+    name, separator = ("u.user", "|") if official else ("ml-100k.user", "\t")
     find_files([directory], ("u.data" if official else "ml-100k.inter", name))
     columns = ["user", "age", "gender", "occupation", "zip code"]
-    raw = read_table(directory / name, separator, columns, header=official is None)
+    raw = read_table(directory / name, separator, columns, header=not official)
     return user_table(raw, directory / name, raw["occupation"].mask(raw["occupation"].isin(NOT_SAID), None))
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from lxr.data.datasets import load_ratings, rule_of
 from lxr.data.interactions import Interactions
-from lxr.data.ratings import REPEATS, check_attributes, checked_ratings, without_repeats
+from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, without_repeats
 from lxr.utils.checks import (
     check_choice,
     check_positive,
@@ -28,7 +28,7 @@ def prepare(
     min_rating: float = 4,
     min_items_per_user: int = 2,
     min_users_per_item: int = 2,
-    repeats: str | None = None,
+    repeats: Repeats | None = None,
 ) -> Interactions:
     """Turn ratings into binary histories.
 
@@ -101,7 +101,7 @@ def prepare(
     return with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
 
 
-def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: str | None) -> None:
+def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: Repeats | None) -> None:
     """Refuse thresholds of another type or value.
 
     Raises:
@@ -154,7 +154,8 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
     """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
-    users, known = [], []
+    users: list[int] = []
+    known: list[tuple[str, str]] = []
     for row, user in enumerate(user_ids.tolist()):
         own = features.get(user, {})
         if not (isinstance(own, Mapping) and all(pd.api.types.is_scalar(value) for value in own.values())):

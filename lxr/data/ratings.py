@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,14 @@ from lxr.utils.storage import DataError
 NAMES = ("user", "item", "rating")
 
 
-REPEATS = {"last": "kept the last of each", "first": "kept the first of each", "sum": "added their ratings"}
+Repeats = Literal["last", "first", "sum"]
+
+
+REPEATS: dict[Repeats, str] = {
+    "last": "kept the last of each",
+    "first": "kept the first of each",
+    "sum": "added their ratings",
+}
 
 
 def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +93,7 @@ def check_attributes(attributes: Mapping) -> None:
             raise DataError(f"ratings.attrs['titles'], item {item!r}: expected text without NUL, found {title!r}")
 
 
-def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: str | None) -> pd.DataFrame:
+def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats | None) -> pd.DataFrame:
     """One row for every pair of user and item.
 
     Args:
@@ -115,7 +123,7 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: str | Non
     return unique
 
 
-def usual(repeated: pd.DataFrame, min_rating: float) -> str:
+def usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
     """Choose what becomes of repeated pairs if nothing else is asked for.
 
     Re-ratings replace each other, plays add up, and a frame does not say which of the two its rows are. The newest

@@ -45,8 +45,8 @@ def split_users(
         raise ValueError(f"no training user is left of {n_users} with validation={validation}, test={test}")
     check_memory(BYTES_PER_USER * n_users, "n_users")
     order = np.random.default_rng(seed).permutation(n_users)
-    parts = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
-    return tuple(np.sort(part) for part in parts)
+    train, rest, held_out = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
+    return np.sort(train), np.sort(rest), np.sort(held_out)
 
 
 def with_validation(
@@ -113,7 +113,7 @@ def load_split(path: str | Path, n_users: int | None = None) -> tuple[np.ndarray
         check_split(parts, n_users)
     except ValueError as error:
         raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
-    return tuple(parts.values())
+    return parts["train"], parts["validation"], parts["test"]
 
 
 def check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:

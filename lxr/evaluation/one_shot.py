@@ -11,12 +11,12 @@ import pandas as pd
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.leave_one_out import LeaveOneOut
-from lxr.explainers.objectives import RankMargin, SoftRank
+from lxr.explainers.objectives import Objective, RankMargin, SoftRank
 from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.metrics.statistics import check_permutations, holm, sign_flip_test
 from lxr.recommenders.base import Recommender
 
-METHODS = {"leave-one-out": LeaveOneOut, "gradient": GradientTimesInput}
+METHODS: dict[str, type[LeaveOneOut | GradientTimesInput]] = {"leave-one-out": LeaveOneOut, "gradient": GradientTimesInput}
 
 
 LEVEL = 0.05
@@ -32,7 +32,7 @@ def one_shot_rivals(model: Recommender, rivals: Sequence[int]) -> dict[str, Expl
     Returns:
         ``"leave-one-out logit"`` and so on → explainer.
     """
-    objectives = {"logit": "logit", "log-odds": "log-odds", "soft-rank": SoftRank()}
+    objectives: dict[str, str | Objective] = {"logit": "logit", "log-odds": "log-odds", "soft-rank": SoftRank()}
     objectives |= {f"rank-margin-{k}": RankMargin(k) for k in rivals if k < model.n_items}
     return {
         f"{method} {name}": explainer(model, objective)

@@ -72,7 +72,7 @@ def compare_with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.Da
     explainers = [name for name in published.index if name in ours.index]
     metrics = [name for name in published.columns if name in ours.columns]
     ours, published = ours.loc[explainers, metrics], published.loc[explainers, metrics]
-    rows = {}
+    rows: dict[str, pd.Series] = {}
     for name in explainers:
         rows |= {f"{name}, published": published.loc[name], f"{name}, ours": ours.loc[name]}
     rows["Kendall τ"] = pd.Series({name: kendalltau(published[name], ours[name]).statistic for name in metrics})

@@ -1,7 +1,7 @@
 """ACCENT: the smallest set of history items whose removal lets a rival pass the target."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from lxr.metrics.trajectory import ItemOrder
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_choice, check_positive
 
-RANKINGS = ("set", "mean")
+Ranking = Literal["set", "mean"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class ACCENT(Explainer):
     """
 
     is_signed: ClassVar[bool] = True
-    search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(RANKINGS)}
+    search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(get_args(Ranking))}
 
-    def __init__(self, model: Recommender, k: int | None = None, ranking: str = "set", batch_size: int = 512):
+    def __init__(self, model: Recommender, k: int | None = None, ranking: Ranking = "set", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
         k = self.sized(model.n_items)["k"] if k is None else k
         check_between(2, max(2, model.n_items), k=k)
-        check_choice(RANKINGS, ranking=ranking)
+        check_choice(get_args(Ranking), ranking=ranking)
         self.k, self.ranking, self.batch_size = k, ranking, batch_size
 
     @classmethod

@@ -1,6 +1,6 @@
 """Explainers that look at gradients with respect to the history."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,9 +12,10 @@ from lxr.explainers.objectives import Objective, RankMargin, objective_of
 from lxr.metrics.trajectory import ItemOrder, part_sizes
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_natural, check_positive, check_seed
+from lxr.utils.extras import extra
 from lxr.utils.sparse import dense
 
-BASELINES = ("empty", "user")
+Baseline = Literal["empty", "user"]
 
 
 def gradient(
@@ -121,13 +122,13 @@ class IntegratedGradients(Explainer):
 
     needs_gradient = True
     is_signed: ClassVar[bool] = True
-    search_space: ClassVar[dict] = {"baseline": list(BASELINES), "n_steps": [5, 10, 20, 50]}
+    search_space: ClassVar[dict] = {"baseline": list(get_args(Baseline)), "n_steps": [5, 10, 20, 50]}
 
     def __init__(
         self,
         model: Recommender,
         train_matrix: sp.csr_matrix,
-        baseline: str = "empty",
+        baseline: Baseline = "empty",
         objective: str | Objective = "log-prob",
         n_steps: int = 20,
         batch_size: int = 512,
@@ -137,7 +138,7 @@ class IntegratedGradients(Explainer):
         super().__init__(model)
         check_positive(n_steps=n_steps, batch_size=batch_size)
         check_natural(draw=draw)
-        check_choice(BASELINES, baseline=baseline)
+        check_choice(get_args(Baseline), baseline=baseline)
         self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
         self.baseline, self.objective = baseline, objective_of(objective)
         self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
@@ -148,7 +149,8 @@ class IntegratedGradients(Explainer):
 
     def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
-        from captum.attr import IntegratedGradients as Quadrature
+        with extra("explainers"):
+            from captum.attr import IntegratedGradients as Quadrature
 
         def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
             return check_connected(self.objective(self.model, x, y, original))

@@ -25,6 +25,16 @@ from lxr.utils.weights import check_weights, read_weights, restore_weights, save
 ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
 
 
+class HiddenNetwork(nn.Module):
+    """Base class of the networks of trained explainers.
+
+    Attributes:
+        hidden_size: width of the hidden layers.
+    """
+
+    hidden_size: int
+
+
 class LearnedExplainer(Explainer):
     """A trained network as an explainer of the recommender for which it was trained.
 
@@ -32,7 +42,7 @@ class LearnedExplainer(Explainer):
 
     Attributes:
         model: the explained recommender.
-        network: the network; its ``hidden_size`` is its width.
+        network: the network.
         settings: what it was trained with.
         training: one row per epoch.
         fingerprint: of the recommender for which the network was trained.
@@ -42,13 +52,13 @@ class LearnedExplainer(Explainer):
 
     settings_class: ClassVar[type]
 
-    def __init__(self, model: Recommender, network: nn.Module, settings: Any, training: pd.DataFrame):
+    def __init__(self, model: Recommender, network: HiddenNetwork, settings: Any, training: pd.DataFrame):
         super().__init__(model)
         self.network, self.settings, self.training = network, settings, training
         self.fingerprint = Fingerprint.of(model)
 
     @classmethod
-    def new_network(cls, model: Recommender, settings: Any, hidden_size: int) -> nn.Module:
+    def new_network(cls, model: Recommender, settings: Any, hidden_size: int) -> HiddenNetwork:
         """Make an untrained network of these settings and this width for a recommender."""
         raise NotImplementedError
 

@@ -11,14 +11,15 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
-from threadpoolctl import threadpool_limits
 
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.explainers.objectives import Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
+from lxr.utils.extras import extra
 from lxr.utils.sparse import batches, dense, rows_of
+from lxr.utils.threads import one_thread
 
 
 def mask_function(
@@ -125,7 +126,7 @@ class LIME(Explainer):
         self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, check_seed(seed)
         self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
 
-    @threadpool_limits.wrap(limits=1, user_api="blas")  # threads cost more than such small regressions
+    @one_thread("blas")  # threads cost more than such small regressions
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Coefficients, one user at a time."""
         scores = torch.zeros_like(history)
@@ -144,8 +145,8 @@ class LIME(Explainer):
         others = np.setdiff1d(np.arange(self.model.n_targets), np.append(items, target))
         kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
         for sample in kept[1:]:
-            flips = generator.integers(self.min_flips, self.max_flips, endpoint=True)
-            n_removed = min(generator.integers(flips, endpoint=True), len(items))
+            flips = int(generator.integers(self.min_flips, self.max_flips, endpoint=True))
+            n_removed = min(int(generator.integers(flips, endpoint=True)), len(items))
             sample[generator.choice(len(items), n_removed, replace=False)] = 0
             added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
         return kept, rows_of(added, self.model.n_items)
@@ -163,7 +164,8 @@ class LIME(Explainer):
 
     def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at distances (S,) count less."""
-        from lime.lime_base import LimeBase
+        with extra("explainers"):
+            from lime.lime_base import LimeBase
 
         _, coefficients, _, _ = LimeBase(self.proximity).explain_instance_with_data(
             kept,
@@ -223,8 +225,15 @@ class LIRE(LIME):
         batch_size: int = 512,
         seed: int = 0,
     ):
-        options = {"kernel_width": kernel_width, "n_features": n_features, "objective": objective}
-        super().__init__(model, n_samples, batch_size=batch_size, seed=seed, **options)
+        super().__init__(
+            model,
+            n_samples,
+            kernel_width=kernel_width,
+            n_features=n_features,
+            objective=objective,
+            batch_size=batch_size,
+            seed=seed,
+        )
         check_natural(n_neighbours=n_neighbours)
         check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
         self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)

@@ -16,8 +16,16 @@ from torch import nn
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.batch import explain_users, mean_fidelity
-from lxr.explainers.learned import LearnedExplainer, report_unlearned
-from lxr.explainers.lxr_settings import CHOICES, HIDDEN_ACTIVATIONS, LXRSettings, default_settings
+from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
+from lxr.explainers.lxr_settings import (
+    CHOICES,
+    HIDDEN_ACTIVATIONS,
+    HiddenActivation,
+    Initialisation,
+    Inputs,
+    LXRSettings,
+    default_settings,
+)
 from lxr.metrics.result import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
@@ -35,7 +43,7 @@ from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise, linear_layer
 
 
-class ExplainerNetwork(nn.Module):
+class ExplainerNetwork(HiddenNetwork):
     """E(x, y): linear encoders of history and item, then tanh → linear → tanh → linear → sigmoid.
 
     Args:
@@ -56,9 +64,9 @@ class ExplainerNetwork(nn.Module):
         self,
         n_items: int,
         hidden_size: int,
-        activation: str = "tanh",
-        inputs: str = "both",
-        initialisation: str = "xavier",
+        activation: HiddenActivation = "tanh",
+        inputs: Inputs = "both",
+        initialisation: Initialisation = "xavier",
         seed: int = 0,
     ):
         super().__init__()
@@ -150,6 +158,7 @@ class LXR(LearnedExplainer):
     """
 
     settings_class = LXRSettings
+    network: ExplainerNetwork
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ again after each: good explanations, but dozens of gradients per user. The netwo
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,10 @@ from torch.nn.utils import skip_init
 
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
+from lxr.explainers.base import Explainer
 from lxr.explainers.batch import explain_users
 from lxr.explainers.gradients import GradientTimesInput
-from lxr.explainers.learned import LearnedExplainer, report_unlearned
+from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lxr_path_signals import RIVALS, Answers, Looks, Signals, check_looks, relative
 from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
@@ -46,14 +48,20 @@ from lxr.utils.sparse import batches, dense, few_users, parts_of
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise
 
-STEPS = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+
+
+Aim = Literal["rank", "score"]
+Kind = Literal["gradients", "answers"]
+Teacher = Literal["path", "leave-one-out", "gradient"]
+Loss = Literal["pairs", "positions"]
 
 
 CHOICES = {
-    "objective": ("rank", "score"),
-    "signals": ("gradients", "answers"),
-    "teacher": ("path", "leave-one-out", "gradient"),
-    "loss": ("pairs", "positions"),
+    "objective": get_args(Aim),
+    "signals": get_args(Kind),
+    "teacher": get_args(Teacher),
+    "loss": get_args(Loss),
 }
 
 
@@ -106,14 +114,14 @@ class PathSettings:
         (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6)
     """
 
-    objective: str = "rank"
-    signals: str = "gradients"
+    objective: Aim = "rank"
+    signals: Kind = "gradients"
     tau: float = 0.35
     first_tau: float = 0.2
     looks: tuple[float, ...] = LOOKS["rank"]
     places: bool = True
-    teacher: str = "path"
-    loss: str = "pairs"
+    teacher: Teacher = "path"
+    loss: Loss = "pairs"
     n_users: int = 5000
     augmentation: int = 0
     n_pairs: int = 64
@@ -140,14 +148,14 @@ class PathSettings:
         return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
 
 
-def default_path_settings(objective: str = "rank", signals: str = "gradients") -> PathSettings:
+def default_path_settings(objective: Aim = "rank", signals: Kind = "gradients") -> PathSettings:
     """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M."""
     check_choice(CHOICES["objective"], objective=objective)
     check_choice(CHOICES["signals"], signals=signals)
     return PathSettings(objective, signals, looks=LOOKS[objective], criterion=CRITERION[objective])
 
 
-class OrderNetwork(nn.Module):
+class OrderNetwork(HiddenNetwork):
     """Scores history items by their signals, each item by itself: linear → GELU → linear → GELU → linear.
 
     A signal comes in relative to its mean size over the history, and once more on a logarithmic scale; the third input is
@@ -191,6 +199,7 @@ class PathLXR(LearnedExplainer):
     """
 
     settings_class = PathSettings
+    network: OrderNetwork
 
     def __init__(self, model: Recommender, network: OrderNetwork, settings: PathSettings, training: pd.DataFrame):
         self.needs_gradient = settings.signals == "gradients"
@@ -344,17 +353,16 @@ def signals_of(model: Recommender, settings: PathSettings) -> Signals:
 
 def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
     """Position (N,) of every history item in the order that is imitated, from 0; the mean where there are two orders."""
-    teachers = {
-        "leave-one-out": lambda: [LeaveOneOut(model, settings.g)],
-        "gradient": lambda: [GradientTimesInput(model, settings.g)],
-        "path": lambda: [
-            path(model, settings.g, **STEPS)
-            for path in ((GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath))
-        ],
-    }[settings.teacher]()
+    teachers: list[Explainer]
+    if settings.teacher == "path":
+        paths = (GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath)
+        teachers = [path(model, settings.g, **STEPS) for path in paths]
+    else:
+        teacher = LeaveOneOut if settings.teacher == "leave-one-out" else GradientTimesInput
+        teachers = [teacher(model, settings.g)]
     label = "paths of training users"
     scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
-    return np.mean([positions(each) for each in scores], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([positions(each) for each in scores], axis=0, dtype=np.float32))
 
 
 def pair_loss(

@@ -178,6 +178,10 @@ class Answers(Signals):
                 [ 0., -1.]])
     """
 
+    left: torch.Tensor
+    right: torch.Tensor
+    level: torch.Tensor
+
     def __init__(self, n_items: int, n_targets: int, rank: int = 256, rivals: Sequence[int] = RIVALS):
         super().__init__()
         check_positive(rank=rank)
@@ -201,7 +205,8 @@ class Answers(Signals):
             answer = single_answers(model, batch)
             self.left[batch], self.level[batch] = answer @ projection, answer.logsumexp(dim=1)
         self.left.copy_(torch.linalg.qr(self.left).Q)
-        self.right.copy_(sum(self.left[batch].T @ single_answers(model, batch) for batch in items))
+        parts = (self.left[batch].T @ single_answers(model, batch) for batch in items)
+        self.right.copy_(sum(parts, start=torch.zeros_like(self.right)))
         return self
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 import pandas as pd
 from torch import nn
@@ -11,25 +11,34 @@ from lxr.metrics.result import check_metric
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_non_negative, check_options, check_positive, check_positive_numbers
 
-HIDDEN_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+HiddenActivation = Literal["tanh", "relu"]
+Inputs = Literal["both", "history", "target"]
+Initialisation = Literal["xavier", "torch"]
+Variant = Literal["combined", "pos", "neg"]
 
 
-Settings = TypeVar("Settings")
+HIDDEN_ACTIVATIONS: dict[HiddenActivation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
 
 
-VARIANTS = ("combined", "pos", "neg")
+VARIANTS = get_args(Variant)
 
 
-FIRST_RELEASE = "first-release"
+FIRST_RELEASE: Final = "first-release"
 
 
 CHOICES = {
-    "activation": tuple(HIDDEN_ACTIVATIONS),
-    "inputs": ("both", "history", "target"),
-    "initialisation": ("xavier", "torch"),
+    "activation": get_args(HiddenActivation),
+    "inputs": get_args(Inputs),
+    "initialisation": get_args(Initialisation),
 }
 
 
@@ -80,9 +89,9 @@ class LXRSettings:
     learning_rate_decay: float = 1.0
     batch_size: int = 32
     epochs: int = 40
-    activation: str = "tanh"
-    inputs: str = "both"
-    initialisation: str = "xavier"
+    activation: HiddenActivation = "tanh"
+    inputs: Inputs = "both"
+    initialisation: Initialisation = "xavier"
     warm_start: bool = False
     criterion: str = "POS@20"
 
@@ -96,7 +105,9 @@ class LXRSettings:
         check_metric(self.criterion)
 
 
-def published_settings(dataset: str, recommender: str, variant: str = "combined") -> LXRSettings:
+def published_settings(
+    dataset: str, recommender: str, variant: Variant | Literal["first-release"] = "combined"
+) -> LXRSettings:
     """The hyperparameters that the authors of LXR report, for the nearest configuration.
 
     Args:
@@ -117,7 +128,7 @@ def published_settings(dataset: str, recommender: str, variant: str = "combined"
         128
     """
     if variant == FIRST_RELEASE:
-        activation = "relu" if recommender == "vae" else "tanh"
+        activation: HiddenActivation = "relu" if recommender == "vae" else "tanh"
         return replace(published_settings(dataset, recommender, "pos"), warm_start=True, activation=activation)
     check_choice((*VARIANTS, FIRST_RELEASE), variant=variant)
     table = pd.read_csv(PUBLISHED)
@@ -128,12 +139,12 @@ def published_settings(dataset: str, recommender: str, variant: str = "combined"
     return LXRSettings(**values | {name: int(values[name]) for name in ("hidden_size", "batch_size")})
 
 
-def default_settings(model: Recommender, variant: str = "combined") -> LXRSettings:
+def default_settings(model: Recommender, variant: Variant = "combined") -> LXRSettings:
     """Published settings of MovieLens 1M for the recommender of the same kind of score."""
     return published_settings("ml-1m", "vae" if model.activation == "softmax" else "mf", variant)
 
 
-def search_space(variant: str) -> dict:
+def search_space(variant: Variant) -> dict:
     """What :mod:`lxr.tuning` may choose settings of a variant from."""
     absent = {"pos": "lambda_neg", "neg": "lambda_pos"}.get(variant)
     return {name: values for name, values in SEARCH_SPACE.items() if name != absent}

@@ -16,9 +16,9 @@ from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import SEARCH_SPACE as PATH_SEARCH_SPACE
-from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
+from lxr.explainers.lxr_path import Aim, Kind, PathLXR, PathSettings, default_path_settings, train_path_lxr
 from lxr.explainers.lxr_refined import RefinedLXR
-from lxr.explainers.lxr_settings import LXRSettings, default_settings, search_space, settings_from
+from lxr.explainers.lxr_settings import LXRSettings, Variant, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
 from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
@@ -71,9 +71,10 @@ class ExplainerSpec:
     def _signature(self) -> inspect.Signature:
         """Arguments of a call, and the options by name."""
         _, *arguments, _ = inspect.signature(type(self).__call__).parameters.values()
+        sources: tuple[Callable, ...] = (self.make, *self.options)
         options = {
             each.name: each.replace(kind=each.KEYWORD_ONLY)
-            for function in (self.make, *self.options)
+            for function in sources
             for each in inspect.signature(function).parameters.values()
             if each.default is not each.empty and each.name not in FILLED
         }
@@ -142,7 +143,7 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
     )
 
 
-def learning_to_explain(variant: str, *aliases: str) -> ExplainerSpec:
+def learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
     """LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
@@ -155,7 +156,7 @@ def learning_to_explain(variant: str, *aliases: str) -> ExplainerSpec:
     return ExplainerSpec(LXR, "lxr", make, (LXRSettings,), search_space(variant), defaults, aliases)
 
 
-def imitating(objective: str, signals: str, *aliases: str) -> ExplainerSpec:
+def imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     """LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
-from threadpoolctl import threadpool_limits
 
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
@@ -20,8 +19,10 @@ from lxr.utils.checks import (
     check_positive,
     check_seed,
 )
+from lxr.utils.extras import extra
 from lxr.utils.memory import check_memory
 from lxr.utils.sparse import batches
+from lxr.utils.threads import one_thread
 
 
 class SHAPItems(Explainer):
@@ -62,10 +63,11 @@ class SHAPItems(Explainer):
         self.objective = objective_of(objective)
         self.longest, self.if_longer = n_samples // 4, "they get four samples per item"
 
-    @threadpool_limits.wrap(limits=1, user_api="blas")
+    @one_thread("blas")
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Shapley values, one user at a time."""
-        from shap import KernelExplainer
+        with extra("explainers"):
+            from shap import KernelExplainer
 
         scores = torch.zeros_like(history)
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
@@ -114,7 +116,8 @@ class SHAPClusters(Explainer):
         batch_size: int = 512,
         seed: int = 0,
     ):
-        from sklearn.cluster import KMeans
+        with extra("explainers"):
+            from sklearn.cluster import KMeans
 
         super().__init__(model)
         train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
@@ -123,7 +126,7 @@ class SHAPClusters(Explainer):
         n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
         self.n_clusters, self.batch_size = n_clusters, batch_size
-        with threadpool_limits(1), warnings.catch_warnings():  # sums of several threads depend on their order
+        with one_thread(), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
             self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
         self.table = self.score_coalitions()
@@ -157,7 +160,8 @@ class SHAPClusters(Explainer):
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The value of each item's cluster; users with the same clusters and several targets share one computation."""
-        from shap import KernelExplainer
+        with extra("explainers"):
+            from shap import KernelExplainer
 
         for item in target.unique().tolist():
             self.ask_without(item)

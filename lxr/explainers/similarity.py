@@ -8,6 +8,7 @@ from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_seed
+from lxr.utils.extras import extra
 
 
 class SimilarityExplainer(Explainer):
@@ -78,8 +79,9 @@ class TfIdf(SimilarityExplainer):
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
-        from sklearn.feature_extraction.text import TfidfTransformer  # which takes long to import
-        from sklearn.preprocessing import normalize
+        with extra("explainers"):
+            from sklearn.feature_extraction.text import TfidfTransformer  # which takes long to import
+            from sklearn.preprocessing import normalize
 
         super().__init__(model, train_matrix)
         self.weighted = normalize(TfidfTransformer(norm=None).fit_transform(self.by_item))  # (I, n)

@@ -45,9 +45,9 @@ class ItemOrder:
     @classmethod
     def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
         """Order by descending importance, ties by ascending item; refuse scores that are not finite."""
-        user, item = history.nonzero(as_tuple=True)  # ascending by user, then by item
-        scores = importance.detach().to(history.device)[user, item].double().cpu().numpy()
-        user, item = user.cpu().numpy(), item.cpu().numpy()
+        entries = history.nonzero(as_tuple=True)  # ascending by user, then by item
+        scores = importance.detach().to(history.device)[entries].double().cpu().numpy()
+        user, item = (index.cpu().numpy() for index in entries)
         check_finite(user, item, scores)
         return cls.by_keys(user, item, scores[:, None], len(history))
 

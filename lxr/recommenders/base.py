@@ -7,7 +7,7 @@ from the generator that is passed in.
 import contextlib
 import itertools
 import math
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +20,13 @@ from lxr.utils.checks import (
     check_between,
     check_choice,
     check_positive,
+    check_seed,
 )
 
-ACTIVATIONS = ("sigmoid", "softmax", "probability")
+Activation = Literal["sigmoid", "softmax", "probability"]
+
+
+ACTIVATIONS = get_args(Activation)
 
 
 WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
@@ -39,6 +43,13 @@ class Recommender(nn.Module):
     A history may have features of the user after its items (:class:`lxr.Interactions`): further inputs that are explained
     like items, but no one is recommended. Whatever ``forward`` says of them, calling the recommender gives −∞: no rank, no
     probability, and no share of a softmax.
+
+    Recommenders of :data:`lxr.RECOMMENDERS` take ``n_items``, and by name ``seed``, ``n_features`` and options of their own.
+
+    Args:
+        n_items: number of items I, features included.
+        n_features: how many of them, the last ones, are features of the user.
+        seed: of the initial weights, which a subclass draws if it has some.
 
     Attributes:
         n_items: number of items I, features included.
@@ -58,17 +69,18 @@ class Recommender(nn.Module):
         tensor([[0., 1., 0.]])
     """
 
-    activation = "sigmoid"
+    activation: Activation = "sigmoid"
     search_space: ClassVar[dict] = {}
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
     works_in_place: bool | None = None  # found out at the first call
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
-    def __init__(self, n_items: int, n_features: int = 0):
+    def __init__(self, n_items: int, n_features: int = 0, seed: int = 0):
         super().__init__()
         check_positive(n_items=n_items)
         check_between(0, n_items - 1, n_features=n_features)
+        check_seed(seed)
         self.n_items, self.n_features = n_items, n_features
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
@@ -210,7 +222,7 @@ class Recommender(nn.Module):
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
 
 
-def in_words(found: object, is_dense: bool) -> str:
+def in_words(found: Any, is_dense: bool) -> str:
     """Something that was returned in the place of logits, for an error."""
     if is_dense:
         return str(tuple(found.shape))

@@ -66,7 +66,7 @@ class MF(OfWholeRows):
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features)
+        super().__init__(n_items, n_features, seed)
         check_positive(n_factors=n_factors)
         self.weigh(dropout, positive_weight)
         self.history_encoder = linear_layer(n_items, n_factors)

@@ -2,9 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from lxr.recommenders.base import Recommender
 
 
 @contextlib.contextmanager
@@ -31,7 +35,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def learning(model: nn.Module) -> Iterator[None]:
+def learning(model: "Recommender") -> Iterator[None]:
     """Put a recommender into training mode for a step of training, and back into the modes in which it was.
 
     Outside this context every call of a recommender is in evaluation mode.
@@ -56,7 +60,7 @@ def learning(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def uncounted(model: nn.Module) -> Iterator[None]:
+def uncounted(model: "Recommender") -> Iterator[None]:
     """Ask a recommender without its forward hooks: what checks it is no cost of an explanation."""
     before, model.is_counted = model.is_counted, False
     try:

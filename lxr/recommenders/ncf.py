@@ -1,8 +1,8 @@
 """NCF: NeuMF with linear history encoders."""
 
 import itertools
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from lxr.recommenders.mf import OfWholeRows
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
 from lxr.utils.weights import initialise, linear_layer
 
-BRANCHES = ("both", "gmf", "mlp")
+Branches = Literal["both", "gmf", "mlp"]
 
 
 class NCF(OfWholeRows):
@@ -57,13 +57,13 @@ class NCF(OfWholeRows):
         layers: Sequence[int] = (16, 8),
         dropout: float = 0.3,
         positive_weight: float = 60.0,
-        branches: str = "both",
+        branches: Branches = "both",
         max_pairs: int = 2**18,
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features)
-        check_choice(BRANCHES, branches=branches)
+        super().__init__(n_items, n_features, seed)
+        check_choice(get_args(Branches), branches=branches)
         check_all_positive(layers=layers)
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
         self.weigh(dropout, positive_weight)
@@ -84,8 +84,9 @@ class NCF(OfWholeRows):
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
-        branches = {"both": (self.score_gmf, self.score_mlp), "gmf": (self.score_gmf,), "mlp": (self.score_mlp,)}
-        return sum(score(history) for score in branches[self.branches])
+        if self.branches == "both":
+            return self.score_gmf(history) + self.score_mlp(history)
+        return self.score_gmf(history) if self.branches == "gmf" else self.score_mlp(history)
 
     def score_gmf(self, history: torch.Tensor) -> torch.Tensor:
         """The GMF branch: histories (B, I) → (B, I)."""
@@ -108,7 +109,7 @@ class NCF(OfWholeRows):
     def climb(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
         """:meth:`score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
         x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
-        for layer in self.tower:
+        for layer in cast(Iterable[nn.Linear], self.tower):
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
         return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
 

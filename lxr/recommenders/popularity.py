@@ -20,6 +20,8 @@ class Popularity(Recommender):
         tensor([[1., 2., 0.]])
     """
 
+    counts: torch.Tensor
+
     def __init__(self, train_matrix: sp.csr_matrix, n_features: int = 0):
         train_matrix = as_matrix(train_matrix=train_matrix)
         super().__init__(train_matrix.shape[1], n_features)

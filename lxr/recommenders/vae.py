@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from lxr.recommenders.base import Recommender
+from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.mf import drop
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
 from lxr.utils.weights import initialise, linear_layer
@@ -35,7 +35,7 @@ class VAE(Recommender):
         tensor([1., 1., 1.])
     """
 
-    activation = "softmax"
+    activation: Activation = "softmax"
     search_space: ClassVar[dict] = {
         "n_hidden": [256, 512],
         "n_latent": [64, 128, 256],
@@ -54,7 +54,7 @@ class VAE(Recommender):
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features)
+        super().__init__(n_items, n_features, seed)
         check_positive(n_hidden=n_hidden, n_latent=n_latent)
         check_dropout(dropout=dropout)
         check_non_negative(beta=beta)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from lxr.recommenders.base import ACTIVATIONS, Recommender
+from lxr.recommenders.base import ACTIVATIONS, Activation, Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
 from lxr.recommenders.probes import AnswerError, check_answers, explained
 from lxr.utils.checks import check_choice
@@ -16,7 +16,7 @@ class Wrapped(Recommender):
 
     asked = "scorer"
 
-    def __init__(self, scorer: Callable, n_items: int, activation: str, n_features: int = 0):
+    def __init__(self, scorer: Callable, n_items: int, activation: Activation, n_features: int = 0):
         super().__init__(n_items, n_features)
         check_choice(ACTIVATIONS, activation=activation)
         self.scorer, self.activation, self.function_precision = scorer, activation, None
@@ -68,7 +68,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray, precision or (None if kind is np.ndarray else only_precision(scorer, asked))
+            return kind is np.ndarray, precision or (only_precision(scorer, asked) if torch.is_tensor(asked) else None)
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
     raise AnswerError(
@@ -86,7 +86,7 @@ def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | Non
     return None
 
 
-def wrap(module_or_function: Callable, n_items: int, activation: str, n_features: int = 0) -> Recommender:
+def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_features: int = 0) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not

@@ -152,8 +152,8 @@ class UserExplanation:
         place, found = self.standing.rank, self.counterfactual
         if place == 1:
             return counterfactual_sentence(self.data, self.target, found)
-        removed = [] if found is None else found.removed
-        before, after = (ahead(self.model, self.history, self.target, items) for items in ([], removed))
+        removed = np.empty(0, dtype=int) if found is None else found.removed
+        before, after = (ahead(self.model, self.history, self.target, items) for items in (removed[:0], removed))
         passing = [item for item in after if item not in before]
         return fall_sentence(self.data, self.target, removed, (place, 1 + len(after)), passing)
 
@@ -275,9 +275,8 @@ def explain_history(
     if not isinstance(explainer, Explainer) or explainer.model is not model:
         of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
-    if target is None:
-        target = top_item(model, history)[0]
-    history, chosen = as_explained(model, history, [row("target", target, model.n_targets)])
+    explained = top_item(model, history)[0] if target is None else target
+    history, chosen = as_explained(model, history, [row("target", explained, model.n_targets)])
     scores = explainer.scores(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 

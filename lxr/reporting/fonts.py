@@ -5,9 +5,13 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 
-from matplotlib import font_manager, get_cachedir
-from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font
+from lxr.utils.extras import extra
+
+with extra("plots"):
+    from matplotlib import font_manager, get_cachedir
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.ft2font import FT2Font
+
 
 # Looked for in this order: the first for Chinese, Japanese and Korean, the last for emoji, in one colour.
 FALLBACKS = (

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from lxr.utils.extras import extra
 from lxr.utils.markup import latex_text, markdown_text
 
 # What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
@@ -29,6 +30,9 @@ def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None
 
 def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
     """A Markdown table; missing values are empty cells."""
+    with extra("plots"):
+        import tabulate  # noqa: F401 (pandas uses it)
+
     text = escaped(frame, markdown_text)
     if marks is None:
         text = text.astype(object)
@@ -105,7 +109,7 @@ def decimals_of(cells: Sequence[str]) -> int:
     numbers = [cell for cell in cells if cell and "inf" not in cell]
     if not all(NUMBER.fullmatch(cell) for cell in numbers):
         return 0
-    return max([0, *(-Decimal(cell).as_tuple().exponent for cell in numbers)])
+    return max([0, *(-int(Decimal(cell).as_tuple().exponent) for cell in numbers)])
 
 
 # File extension -> table, decimals, marks -> text.

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
-from nbformat import NotebookNode
-
+from lxr.utils.extras import extra
 from lxr.utils.markup import html_attribute, html_text
 from lxr.utils.storage import atomic_path
+
+with extra("runs"):
+    import nbformat
+    from nbformat import NotebookNode
 
 if TYPE_CHECKING:
     from IPython.display import Image
@@ -64,7 +66,8 @@ def figure(path: Path) -> "Image":
     Args:
         path: ``figures/<kind>_<recommender>.png``, its kind one of :data:`CAPTIONS`.
     """
-    from IPython.display import Image
+    with extra("runs"):
+        from IPython.display import Image
 
     kind, _, recommender = path.stem.partition("_")
     return Image(path, alt=f"{CAPTIONS[kind]}: {recommender}")
@@ -81,7 +84,8 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
         path: of the page.
         title: of the page, as text.
     """
-    from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
+    with extra("runs"):
+        from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
 
     exporter = HTMLExporter(
         template_name="basic",

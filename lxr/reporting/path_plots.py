@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.result import direction
 from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
+from lxr.utils.extras import extra
+
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     pass

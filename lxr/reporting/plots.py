@@ -5,18 +5,21 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.result import LOWER, FidelityResult, direction
 from lxr.reporting.fonts import drawable
 from lxr.reporting.style import DASHES, PANELS, SMALL, add_legend, draw_line, label_panel, panels, style
+from lxr.utils.extras import extra
 from lxr.utils.markup import plain, shortened
+
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     pass
@@ -156,8 +159,16 @@ def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
         highest = 0.96 - gap * (len(heights) - 1 - place)  # there is room for those that follow
         above = min(max(heights.iloc[place], above + gap), highest)
         line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.8}
-        place_of_text = {"xytext": (0.02, above), "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
-        ax.annotate(name, front.loc[name], **place_of_text, arrowprops=line, zorder=1)
+        ax.annotate(
+            name,
+            front.loc[name],
+            xytext=(0.02, above),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=SMALL,
+            arrowprops=line,
+            zorder=1,
+        )
 
 
 def plot_gain(gain: pd.DataFrame) -> Figure:

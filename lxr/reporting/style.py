@@ -1,19 +1,18 @@
 """The style of figures: colours, markers, panels, legends."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.metrics.result import direction
+from lxr.utils.extras import extra
 
-if TYPE_CHECKING:
-    pass
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 
@@ -65,7 +64,7 @@ def style(explainer: str) -> dict:
     }
 
 
-def draw_line(ax: Axes, explainer: str, x: Sequence[float], values: np.ndarray) -> None:
+def draw_line(ax: Axes, explainer: str, x: Sequence[float] | np.ndarray, values: np.ndarray) -> None:
     """The mean over users of (n_users, len(x)) values, with the band of its interval."""
     mean, error = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
     ax.plot(x, mean, **style(explainer))

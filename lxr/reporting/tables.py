@@ -253,9 +253,12 @@ def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, count
         For every kind of feature, and for ``all`` of them: the share of first reasons that are such features
         (``"age, first"``), and of the first ``count`` reasons (``"age, first 5"``).
     """
+    if data.feature_kinds is None:
+        raise ValueError("data: expected user features, found none")
     kinds, rows = list(dict.fromkeys(data.feature_kinds)), {}
     for name, matrix in scores.items():
-        place, row = positions(matrix), {}
+        place = positions(matrix)
+        row: dict[str, float] = {}
         for length, label in ((1, "first"), (count, f"first {count}")):
             reasons = matrix.indices[place < length]
             named = data.feature_kinds[reasons[reasons >= len(data.item_ids)] - len(data.item_ids)]
@@ -282,7 +285,12 @@ def counterfactual_sentence(data: Interactions, target: int, counterfactual: Cou
 
 
 def fall_sentence(
-    data: Interactions, target: int, removed: Sequence[int], places: tuple[int, int], passing: Sequence[int], count: int = 3
+    data: Interactions,
+    target: int,
+    removed: Sequence[int] | np.ndarray,
+    places: tuple[int, int],
+    passing: Sequence[int],
+    count: int = 3,
 ) -> str:
     """A counterfactual explanation in words of an item that is not recommended first.
 
@@ -309,7 +317,7 @@ def fall_sentence(
     return f"Without {without}, {title} would fall from place {place} to {fallen}: {named} would come before it."
 
 
-def quoted_titles(data: Interactions, items: Sequence[int]) -> list[str]:
+def quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> list[str]:
     """Titles of items as they stand in sentences."""
     return [quoted(title) for title in data.titles(np.asarray(items, dtype=int))]
 

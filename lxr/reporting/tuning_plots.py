@@ -1,14 +1,17 @@
 """Figures of tuning studies."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lxr.reporting.style import SMALL
+from lxr.utils.extras import extra
+
+with extra("plots"):
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     import optuna
@@ -63,7 +66,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     return figure
 
 
-def axis_places(values: Sequence, distribution: "optuna.distributions.BaseDistribution") -> tuple[np.ndarray, str]:
+def axis_places(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
     """Places from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
     if hasattr(distribution, "choices"):
         numbers = np.array([distribution.choices.index(value) for value in values]) / max(1, len(distribution.choices) - 1)
@@ -75,7 +78,8 @@ def axis_places(values: Sequence, distribution: "optuna.distributions.BaseDistri
 
 def option_importance(study: "optuna.Study") -> dict[str, float]:
     """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
-    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+    with extra("tuning"):
+        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     try:
         return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))

@@ -8,12 +8,15 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
-from nbclient import NotebookClient
 from tqdm.auto import tqdm
 
 from lxr.runs.stage import KERNEL
+from lxr.utils.extras import extra
 from lxr.utils.storage import atomic_path
+
+with extra("runs"):
+    import nbformat
+    from nbclient import NotebookClient
 
 KEPT_TYPES = ("text/plain",)
 
@@ -48,7 +51,7 @@ def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
 
 def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Outputs in which text that was printed in one go is one: a busy kernel sends it in several parts."""
-    result = []
+    result: list[nbformat.NotebookNode] = []
     for output in outputs:
         if result and output.output_type == result[-1].output_type == "stream":
             result[-1].text += output.text

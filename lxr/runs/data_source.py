@@ -3,12 +3,14 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lxr.data.datasets import DATASETS, load_ratings, rule_of
 from lxr.data.files import read_ratings_file
 from lxr.data.preparation import check_candidates, named, prepare
+from lxr.data.ratings import Repeats
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
 from lxr.runs.stage import NOTEBOOKS
@@ -42,7 +44,7 @@ class Source:
     data_dir: Path
     ratings_file: dict
     rule: dict
-    repeats: str | None = None
+    repeats: Repeats | None = None
 
     @property
     def parameters(self) -> dict:
@@ -72,7 +74,7 @@ class Source:
         lines += [f"dialect of {dialect}" for dialect in ratings.attrs.get("dialect", ())]
         if data.complete_users:
             lines.append(f"left out, since they have every item: {named(list(data.complete_users))}")
-        if data.n_features:
+        if data.n_features and data.item_titles is not None:
             lines.append("user features: " + ", ".join(data.item_titles[-data.n_features :]))
         if n_test:
             lines.append(f"of the test users, {n_test} drawn at random are explained and judged")
@@ -138,7 +140,8 @@ def source_of(options: argparse.Namespace) -> Source:
         ValueError: options do not go together, or a file is missing.
     """
     given = {name: value for name in (*COLUMNS, *RULE) if (value := getattr(options, name)) is not None}
-    ratings_file, rule, repeats = {}, rule_of(options.dataset), options.repeats
+    ratings_file: dict[str, Any] = {}
+    rule, repeats = rule_of(options.dataset), options.repeats
     if options.ratings:
         counts_plays = options.implicit and repeats == "sum"  # which --min-rating may ask for a number of
         two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))

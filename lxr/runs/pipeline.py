@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -174,13 +174,13 @@ class Pipeline:
         """Run one stage, or say that it need not."""
         reason = self.why_stale(stage)
         if not reason:
-            self.note(stage, stage.record(self.root))
+            self.note(stage, stage.record(self.root) or {})
             tqdm.write(f"  {coloured('skip')} {stage.name}: unchanged")
             return Outcome("skipped")
         tqdm.write(f"  {coloured('run ')} {stage.name}: {reason}")
         started = time.perf_counter()
         try:
-            error = self.act(stage) if stage.action else execute(stage, self.root)
+            error = self.act(stage, stage.action) if stage.action else execute(stage, self.root)
             if not error:
                 self.stamp(stage)
         except OSError as failure:  # a results directory that is read-only, full, or no directory
@@ -194,13 +194,13 @@ class Pipeline:
         tqdm.write(f"  {coloured('done')} {stage.name} in {seconds:.1f} s")
         return Outcome("done", reason, seconds)
 
-    def act(self, stage: Stage) -> str:
+    def act(self, stage: Stage, action: Callable[..., None]) -> str:
         """Run the action of a stage; returns an empty string, or what failed."""
         stage.path(self.root, "stages", "json").unlink(missing_ok=True)
         place = (self.root / stage.name).parent
         workspace = Workspace(place.parent, place.name, Path(stage.name).name)
         try:
-            stage.action(self, workspace, **stage.parameters)
+            action(self, workspace, **stage.parameters)
         except Exception as error:  # as in a notebook
             return f"{called(stage)}: {type(error).__name__}: {error}"
         return ""

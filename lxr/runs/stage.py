@@ -6,16 +6,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import nbformat
-import papermill
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from traitlets.config import Config
+from typing import Any
 
 from lxr.utils.environment import PROJECT_ROOT
+from lxr.utils.extras import extra
 from lxr.utils.records import read_json
 from lxr.utils.storage import temporary_name
+
+with extra("runs"):
+    import nbformat
+    import papermill
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from traitlets.config import Config
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
 
@@ -37,7 +40,7 @@ class OwnKernel(AsyncKernelManager):
 
 
 # How the kernel of a notebook is started and ended.
-KERNEL = {
+KERNEL: dict[str, Any] = {
     "kernel_name": "python3",
     "kernel_manager_class": OwnKernel,
     "config": Config(KernelManager={"transport_encryption": "auto"}),
@@ -95,7 +98,7 @@ def execute(stage: Stage, root: Path) -> str:
         try:
             stage.path(root, "stages", "json").unlink(missing_ok=True)
             papermill.execute_notebook(
-                literal(stage.notebook),
+                literal(notebook_of(stage)),
                 literal(partial),
                 parameters=stage.parameters,
                 cwd=NOTEBOOKS,
@@ -141,16 +144,28 @@ def code_of(stage: Stage) -> list[str]:
     return [cell.source for cell in nbformat.read(stage.notebook, as_version=4).cells if cell.cell_type == "code"]
 
 
+def notebook_of(stage: Stage) -> Path:
+    """The notebook of a stage that has one.
+
+    Raises:
+        ValueError: the stage has an action instead.
+    """
+    if stage.notebook is None:
+        raise ValueError(f"stage {stage.name}: expected a notebook, found none")
+    return stage.notebook
+
+
 def check_parameters(stage: Stage) -> None:
     """Refuse a parameter that the notebook does not have: papermill would only log a line and go on.
 
     Raises:
         ValueError: names the notebook and the parameter.
     """
-    known = parameters_of(stage.notebook)
+    notebook = notebook_of(stage)
+    known = parameters_of(notebook)
     unknown = [name for name in stage.parameters if name not in known]
     if unknown:
-        raise ValueError(f"{stage.notebook.name}: unknown parameter {unknown[0]}: expected some of {', '.join(known)}")
+        raise ValueError(f"{notebook.name}: unknown parameter {unknown[0]}: expected some of {', '.join(known)}")
 
 
 def parameters_of(notebook: Path) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.runs.stage import NOTEBOOKS, Stage
@@ -60,7 +61,7 @@ RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps
 
 
 # The notebooks' own defaults are the tiny run; these make it a full one.
-FULL = {
+FULL: dict[str, dict[str, Any]] = {
     LXR_NOTEBOOK: {"epochs": 40},
     TUNING: {"trials": 20, "n_users": 300},
     "05_ablation": {"epochs": 40},
@@ -250,7 +251,7 @@ def build_stages(options: argparse.Namespace) -> list[Stage]:
 
 def restrict(stages: list[Stage], notebook: str) -> list[Stage]:
     """The stages that a notebook needs, directly or through others."""
-    needed = {need for stage in stages if stage.notebook.stem == notebook for need in stage.needs}
+    needed = {need for stage in stages if stage.notebook and stage.notebook.stem == notebook for need in stage.needs}
     for stage in reversed(stages):
         if stage.name in needed:
             needed.update(stage.needs)

@@ -82,7 +82,7 @@ def summarise(pipeline: Pipeline, workspace: Workspace, report: str, title: str,
     for stage in pipeline.stages:
         if stage.name != workspace.name:
             path = workspace.input(stage.path(Path(), "stages", "json").as_posix())
-            records[stage.name] = read_json(path)
+            records[stage.name] = read_json(path) or {}
     write_json(provenance(workspace.root, records, pipeline.threads), workspace.output("run.json"))
     executed = pipeline.by_name[report].path(Path(), "notebooks", "ipynb").as_posix()
     export_html(workspace.input(executed), workspace.output("report.html"), title)

@@ -193,7 +193,8 @@ def compare_tables(committed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame
 def difference(committed: str, found: str) -> float:
     """Between the numbers of two cells; infinite if they are not of the same kind, or whole."""
     first, second = numbers_of(committed), numbers_of(found)
-    whole = any(number.as_tuple().exponent >= 0 for number in first + second)
+    exponents = [number.as_tuple().exponent for number in first + second]
+    whole = any(not isinstance(exponent, int) or exponent >= 0 for exponent in exponents)
     if whole or not first or len(first) != len(second):
         return float("inf")
     return float(max(abs(a - b) for a, b in zip(first, second, strict=True)))

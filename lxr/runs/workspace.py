@@ -28,12 +28,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
 from lxr.reporting.formats import FORMATS, from_csv, to_csv
 from lxr.utils.environment import DATA_DIR, PROJECT_ROOT, data_directory, environment, in_checkout, results_directory
+from lxr.utils.extras import extra
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, atomic_path, sha256
 
@@ -179,6 +179,9 @@ class Workspace:
 
     def save_figure(self, figure, name: str) -> None:
         """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
+        with extra("plots"):
+            from PIL import Image
+
         with atomic_path(self.output(f"figures/{name}.png")) as temporary:
             buffer = io.BytesIO()
             figure.savefig(buffer, dpi=80)

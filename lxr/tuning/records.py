@@ -8,11 +8,13 @@ import pandas as pd
 from lxr.tuning.studies import REASON, STUDY_PACKAGES
 from lxr.tuning.subjects import Tuning
 from lxr.utils.environment import package_versions, results_directory
+from lxr.utils.extras import extra
 from lxr.utils.records import read_json
 from lxr.utils.storage import DataError
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
@@ -29,11 +31,21 @@ def trial_table(study: "optuna.Study") -> pd.DataFrame:
     for trial in study.get_trials(deepcopy=False):
         if trial.state.is_finished():
             row = {"trial": trial.number, "state": STATES[trial.state.name], metric: trial.value}
-            row |= {"reports": len(trial.intermediate_values), "seconds": trial.duration.total_seconds()}
+            row |= {"reports": len(trial.intermediate_values), "seconds": seconds_of(trial)}
             reason = "" if trial.state.name != "FAIL" else trial.user_attrs.get(REASON, "interrupted")
             rows.append(row | trial.user_attrs.get("options", trial.params) | {"reason": reason})
     columns = ["trial", "state", metric, "reports", "seconds", *study.user_attrs["space"], "reason"]
     return pd.DataFrame(rows, columns=columns).set_index("trial")
+
+
+def seconds_of(trial: "FrozenTrial") -> float:
+    """Duration of a trial that has ended."""
+    return trial.duration.total_seconds() if trial.duration else 0.0
+
+
+def rounded_value(trial: "FrozenTrial | None") -> float | None:
+    """The metric of a complete trial to five digits; None without one."""
+    return None if trial is None or trial.value is None else round(trial.value, 5)
 
 
 def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
@@ -44,25 +56,27 @@ def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
         that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
         trials, of what, how long, by which versions.
     """
-    from optuna.trial import TrialState
+    with extra("tuning"):
+        from optuna.trial import TrialState
 
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     best = study.best_trial if complete else None
-    start = [trial.value for trial in complete if trial.params == {name: tuning.start.get(name) for name in tuning.space}]
+    given = tuning.start or {}
+    start = [trial for trial in complete if trial.params == {name: given.get(name) for name in tuning.space}]
     about = study.user_attrs["about"]
     return {
         "options": best.user_attrs["options"] if best else {},
         "metric": about["metric"],
-        "value": round(best.value, 5) if best else None,
-        "start": round(start[0], 5) if start else None,
+        "value": rounded_value(best),
+        "start": rounded_value(start[0] if start else None),
         "trials": len(ended),
         "pruned": sum(trial.state == TrialState.PRUNED for trial in ended),
         "failed": sum(trial.state == TrialState.FAIL for trial in ended),
         "users": about["users"],
         "fixed": about["fixed"],
         "seed": about["seed"],
-        "seconds": round(sum(trial.duration.total_seconds() for trial in ended), 1),
+        "seconds": round(sum(map(seconds_of, ended)), 1),
         "versions": study.user_attrs.get("versions", package_versions(STUDY_PACKAGES)),
     }
 

@@ -2,10 +2,8 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+from lxr.utils.extras import extra
 
 SCALES = {(): False, ("log",): True}
 
@@ -24,11 +22,12 @@ def distributions(space: Space) -> dict:
     Raises:
         ValueError: no option, or one that is neither choices nor a possible range.
     """
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+    with extra("tuning"):
+        from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not space:
         raise ValueError("space: expected at least one option to tune, found none")
-    result = {}
+    result: dict[str, BaseDistribution] = {}
     for name, values in space.items():
         try:
             if isinstance(values, list):
@@ -51,13 +50,14 @@ def grid(space: Space) -> list[dict] | None:
     return [dict(zip(choices, point, strict=True)) for point in itertools.product(*choices.values())]
 
 
-def within(options: Mapping, space: Space) -> dict:
-    """Those options that are points of a search space."""
+def within(options: Mapping | None, space: Space) -> dict:
+    """Those options that are points of a search space; without options none."""
 
     def inside(value, values: Sequence) -> bool:
         return value in values if isinstance(values, list) else value is not None and values[0] <= value <= values[1]
 
-    return {name: options[name] for name, values in space.items() if name in options and inside(options[name], values)}
+    given = options or {}
+    return {name: given[name] for name, values in space.items() if name in given and inside(given[name], values)}
 
 
 def without(space: Space, fixed: Mapping) -> dict:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import psutil
@@ -35,6 +35,7 @@ from lxr.utils.checks import (
     check_positive,
 )
 from lxr.utils.environment import package_versions
+from lxr.utils.extras import extra
 from lxr.utils.progress import progress
 from lxr.utils.storage import DataError
 
@@ -194,8 +195,9 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
         ...
         lxr.utils.storage.DataError: none.journal is missing: run the tuning that makes it
     """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
+    with extra("tuning"):
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
 
     path, space = Path(path), {name: list(values) for name, values in tuning.space.items()} if tuning else {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -232,7 +234,7 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
     return study
 
 
-def direction_of(tuning: Tuning) -> str:
+def direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
     """Optuna's word for it."""
     return "minimize" if tuning.lower_is_better else "maximize"
 
@@ -251,7 +253,7 @@ def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") ->
     Raises:
         DataError: names the file and what differs.
     """
-    for name in expected | found:
+    for name in {**expected, **found}:
         if name not in found or name not in expected or found[name] != expected[name]:
             raise DataError(
                 f"{path} holds another study, {what}{name}: expected {expected.get(name, 'nothing')}, "
@@ -262,7 +264,8 @@ def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") ->
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let one process at a time draw trials of a study. (The journal has a lock of its own for each line.)"""
-    from optuna.storages.journal import JournalFileOpenLock
+    with extra("tuning"):
+        from optuna.storages.journal import JournalFileOpenLock
 
     lock = JournalFileOpenLock(f"{path}.draw")
     lock.acquire()
@@ -274,7 +277,8 @@ def locked(path: Path) -> Iterator[None]:
 
 def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
     """The next trial, or None if the study has as many as it shall have."""
-    from optuna.samplers import TPESampler
+    with extra("tuning"):
+        from optuna.samplers import TPESampler
 
     with locked(path):
         drawn = spent(study)
@@ -288,8 +292,9 @@ def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optu
 
 def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> None:
     """Evaluate the options of a trial, and tell the study how it went."""
-    from optuna import TrialPruned
-    from optuna.trial import TrialState
+    with extra("tuning"):
+        from optuna import TrialPruned
+        from optuna.trial import TrialState
 
     def report(step: int, value: float) -> None:
         trial.report(value, step)
@@ -321,7 +326,8 @@ def spent(study: "optuna.Study") -> int:
 def fail_abandoned(study: "optuna.Study") -> None:
     """Mark as failed the trials of processes of this machine that have ended without telling. (Of other machines' processes
     nothing is known: their trials are left running.)"""
-    from optuna.trial import TrialState
+    with extra("tuning"):
+        from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, process, started = trial.user_attrs.get("worker", [socket.gethostname(), None, None])

@@ -38,7 +38,7 @@ class Tuning:
 
     Attributes:
         space: what the options may be.
-        start: options of the first trial, as far as the space has them.
+        start: options of the first trial, as far as the space has them; None for a first trial that is drawn.
         about: what the study is of (plain values): the journal of something else is refused.
         lower_is_better: whether the metric is to be minimised.
         seed: of the draws, and of whatever a trial draws itself.
@@ -48,7 +48,7 @@ class Tuning:
     """
 
     space: Space
-    start: Mapping
+    start: Mapping | None
     about: Mapping
     lower_is_better: bool
     seed: int

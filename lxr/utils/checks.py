@@ -6,8 +6,9 @@ Histories, targets and scores pass :mod:`lxr.data.inputs`.
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -15,15 +16,16 @@ import torch
 HIGHEST_SEED = 2**32 - 1  # NumPy's and scikit-learn's bound
 
 
-def is_integer(value: object) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """Whether a value is an integer of Python or NumPy; booleans and whole floats are not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite real number of Python or NumPy; booleans are not."""
-    fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral | np.bool_)
-    return is_integer(value) or (fraction and math.isfinite(value))
+    if is_integer(value):
+        return True
+    return isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral | np.bool_) and math.isfinite(value)
 
 
 def check_integers(expected: str, allowed: Callable[[int], bool], **values: object) -> None:
@@ -92,12 +94,12 @@ def check_different(**options: Collection) -> None:
             raise ValueError(f"{name}: expected different values, found {repeated[0]!r} more than once")
 
 
-def is_sequence(value: object) -> bool:
+def is_sequence(value: object) -> TypeGuard[Sequence]:
     """Whether a value is a list, a tuple, a range or a flat array."""
     return isinstance(value, list | tuple | range) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
-def check_seed(seed: object) -> int:
+def check_seed(seed: Any) -> int:
     """A seed as an integer of Python, from 0 to 2³² − 1.
 
     Raises:

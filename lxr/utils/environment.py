@@ -1,11 +1,12 @@
 """The machine, the versions, and the directories in which the project reads and writes."""
 
+import contextlib
 import os
 import platform
 import re
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pooch
@@ -134,8 +135,12 @@ def processor_name() -> str | None:
 
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Name → version of packages, of those that results depend on unless others are asked for."""
-    return {name: version(name) for name in names}
+    """Name → version of installed packages, of those that results depend on unless others are asked for."""
+    installed = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):  # an extra that is not installed
+            installed[name] = version(name)
+    return installed
 
 
 def commit() -> str | None:

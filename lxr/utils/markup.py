@@ -198,7 +198,7 @@ def latex_symbol(character: str) -> str:
         return LATEX[character]
     if character.isascii() or character in LATEX_KNOWN:
         return character
-    letter, *accents = unicodedata.normalize("NFD", character)
+    letter, *accents = list(unicodedata.normalize("NFD", character))
     if letter.isascii() and len(accents) == 1 and accents[0] in LATEX_ACCENTS:
         return rf"\{LATEX_ACCENTS[accents[0]]}{{{letter}}}"
     return rf"\ifdefined\Umathchar {character}\else [U+{ord(character):04X}]\fi{{}}"

@@ -225,7 +225,7 @@ def short(error: Exception) -> str:
 def save_npz(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays to one ``.npz`` file with a checksum, atomically."""
     with checked_archive(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=True, **arrays)
 
 
 def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -1,0 +1,155 @@
+"""Packaging: a light core, extras that are imported where they are used, and pins for all of it."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from lxr.utils.environment import PROJECT_ROOT
+
+PROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CORE, EXTRAS = PROJECT["dependencies"], PROJECT["optional-dependencies"]
+MODULES = sorted((PROJECT_ROOT / "lxr").rglob("*.py"))
+DISTRIBUTIONS = packages_distributions()  # module → what holds it
+WITH = {"jupyter-client": "nbclient", "traitlets": "nbclient", "ipython": "ipykernel"}  # packages that come with another
+
+
+def distribution(module: str) -> str:
+    """Name in the package index of what holds a module."""
+    return DISTRIBUTIONS[module.partition(".")[0]][0].lower().replace("_", "-")
+
+
+def modules_of(node: ast.AST) -> list[str]:
+    """Modules that a statement imports."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [name.name for name in node.names] if isinstance(node, ast.Import) else []
+
+
+def extra_of(node: ast.AST) -> str | None:
+    """Name of the extra in ``with extra(name):``."""
+    if isinstance(node, ast.With) and isinstance(call := node.items[0].context_expr, ast.Call):
+        return call.args[0].value if getattr(call.func, "id", "") == "extra" else None
+    return None
+
+
+def imports(node: ast.AST, extra: str | None = None) -> Iterator[tuple[str, str | None]]:
+    """Modules that a source imports when it runs, each with the extra around it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING":
+            continue
+        yield from ((module, extra) for module in modules_of(child))
+        yield from imports(child, extra_of(child) or extra)
+
+
+def misplaced(source: str) -> list[str]:
+    """Imports of packages that neither the core nor the extra around them installs."""
+    found = []
+    for module, extra in imports(ast.parse(source)):
+        top = module.partition(".")[0]
+        if top == "lxr" or top in sys.stdlib_module_names:
+            continue
+        name = distribution(module)
+        if WITH.get(name, name) not in (CORE if extra is None else EXTRAS[extra]):
+            found.append(f"{module}, extra {extra}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[path.relative_to(PROJECT_ROOT).as_posix() for path in MODULES])
+def test_a_module_imports_the_core_and_the_extras_that_it_names(path):
+    assert misplaced(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_test_sees_an_extra_without_its_name():
+    assert misplaced("import torch\nimport optuna") == ["optuna, extra None"]
+    assert misplaced('def f():\n    with extra("plots"):\n        from sklearn.cluster import KMeans') == [
+        "sklearn.cluster, extra plots"
+    ]
+    assert misplaced('with extra("tuning"):\n    import optuna\nif TYPE_CHECKING:\n    import shap') == []
+
+
+def test_every_dependency_is_pinned():
+    lines = (PROJECT_ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    wanted = {name for extra, names in EXTRAS.items() if extra not in ("all", "adapters") for name in names}
+    assert wanted | set(CORE) <= pinned
+    assert pinned <= wanted | set(CORE), "pinned, but named nowhere in pyproject.toml"
+    assert lines[-1] == "-e .[all]"
+    assert re.search(r"\[(.+)\]", EXTRAS["all"][0])[1].split(",") == [x for x in EXTRAS if x not in ("all", "adapters")]
+
+
+# Without the modules of all extras, as after `pip install lxr` in an empty environment.
+CORE_ONLY = """
+import sys
+
+ABSENT = {absent}
+
+class WithoutExtras:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in ABSENT else self.finder.find_spec(name, path, target)
+
+sys.meta_path = [WithoutExtras(finder) for finder in sys.meta_path]
+import torch, lxr
+
+def message(call):
+    try:
+        call()
+    except ImportError as error:
+        return str(error)
+
+data = lxr.load_dataset("synthetic")
+train, validation, _ = (data.matrix[part] for part in lxr.split_users(data.matrix.shape[0]))
+weights = torch.randn(data.matrix.shape[1], data.matrix.shape[1], generator=torch.Generator().manual_seed(0))
+model = lxr.wrap(lambda history: history @ weights, len(weights), "sigmoid")
+for name, options in {{"leave-one-out": {{}}, "cosine": {{}}, "lxr": {{"epochs": 1, "hidden_size": 4}}}}.items():
+    explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
+    explanation = lxr.explain_user(model, data, user=0, explainer=explainer)
+    assert len(explanation.items) == data.matrix[[0]].nnz, name
+history, target = lxr.dense(data.matrix[:1]), lxr.top_items(model, data.matrix[:1])
+lxr.evaluate_fidelity(model, history, torch.as_tensor(target), torch.rand_like(history)).summary()
+
+def importing(module):
+    return lambda: __import__(module)
+
+for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
+    print(message(lambda: lxr.EXPLAINERS[name](model, train, validation).explain(history, torch.as_tensor(target))))
+print(message(explanation.plot))
+print(message(importing("lxr.runs.cli")))
+print(message(importing("lxr.app.widgets")))
+print(message(lambda: lxr.open_study("x.journal")))
+"""
+
+
+def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(tmp_path):
+    names = {distribution for extra, names in EXTRAS.items() if extra != "all" for distribution in names}
+    absent = {module for module in DISTRIBUTIONS if module[0].isalpha() and distribution(module) in names}
+    assert {"lime", "shap", "sklearn", "optuna", "matplotlib", "papermill", "ipywidgets", "PIL"} <= absent
+    script = tmp_path / "core.py"
+    script.write_text(CORE_ONLY.format(absent=absent), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", script],
+        env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [
+        'threadpoolctl is not installed: pip install "lxr[explainers]"',
+        'sklearn is not installed: pip install "lxr[explainers]"',
+        'sklearn is not installed: pip install "lxr[explainers]"',
+        'captum is not installed: pip install "lxr[explainers]"',
+        'matplotlib is not installed: pip install "lxr[plots]"',
+        'nbformat is not installed: pip install "lxr[runs]"',
+        'ipywidgets is not installed: pip install "lxr[app]"',
+        'optuna is not installed: pip install "lxr[tuning]"',
+    ]
