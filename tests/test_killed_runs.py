@@ -36,7 +36,7 @@ def finish(results: Path) -> str:
 
 
 def tables(results: Path) -> dict[str, bytes]:
-    found = {path.name: path.read_bytes() for path in (results / "synthetic" / "tables").iterdir()}
+    found = {path.name: path.read_bytes() for path in (results / "synthetic" / "tables").glob("*.*")}
     assert {"data.csv", "recommender_mf.csv"} <= found.keys()
     return found
 
