@@ -16,8 +16,6 @@ with extra("app"):
     import ipywidgets as widgets
 
 ROWS = 12  # history items that a panel shows at a time
-
-
 FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
 
 

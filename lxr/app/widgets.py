@@ -28,20 +28,10 @@ with extra("app"):
     import ipywidgets as widgets
 
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
-
-
 WORKERS = 8  # more than may be busy with what nobody waits for any more
-
-
 RECOMMENDED = 10
-
-
 OFFERED = 8  # titles that are offered where several match
-
-
 OWN = -1  # instead of the row of a user: a history of one's own
-
-
 STYLE = """<style>
 .lxr-app { border: 1px solid #c8c8c8; border-radius: 6px; padding: 12px; }
 .lxr-app h4 { margin: 0 0 4px 0; font-size: 15px; line-height: 1.5; }

@@ -17,14 +17,8 @@ from pandas.api import types
 from lxr.utils.storage import DataError
 
 WHOLE = r"0|-?[1-9][0-9]{0,17}"  # an integer of 64 bits as str() writes it: 007 is none
-
-
 EXACT = 2**53  # from here on, floating-point numbers have no room for every integer
-
-
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"  # ISO 8601, without …
-
-
 ZONE = r"(Z|[+-]\d\d:?\d\d)"  # … or with a time zone
 
 

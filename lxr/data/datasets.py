@@ -127,6 +127,4 @@ DATASETS: dict[str, Dataset] = Registry(
         "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },
 )
-
-
 """Name → dataset; ``Data/README.md`` says where raw files come from and where they are put."""

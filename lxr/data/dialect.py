@@ -10,17 +10,9 @@ from lxr.data.quotes import Quotes, check_closed, find_quotes
 from lxr.utils.storage import DataError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".item": "\t"}
-
-
 CANDIDATES = (",", ";", "\t", "|")
-
-
 UNQUOTED = (".inter", ".item")  # RecBole's atomic files, in which a quote is a character like others
-
-
 COMMA = r"[+-]?(\d+,\d*|,\d+)"  # a number with a decimal comma …
-
-
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(,\d{3})+"  # … or with separated thousands
 
 

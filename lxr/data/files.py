@@ -19,11 +19,7 @@ from lxr.utils.memory import fits, free
 from lxr.utils.storage import DataError
 
 FIELD = "\x1f"  # what a longer separator is replaced with for parsing
-
-
 TIMESTAMP = "timestamp"  # the column that a file may have, or lack
-
-
 PARQUET_VALUE = 32  # bytes that a value takes while it is read, roughly
 
 

@@ -15,8 +15,6 @@ from lxr.utils.checks import check_finite, first
 from lxr.utils.sparse import rows
 
 REAL = "buif"  # NumPy's kinds of real numbers
-
-
 BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: nobody is to guess
 
 

@@ -119,8 +119,6 @@ class Interactions:
 
 
 TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
-
-
 PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
 
 

@@ -21,8 +21,6 @@ ML_100K = Archive(
     "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     ("u.data", "u.item", "u.user"),
 )
-
-
 ML_1M = Archive(
     "ml-1m",
     "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -33,23 +31,15 @@ ML_1M = Archive(
         "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-1m.zip",
     ),
 )
-
-
 # RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
 # first one does not answer.
 RECBOLE_WHEEL = "recbole==1.2.1"
-
-
 RECBOLE_FILES = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
 }
-
-
 ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # u.data
-
-
 ML_1M_RATINGS = 1_000_209
 
 
@@ -157,8 +147,6 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
 # --- what is known of users ------------------------------------------------------------------------------------------
 
 GENDERS = {"F": "female", "M": "male"}
-
-
 AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
     1: "under 18",
     18: "18–24",
@@ -168,11 +156,7 @@ AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
     50: "50–55",
     56: "56 or older",
 }
-
-
 NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
-
-
 ML_1M_OCCUPATIONS = (
     None,  # "other" or not specified
     "academic/educator",

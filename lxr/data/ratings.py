@@ -13,11 +13,7 @@ from lxr.utils.checks import is_number
 from lxr.utils.storage import DataError
 
 NAMES = ("user", "item", "rating")
-
-
 Repeats = Literal["last", "first", "sum"]
-
-
 REPEATS: dict[Repeats, str] = {
     "last": "kept the last of each",
     "first": "kept the first of each",

@@ -9,14 +9,8 @@ from lxr.utils.memory import fits, free, readable
 from lxr.utils.storage import DataError
 
 CHUNK = 1 << 24  # bytes that are unpacked at a time
-
-
 COPIES = 5  # of a text, that reading and parsing it hold at the same time
-
-
 GZIP = b"\x1f\x8b"
-
-
 NO_TEXT = {  # first bytes → kind of file
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",

@@ -11,8 +11,6 @@ from lxr.data.files import FIELD, read_table
 from lxr.utils.storage import DataError
 
 WEBSCOPE = "https://webscope.sandbox.yahoo.com"
-
-
 NEVER_PLAY = 255  # of Yahoo! Music, whose other ratings are 0 to 100
 
 

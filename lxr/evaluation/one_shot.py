@@ -17,8 +17,6 @@ from lxr.metrics.statistics import check_permutations, holm, sign_flip_test
 from lxr.recommenders.base import Recommender
 
 METHODS: dict[str, type[LeaveOneOut | GradientTimesInput]] = {"leave-one-out": LeaveOneOut, "gradient": GradientTimesInput}
-
-
 LEVEL = 0.05
 
 

@@ -8,8 +8,6 @@ import pandas as pd
 from lxr.utils.checks import check_choice
 
 FIDELITY = Path(__file__).with_name("published_fidelity.csv")
-
-
 KINDS = ("curves", "fixed")
 
 

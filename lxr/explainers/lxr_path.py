@@ -49,28 +49,18 @@ from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise
 
 STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
-
-
 Aim = Literal["rank", "score"]
 Kind = Literal["gradients", "answers"]
 Teacher = Literal["path", "leave-one-out", "gradient"]
 Loss = Literal["pairs", "positions"]
-
-
 CHOICES = {
     "objective": get_args(Aim),
     "signals": get_args(Kind),
     "teacher": get_args(Teacher),
     "loss": get_args(Loss),
 }
-
-
 LOOKS = {"rank": (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6), "score": (0.1, 0.3, 0.6)}
-
-
 CRITERION = {"rank": "NDCG", "score": "DEL"}
-
-
 SEARCH_SPACE = {
     "tau": (0.1, 1.0, "log"),
     "first_tau": (0.1, 1.0, "log"),

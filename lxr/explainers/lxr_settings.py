@@ -18,30 +18,16 @@ HiddenActivation = Literal["tanh", "relu"]
 Inputs = Literal["both", "history", "target"]
 Initialisation = Literal["xavier", "torch"]
 Variant = Literal["combined", "pos", "neg"]
-
-
 HIDDEN_ACTIVATIONS: dict[HiddenActivation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-
-
 Settings = TypeVar("Settings", bound="DataclassInstance")
-
-
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
-
-
 VARIANTS = get_args(Variant)
-
-
 FIRST_RELEASE: Final = "first-release"
-
-
 CHOICES = {
     "activation": get_args(HiddenActivation),
     "inputs": get_args(Inputs),
     "initialisation": get_args(Initialisation),
 }
-
-
 # For lxr.tuning: that of the authors, weights on a logarithmic scale (published ones are from 0.14 to 19); 0 is left to the
 # variants.
 SEARCH_SPACE = {

@@ -170,8 +170,6 @@ OBJECTIVES: dict[str, Objective] = Registry(
         "soft-rank": SoftRank(),
     },
 )
-
-
 """Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories as they were (B, I) →
 (B,)."""
 

@@ -27,8 +27,6 @@ from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
 
 FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
-
-
 LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: made by notebooks of their own
 
 
@@ -214,8 +212,6 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
         "soft-rank-path": made_by_class(SoftRankPath, "path"),
     },
 )
-
-
 """Name → spec, called as ``(model, train_matrix, validation_matrix=None, seed=0, **options)``. Figures keep this order."""
 
 

@@ -9,8 +9,6 @@ import pandas as pd
 from lxr.metrics.statistics import bootstrap_interval
 
 LOWER, HIGHER = "↓", "↑"
-
-
 # Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
 # explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
 DIRECTIONS = {
@@ -23,11 +21,7 @@ DIRECTIONS = {
     "rankA": LOWER,
     "rankB": LOWER,
 }
-
-
 CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
-
-
 # What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
 DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
 

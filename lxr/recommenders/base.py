@@ -24,11 +24,7 @@ from lxr.utils.checks import (
 )
 
 Activation = Literal["sigmoid", "softmax", "probability"]
-
-
 ACTIVATIONS = get_args(Activation)
-
-
 WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
 
 

@@ -9,11 +9,7 @@ from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import uncounted
 
 SHARES = (0.01, 0.1, 0.4)  # of the catalogue that is in each probe
-
-
 N_ANSWERS = 64  # logits of each probe that are kept
-
-
 TOLERANCE = 0.01  # by which answers may differ from processor to processor, as a share of the largest
 
 

@@ -9,14 +9,8 @@ from lxr.data.inputs import check_model
 from lxr.recommenders.modes import uncounted
 
 LONG = 48  # items of a long history, at most
-
-
 TOLERANCE = 5e-3  # relative: half precision differs by so much between batches
-
-
 IDS = "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int"
-
-
 INFERENCE = "Inference tensors cannot be saved for backward"
 
 

@@ -7,6 +7,4 @@ from lxr.recommenders.vae import VAE
 from lxr.utils.registry import Registry
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
-
-
 """Name → class of the recommenders that are trained here."""

@@ -28,8 +28,6 @@ from lxr.utils.sparse import dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 
 HOLDOUT_METRIC = "NDCG@100"
-
-
 # Of fit, for lxr.tuning: what is worth tuning beside the options of the recommender itself.
 FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 512]}
 

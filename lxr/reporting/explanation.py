@@ -26,17 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 10  # reasons that people read
-
-
 FEW = 64  # histories at a time that ACCENT tries for one user: sets are small as a rule
-
-
 ROW = (
     '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
     '<td style="text-align: right">{score}</td></tr>'
 )
-
-
 AGAINST = "Below zero (grey): speaks against the recommendation."
 
 

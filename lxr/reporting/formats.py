@@ -12,14 +12,8 @@ from lxr.utils.markup import latex_text, markdown_text
 
 # What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
-
-
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
-
-
 WHOLE = re.compile(r"-?(0|[1-9]\d*)")  # an id with leading zeros is a word
-
-
 NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[-+]?\d+)?|inf)")
 
 

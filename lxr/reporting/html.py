@@ -45,11 +45,7 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 </body>
 </html>
 """
-
-
 HIDDEN = "not-in-report"  # tag of the cells that matter to those who run a notebook, not to those who read its report
-
-
 CAPTIONS = {  # file name of a figure, up to the name of the recommender -> what can be seen in it
     "fidelity": "Perturbation curves and fixed-length metrics of all explainers",
     "pareto": "One metric of all explainers against another, and the front that none of them beats",

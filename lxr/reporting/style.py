@@ -15,20 +15,10 @@ with extra("plots"):
     from matplotlib.figure import Figure
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
-
-
 MARKERS = "oXs^vDPp<>*h"
-
-
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
-
-
 PATH_RED = "#a50026"
-
-
 SMALL = 9  # points: figures of three panels are scaled down to the width of a page
-
-
 TITLES = {
     "POS": "users with target in top {k}, most important removed",
     "NEG": "users with target in top {k}, least important removed",

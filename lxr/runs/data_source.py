@@ -17,14 +17,8 @@ from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.workspace import PREPARATION, told_to
 
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
-
-
 SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results for tiny runs, and with features of users
-
-
 RESERVED = (SMOKE, WITH_FEATURES, "seeds")
-
-
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 
 

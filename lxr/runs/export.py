@@ -17,8 +17,6 @@ from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.storage import DataError, atomic_path
 
 TEXTS = [name for name in FORMATS if name != "csv"]
-
-
 MOST_DECIMALS = 4  # that a run writes, unless it says otherwise
 
 

@@ -17,8 +17,6 @@ from lxr.runs.verify import TOLERANCE
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
-
-
 EXAMPLES = """examples:
   python run_all.py                                    everything of MovieLens 100K; again: what has changed
   python run_all.py --smoke                            a tiny run on generated data, offline, in two minutes

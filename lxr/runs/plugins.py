@@ -10,8 +10,6 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.utils.storage import sha256
 
 PLUGINS = "LXR_PLUGINS"  # environment variable: the files that `import lxr` loads, separated as in PATH
-
-
 _loaded: dict[Path, tuple[str, ...]] = {}  # file → names of its explainers
 
 

@@ -21,8 +21,6 @@ with extra("runs"):
     from traitlets.config import Config
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
-
-
 # Where a run writes and reads does not change what it computes.
 PLACES = ("results", "data_dir")
 

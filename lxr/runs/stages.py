@@ -14,52 +14,26 @@ from lxr.tuning.records import load_tuned
 from lxr.utils.storage import DataError
 
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
-
-
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK = "05_tuning", "05_lxr", "05_path"
-
-
 ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → whose parts it takes away
-
-
 ONE_SHOT = "07_one_shot"
-
-
 JUDGING_AGAIN = ("07_evaluation", ONE_SHOT)  # of repeated trainings
-
-
 JUDGING = ("07_sanity", "07_bounds", *JUDGING_AGAIN)  # the slowest first, so that no processor waits for it at the end
-
-
 REPORT = "08_report"
-
-
 EXPLORE = "explore"  # no stage of a run, but it may ask for what it needs
-
-
 BASELINES = "06_baselines"
-
-
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
-
-
 # What the one-shot methods stand against: all that imitates paths, the paths, and the published LXR.
 AGAINST_ONE_SHOT = {"lxr", "leave-one-out"} | {
     name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
 }
-
-
 # Of a full run: hyperparameters of the recommenders that tuning may replace, and those that it may not.
 RECOMMENDER_START = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
     "ncf": {"n_factors": 64, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
 }
-
-
 RECOMMENDER_FIXED = {"mf": {"epochs": 300}, "vae": {"epochs": 200, "anneal_steps": 500}, "ncf": {"epochs": 200}}
-
-
 # The notebooks' own defaults are the tiny run; these make it a full one.
 FULL: dict[str, dict[str, Any]] = {
     LXR_NOTEBOOK: {"epochs": 40},
@@ -73,11 +47,7 @@ FULL: dict[str, dict[str, Any]] = {
     "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
     "07_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
 }
-
-
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")
-
-
 TINY_DATASET = "synthetic"
 
 

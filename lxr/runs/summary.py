@@ -14,8 +14,6 @@ from lxr.utils.environment import environment
 from lxr.utils.records import read_json, write_json
 
 SUMMARY = "summary"
-
-
 RAW_PLACES = ("data_dir", "ratings_file")
 
 

@@ -6,8 +6,6 @@ import sys
 from typing import TextIO
 
 GREEN, YELLOW, RED = 32, 33, 31
-
-
 COLOURS = {
     "done": GREEN,
     "skip": GREEN,

@@ -19,18 +19,10 @@ from lxr.utils.storage import DataError
 
 # Share of the largest value of a column by which its numbers may differ: about twice what MovieLens 100K shows without AVX.
 TOLERANCE = 0.1
-
-
 # Differences within the tolerance move them anywhere; the differences themselves stand beside them.
 P_VALUES = ("p", "p_holm")
-
-
 MEASURED = re.compile(r"\[s\b|^(seconds|minutes)$")
-
-
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-
-
 VALUE = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")  # a mean may have its interval beside it
 
 

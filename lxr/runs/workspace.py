@@ -38,8 +38,6 @@ from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
-
-
 RUN = "LXR_RUN"  # environment variable of a run's notebooks: the directory of the run, which its process has locked
 
 

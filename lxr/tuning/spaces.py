@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from lxr.utils.extras import extra
 
 SCALES = {(): False, ("log",): True}
-
-
 Space = Mapping[str, Sequence]
 
 

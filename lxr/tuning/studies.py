@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY = "study"  # each journal holds one
-
-
 REASON, AGAIN = "reason", "again"
 STUDY_PACKAGES = ("torch", "optuna")
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     pass
 
 RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # of rank_quality, where higher is better
-
-
 # Called after each step of a trial with its number and the metric so far; ends a trial that is not worth going on with.
 Report = Callable[[int, float], None]
 

@@ -18,8 +18,6 @@ from lxr.utils.checks import (
 )
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-
-
 DATA_DIR = "LXR_DATA_DIR"  # environment variable: the directory of raw data
 
 

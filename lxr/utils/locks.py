@@ -18,14 +18,8 @@ else:
     import fcntl
 
 LOCK = "run.lock"
-
-
 HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # errors of a lock that another process holds
-
-
 BEYOND = 2**30  # the locked byte on Windows, where a locked byte cannot be read: beyond the text
-
-
 PAUSE = 0.2  # seconds between two attempts
 
 

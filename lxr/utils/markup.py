@@ -8,14 +8,8 @@ import re
 import unicodedata
 
 NOT_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # classes of HTML that MathJax 2 and 3 leave alone
-
-
 LONGEST = 120  # characters of a title where it is read among other text
-
-
 BIDI_CONTROLS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
-
-
 # Markdown gives a meaning to these, wherever they are or in these places alone. As entities they have none anywhere.
 MARKDOWN = re.compile(
     r"[\\`*~<>|#$]"
@@ -26,8 +20,6 @@ MARKDOWN = re.compile(
     r"|^[-+](?=\s|$)|^[-=](?=[-= ]*$)|(?:(?<=^\d)|(?<=^\d\d)|(?<=^\d{3})|(?<=^\d{4}))[.)](?=\s|$)",  # lists, underlines
     re.IGNORECASE,
 )
-
-
 GREEK = (r"\varepsilon", r"\lambda", "o", r"\varsigma", r"\varphi", r"\Lambda")  # whose commands are not their names
 
 
@@ -88,11 +80,7 @@ LATEX = {
     **{letter: rf"$\{greek_name(letter)}$" for letter in "αβγδζηθικμνξπρστυχψωΓΔΘΞΠΣΥΦΨΩ"},
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # these look the same, and have no command
 }
-
-
 LATEX_ACCENTS = {"̀": "`", "́": "'", "̂": "^", "̃": "~", "̈": '"', "̊": "r", "̌": "v", "̧": "c", "̄": "=", "̆": "u", "̇": ".", "̋": "H"}
-
-
 LATEX_KNOWN = "–—‘’“”…·±×÷°§¶†‡©®£¡¿²³¹½¼¾µ¬"  # what LaTeX reads as they are
 
 

@@ -25,14 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SEAL = b"lxr-sha256:"
-
-
 BLANK = b"0" * 64  # in the place of the checksum while it is computed
-
-
 ANEW = "delete it and run the stage that makes it, or save it anew"
-
-
 Content = TypeVar("Content")
 
 
@@ -65,8 +59,6 @@ def host() -> str:
 
 
 HOST = host()
-
-
 TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp(\..*)?", re.DOTALL)
 
 
