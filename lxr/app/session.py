@@ -1,4 +1,4 @@
-"""What `notebooks/explore.ipynb` explores, without its widgets: trained models, a history, a recommendation, a what-if."""
+"""The session of `notebooks/explore.ipynb` without its widgets: trained models, a history, a recommendation, a what-if."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

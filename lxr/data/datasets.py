@@ -1,4 +1,4 @@
-"""The dataset registry, and what is read of Pinterest and Yahoo! Music.
+"""The dataset registry: one entry per dataset, with its reader and its thresholds.
 
 A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles
 (and, for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries

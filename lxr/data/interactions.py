@@ -1,4 +1,4 @@
-"""Ratings → binary interactions: threshold, k-core, contiguous ids, user split; saving and loading."""
+"""Histories of all users with their ids, titles and features; saved with a checksum, and checked when loaded."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

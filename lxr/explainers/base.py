@@ -1,4 +1,4 @@
-"""The contract of all explainers, and their application to sparse histories of many users."""
+"""The contract of all explainers."""
 
 import warnings
 from collections.abc import Callable

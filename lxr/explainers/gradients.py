@@ -1,4 +1,4 @@
-"""Explainers that look at gradients with respect to the history."""
+"""Explainers by gradients with respect to the history: gradient × input, integrated gradients, SPINRec."""
 
 from typing import ClassVar, Literal, get_args
 

@@ -1,4 +1,4 @@
-"""The base of explainers that were trained: a network, its settings and the record of its training, saved and loaded."""
+"""The base of trained explainers: saved, loaded, and compared with a random order after training."""
 
 import warnings
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Explainers that leave items out of the history and look at what the recommender does."""
+"""Leave-one-out: the fall of the objective when one history item is removed."""
 
 from typing import ClassVar
 

@@ -1,8 +1,8 @@
-"""Explainers that fit a simple model to a recommender around one history: LIME, LIRE, SHAP.
+"""LIME and LIRE: a simple model of the recommender around one history; and the function of masks that SHAP uses as well.
 
-They run the packages ``lime`` and ``shap`` on functions of the history alone: which of its items are kept. That is tens of
-features instead of a whole catalogue. What they fit is additive, so by default it is the log-odds of the target, which do
-not flatten where its probability comes near 0 or 1.
+The packages ``lime`` and ``shap`` run on functions of the history alone: which of its items are kept. That is tens of
+features instead of a whole catalogue. The fitted models are additive, so by default they fit the log-odds of the target,
+which do not flatten where its probability comes near 0 or 1.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Explainers that follow a history on its way to nothing, and look again after every step."""
+"""Explainers that remove history items step by step, and take the gradient again after every step."""
 
 from typing import ClassVar
 
