@@ -22,7 +22,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture
 def trials(request) -> int:
-    """How often a kill, lock or damage trial is repeated."""
+    """Repetitions of a kill, lock or damage trial."""
     return request.config.getoption("--trials")
 
 

@@ -48,7 +48,7 @@ class Panel:
 
     @property
     def question(self) -> Callable[[Case], UserExplanation]:
-        """What is asked of a case."""
+        """Question to a case: its explanation by the chosen explainer."""
         return partial(Case.explanation, name=self.name.value)
 
     @property

@@ -22,6 +22,7 @@ from lxr.utils.records import plain
 from lxr.utils.storage import ANEW, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
+CLEARLY = 2.0  # standard errors by which a trained explainer is ahead of a random order
 ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
 
 
@@ -114,9 +115,6 @@ class LearnedExplainer(Explainer):
             )
         explainer.fingerprint = fingerprint
         return explainer
-
-
-CLEARLY = 2.0  # standard errors
 
 
 def report_unlearned(

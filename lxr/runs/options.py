@@ -14,6 +14,7 @@ from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.stages import EXPLORE, REPORT, TINY_DATASET
 from lxr.runs.verify import TOLERANCE
+from lxr.utils.checks import HIGHEST_SEED
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
 DEFAULT_RECOMMENDERS = ["mf", "vae"]
@@ -250,8 +251,8 @@ def check_numbers(options: argparse.Namespace) -> None:
             raise ValueError(f"argument {option(name)}: expected {bound}, found {value}")
     for name, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
         for seed in seeds:
-            if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's bounds
-                raise ValueError(f"argument {name}: expected 0 to {2**32 - 1}, found {seed}")
+            if not 0 <= seed <= HIGHEST_SEED:
+                raise ValueError(f"argument {name}: expected 0 to {HIGHEST_SEED}, found {seed}")
     if len(set(options.seeds)) < len(options.seeds):
         raise ValueError(f"argument --seeds: expected different seeds, found {' '.join(map(str, options.seeds))}")
     if options.seed in options.seeds:
