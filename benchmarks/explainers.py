@@ -77,12 +77,12 @@ def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict
     with lxr.measure(model) as making:
         explainer = lxr.EXPLAINERS[name](model, train, seed=SEED)
     with lxr.measure(model) as cost:
-        lxr.explain_users(explainer, matrix, target)
+        explainer.explain(matrix, target)
     repeats = -(-BATCH // matrix.shape[0])
     some, items = lxr.dense(matrix).repeat(repeats, 1)[:BATCH], torch.from_numpy(target).repeat(repeats)[:BATCH]
     times = side_by_side(
         rounds,
-        explain=lambda: lxr.explain_users(explainer, matrix, target),
+        explain=lambda: explainer.explain(matrix, target),
         floor=lambda: bare_passes(model, some, items, cost.histories, cost.gradients),
     )
     lengths = np.diff(matrix.indptr)

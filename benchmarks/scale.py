@@ -54,10 +54,10 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     make = lxr.EXPLAINERS["lxr"]
     explainer, stages["LXR, an epoch"] = measured(lambda: make(model, train, validation, epochs=1))
     target = lxr.top_items(model, test)
-    scores, stages[f"LXR explains {explained} users"] = measured(lambda: lxr.explain_users(explainer, test, target))
+    scores, stages[f"LXR explains {explained} users"] = measured(lambda: explainer.explain(test, target))
     for name in ("cosine", "gradient", "leave-one-out", "shap"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
-        _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: lxr.explain_users(by, test, target))
+        _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: by.explain(test, target))
     _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_users(model, test, target, scores))
     shape = {"ratings": rows, "users": data.matrix.shape[0], "items": data.matrix.shape[1], "interactions": data.matrix.nnz}
     return {"shape": shape, "stages": stages}

@@ -22,7 +22,7 @@ Example:
     >>> training = lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=5)
     >>> target = lxr.top_items(model, data.matrix[test])
     >>> explainer = lxr.EXPLAINERS["rank-margin"](model, data.matrix[train])
-    >>> scores = lxr.explain_users(explainer, data.matrix[test], target)
+    >>> scores = explainer.explain(data.matrix[test], target)
     >>> lxr.evaluate_users(model, data.matrix[test], target, scores).curves["POS@20"].shape  # users, steps
     (120, 11)
 """
@@ -37,7 +37,7 @@ from lxr.evaluation.cost import Cost, cost_table, measure
 from lxr.evaluation.sanity import least_influential_item, randomised, shuffled_histories, stability
 from lxr.explainers.accent import Counterfactual
 from lxr.explainers.base import Explainer
-from lxr.explainers.batch import explain_users, load_scores, mean_fidelity, save_scores
+from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
 from lxr.explainers.lime import mask_function
 from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
 from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
@@ -112,7 +112,6 @@ __all__ = [
     "evaluate_users",
     "exhaustive_optimum",
     "explain_user",
-    "explain_users",
     "fidelity_gain",
     "fit",
     "greedy_bound",

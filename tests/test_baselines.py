@@ -608,7 +608,7 @@ def test_an_objective_without_gradient_is_refused(model, train_matrix, history, 
 @pytest.mark.parametrize(("name", "longest"), [("lime", 10), ("lire", 10), ("shap-items", 2)])
 def test_histories_beyond_the_budget_are_explained_and_reported(model, train_matrix, history, target, name, longest):
     explainer = make(name, model, train_matrix, n_samples=10)
-    assert explainer.longest == longest
+    assert explainer.max_history == longest
     count = int((history.sum(dim=1) > longest).sum())
     message = f"{count} of 7 histories have more than {longest} items \\(the longest 18\\)"
     with pytest.warns(UserWarning, match=message):
@@ -616,7 +616,7 @@ def test_histories_beyond_the_budget_are_explained_and_reported(model, train_mat
     assert torch.isfinite(found).all()
     assert (found[-1][history[-1] > 0] != 0).all()
     with pytest.warns(UserWarning, match=message) as record:
-        lxr.explain_users(explainer, sp.csr_matrix(history.numpy()), target.numpy(), batch_size=2)
+        explainer.explain(sp.csr_matrix(history.numpy()), target.numpy(), users_per_batch=2)
     assert len([warning for warning in record if "histories have more" in str(warning.message)]) == 1
 
 

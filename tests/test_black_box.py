@@ -42,7 +42,7 @@ def test_evaluation(models, history):
     frames = []
     for model in models:
         explainer = lxr.EXPLAINERS["leave-one-out"](model, None)
-        scores = lxr.explain_users(explainer, matrix, target)
+        scores = explainer.explain(matrix, target)
         removed = lxr.least_influential_item(model, matrix, target)
         results = {
             "leave-one-out": lxr.evaluate_users(model, matrix, target, scores),
@@ -60,7 +60,7 @@ def test_evaluation(models, history):
 
 def searched(model, matrix, target, criterion):
     """What a greedy search achieves."""
-    return lxr.evaluate_users(model, matrix, target, lxr.explain_users(lxr.GreedySearch(model, criterion), matrix, target))
+    return lxr.evaluate_users(model, matrix, target, lxr.GreedySearch(model, criterion).explain(matrix, target))
 
 
 def test_the_greedy_bound_does_without_gradients(models, history):

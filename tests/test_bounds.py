@@ -125,7 +125,7 @@ def test_greedy_search_keeps_the_contract_of_explainers(model, history, criterio
     assert (found[history == 0] == 0).all()
     singles = [explainer.explain(history[row : row + 1], target[row : row + 1]) for row in range(len(history))]
     assert torch.equal(found, torch.cat(singles))
-    sparse = lxr.explain_users(explainer, sp.csr_matrix(history.numpy()), target.numpy(), batch_size=3)
+    sparse = explainer.explain(sp.csr_matrix(history.numpy()), target.numpy(), users_per_batch=3)
     np.testing.assert_array_equal(sparse.toarray(), found)
 
 
@@ -168,7 +168,7 @@ def test_greedy_bound_is_the_best_of_its_orders(users, history):
     bound = lxr.greedy_bound(*users)
     orders = [lxr.GreedySearch(model, name, 0 if name == "neg" else 5) for name in CRITERIA]
     orders += [lxr.EXPLAINERS["rank-margin-path"](model, None)] if model.differentiable else []
-    results = [lxr.evaluate_users(model, matrix, target, lxr.explain_users(order, matrix, target)) for order in orders]
+    results = [lxr.evaluate_users(model, matrix, target, order.explain(matrix, target)) for order in orders]
     for name, values in bound.curves.items():
         best = BEST[lxr.metrics.result.direction(name)]
         expected = [best(users) for users in zip(*(result.curves[name].mean(axis=1) for result in results), strict=True)]
@@ -185,7 +185,7 @@ def test_no_explainer_beats_the_greedy_bound_by_one_item(users, train_matrix):
     bound = fixed_by_length(lxr.greedy_bound(*users), 1)
     for name in lxr.EXPLAINERS if model.differentiable else lxr.EXPLAINERS.keys() - NEED_GRADIENT:
         explainer = lxr.EXPLAINERS[name](model, train_matrix, **OPTIONS.get(name, {}))
-        result = lxr.evaluate_users(model, matrix, target, lxr.explain_users(explainer, matrix, target))
+        result = lxr.evaluate_users(model, matrix, target, explainer.explain(matrix, target))
         assert_not_worse(bound, fixed_by_length(result, 1), name)
 
 
@@ -208,7 +208,7 @@ def test_random_bound_is_the_mean_of_several_orders(users):
     np.testing.assert_array_equal(one.curves["DEL"], same.curves["DEL"])
     assert not np.array_equal(one.curves["DEL"], other.curves["DEL"])
     seeds = np.random.SeedSequence(3).generate_state(2)
-    orders = [lxr.explain_users(lxr.EXPLAINERS["random"](model, None, seed=int(seed)), matrix, target) for seed in seeds]
+    orders = [lxr.EXPLAINERS["random"](model, None, seed=int(seed)).explain(matrix, target) for seed in seeds]
     first, second = (lxr.evaluate_users(model, matrix, target, order) for order in orders)
     assert not np.array_equal(first.curves["DEL"], second.curves["DEL"])
     bound = lxr.random_bound(*users, n_orders=2, seed=3)

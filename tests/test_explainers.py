@@ -165,7 +165,7 @@ def test_sparse_users_equal_dense_ones(name, model, train_matrix, history):
     matrix = sp.csr_matrix(history.numpy())
     target, explainer = lxr.top_items(model, matrix, batch_size=3), make(name, model, train_matrix)
     assert target.tolist() == lxr.top_item(model, history).tolist()
-    found = lxr.explain_users(explainer, matrix, target, batch_size=3)
+    found = explainer.explain(matrix, target, users_per_batch=3)
     assert np.array_equal(found.indices, matrix.indices)
     assert np.array_equal(found.indptr, matrix.indptr)
     assert_close(found.toarray(), explainer.explain(history, torch.from_numpy(target)))
@@ -241,13 +241,13 @@ def test_similarities_do_not_depend_on_the_type_or_order_of_the_matrix():
     data = lxr.load_dataset("synthetic").matrix
     model, matrix = lxr.MF(data.shape[1], n_factors=4), data[:40]
     target = lxr.top_items(model, matrix)
-    expected = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data), matrix, target)
+    expected = lxr.EXPLAINERS["cosine"](model, data).explain(matrix, target)
     for kind in (bool, "int8", "float64"):
-        other = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data.astype(kind)), matrix, target)
+        other = lxr.EXPLAINERS["cosine"](model, data.astype(kind)).explain(matrix, target)
         np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)
     backwards = matrix.copy()
     for begin, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
         backwards.indices[begin:end] = matrix.indices[begin:end][::-1]
     backwards.has_sorted_indices = False
-    other = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, data), backwards, target)
+    other = lxr.EXPLAINERS["cosine"](model, data).explain(backwards, target)
     np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)

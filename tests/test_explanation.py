@@ -211,7 +211,7 @@ def test_a_long_history_is_told(toy):
     model, data = toy
     with pytest.warns(UserWarning, match="1 of 1 histories have more than"):
         explainer = lxr.EXPLAINERS["gradient"](model, data.matrix)
-        explainer.longest = 2
+        explainer.max_history = 2
         lxr.explain_user(model, data, 0, explainer)
 
 

@@ -188,9 +188,7 @@ def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, a
     assert target.tolist() == lxr.top_items(hopeless, matrix).tolist() and target.max() < N_TARGETS
     options = {"k": 3} if "rank-margin" in name or name == "accent" else {}
     options |= {"epochs": 1} if EXPLAINERS[name].family in LXR_FAMILIES else {}
-    scores = [
-        lxr.explain_users(EXPLAINERS[name](each, matrix, matrix, **options), matrix, target) for each in (model, hopeless)
-    ]
+    scores = [EXPLAINERS[name](each, matrix, matrix, **options).explain(matrix, target) for each in (model, hopeless)]
     np.testing.assert_allclose(scores[0].data, scores[1].data, atol=1e-5)
     found, expected = (
         lxr.evaluate_users(each, matrix, target, scores[0]).per_user().to_numpy(float) for each in (model, hopeless)
@@ -228,7 +226,7 @@ def test_a_feature_is_no_target(model, users):
     for refused in (
         lambda: lxr.evaluate_fidelity(model, users[:1], torch.tensor(target[:1]), users[:1]),
         lambda: explainer.explain(users[:1], torch.tensor(target[:1])),
-        lambda: lxr.explain_users(explainer, matrix, target),
+        lambda: explainer.explain(matrix, target),
     ):
         with pytest.raises(ValueError, match=f"target, row 0: expected an item from 0 to {N_TARGETS - 1}, found 19"):
             refused()

@@ -162,7 +162,7 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
         "path": [lxr.explainers.paths.GradientPath(model, goal, 10, 0.05)]
         + [lxr.explainers.paths.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
     }[teacher]
-    orders = [positions(lxr.explain_users(each, train_matrix, examples.target)) for each in explainers]
+    orders = [positions(each.explain(train_matrix, examples.target)) for each in explainers]
     np.testing.assert_allclose(found, np.mean(orders, axis=0))
 
 
@@ -198,7 +198,7 @@ def test_it_learns_the_order_of_the_path(name):
         scores = sp.csr_matrix((values, examples.matrix.indices, examples.matrix.indptr), examples.matrix.shape)
         return np.abs(positions(scores) - position).mean()
 
-    learnt = error(lxr.explain_users(explainer, examples.matrix, examples.target).data)
+    learnt = error(explainer.explain(examples.matrix, examples.target).data)
     assert learnt < 0.5 * error(np.random.default_rng(0).random(len(position)))
     if "pure" not in name:  # it reads more than the first of its signals, one gradient
         assert learnt < error(examples.signals[:, 0].numpy())
@@ -233,7 +233,7 @@ def test_the_best_epoch_is_kept(model, planted):
     settings = lxr.PathSettings(**QUICK | {"epochs": 4}, criterion="NDCG")
     explainer = lxr.train_path_lxr(model, *planted, settings=settings)
     target = lxr.top_items(model, planted[1])
-    assert lxr.mean_fidelity(explainer, planted[1], target, "NDCG") == pytest.approx(explainer.training["NDCG"].min())
+    assert lxr.mean_fidelity(explainer, planted[1], target, metric="NDCG") == pytest.approx(explainer.training["NDCG"].min())
     assert explainer.training["epoch"].tolist() == [1, 2, 3, 4]
 
 

@@ -97,10 +97,12 @@ def test_every_form_is_explained_and_judged_alike(form, train_matrix):
     target = lxr.top_items(model, matrix)
     np.testing.assert_array_equal(lxr.top_items(model, value), target)
     np.testing.assert_array_equal(lxr.top_item(model, value).numpy(), target)
-    scores = lxr.explain_users(lxr.EXPLAINERS["cosine"](model, train_matrix), matrix, target)
-    found = lxr.explain_users(explainer, value, target.tolist())
-    assert (found != scores).nnz == 0 and found.nnz == matrix.nnz
-    np.testing.assert_array_equal(explainer.explain(value, pd.Series(target)).numpy(), scores.toarray())
+    scores = lxr.EXPLAINERS["cosine"](model, train_matrix).explain(matrix, target)
+    found = [explainer.explain(value, each) for each in (target.tolist(), pd.Series(target))]
+    for each in found:
+        assert sp.issparse(each) == sp.issparse(value)
+        np.testing.assert_array_equal(each.toarray() if sp.issparse(each) else each.numpy(), scores.toarray())
+        assert not sp.issparse(each) or each.nnz == matrix.nnz  # zeros included
     expected = lxr.evaluate_users(model, matrix, target, scores).summary()
     for importance in (scores, shuffled(scores), scores.tocoo(), scores.toarray(), torch.from_numpy(scores.toarray())):
         pd.testing.assert_frame_equal(lxr.evaluate_users(model, value, target, importance).summary(), expected)
@@ -145,15 +147,17 @@ def test_what_is_no_matrix_of_histories_is_refused_at_every_entrance(name):
     value, message = BAD_MATRICES[name]
     model = lxr.MF(4, n_factors=2)
     cosine = lxr.EXPLAINERS["cosine"](model, ROWS)
-    for argument, call in {
+    calls = {
         "matrix": lambda: lxr.top_items(model, value),
-        "matrix ": lambda: lxr.explain_users(cosine, value, np.array([1, 0])),
-        "matrix  ": lambda: lxr.rank_quality(model, value),
+        "matrix ": lambda: lxr.rank_quality(model, value),
         "train_matrix": lambda: lxr.EXPLAINERS["jaccard"](model, value),
         "train_matrix ": lambda: lxr.fit(model, value, ROWS, epochs=1),
         "validation_matrix": lambda: lxr.fit(model, ROWS, value, epochs=1),
         "train_matrix  ": lambda: lxr.train_lxr(model, value, ROWS),
-    }.items():
+    }
+    if sp.issparse(value):
+        calls["history"] = lambda: cosine.explain(value, np.array([1, 0]))
+    for argument, call in calls.items():
         with pytest.raises(ValueError, match=f"^{argument.strip()}(, row|:) ?{message.removeprefix('row')}"):
             call()
 
@@ -191,7 +195,7 @@ def test_what_is_no_target_is_refused_at_every_entrance(name):
     explainer = lxr.EXPLAINERS["leave-one-out"](model, ROWS)
     for call in (
         lambda: explainer.explain(ROWS, target),
-        lambda: lxr.explain_users(explainer, ROWS, target),
+        lambda: explainer.explain(ROWS.toarray(), target),
         lambda: lxr.evaluate_fidelity(model, ROWS, target, ROWS),
         lambda: lxr.evaluate_users(model, ROWS, target, ROWS),
         lambda: lxr.exhaustive_optimum(model, ROWS, target, length=1),
@@ -272,8 +276,6 @@ def test_a_model_or_an_explainer_of_another_kind_is_refused():
             call()
     for explainer in ("cosine", None, lxr.EXPLAINERS["cosine"], lxr.MF(4)):
         with pytest.raises(ValueError, match=r"^explainer: expected an explainer, as lxr.EXPLAINERS\[name\]"):
-            lxr.explain_users(explainer, ROWS, [1, 0])
-        with pytest.raises(ValueError, match=r"^explainer: expected an explainer"):
             lxr.mean_fidelity(explainer, ROWS)
 
 
@@ -289,12 +291,12 @@ def accepted() -> dict[str, Callable]:
         "dense training users of a recommender": lambda: lxr.Popularity(history),
         "dense histories to judge by": lambda: lxr.evaluate_fidelity(model, history, target, scores.toarray()),
         # COO says users and items of every entry; only a CSC matrix may have items as rows.
-        "a COO matrix": lambda: lxr.explain_users(cosine, ROWS.tocoo(), target),
+        "a COO matrix": lambda: cosine.explain(ROWS.tocoo(), target),
         # A zero that is stored is as absent as one that is not: a history of one item less, with one score less.
-        "a stored zero": lambda: lxr.explain_users(cosine, with_zeros(ROWS), target),
+        "a stored zero": lambda: cosine.explain(with_zeros(ROWS), target),
         # Integers are items, however many bits they have; more items than a type can count are not representable in it.
-        "a list of targets": lambda: lxr.explain_users(cosine, ROWS, [1, 0]),
-        "targets of eight bits": lambda: lxr.explain_users(cosine, ROWS, target.astype(np.uint8)),
+        "a list of targets": lambda: cosine.explain(ROWS, [1, 0]),
+        "targets of eight bits": lambda: cosine.explain(ROWS, target.astype(np.uint8)),
         "a list of targets to judge": lambda: lxr.evaluate_users(model, ROWS, [1, 0], scores),
         # Dense scores are read at the history items, where every user has one.
         "dense scores": lambda: lxr.evaluate_users(model, ROWS, target, scores.toarray()),

@@ -206,7 +206,7 @@ def test_lxr_is_more_faithful_than_random_and_popularity(explainer, model, data)
     target = lxr.top_items(model, test)
 
     def areas(explainer):
-        importance = lxr.explain_users(explainer, test, target)
+        importance = explainer.explain(test, target)
         curves = lxr.evaluate_users(model, test, target, importance).curves
         return np.array([curves["POS@20"].mean(), curves["NDCG"].mean()])
 

@@ -58,9 +58,9 @@ PLAIN = {
         lxr.evaluate_fidelity,
         lambda **options: lxr.evaluate_fidelity(lxr.MF(10), MATRIX[:2], [5, 5], MATRIX[:2].toarray(), **options),
     ),
-    "explain_users": (
-        lxr.explain_users,
-        lambda **options: lxr.explain_users(lxr.EXPLAINERS["cosine"](lxr.MF(10), MATRIX), MATRIX[:2], [5, 5], **options),
+    "explain": (
+        lxr.Explainer.explain,
+        lambda **options: lxr.EXPLAINERS["cosine"](lxr.MF(10), MATRIX).explain(MATRIX[:2], [5, 5], **options),
     ),
     "top_items": (lxr.top_items, lambda **options: lxr.top_items(lxr.MF(10), MATRIX, **options)),
     "rank_quality": (lxr.rank_quality, lambda **options: lxr.rank_quality(lxr.MF(10), MATRIX, **options)),

@@ -25,7 +25,7 @@ def test_where_the_recommender_is_linear_one_gradient_does_not_age(linear, train
     weights = np.random.default_rng(0).normal(size=(20, 20))
     model, logit = linear(weights), lxr.OBJECTIVES["logit"]
     target = lxr.top_items(model, train_matrix)
-    right = lxr.explain_users(lxr.EXPLAINERS["gradient"](model, None, objective="logit"), train_matrix, target)
+    right = lxr.EXPLAINERS["gradient"](model, None, objective="logit").explain(train_matrix, target)
     table = path_agreement_table(
         model, train_matrix, target, logit, right, {"gradient": right, "random": -right}, shares=(0, 0.25, 0.5)
     )

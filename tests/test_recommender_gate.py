@@ -168,7 +168,7 @@ def test_judging_a_hostile_recommender_is_judging_its_twin():
     hostile, twin, matrix = Hostile(weights, bias), tame(weights, bias), training_users()
     assert lxr.rank_quality(hostile, matrix) == lxr.rank_quality(twin, matrix)
     target = lxr.top_items(hostile, matrix)
-    scores = lxr.explain_users(made("random", twin), matrix, target)
+    scores = made("random", twin).explain(matrix, target)
     found, expected = (lxr.evaluate_users(model, matrix, target, scores).per_user() for model in (hostile, twin))
     pd.testing.assert_frame_equal(found, expected)
     bounds = [lxr.greedy_bound(model, matrix[:5], target[:5]).per_user() for model in (hostile, twin)]
@@ -265,7 +265,7 @@ def test_double_precision_from_end_to_end():
         lxr.fit(model, data[:80], data[80:120], epochs=1)
         assert next(model.parameters()).dtype == torch.float64
         target = lxr.top_items(model, data[:3])
-        assert np.isfinite(lxr.explain_users(made("gradient", model), data[:3], target).data).all()
+        assert np.isfinite(made("gradient", model).explain(data[:3], target).data).all()
 
 
 def test_functions_of_double_tensors_are_wrapped():
@@ -563,7 +563,7 @@ def test_users_whose_items_score_the_same_are_counted():
     message = "LeaveOneOut: for 2 of 4 users all items score the same: their order is that of the item numbers"
     for use in (
         lambda: explainer.explain(history, target),
-        lambda: lxr.explain_users(explainer, sp.csr_matrix(history.numpy()), target.numpy(), batch_size=2),
+        lambda: explainer.explain(sp.csr_matrix(history.numpy()), target.numpy(), users_per_batch=2),
     ):
         (text,) = said(use)
         assert text.startswith(message)
@@ -599,7 +599,7 @@ def test_an_explainer_that_learned_nothing_says_so_with_both_figures(planted):
 def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
     model, matrix = tame(*parts()), training_users()
     target = lxr.top_items(model, matrix)
-    scores = lxr.explain_users(made("leave-one-out", model), matrix, target)
+    scores = made("leave-one-out", model).explain(matrix, target)
     with lxr.measure(model) as cost, untouched_rng():
         report_unlearned(model, "leave-one-out", scores, target, "INS")
     assert cost.histories == 0

@@ -196,7 +196,7 @@ def test_only_explainers_that_ask_the_recommender_notice(trained, planted):
     *_, (_, meaningless) = lxr.randomised(trained, seed=0)
 
     def correlation(name):
-        scores = [lxr.explain_users(lxr.EXPLAINERS[name](model, train), matrix, target) for model in (trained, meaningless)]
+        scores = [lxr.EXPLAINERS[name](model, train).explain(matrix, target) for model in (trained, meaningless)]
         return lxr.rank_correlation(*scores)
 
     np.testing.assert_allclose(correlation("jaccard"), 1)
@@ -288,7 +288,7 @@ def test_stability_by_hand(linear):
     model = linear(np.eye(8))
     matrix = sp.csr_matrix(np.array([[1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0], [1] + [0] * 7], dtype=np.float32))
     target, explainer = np.full(3, 7), Parity(model)
-    scores = lxr.explain_users(explainer, matrix, target)
+    scores = explainer.explain(matrix, target)
     found = lxr.stability(explainer, scores, target, removed=np.array([0, 1, 0]), count=3)
     # The first user keeps items 1 to 5: {1, 2, 3} before and {3, 4, 5} after. The second has two items left. The third none.
     np.testing.assert_allclose(found, [1 / 3, 1, np.nan])
@@ -300,7 +300,7 @@ def test_an_explainer_that_looks_at_items_one_by_one_is_stable(model, matrix, tr
     shares = {}
     for name in ("jaccard", "random"):
         explainer = lxr.EXPLAINERS[name](model, train_matrix)
-        scores = lxr.explain_users(explainer, matrix, target)
+        scores = explainer.explain(matrix, target)
         shares[name] = lxr.stability(explainer, scores, target, removed, count=3)
         assert np.isnan(shares[name]).tolist() == [True] + [False] * 6  # the first history has one item
     assert (shares["jaccard"][1:] == 1).all()
@@ -362,7 +362,7 @@ def test_a_random_explainer_fails_and_leave_one_out_does_not(trained, planted):
     target = lxr.top_items(trained, matrix)
     truth = lxr.true_reasons(matrix, target, groups=np.arange(20) % 2)  # two tastes, even and odd items
     explainers = {name: lxr.EXPLAINERS[name](trained, train) for name in ("random", "leave-one-out")}
-    scores = {name: lxr.explain_users(explainer, matrix, target) for name, explainer in explainers.items()}
+    scores = {name: explainer.explain(matrix, target) for name, explainer in explainers.items()}
     table = ground_truth_table(scores, truth)
     assert table["fails"].to_dict() == {"random": True, "leave-one-out": False}
     assert table.loc["leave-one-out", "AUC ↑"] > 0.9

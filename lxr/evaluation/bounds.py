@@ -15,7 +15,6 @@ import torch
 
 from lxr.data.inputs import as_explained, check_model
 from lxr.explainers.base import Explainer, in_batches
-from lxr.explainers.batch import explain_users
 from lxr.explainers.leave_one_out import change_one
 from lxr.explainers.objectives import Objective, RankMargin, target_log_prob
 from lxr.explainers.paths import RankMarginPath, Stepwise
@@ -234,7 +233,7 @@ def fidelity_of(
 ) -> FidelityResult:
     """Explain many users and evaluate the explanations."""
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
-    scores = explain_users(explainer, matrix, target, users_per_batch, label)
+    scores = explainer.explain(matrix, target, users_per_batch=users_per_batch, label=label)
     return evaluate_users(explainer.model, matrix, target, scores, users_per_batch, label, batch_size=batch_size, **options)
 
 

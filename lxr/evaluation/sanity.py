@@ -14,7 +14,6 @@ from torch import nn
 
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer
-from lxr.explainers.batch import explain_users
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.metrics.agreement import top_overlap
 from lxr.recommenders.base import Recommender
@@ -141,7 +140,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
         >>> least_influential_item(model, sp.csr_matrix([[1, 1, 0, 0]]), target=np.array([3])).tolist()
         [1]
     """
-    change = explain_users(LeaveOneOut(model, "log-odds"), matrix, target)
+    change = LeaveOneOut(model, "log-odds").explain(matrix, target)
     return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
 
 
@@ -179,14 +178,14 @@ def stability(
         >>> model, matrix = lxr.MF(6), sp.csr_matrix([[1, 1, 1, 1, 0, 0]])
         >>> target = lxr.top_items(model, matrix)
         >>> explainer = lxr.EXPLAINERS["gradient"](model, matrix)
-        >>> scores, removed = lxr.explain_users(explainer, matrix, target), least_influential_item(model, matrix, target)
+        >>> scores, removed = explainer.explain(matrix, target), least_influential_item(model, matrix, target)
         >>> stability(explainer, scores, target, removed, count=2)
         array([1.])
     """
     check_positive(count=count)
     long = np.diff(scores.indptr) >= 2
     before = without_items(scores[long], removed[long])
-    after = explain_users(explainer, binary_matrix(before.indices, before.indptr, before.shape), target[long])
+    after = explainer.explain(binary_matrix(before.indices, before.indptr, before.shape), target[long])
     shares = np.full(len(target), np.nan)
     shares[long] = top_overlap(before, after, count)
     return shares

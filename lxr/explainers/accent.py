@@ -66,13 +66,13 @@ class ACCENT(Explainer):
     def __init__(self, model: Recommender, k: int | None = None, ranking: Ranking = "set", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
-        k = self.sized(model.n_items)["k"] if k is None else k
+        k = self.catalogue_defaults(model.n_items)["k"] if k is None else k
         check_between(2, max(2, model.n_items), k=k)
         check_choice(get_args(Ranking), ranking=ranking)
         self.k, self.ranking, self.batch_size = k, ranking, batch_size
 
     @classmethod
-    def sized(cls, n_items: int) -> dict:
+    def catalogue_defaults(cls, n_items: int) -> dict:
         """A list of five, or of all items if they are fewer."""
         return {"k": min(5, n_items)}
 

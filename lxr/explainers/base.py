@@ -2,16 +2,20 @@
 
 import warnings
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, overload
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_explained
+from lxr.data.inputs import as_explained, as_matrix, as_users
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
 from lxr.recommenders.probes import check_answers
-from lxr.utils.checks import check_differentiable, check_finite, check_instance
+from lxr.utils.checks import check_differentiable, check_finite, check_instance, check_positive
+from lxr.utils.memory import check_memory
+from lxr.utils.progress import progress
+from lxr.utils.sparse import batches, dense
 
 
 class Explainer:
@@ -28,8 +32,8 @@ class Explainer:
         is_signed: whether a score below zero says that the item speaks against the recommendation: without it, what the
             explainer is about (the target's score, say) would be higher. Otherwise only the order of the scores means
             something, and figures show them on a scale from 0 to 1.
-        longest: history items that an explainer's budget is made for; None if it has none.
-        if_longer: what it does about longer histories.
+        max_history: longest history that the sampling budget is made for; None if there is no budget.
+        overflow_note: what the explainer does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
 
     Raises:
@@ -50,8 +54,8 @@ class Explainer:
 
     needs_gradient = False
     is_signed: ClassVar[bool] = False
-    longest: int | None = None
-    if_longer = ""
+    max_history: int | None = None
+    overflow_note = ""
     search_space: ClassVar[dict] = {}
 
     def __init__(self, model: Recommender):
@@ -61,37 +65,77 @@ class Explainer:
         self.model = model
 
     @classmethod
-    def sized(cls, n_items: int) -> dict:
+    def catalogue_defaults(cls, n_items: int) -> dict:
         """Defaults of options that depend on the size of the catalogue."""
         return {}
 
-    def explain(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Explain one recommendation per user.
+    @overload
+    def explain(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor: ...
+
+    @overload
+    def explain(
+        self, history: sp.csr_matrix, target: np.ndarray, *, users_per_batch: int = 256, label: str | None = None
+    ) -> sp.csr_matrix: ...
+
+    def explain(self, history, target, *, users_per_batch=256, label=None):
+        """Explain one recommendation per user: dense histories at once, a SciPy matrix batch by batch.
 
         Args:
             history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
             target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
+            users_per_batch: users of a SciPy matrix that are dense at a time; bounds the memory.
+            label: of a progress bar over the batches of a SciPy matrix; None for no bar.
 
         Returns:
-            (B, I) scores, higher for the items that are more responsible; 0 outside the history.
+            (B, I) scores, higher for the items that are more responsible. Of dense histories a tensor, 0 outside the
+            history; of a SciPy matrix a CSR matrix with one entry per history item (zeros included), items ascending.
 
         Raises:
-            ValueError: a wrong shape, an empty or non-binary history, a target inside its history, or a score that is not
-                finite.
+            ValueError: a wrong shape, an empty or non-binary history, a target inside its history or outside the
+                catalogue, or a score that is not finite.
 
         Warns:
             UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the
                 same.
+
+        Example:
+            >>> import lxr
+            >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 1, 0, 1], [0, 1, 1, 1]])
+            >>> cosine = lxr.EXPLAINERS["cosine"](lxr.MF(4), train)
+            >>> cosine.explain(sp.csr_matrix([[1, 0, 1, 0]]), [1]).toarray().round(2)
+            array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
         """
+        if sp.issparse(history):
+            matrix, target = as_users(self.model, as_matrix(self.model.n_items, history=history), target)
+            lengths = np.diff(matrix.indptr)
+            self.warn_about_long_histories(lengths)
+            scores = self._explain_matrix(matrix, target, users_per_batch, label)
+            self.warn_about_equal_scores(scores.data, lengths)
+            return scores
         history, target = as_explained(self.model, history, target)
         lengths = history.sum(dim=1).cpu().numpy().astype(int)
-        self.report_long(lengths)
-        scores = self.scores(history, target)
-        self.report_equal(scores[history > 0].cpu().numpy(), lengths)
+        self.warn_about_long_histories(lengths)
+        scores = self._explain_checked(history, target)
+        self.warn_about_equal_scores(scores[history > 0].cpu().numpy(), lengths)
         return scores
 
-    def scores(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`explain` for input that is known to be right."""
+    def _explain_matrix(
+        self, matrix: sp.csr_matrix, target: np.ndarray, users_per_batch: int, label: str | None
+    ) -> sp.csr_matrix:
+        """:meth:`explain` for checked CSR histories, dense one batch at a time."""
+        check_positive(users_per_batch=users_per_batch)
+        check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * self.model.n_items, "users_per_batch")
+        device = self.model.device
+        values = np.empty(matrix.nnz, dtype=np.float32)
+        groups = list(batches(matrix.shape[0], users_per_batch))
+        for users in progress(groups, desc=label, unit="batch", disable=label is None):
+            history = dense(matrix[users], device)
+            scores = self._explain_checked(history, torch.from_numpy(target[users]).to(device))
+            values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
+        return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+    def _explain_checked(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`explain` for checked dense histories, without warnings."""
         with with_gradients(), evaluating(self.model):
             history, target = ordinary(history), ordinary(target)
             scores = torch.where(history > 0, self.importance(history, target), 0.0).detach()
@@ -104,16 +148,16 @@ class Explainer:
         """Scores (B, I) of checked input; what stands outside the history does not matter."""
         raise NotImplementedError
 
-    def report_long(self, lengths: np.ndarray) -> None:
+    def warn_about_long_histories(self, lengths: np.ndarray) -> None:
         """Warn of histories (lengths (B,)) that are longer than the budget is made for."""
-        if self.longest is not None and (lengths > self.longest).any():
+        if self.max_history is not None and (lengths > self.max_history).any():
             warnings.warn(
-                f"{type(self).__name__}: {(lengths > self.longest).sum()} of {len(lengths)} histories have more than "
-                f"{self.longest} items (the longest {lengths.max():.0f}): {self.if_longer}",
+                f"{type(self).__name__}: {(lengths > self.max_history).sum()} of {len(lengths)} histories have more than "
+                f"{self.max_history} items (the longest {lengths.max():.0f}): {self.overflow_note}",
                 stacklevel=3,
             )
 
-    def report_equal(self, scores: np.ndarray, lengths: np.ndarray) -> None:
+    def warn_about_equal_scores(self, scores: np.ndarray, lengths: np.ndarray) -> None:
         """Warn of histories of at least two items whose scores are all the same.
 
         Args:

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from torch import nn
 
 from lxr.explainers.base import Explainer
-from lxr.explainers.batch import explain_users
 from lxr.explainers.similarity import RandomOrder
 from lxr.metrics.fidelity import fidelity_per_user
 from lxr.metrics.result import LOWER, direction
@@ -147,7 +146,7 @@ def report_unlearned(
     """
     matrix = sp.csr_matrix((np.ones_like(scores.data), scores.indices, scores.indptr), shape=scores.shape)
     with uncounted(model), warnings.catch_warnings(action="ignore"):
-        random = explain_users(RandomOrder(model, seed), matrix, target)
+        random = RandomOrder(model, seed).explain(matrix, target)
         found, chance = (fidelity_per_user(model, matrix, target, each, metric) for each in (scores, random))
     ahead = (chance - found) * (1 if direction(metric) == LOWER else -1)
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf

@@ -124,7 +124,7 @@ class LIME(Explainer):
         self.n_samples, self.min_flips, self.max_flips = n_samples, min_flips, max_flips
         self.kernel_width, self.n_features = kernel_width, n_features
         self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, check_seed(seed)
-        self.longest, self.if_longer = n_samples, f"{n_samples} samples and the penalty share out what they explain"
+        self.max_history, self.overflow_note = n_samples, f"{n_samples} samples and the penalty share out what they explain"
 
     @one_thread("blas")  # threads cost more than such small regressions
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

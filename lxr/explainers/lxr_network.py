@@ -15,7 +15,7 @@ from torch import nn
 
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
-from lxr.explainers.batch import explain_users, mean_fidelity
+from lxr.explainers.batch import mean_fidelity
 from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
 from lxr.explainers.lxr_settings import (
     CHOICES,
@@ -241,7 +241,7 @@ def train_lxr(
             network,
             settings.epochs,
             train,
-            validate=lambda: mean_fidelity(explainer, validation_matrix, validation_target, settings.criterion),
+            validate=lambda: mean_fidelity(explainer, validation_matrix, validation_target, metric=settings.criterion),
             metric=settings.criterion,
             lower_is_better=direction(settings.criterion) == LOWER,
             learning_rate=settings.learning_rate,
@@ -250,7 +250,7 @@ def train_lxr(
         )
     explainer.training = training.assign(learning_rate=rates)
     with uncounted(model):
-        scores = explain_users(explainer, validation_matrix, validation_target, batch_size=512)
+        scores = explainer.explain(validation_matrix, validation_target, users_per_batch=512)
     report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed)
     return explainer
 

@@ -21,7 +21,6 @@ from torch.nn.utils import skip_init
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.base import Explainer
-from lxr.explainers.batch import explain_users
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
 from lxr.explainers.leave_one_out import LeaveOneOut
@@ -351,7 +350,7 @@ def teacher_positions(model: Recommender, examples: Examples, settings: PathSett
         teacher = LeaveOneOut if settings.teacher == "leave-one-out" else GradientTimesInput
         teachers = [teacher(model, settings.g)]
     label = "paths of training users"
-    scores = [explain_users(teacher, examples.matrix, examples.target, label=label) for teacher in teachers]
+    scores = [teacher.explain(examples.matrix, examples.target, label=label) for teacher in teachers]
     return np.asarray(np.mean([positions(each) for each in scores], axis=0, dtype=np.float32))
 
 

@@ -160,6 +160,6 @@ class RankMarginPath(GradientPath):
         super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), singles, share, batch_size)
 
     @classmethod
-    def sized(cls, n_items: int) -> dict:
+    def catalogue_defaults(cls, n_items: int) -> dict:
         """As many rivals as usual."""
         return {"k": RankMargin.usual_k(n_items)}

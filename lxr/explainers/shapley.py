@@ -61,7 +61,7 @@ class SHAPItems(Explainer):
         check_positive(n_samples=n_samples, batch_size=batch_size)
         self.n_samples, self.batch_size, self.seed = n_samples, batch_size, check_seed(seed)
         self.objective = objective_of(objective)
-        self.longest, self.if_longer = n_samples // 4, "they get four samples per item"
+        self.max_history, self.overflow_note = n_samples // 4, "they get four samples per item"
 
     @one_thread("blas")
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -123,7 +123,7 @@ class SHAPClusters(Explainer):
         train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
         check_positive(batch_size=batch_size)
         seed = check_seed(seed)
-        n_clusters = self.sized(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
+        n_clusters = self.catalogue_defaults(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
         check_between(1, min(12, model.n_items), n_clusters=n_clusters)
         self.n_clusters, self.batch_size = n_clusters, batch_size
         with one_thread(), warnings.catch_warnings():  # sums of several threads depend on their order
@@ -132,7 +132,7 @@ class SHAPClusters(Explainer):
         self.table = self.score_coalitions()
 
     @classmethod
-    def sized(cls, n_items: int) -> dict:
+    def catalogue_defaults(cls, n_items: int) -> dict:
         """Ten clusters, or one per item if they are fewer."""
         return {"n_clusters": min(10, n_items)}
 

@@ -164,7 +164,7 @@ def evaluate_users(
         model: recommender of I items, on the device to compute on.
         matrix: (n, I) histories: CSR, or any other form that :func:`lxr.data.inputs.as_matrix` takes.
         target: (n,) explained items.
-        importance: (n, I) CSR scores of exactly these history items, as :func:`lxr.explain_users` returns them; or dense.
+        importance: (n, I) CSR scores of exactly these history items, as :meth:`lxr.Explainer.explain` returns them; or dense.
         users_per_batch: users that are dense at a time.
         label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.
@@ -205,7 +205,7 @@ def evaluate_users(
 def fidelity_of_scores(
     model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
 ) -> float:
-    """:func:`mean_fidelity` of scores (n, I) that are there already, as :func:`explain_users` returns them."""
+    """:func:`mean_fidelity` of scores (n, I) that are there already, as an explainer returns them."""
     if not is_of_ranks(metric):
         return float(evaluate_users(model, matrix, target, scores).per_user()[metric].mean())
     total, count = 0.0, 0

@@ -251,8 +251,8 @@ def explain_user(
     history = dense(data.matrix[[user]], model.device)
     explanation = explain_history(model, data, history, explainer, name, target, user)
     lengths = np.array([len(explanation.items)])
-    explainer.report_long(lengths)
-    explainer.report_equal(explanation.scores[explanation.items], lengths)
+    explainer.warn_about_long_histories(lengths)
+    explainer.warn_about_equal_scores(explanation.scores[explanation.items], lengths)
     return explanation
 
 
@@ -271,7 +271,7 @@ def explain_history(
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
     explained = top_item(model, history)[0] if target is None else target
     history, chosen = as_explained(model, history, [row("target", explained, model.n_targets)])
-    scores = explainer.scores(history, chosen)[0].cpu().numpy()
+    scores = explainer._explain_checked(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
 

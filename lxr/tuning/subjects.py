@@ -185,7 +185,7 @@ class ExplainerTuning(Tuning):
                 "ignore", message=".*not clearly better than a random order"
             )  # that is for the trials to show
             explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
-        return mean_fidelity(explainer, self.validation_matrix, self.target, self.metric)
+        return mean_fidelity(explainer, self.validation_matrix, self.target, metric=self.metric)
 
 
 def about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
