@@ -59,5 +59,5 @@ def measured(work: Callable[[], object]) -> tuple[object, dict]:
 
 def dataset_at_hand(data_dir: Path | None) -> str:
     """MovieLens 1M where the data directory has it, else MovieLens 100K."""
-    place = lxr.utils.environment.data_directory(data_dir)
-    return "ml-1m" if any((place / path).is_file() for path in ("ml-1m/ratings.dat", "ratings.dat")) else "ml-100k"
+    folder = lxr.utils.environment.data_directory(data_dir)
+    return "ml-1m" if any((folder / path).is_file() for path in ("ml-1m/ratings.dat", "ratings.dat")) else "ml-100k"

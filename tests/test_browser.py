@@ -111,7 +111,9 @@ def expected(models: TrainedModels) -> tuple[Exploration, int]:
     for user in models.test[1:].tolist():
         exploration = Exploration(models, user)
         exploration.choose_target(int(exploration.recommendations()["item"].iloc[1]))
-        rank = exploration.case.without(exploration.case.explanation("leave-one-out").items[:1]).rank
+        rank = exploration.recommendation.rank_without(
+            exploration.recommendation.explanation("leave-one-out").items[:1]
+        ).rank
         if rank > 2:
             return exploration, rank
     raise AssertionError("every second recommendation stays where it is")
@@ -145,24 +147,26 @@ def test_choose_click_untick_and_see_the_rank_change(name, browser, models, fold
         playwright.expect(recommended.first).to_contain_text(first)
         playwright.expect(recommended.first).to_have_class(re.compile("mod-active"))  # marked before any click
         playwright.expect(app).to_contain_text(f"“{first}” without 0 of")
-        case = Exploration(models, exploration.user).case
-        playwright.expect(app).to_contain_text(case.sentence, timeout=20_000)
+        recommendation = Exploration(models, exploration.user).recommendation
+        playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
 
         recommended.nth(1).click()
         playwright.expect(app).to_contain_text("rank 2 → 2")
         playwright.expect(app).to_contain_text(f"“{second}” without 0 of")
-        playwright.expect(app).to_contain_text(exploration.case.sentence, timeout=20_000)
+        playwright.expect(app).to_contain_text(exploration.recommendation.sentence, timeout=20_000)
 
         reason = app.locator(".lxr-row").nth(12)  # the first of the second panel
-        playwright.expect(reason).to_contain_text(exploration.case.explanation("leave-one-out").to_frame(1)["title"].iloc[0])
+        playwright.expect(reason).to_contain_text(
+            exploration.recommendation.explanation("leave-one-out").to_frame(1)["title"].iloc[0]
+        )
         reason.get_by_role("checkbox").uncheck()
         playwright.expect(app).to_contain_text(f"rank 2 → {rank}")
         playwright.expect(recommended.nth(1)).to_contain_text(f"2 → {rank}. {second}")
 
         recommended.first.click()
-        playwright.expect(app).to_contain_text(case.sentence, timeout=20_000)
+        playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
         app.get_by_role("button", name="Leave out the first").nth(1).click()
-        rank = case.without(case.explanation("leave-one-out").items[:3]).rank
+        rank = recommendation.rank_without(recommendation.explanation("leave-one-out").items[:3]).rank
         playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
         app.screenshot(path=Path(os.environ.get("LXR_SCREENSHOTS", tmp_path)) / f"{name}.png")
 
@@ -235,7 +239,7 @@ HOSTILE_CELLS = (
     "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
     "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",
     "for name in names[:9]:\n    explorer.search.value = name\nexplorer",
-    "explorer.exploration.case.explanation('leave-one-out')",
+    "explorer.exploration.recommendation.explanation('leave-one-out')",
     "HTML(html_text('; '.join(names)))",
     "frame = pd.DataFrame({{'title': names}})\nframe",
     "Markdown(to_markdown(frame, 3))",

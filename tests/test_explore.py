@@ -29,8 +29,8 @@ def explorer(trained_results):
 
 def answered(explorer):
     """Once everything that was asked for has been shown."""
-    for asker in (*explorer.panels, explorer.words):
-        asker.asked.result(timeout=60)
+    for asker in (*explorer.panels, explorer.counterfactual):
+        asker.pending.result(timeout=60)
     with explorer.lock:
         explorer.pool.submit(int).result(timeout=60)
     return explorer
@@ -90,9 +90,9 @@ def test_a_case_is_that_of_explain_user(models):
     user = int(models.test[4])
     exploration = Exploration(models, user)
     expected = lxr.explain_user(models.model, models.data, user, models.explainer("lxr"))
-    assert exploration.case.target == exploration.recommendations()["item"].iloc[0] == expected.target
-    np.testing.assert_array_equal(exploration.case.explanation("lxr").items, expected.items)
-    assert exploration.case.sentence == expected.sentence
+    assert exploration.recommendation.target == exploration.recommendations()["item"].iloc[0] == expected.target
+    np.testing.assert_array_equal(exploration.recommendation.explanation("lxr").items, expected.items)
+    assert exploration.recommendation.sentence == expected.sentence
     exploration.remove(expected.items[:3])
     exploration.put_back(expected.items[:1])
     found = exploration.what_if()
@@ -104,10 +104,13 @@ def test_a_case_is_that_of_explain_user(models):
 def test_a_history_of_ones_own(models):
     exploration = Exploration(models)
     exploration.start_empty()
-    assert exploration.case is None
+    assert exploration.recommendation is None
     exploration.add(3)
     exploration.add(11)
-    assert exploration.user is None and exploration.case.explanation("gradient").to_frame()["item"].isin([3, 11]).all()
+    assert (
+        exploration.user is None
+        and exploration.recommendation.explanation("gradient").to_frame()["item"].isin([3, 11]).all()
+    )
     assert not exploration.recommendations()["item"].isin([3, 11]).any()
 
 
@@ -115,18 +118,20 @@ def test_a_click_changes_what_is_shown(explorer):
     answered(explorer)
     left, right = explorer.panels
     explorer.targets.value = explorer.targets.options[2][1]
-    case = answered(explorer).exploration.case
-    assert "rank 3 → 3" in explorer.outcome.value and " place 3 " in explorer.words.view.value
-    assert [check.description for check in left.checks] == case.explanation("leave-one-out").to_frame(ROWS)["title"].tolist()
+    recommendation = answered(explorer).exploration.recommendation
+    assert "rank 3 → 3" in explorer.outcome.value and " place 3 " in explorer.counterfactual.view.value
+    assert [check.description for check in left.checks] == recommendation.explanation("leave-one-out").to_frame(ROWS)[
+        "title"
+    ].tolist()
 
     left.checks[0].value = False
     (removed,) = explorer.exploration.removed
-    assert f"rank 3 → {case.without([removed]).rank}" in explorer.outcome.value
+    assert f"rank 3 → {recommendation.rank_without([removed]).rank}" in explorer.outcome.value
     assert [not check.value for check in right.checks] == [item == removed for item in right.shown]
 
     right.count.value = 2
     right.first.click()
-    assert explorer.exploration.removed == set(case.explanation("lxr").items[:2].tolist())
+    assert explorer.exploration.removed == set(recommendation.explanation("lxr").items[:2].tolist())
     assert [not check.value for check in right.checks] == [row < 2 for row in range(ROWS)]
     assert ["lxr-removed" in bar for bar in right.bars.value.split('class="lxr-bar')[1:]] == [row < 2 for row in range(ROWS)]
     explorer.restore.click()
@@ -142,7 +147,8 @@ def test_pages_and_explainers_of_a_panel(explorer):
     panel.back.click()
     panel.name.value = "cosine"
     assert (
-        answered(explorer).panels[0].shown.tolist() == explorer.exploration.case.explanation("cosine").items[:ROWS].tolist()
+        answered(explorer).panels[0].shown.tolist()
+        == explorer.exploration.recommendation.explanation("cosine").items[:ROWS].tolist()
     )
 
 
@@ -155,9 +161,9 @@ def test_users_and_a_history_by_titles(explorer):
     assert explorer.targets.value is None and "lxr-gone" in explorer.targets._dom_classes
     assert explorer.exploration.what_if().empty and list(explorer.exploration.what_if()) == ["rank", "probability", "first"]
     explorer.search.value = "no such title"
-    assert explorer.exploration.case is None and "No title has “no such title” in it." in explorer.said.value
+    assert explorer.exploration.recommendation is None and "No title has “no such title” in it." in explorer.said.value
     explorer.search.value = "GROUP B, "
-    assert explorer.exploration.case is None and explorer.said.value.startswith("20 titles: “Group B, item 1”, ")
+    assert explorer.exploration.recommendation is None and explorer.said.value.startswith("20 titles: “Group B, item 1”, ")
     assert "and 12 more. Which one?" in explorer.said.value
     explorer.search.value = " b,  item 17"  # a part of one title alone
     assert answered(explorer).panels[0].checks[0].description == "Group B, item 17" and explorer.said.value == ""
@@ -165,20 +171,23 @@ def test_users_and_a_history_by_titles(explorer):
     explorer.search.value = "Group B, item 3"
     assert answered(explorer).panels[0].checks[0].description == "Group B, item 3"
     assert len(explorer.targets.options) == 10 and explorer.search.value == ""
-    assert explorer.targets.value == explorer.exploration.case.target and "lxr-gone" not in explorer.targets._dom_classes
+    assert (
+        explorer.targets.value == explorer.exploration.recommendation.target
+        and "lxr-gone" not in explorer.targets._dom_classes
+    )
     explorer.panels[0].checks[0].value = False
     assert "without 1 of 1 history items" in explorer.outcome.value
 
 
 def test_the_list_follows_the_what_if(explorer):
     exploration = answered(explorer).exploration
-    assert explorer.targets.value == exploration.case.target == explorer.targets.options[0][1]
+    assert explorer.targets.value == exploration.recommendation.target == explorer.targets.options[0][1]
     before = [label for label, _ in explorer.targets.options]
     explorer.panels[0].first.click()
     labels, items = zip(*explorer.targets.options, strict=True)
     removed = sorted(exploration.removed)
     for place, (label, item) in enumerate(zip(labels, items, strict=True), start=1):
-        rank = exploration.case.models.model(exploration.history.index_fill(1, torch.tensor(removed), 0))
+        rank = exploration.recommendation.models.model(exploration.history.index_fill(1, torch.tensor(removed), 0))
         rank = rank.detach()[0].masked_fill(exploration.history[0] > 0, -torch.inf).argsort(descending=True, stable=True)
         assert label.startswith(f"{place} → {1 + rank.tolist().index(item)}. ")
     after = exploration.recommendations_without(10)["item"]
@@ -188,7 +197,7 @@ def test_the_list_follows_the_what_if(explorer):
         if item not in items
     ]
     assert all(f"“{title}”" in explorer.outcome.value for title in new)
-    assert not set(after) & set(removed) and explorer.targets.value == exploration.case.target
+    assert not set(after) & set(removed) and explorer.targets.value == exploration.recommendation.target
     explorer.restore.click()
     assert [label for label, _ in explorer.targets.options] == before
 
@@ -217,9 +226,9 @@ def test_each_of_two_items_of_one_title_can_be_added(trained_results, tmp_path):
 
 def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explorer, monkeypatch):
     models, go_on = answered(explorer).exploration.models, threading.Event()
-    scores = type(models.explainer("lime")).scores
+    scores = type(models.explainer("lime"))._explain_checked
     monkeypatch.setattr(
-        models.explainer("lime"), "scores", lambda *about: (go_on.wait(60), scores(models.made["lime"], *about))[1]
+        models.explainer("lime"), "_explain_checked", lambda *about: (go_on.wait(60), scores(models.made["lime"], *about))[1]
     )
     left, right = explorer.panels
     right.name.value = "lime"
@@ -231,7 +240,7 @@ def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explor
     assert "without 1 of" in explorer.outcome.value
     right.first.click()
     assert "without 0 of" in explorer.outcome.value and "explaining" in right.note.value
-    slow, right.name.value = right.asked, "gradient"
+    slow, right.name.value = right.pending, "gradient"
     go_on.set()
     slow.result(timeout=60)
     assert answered(explorer).panels[1].explanation.explainer == "gradient" and all(check.value for check in right.checks)
@@ -241,7 +250,7 @@ def test_what_an_explainer_complains_about_is_shown(explorer, monkeypatch):
     def refuse(*about):
         raise ValueError("no <gradient>")
 
-    monkeypatch.setattr(answered(explorer).exploration.models.explainer("gradient"), "scores", refuse)
+    monkeypatch.setattr(answered(explorer).exploration.models.explainer("gradient"), "_explain_checked", refuse)
     explorer.panels[0].name.value = "gradient"
     with pytest.raises(ValueError):
         answered(explorer)

@@ -8,7 +8,7 @@ import torch
 import lxr
 from lxr.explainers.gradients import gradient
 from lxr.explainers.lxr_path import Examples, default_path_settings, pair_loss, position_loss, teacher_positions
-from lxr.explainers.lxr_path_signals import Answers, Looks, PathOfLooks, single_answers
+from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers, single_answers
 from lxr.explainers.paths import GradientPath
 from lxr.metrics.agreement import positions
 from lxr.metrics.trajectory import ItemOrder
@@ -21,7 +21,7 @@ NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure
 def test_looks_are_gradients_along_the_path(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
-    found = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,), places=False)(model, history, target)
+    found = PathGradients(lxr.SoftRank(), removed=(1, 0.5), kept=(2,), path_positions=False)(model, history, target)
     user, item = history.nonzero(as_tuple=True)
     for row, items in enumerate(item.split(history.sum(dim=1).int().tolist())):
         x, y, n = history[row : row + 1], target[row : row + 1], len(items)
@@ -47,7 +47,7 @@ def test_looks_are_gradients_along_the_path(model, histories):
 def test_places_are_those_of_the_path_that_looks_follow(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
-    looks = Looks(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))
+    looks = PathGradients(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))
     signals = looks(model, history, target)
     user, _ = history.nonzero(as_tuple=True)
     for row, n in enumerate(history.sum(dim=1).int().tolist()):
@@ -70,7 +70,7 @@ def test_places_are_those_of_the_path_that_looks_follow(model, histories):
 def test_looks_at_every_step_follow_the_whole_path(model, history):
     target, g = lxr.top_item(model, history), lxr.SoftRank()
     longest = int(history.sum(dim=1).max())
-    looks = PathOfLooks(model, Looks(g, removed=range(1, longest)))
+    looks = CoarsePath(model, PathGradients(g, removed=range(1, longest)))
     path = GradientPath(model, g, singles=longest)
     found, expected = (ItemOrder.by_importance(history, each.explain(history, target)).items for each in (looks, path))
     assert found.tolist() == expected.tolist()
@@ -79,7 +79,7 @@ def test_looks_at_every_step_follow_the_whole_path(model, history):
 def test_answers_are_those_to_single_items(any_model, histories):
     history = histories([3, 5, 9])
     target = lxr.top_item(any_model, history)
-    found = Answers(20, 20, rivals=(1, 4)).ask(any_model)(any_model, history, target)
+    found = SingleItemAnswers(20, 20, rivals=(1, 4)).fit(any_model)(any_model, history, target)
     with torch.no_grad():
         table, logits = any_model(torch.eye(20)).double(), any_model(history).double()
     expected = []
@@ -97,9 +97,11 @@ def test_answers_are_those_to_single_items(any_model, histories):
 def test_a_narrow_sketch_is_exact_where_the_answers_are_of_low_rank(histories):
     model, history = lxr.MF(20, n_factors=3), histories([3, 5, 9])
     target = lxr.top_item(model, history)
-    wide, narrow = (Answers(20, 20, rank, rivals=(5,)).ask(model, seed=3)(model, history, target) for rank in (20, 5))
+    wide, narrow = (
+        SingleItemAnswers(20, 20, rank, rivals=(5,)).fit(model, seed=3)(model, history, target) for rank in (20, 5)
+    )
     torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-6)
-    lossy = Answers(20, 20, 1, rivals=(5,)).ask(model)(model, history, target)
+    lossy = SingleItemAnswers(20, 20, 1, rivals=(5,)).fit(model)(model, history, target)
     assert (lossy - wide).abs().max() > 0.01
 
 
@@ -107,7 +109,7 @@ def test_items_that_are_never_recommended_again_have_the_lowest_answer():
     weights = torch.tensor([[0.0, 3, 1], [2, 0, 1], [0, 1, 0]])
     model = lxr.wrap(lambda x: (x @ weights).masked_fill(x > 0, -torch.inf), 3, "softmax")
     assert single_answers(model, torch.tensor([0, 2])).tolist() == [[1, 3, 1], [0, 1, 0]]
-    signals = Answers(3, 3, rivals=(1,)).ask(model)(model, torch.tensor([[1.0, 0, 0]]), torch.tensor([1]))
+    signals = SingleItemAnswers(3, 3, rivals=(1,)).fit(model)(model, torch.tensor([[1.0, 0, 0]]), torch.tensor([1]))
     torch.testing.assert_close(signals[0, [0, 2]], torch.tensor([3.0, 2.0]))
 
 
@@ -153,7 +155,7 @@ def test_positions_are_by_descending_score_in_each_row():
 @pytest.mark.parametrize("teacher", ["path", "leave-one-out", "gradient"])
 def test_what_is_imitated(model, train_matrix, objective, teacher):
     settings = lxr.PathSettings(objective, teacher=teacher)
-    examples = Examples.of(Looks(settings.g), model, train_matrix)
+    examples = Examples.of(PathGradients(settings.g), model, train_matrix)
     found = teacher_positions(model, examples, settings)
     goal = lxr.SoftRank() if objective == "rank" else "log-prob"
     explainers = {

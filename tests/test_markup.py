@@ -320,14 +320,14 @@ def test_widgets(catalogue, tmp_path):
     model = lxr.MF(len(HOSTILE), n_factors=4)
     lxr.save_recommender(model, "mf", {"n_factors": 4}, root / "mf/recommender.pt")
     explorer = Explorer(tmp_path, "toy", "mf", explainers=("leave-one-out", "cosine"))
-    for asker in (*explorer.panels, explorer.words):
-        asker.asked.result(timeout=60)
+    for asker in (*explorer.panels, explorer.counterfactual):
+        asker.pending.result(timeout=60)
     with explorer.lock:
         explorer.pool.submit(int).result(timeout=60)
     assert len(explorer.search.options) == len(HOSTILE)
     markup = [
         explorer.outcome,
-        explorer.words.view,
+        explorer.counterfactual.view,
         *(part for panel in explorer.panels for part in (panel.note, panel.bars)),
     ]
     checks = [check for panel in explorer.panels for check in panel.checks]

@@ -300,7 +300,7 @@ def test_the_recommender_is_left_as_it_is(few, monkeypatch, mode, failing):
     weights, flags = copy.deepcopy(model.state_dict()), [parameter.requires_grad for parameter in model.parameters()]
     assert flags == [True, True, True, False]
     if failing:
-        monkeypatch.setattr(network_module, "mean_fidelity", lambda *arguments: 1 / 0)
+        monkeypatch.setattr(network_module, "mean_fidelity", lambda *arguments, **options: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             lxr.train_lxr(model, *few, settings=QUICK)
     else:
@@ -321,7 +321,9 @@ def test_the_histories_are_left_as_they_are(model, few):
 def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     train, _ = few
     seen = {}
-    monkeypatch.setattr(network_module, "mean_fidelity", lambda _, matrix, *about: seen.setdefault("area", matrix).nnz)
+    monkeypatch.setattr(
+        network_module, "mean_fidelity", lambda _, matrix, *about, **options: seen.setdefault("area", matrix).nnz
+    )
     loss = network_module.lxr_loss
 
     def counting(model, history, target, mask, settings):

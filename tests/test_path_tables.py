@@ -10,7 +10,7 @@ import lxr
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
 from lxr.explainers.gradients import GradientTimesInput, gradient
 from lxr.explainers.lxr_path import Examples, OrderNetwork, signals_of
-from lxr.explainers.lxr_path_signals import Answers, Looks
+from lxr.explainers.lxr_path_signals import PathGradients, SingleItemAnswers
 from lxr.explainers.registry import LXR_FAMILIES
 from lxr.metrics.agreement import rank_correlation
 from lxr.reporting.path_plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals
@@ -88,10 +88,10 @@ def test_a_network_relies_on_what_it_reads(planted):
 
 
 def test_signals_have_names():
-    looks = Looks(lxr.SoftRank(), removed=(3, 0.1), kept=(2, 0.35))
+    looks = PathGradients(lxr.SoftRank(), removed=(3, 0.1), kept=(2, 0.35))
     assert looks.names == ("whole", "3 out", "10% out", "2 in", "35% in", "place out", "place in")
-    assert looks.n_signals == 7 and Looks(lxr.SoftRank(), places=False).names == ("whole",)
-    assert Answers(4, 4, rivals=(1, 2)).names == ("answer", "share", "lead of 1", "lead of 2")
+    assert looks.n_signals == 7 and PathGradients(lxr.SoftRank(), path_positions=False).names == ("whole",)
+    assert SingleItemAnswers(4, 4, rivals=(1, 2)).names == ("answer", "share", "lead of 1", "lead of 2")
 
 
 def test_growth_is_drawn_over_the_number_of_users():

@@ -17,8 +17,8 @@ from lxr.recommenders.training import FIT_SPACE
 from lxr.reporting.tables import tuning_table
 from lxr.reporting.tuning_plots import plot_tuning
 from lxr.tuning.records import trial_table, tuning_record
-from lxr.tuning.spaces import distributions, grid, within
-from lxr.tuning.studies import STUDY, study_key, work
+from lxr.tuning.spaces import distributions, grid, points_inside
+from lxr.tuning.studies import STUDY, run_worker, study_key
 from lxr.tuning.subjects import digest
 from lxr.utils.environment import PROJECT_ROOT
 
@@ -145,7 +145,7 @@ def test_the_trial_of_a_killed_process_fails_when_the_study_goes_on(journal):
     context = multiprocessing.get_context("spawn")
     task = Parabola(seconds=60)
     lxr.tune(task, journal, lxr.Budget(0))
-    process = context.Process(target=work, args=(task, journal, lxr.Budget(5)))
+    process = context.Process(target=run_worker, args=(task, journal, lxr.Budget(5)))
     process.start()
     deadline = time.monotonic() + 60
     study = lxr.open_study(journal)
@@ -306,8 +306,8 @@ def test_impossible_spaces_are_refused_before_a_file_is_made(journal, space, mes
 
 def test_the_start_is_tried_as_far_as_it_is_within_the_space():
     space = {"x": (0.0, 1.0), "n": [1, 2], "kind": [None, "a"]}
-    assert within({"x": 2.0, "n": 2, "kind": None, "other": 1}, space) == {"n": 2, "kind": None}
-    assert within({"x": None}, space) == {}
+    assert points_inside({"x": 2.0, "n": 2, "kind": None, "other": 1}, space) == {"n": 2, "kind": None}
+    assert points_inside({"x": None}, space) == {}
 
 
 # --- whose study is it? ----------------------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def test_search_spaces_fit_what_they_are_of(name, planted):
     assert make.search_space.keys() <= defaults.keys()
     for option, values in make.search_space.items():
         published_outside = name == "lxr-neg" and option == "batch_size"  # 8, as the authors report, not as they searched
-        assert published_outside or option in within(defaults, {option: values})
+        assert published_outside or option in points_inside(defaults, {option: values})
 
 
 # --- what was found --------------------------------------------------------------------------------------------------
@@ -546,7 +546,7 @@ def test_the_committed_options_are_of_what_they_say(path):
     for name, record in lxr.load_tuned(path.parent.name, recommender).items():
         cls = lxr.RECOMMENDERS[recommender]
         space = cls.search_space | FIT_SPACE if name == "recommender" else lxr.EXPLAINERS[name].search_space
-        assert within(record["options"], space) == record["options"]
+        assert points_inside(record["options"], space) == record["options"]
         assert record["trials"] > 0 and record["users"] > 0
         if name in ("lxr", "lxr-pos", "lxr-neg"):
             settings_from(record["options"], lxr.LXRSettings())

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from lxr.app.session import Case
+from lxr.app.session import Recommendation
 from lxr.reporting.explanation import AGAINST, UserExplanation, bars_of
 from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, is_like_mathematics, shortened
@@ -24,14 +24,14 @@ class Panel:
 
     Attributes:
         view: the widget.
-        asked: the explanation that was asked for last, to come.
+        pending: the explanation that was requested last; it may still be computed.
         explanation: what is shown; None while there is nothing to show.
     """
 
     def __init__(self, name: str):
-        self.asked: Future | None = None
+        self.pending: Future | None = None
         self.explanation: UserExplanation | None = None
-        self.instead, self.start = "", 0
+        self.placeholder, self.start = "", 0
         self.removed: frozenset[int] = frozenset()
         self.name = widgets.Dropdown(options=[name], description="Why, by", layout={"width": "98%"})
         self.name.style = {"description_width": "initial"}
@@ -47,9 +47,9 @@ class Panel:
         self.view = widgets.VBox([self.name, self.rows, buttons, self.note], layout={"width": "36%"})
 
     @property
-    def question(self) -> Callable[[Case], UserExplanation]:
-        """Question to a case: its explanation by the chosen explainer."""
-        return partial(Case.explanation, name=self.name.value)
+    def question(self) -> Callable[[Recommendation], UserExplanation]:
+        """Question to a recommendation: its explanation by the chosen explainer."""
+        return partial(Recommendation.explanation, name=self.name.value)
 
     @property
     def shown(self) -> np.ndarray:
@@ -61,16 +61,16 @@ class Panel:
         """The first history items, as many as are asked for; none while there is nothing to show."""
         return self.explanation.items[: self.count.value] if self.explanation else np.empty(0, dtype=int)
 
-    def offer(self, asked: Mapping[str, float | None]) -> None:
+    def offer(self, costs: Mapping[str, float | None]) -> None:
         """Offer explainers: name → scores that it asks the recommender for, if known. The present one stays if it can."""
-        wanted = self.name.value if self.name.value in asked else FALLBACK
-        self.name.options = [(f"{name} · {cost:,.0f} scores" if cost else name, name) for name, cost in asked.items()]
+        wanted = self.name.value if self.name.value in costs else FALLBACK
+        self.name.options = [(f"{name} · {cost:,.0f} scores" if cost else name, name) for name, cost in costs.items()]
         self.name.value = wanted
 
     def show(self, answer: UserExplanation | str | None) -> None:
         """Show an explanation, or what is said instead of one; None: it is being computed."""
         self.explanation, self.start = (answer if isinstance(answer, UserExplanation) else None), 0
-        self.instead = answer if isinstance(answer, str) else "explaining …"
+        self.placeholder = answer if isinstance(answer, str) else "explaining …"
         self.draw()
 
     def turn(self, step: int) -> None:
@@ -89,7 +89,7 @@ class Panel:
         """Fill the rows, and say which items they are; or say something else if there is no explanation."""
         set_class(self.rows, "lxr-hidden", self.explanation is None)
         if self.explanation is None:
-            self.note.value = small(html_text(self.instead))
+            self.note.value = footnote(html_text(self.placeholder))
             return
         items, page = self.shown, slice(self.start, self.start + ROWS)
         titles, bars = self.explanation.data.titles(items), bars_of(self.explanation.shown)[page]
@@ -110,21 +110,21 @@ class Panel:
         )
         against = f"<br>{AGAINST}" if self.explanation.is_signed and (self.explanation.shown[page] < 0).any() else ""
         of = f"of {len(self.explanation.items)} history items; {html_text(self.explanation.scale)}"
-        self.note.value = small(f"{self.start + 1} to {self.start + len(items)} {of}{against}")
+        self.note.value = footnote(f"{self.start + 1} to {self.start + len(items)} {of}{against}")
 
 
-class Words:
+class CounterfactualText:
     """The counterfactual sentence.
 
     Attributes:
         view: the widget.
-        asked: the sentence that was asked for last, to come.
+        pending: the sentence that was requested last; it may still be computed.
     """
 
-    question = attrgetter("sentence")  # what is asked of a case
+    question = attrgetter("sentence")  # what is asked of a recommendation
 
     def __init__(self):
-        self.asked: Future | None = None
+        self.pending: Future | None = None
         self.view = widgets.HTML(layout={"width": "55%"})
 
     def show(self, answer: str | None) -> None:
@@ -132,7 +132,7 @@ class Words:
         self.view.value = f"<h4>In words</h4>{html_text(answer or 'looking for the smallest set of reasons …')}"
 
 
-def small(text: str) -> str:
+def footnote(text: str) -> str:
     """HTML in small print."""
     return f'<div class="lxr-note">{text}</div>'
 

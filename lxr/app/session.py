@@ -110,7 +110,7 @@ class TrainedModels:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Recommendation:
     """One recommendation for one history: why, and what if.
 
     Attributes:
@@ -145,11 +145,11 @@ class Case:
         return self.models.data.titles(np.array([self.target]))[0]
 
     @cached_property
-    def now(self) -> Standing:
+    def baseline(self) -> Standing:
         """Where the target stands with the whole history."""
-        return self.without(())
+        return self.rank_without(())
 
-    def without(self, removed: Iterable[int]) -> Standing:
+    def rank_without(self, removed: Iterable[int]) -> Standing:
         """Where the target stands without some of the items."""
         return standing(self.models.model, self.history, self.target, sorted(removed))
 
@@ -159,7 +159,7 @@ class Case:
         Returns:
             ``rank`` and ``probability`` of the target, and ``first``, the title of what is recommended.
         """
-        frame = pd.DataFrame([vars(self.now), vars(self.without(removed))], index=["now", "without"])
+        frame = pd.DataFrame([vars(self.baseline), vars(self.rank_without(removed))], index=["now", "without"])
         return frame.assign(first=self.models.data.titles(frame["first"].to_numpy()))
 
 
@@ -171,13 +171,13 @@ class Exploration:
         user: row of the user to begin with; the first test user by default.
 
     Attributes:
-        user, history: as in :class:`Case`.
-        case: at first of the top recommendation; None while the history is empty, or nothing is left to recommend.
+        user, history: as in :class:`Recommendation`.
+        recommendation: at first the top one; None while the history is empty, or nothing is left to recommend.
         removed: history items that are left out.
 
     Example:
         >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
-        >>> exploration.remove(exploration.case.explanation("lxr").items[:3])  # doctest: +SKIP
+        >>> exploration.remove(exploration.recommendation.explanation("lxr").items[:3])  # doctest: +SKIP
         >>> exploration.what_if()  # doctest: +SKIP
     """
 
@@ -200,7 +200,7 @@ class Exploration:
     def take(self, history: torch.Tensor, user: int | None) -> None:
         """Explain the top recommendation of a history (1, I)."""
         self.history, self.user = history, user
-        self.case: Case | None = None
+        self.recommendation: Recommendation | None = None
         self.removed: set[int] = set()
         first = self.recommendations(1)["item"].tolist()
         if history.any() and first:
@@ -208,7 +208,7 @@ class Exploration:
 
     def choose_target(self, item: int) -> None:
         """Explain this recommendation; what was removed is put back."""
-        self.case, self.removed = Case(self.models, self.history, self.user, item), set()
+        self.recommendation, self.removed = Recommendation(self.models, self.history, self.user, item), set()
 
     def remove(self, items: Iterable[int]) -> None:
         """Leave history items out."""
@@ -234,5 +234,9 @@ class Exploration:
         return [1 + int((candidates > logits[0, item]).sum()) for item in items]
 
     def what_if(self) -> pd.DataFrame:
-        """The case with and without what is removed, see :meth:`Case.what_if`; no rows while there is no case."""
-        return self.case.what_if(self.removed) if self.case else pd.DataFrame(columns=["rank", "probability", "first"])
+        """The recommendation with and without what is removed, see :meth:`Recommendation.what_if`; no rows without one."""
+        return (
+            self.recommendation.what_if(self.removed)
+            if self.recommendation
+            else pd.DataFrame(columns=["rank", "probability", "first"])
+        )

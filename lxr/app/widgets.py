@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lxr.app.panels import Panel, Words, set_class, small
-from lxr.app.session import Case, Exploration, TrainedModels, trained
+from lxr.app.panels import CounterfactualText, Panel, footnote, set_class
+from lxr.app.session import Exploration, Recommendation, TrainedModels, trained
 from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS
 from lxr.reporting.explanation import UserExplanation
@@ -86,7 +86,12 @@ class Explorer:
         self.targets = widgets.ToggleButtons(options=[])
         self.panels = [Panel(name) for name in explainers]
         self.restore = widgets.Button(description="Put all back")
-        self.outcome, self.words, self.note, self.said = widgets.HTML(), Words(), widgets.HTML(), widgets.HTML()
+        self.outcome, self.counterfactual, self.note, self.said = (
+            widgets.HTML(),
+            CounterfactualText(),
+            widgets.HTML(),
+            widgets.HTML(),
+        )
         self.view = self.arrange()
         self.listen()
         self.choose_dataset(self.dataset.value, recommender)
@@ -110,7 +115,7 @@ class Explorer:
         columns = widgets.HBox([recommended, *(panel.view for panel in self.panels)])
         columns.add_class("lxr-columns")
         what_if = widgets.VBox([self.outcome, self.restore], layout={"width": "45%"})
-        below = widgets.HBox([what_if, self.words.view])
+        below = widgets.HBox([what_if, self.counterfactual.view])
         below.add_class("lxr-columns")
         view = widgets.VBox([widgets.HTML(STYLE), chosen, self.said, columns, below, self.note])
         view.add_class("lxr-app")
@@ -181,7 +186,7 @@ class Explorer:
             self.search.options = list(self.titles)
             for panel in self.panels:
                 panel.offer({name: models.scores_asked(name) for name in models.names})
-            self.note.value = small(self.what_is_missing())
+            self.note.value = footnote(self.what_is_missing())
         self.draw_history()
 
     def what_is_missing(self) -> str:
@@ -229,7 +234,7 @@ class Explorer:
     def choose_target(self, item: int) -> None:
         """Explain another recommendation."""
         self.exploration.choose_target(item)
-        self.draw_case()
+        self.draw_recommendation()
 
     def tick(self, items: np.ndarray, kept: bool) -> None:
         """Leave these history items out too, or put them back."""
@@ -253,39 +258,39 @@ class Explorer:
         with self.quietly():
             self.user.value = OWN if exploration.user is None else exploration.user
             self.search.value = ""
-            self.recommended = exploration.recommendations(RECOMMENDED if exploration.case else 0)
-        self.draw_case()
+            self.recommended = exploration.recommendations(RECOMMENDED if exploration.recommendation else 0)
+        self.draw_recommendation()
 
     def draw_recommended(self) -> None:
         """Show the recommendations, where each stands without what is left out, and which of them is explained."""
         exploration, first = self.exploration, self.recommended
-        places = [str(rank) for rank in first.index]
+        ranks = [str(rank) for rank in first.index]
         if exploration.removed:
-            places = [f"{now} → {then}" for now, then in zip(places, exploration.ranks_without(first["item"]), strict=True)]
-        rows = zip(places, first["title"], first["probability"], first["item"].tolist(), strict=True)
-        options = [(f"{place}. {shortened(title)} · {probability:.1%}", item) for place, title, probability, item in rows]
+            ranks = [f"{now} → {then}" for now, then in zip(ranks, exploration.ranks_without(first["item"]), strict=True)]
+        rows = zip(ranks, first["title"], first["probability"], first["item"].tolist(), strict=True)
+        options = [(f"{rank}. {shortened(title)} · {probability:.1%}", item) for rank, title, probability, item in rows]
         set_class(self.targets, "lxr-gone", not options)  # browsers go on showing the buttons of a list that is empty now
         if len(options) < len(self.targets.options):  # … and surplus ones if the others stay as they are
             self.targets.options = []
         if options != list(self.targets.options):
             self.targets.options = options
-        self.targets.value = exploration.case.target if exploration.case else None
+        self.targets.value = exploration.recommendation.target if exploration.recommendation else None
 
-    def draw_case(self) -> None:
+    def draw_recommendation(self) -> None:
         """Show another recommendation: why, in words, and what if."""
         self.draw_what_if()
         self.ask(self.panels)
-        self.ask([self.words], patience=0)
+        self.ask([self.counterfactual], patience=0)
 
-    def ask(self, askers: Sequence[Panel | Words], patience: float = PATIENCE) -> None:
-        """Fill panels and words: at once if the answers come within so many seconds, else when they come."""
-        case = self.exploration.case
+    def ask(self, askers: Sequence[Panel | CounterfactualText], patience: float = PATIENCE) -> None:
+        """Fill panels and the counterfactual: at once if the answers come within so many seconds, else when they come."""
+        recommendation = self.exploration.recommendation
         for asker in askers:
-            if asker.asked:
-                asker.asked.cancel()
-        answers = [self.pool.submit(answer_of, case, asker.question) for asker in askers]
+            if asker.pending:
+                asker.pending.cancel()
+        answers = [self.pool.submit(_answer_of, recommendation, asker.question) for asker in askers]
         for asker, answer in zip(askers, answers, strict=True):
-            asker.asked = answer
+            asker.pending = answer
         deadline = time.monotonic() + patience
         for asker, answer in zip(askers, answers, strict=True):  # the first is drawn while the others are being answered
             wait([answer], max(0, deadline - time.monotonic()))
@@ -294,10 +299,10 @@ class Explorer:
                     asker.show(None)
             answer.add_done_callback(partial(self.answered, asker))
 
-    def answered(self, asker: Panel | Words, answer: Future) -> None:
+    def answered(self, asker: Panel | CounterfactualText, answer: Future) -> None:
         """Show an answer, unless something else has been asked since."""
         with self.quietly():
-            if asker.asked is answer and not answer.cancelled():
+            if asker.pending is answer and not answer.cancelled():
                 asker.show(str(answer.exception()) if answer.exception() else answer.result())
 
     def draw_what_if(self) -> None:
@@ -310,22 +315,28 @@ class Explorer:
 
     def outcome_of(self, exploration: Exploration) -> str:
         """The what-if as HTML."""
-        if exploration.case is None:
+        if exploration.recommendation is None:
             return ""
         now, then = exploration.what_if().itertuples()
         rank, probability = f"rank {now.rank} → {then.rank}", f"probability {now.probability:.1%} → {then.probability:.1%}"
-        left_out, length = len(exploration.removed), int(exploration.history.sum())
-        instead = "is still recommended first" if then.first == now.first else "is recommended first instead"
+        title, left_out, length = (
+            quoted(exploration.recommendation.title),
+            len(exploration.removed),
+            int(exploration.history.sum()),
+        )
+        successor = "is still recommended first" if then.first == now.first else "is recommended first instead"
         before = set(self.recommended["item"])
         after = exploration.recommendations_without(RECOMMENDED) if left_out else self.recommended
         new = [quoted(row.title) for row in after.itertuples() if row.item not in before]
         among = f"; new among the first {RECOMMENDED}: {enumeration(new)}" if new else ""
         return (
-            f"<h4>What if? {html_text(quoted(exploration.case.title))} without {left_out} of {length} history items</h4>"
-            f'<div class="lxr-big">{rank}, {probability}</div>{html_text(f"{quoted(then.first)} {instead}{among}")}'
+            f"<h4>What if? {html_text(title)} without {left_out} of {length} history items</h4>"
+            f'<div class="lxr-big">{rank}, {probability}</div>{html_text(f"{quoted(then.first)} {successor}{among}")}'
         )
 
 
-def answer_of(case: Case | None, question: Callable[[Case], UserExplanation | str]) -> UserExplanation | str:
-    """The answer to what is asked of a case; without one, what to do about it."""
-    return question(case) if case else "Add items by their titles."
+def _answer_of(
+    recommendation: Recommendation | None, question: Callable[[Recommendation], UserExplanation | str]
+) -> UserExplanation | str:
+    """The answer to a question about a recommendation; if there is none, what to do about it."""
+    return question(recommendation) if recommendation else "Add items by their titles."

@@ -159,7 +159,7 @@ class ACCENT(Explainer):
         contrast: torch.Tensor,
         ahead: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """For every user, the place (B,) among the rivals of the one that passes first, and the size (B,) of its set.
+        """For every user, the index (B,) among the rivals of the one that passes first, and the size (B,) of its set.
 
         If it is known how many items (B,) are ``ahead`` of the target, sets after which no more are do not count.
 
@@ -170,9 +170,9 @@ class ACCENT(Explainer):
         order = ItemOrder.by_importance(history.repeat_interleave(n_rivals, dim=0), contrast.flatten(0, 1))
         position = order.positions(contrast.flatten(0, 1)).view_as(contrast)  # (B, k − 1, I)
 
-        def lead(user: torch.Tensor, place: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-            logits = self.model(history[user] * (position[user, place] >= size[:, None]))
-            against = torch.stack([rival[user, place], target[user]], dim=1)
+        def lead(user: torch.Tensor, index: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+            logits = self.model(history[user] * (position[user, index] >= size[:, None]))
+            against = torch.stack([rival[user, index], target[user]], dim=1)
             leads = logits.gather(1, against).diff(dim=1).neg().squeeze(1)
             if ahead is None or not ahead.any():
                 return leads
@@ -181,11 +181,11 @@ class ACCENT(Explainer):
 
         chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
         while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
-            row, place = valid[users].nonzero(as_tuple=True)  # (P,)
+            row, index = valid[users].nonzero(as_tuple=True)  # (P,)
             sizes = torch.arange(done, done + max(1, self.batch_size // len(row)), device=history.device) + 1  # (S,)
-            pairs = (part.repeat_interleave(len(sizes)) for part in (users[row], place))
+            pairs = (part.repeat_interleave(len(sizes)) for part in (users[row], index))
             leads = torch.full((len(users), n_rivals, len(sizes)), -torch.inf, device=history.device)
-            leads[row, place] = in_batches(lead, self.batch_size, *pairs, sizes.repeat(len(row))).view(len(row), -1)
+            leads[row, index] = in_batches(lead, self.batch_size, *pairs, sizes.repeat(len(row))).view(len(row), -1)
             passed = (leads > 0).any(dim=1)  # (users, S)
             first = passed.int().argmax(dim=1)
             best = leads[torch.arange(len(users)), :, first].argmax(dim=1)

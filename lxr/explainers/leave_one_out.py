@@ -59,8 +59,8 @@ def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tens
     """
     whole = in_batches(g, batch_size, history, torch.arange(len(history), device=history.device))  # (B, …)
 
-    user, item, without = change_one(g, history, history, 0.0, batch_size)
-    return user, item, whole[user] - without
+    user, item, rest = change_one(g, history, history, 0.0, batch_size)
+    return user, item, whole[user] - rest
 
 
 def change_one(

@@ -176,8 +176,8 @@ class LIME(Explainer):
             feature_selection="highest_weights",
         )
         result = np.zeros(kept.shape[1])
-        for place, value in coefficients:
-            result[place] = value
+        for index, value in coefficients:
+            result[index] = value
         return result
 
 

@@ -24,7 +24,7 @@ from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
 from lxr.explainers.leave_one_out import LeaveOneOut
-from lxr.explainers.lxr_path_signals import RIVALS, Answers, Looks, Signals, check_looks, relative
+from lxr.explainers.lxr_path_signals import RIVALS, PathGradients, Signals, SingleItemAnswers, check_looks, relative
 from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath
 from lxr.metrics.agreement import positions
@@ -81,9 +81,9 @@ class PathSettings:
             need no gradient once trained.
         tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.SoftRank`.
         looks: where gradients are taken in addition to the whole history, as for
-            :class:`lxr.explainers.lxr_path_signals.Looks`; with the score without and with these items.
+            :class:`lxr.explainers.lxr_path_signals.PathGradients`; with the score without and with these items.
         places: whether the order of the looks' own coarse path is read as well, as for
-            :class:`lxr.explainers.lxr_path_signals.Looks`.
+            :class:`lxr.explainers.lxr_path_signals.PathGradients`.
         teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
         loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
         n_users: training users at most, drawn at random.
@@ -260,7 +260,7 @@ def train_path_lxr(
 
     network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
     with evaluating(model):
-        network.signals.ask(model, seed)
+        network.signals.fit(model, seed)
         lesson = Examples.of(network.signals, model, train_matrix)
         position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
         validation = Examples.of(network.signals, model, validation_matrix)
@@ -333,11 +333,12 @@ class Examples:
 
 
 def signals_of(model: Recommender, settings: PathSettings) -> Signals:
-    """What the network reads with these settings; answers are yet to be asked for."""
+    """The signals that the network reads with these settings, before :meth:`Signals.fit`."""
     if settings.signals == "gradients":
-        return Looks(settings.g, settings.looks, settings.looks if settings.objective == "score" else (), settings.places)
+        kept = settings.looks if settings.objective == "score" else ()
+        return PathGradients(settings.g, removed=settings.looks, kept=kept, path_positions=settings.places)
     rivals = sorted({min(k, max(1, model.n_targets - 1)) for k in RIVALS})
-    return Answers(model.n_items, model.n_targets, rivals=rivals)
+    return SingleItemAnswers(model.n_items, model.n_targets, rivals=rivals)
 
 
 def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:

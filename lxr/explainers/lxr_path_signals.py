@@ -33,8 +33,8 @@ class Signals(nn.Module):
         """How many numbers F there are per history item."""
         return len(self.names)
 
-    def ask(self, model: Recommender, seed: int = 0) -> "Signals":
-        """Learn of a recommender, once, what signals of all histories need; nothing unless a subclass does."""
+    def fit(self, model: Recommender, seed: int = 0) -> "Signals":
+        """Precompute what the signals of all histories need from a recommender; nothing unless a subclass does."""
         return self
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -49,7 +49,7 @@ def check_looks(looks: Sequence[float]) -> None:
         check_numbers(expected, lambda value: 0 < value < 1 or (value >= 1 and value == int(value)), looks=look)
 
 
-class Looks(Signals):
+class PathGradients(Signals):
     """Gradients of an objective g at the history, and along a coarse path on which its first items are taken out or put in.
 
     The path takes the items with the largest gradient at the look before. A look at an item says what it would add there:
@@ -61,7 +61,7 @@ class Looks(Signals):
         removed: how many items are gone at each look: a number of items (1 or more) or a share of the history (below 1);
             at least one item stays.
         kept: how many items are there at each look; at least one.
-        places: whether there are signals of the order: log(1 + place), places from 0.
+        path_positions: whether there are signals of the order: log(1 + position), positions from 0.
 
     Raises:
         ValueError: a look at no item.
@@ -69,16 +69,24 @@ class Looks(Signals):
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> looks = Looks(lxr.OBJECTIVES["logit"], removed=(1,))
-        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])).round(decimals=2)  # items; two looks, place
+        >>> looks = PathGradients(lxr.OBJECTIVES["logit"], removed=(1,))
+        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])).round(decimals=2)  # items; two looks, position
         tensor([[2.0000, 2.0000, 0.0000],
                 [0.0000, 0.0000, 0.6900]])
     """
 
-    def __init__(self, objective: Objective, removed: Sequence[float] = (), kept: Sequence[float] = (), places: bool = True):
+    def __init__(
+        self,
+        objective: Objective,
+        *,
+        removed: Sequence[float] = (),
+        kept: Sequence[float] = (),
+        path_positions: bool = True,
+    ):
         super().__init__()
         check_looks((*removed, *kept))
-        self.objective, self.removed, self.kept, self.places = objective, tuple(removed), tuple(kept), places
+        self.objective, self.removed, self.kept = objective, tuple(removed), tuple(kept)
+        self.path_positions = path_positions
         self.paths = {"out": self.removed} | ({"in": self.kept} if self.kept else {})
         self.names = (
             "whole",
@@ -87,18 +95,18 @@ class Looks(Signals):
                 for way, path in self.paths.items()
                 for count in path
             ),
-            *(f"place {way}" for way in self.paths if places),
+            *(f"place {way}" for way in self.paths if path_positions),
         )
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Gradients, a column per look, and places, a column per path."""
-        looks, places = self.follow(model, history, target)
-        return torch.stack([*looks, *(place.log1p() for place in places if self.places)], dim=1)
+        """Gradients, a column per look, and positions, a column per path."""
+        looks, positions = self.follow(model, history, target)
+        return torch.stack([*looks, *(position.log1p() for position in positions if self.path_positions)], dim=1)
 
     def follow(
         self, model: Recommender, history: torch.Tensor, target: torch.Tensor
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Gradients (N,) at each look, and places (N,) on each path."""
+        """Gradients (N,) at each look, and positions (N,) on each path."""
         user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
         row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
         length = np.bincount(row, minlength=len(history))
@@ -111,50 +119,50 @@ class Looks(Signals):
             check_finite(row, column, found.cpu().numpy())
             return found
 
-        looks, places = [look(every)], []
+        looks, positions = [look(every)], []
         for way, counts in self.paths.items():
             most = length - 1 if way == "out" else length
-            rest, place = every, np.zeros(len(every), dtype=np.float32)
-            put_last(place, rest, looks[0], row, length)
+            rest, position = every, np.zeros(len(every), dtype=np.float32)
+            _rank_last(position, rest, looks[0], row, length)
             for count in counts:
                 wanted = np.minimum(np.ceil(length.astype(np.float32) * np.float32(count)) if count < 1 else count, most)
-                rest = rest[place[rest] >= wanted[row[rest]]]
+                rest = rest[position[rest] >= wanted[row[rest]]]
                 looks.append(look(rest if way == "out" else np.setdiff1d(every, rest, assume_unique=True)))
-                put_last(place, rest, looks[-1], row, length)
-            places.append(torch.from_numpy(place).to(history))
-        return looks, places
+                _rank_last(position, rest, looks[-1], row, length)
+            positions.append(torch.from_numpy(position).to(history))
+        return looks, positions
 
 
-def put_last(place: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
-    """Write to ``place`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,).
+def _rank_last(position: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
+    """Write to ``position`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,).
 
     The users have histories of ``length`` (B,) items.
     """
     order = ItemOrder.by_keys(user[rest], rest, scores.double().cpu().numpy()[rest, None], len(length))
-    place[order.items] = order.rank + (length - order.length).repeat(order.length)
+    position[order.items] = order.rank + (length - order.length).repeat(order.length)
 
 
-class PathOfLooks(Explainer):
+class CoarsePath(Explainer):
     """The coarse path itself, with nothing learned: what looks at it cost anyway.
 
     Args:
         model: the explained recommender.
-        looks: along the path; along two, the mean of the places counts.
+        looks: along the path; along two, the mean of the positions counts.
     """
 
     needs_gradient = True
 
-    def __init__(self, model: Recommender, looks: Looks):
+    def __init__(self, model: Recommender, looks: PathGradients):
         super().__init__(model)
         self.looks = looks
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Minus the place."""
-        _, places = self.looks.follow(self.model, history, target)
-        return torch.zeros_like(history).masked_scatter(history > 0, -torch.stack(places).mean(dim=0))
+        """Minus the position."""
+        _, positions = self.looks.follow(self.model, history, target)
+        return torch.zeros_like(history).masked_scatter(history > 0, -torch.stack(positions).mean(dim=0))
 
 
-class Answers(Signals):
+class SingleItemAnswers(Signals):
     """What the recommender answers to each item alone: how much it speaks for the target and against its rivals.
 
     With S(i, j) the logit of item j after the history {i} alone, the signals of i are S(i, y), its log-share of all answers,
@@ -171,7 +179,7 @@ class Answers(Signals):
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> answers = Answers(n_items=4, n_targets=4, rivals=(1,)).ask(model)
+        >>> answers = SingleItemAnswers(n_items=4, n_targets=4, rivals=(1,)).fit(model)
         >>> signals = answers(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
         >>> signals[:, [0, 2]].round(decimals=3)  # for the target; and against its rival, item 2
         tensor([[ 2.,  2.],
@@ -180,7 +188,7 @@ class Answers(Signals):
 
     left: torch.Tensor
     right: torch.Tensor
-    level: torch.Tensor
+    log_normalizer: torch.Tensor
 
     def __init__(self, n_items: int, n_targets: int, rank: int = 256, rivals: Sequence[int] = RIVALS):
         super().__init__()
@@ -192,18 +200,18 @@ class Answers(Signals):
         self.names = ("answer", "share", *(f"lead of {k}" for k in rivals))
         self.register_buffer("left", torch.zeros(n_items, rank))
         self.register_buffer("right", torch.zeros(rank, n_targets))
-        self.register_buffer("level", torch.zeros(n_items))  # logsumexp of each answer
+        self.register_buffer("log_normalizer", torch.zeros(n_items))  # logsumexp of each answer
 
     @torch.no_grad()
-    def ask(self, model: Recommender, seed: int = 0, batch_size: int = 512) -> "Answers":
-        """Ask a recommender for its answer to every item, twice: for what the answers span, and where in it they lie."""
+    def fit(self, model: Recommender, seed: int = 0, *, batch_size: int = 512) -> "SingleItemAnswers":
+        """Factorize the table of a recommender's answers to single items: a randomized SVD in two passes over the items."""
         items = torch.arange(len(self.left), device=model.device).split(batch_size)
         generator = torch.Generator().manual_seed(seed)
         projection = torch.randn(self.right.shape[1], self.right.shape[0], generator=generator).to(model.device)
         self.to(model.device)
         for batch in items:
             answer = single_answers(model, batch)
-            self.left[batch], self.level[batch] = answer @ projection, answer.logsumexp(dim=1)
+            self.left[batch], self.log_normalizer[batch] = answer @ projection, answer.logsumexp(dim=1)
         self.left.copy_(torch.linalg.qr(self.left).Q)
         parts = (self.left[batch].T @ single_answers(model, batch) for batch in items)
         self.right.copy_(sum(parts, start=torch.zeros_like(self.right)))
@@ -217,7 +225,7 @@ class Answers(Signals):
         own = (here * self.right.T[target[user]]).sum(dim=1)
         logits = model.of_items(model(history)).masked_fill(model.of_items(history) > 0, -torch.inf)
         logits = logits.scatter(1, target[:, None], -torch.inf)
-        signals = [own, own - self.level[item]]
+        signals = [own, own - self.log_normalizer[item]]
         for k in self.rivals:
             best, rival = logits.topk(k, dim=1)
             share = best.softmax(dim=1).nan_to_num()  # (B, K); no rival at all: the logit alone is left

@@ -171,14 +171,14 @@ class SHAPClusters(Explainer):
         powers = 2 ** np.arange(self.n_clusters)
         for number, clusters in enumerate(present):
             users = np.flatnonzero(group.ravel() == number)
-            targets, place = np.unique(target.cpu().numpy()[users], return_inverse=True)
+            targets, index = np.unique(target.cpu().numpy()[users], return_inverse=True)
 
             def look_up(coalitions: np.ndarray, targets: np.ndarray = targets) -> np.ndarray:
                 return self.table[(coalitions @ powers).astype(int)[:, None], targets]
 
             explainer = KernelExplainer(look_up, np.zeros((1, self.n_clusters)))
             found = explainer.shap_values(clusters[None], nsamples=2**self.n_clusters, l1_reg=0, silent=True)
-            values[users] = found[0].T[place]  # (clusters, targets) → (users, clusters)
+            values[users] = found[0].T[index]  # (clusters, targets) → (users, clusters)
         return torch.from_numpy(values[:, self.cluster]).to(history)
 
 

@@ -1,7 +1,7 @@
 """How alike two explanations of the same recommendations are: correlation of their ranks, overlap of their orders.
 
-Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one CSR row per user, one entry per history item, zeros included. All
-users are compared at once, by arrays with one place per entry.
+Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one row per user, one entry per history item,
+zeros included. All users are compared at once, by arrays with one place per entry.
 """
 
 import numpy as np

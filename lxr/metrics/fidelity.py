@@ -164,7 +164,7 @@ def evaluate_users(
         model: recommender of I items, on the device to compute on.
         matrix: (n, I) histories: CSR, or any other form that :func:`lxr.data.inputs.as_matrix` takes.
         target: (n,) explained items.
-        importance: (n, I) CSR scores of exactly these history items, as :meth:`lxr.Explainer.explain` returns them; or dense.
+        importance: (n, I) CSR scores of exactly these history items, as explainers return them for CSR histories; or dense.
         users_per_batch: users that are dense at a time.
         label: of a progress bar, or None for none.
         options: further arguments of :func:`evaluate_fidelity`.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def trial_table(study: "optuna.Study") -> pd.DataFrame:
@@ -30,20 +30,20 @@ def trial_table(study: "optuna.Study") -> pd.DataFrame:
     rows, metric = [], study.user_attrs["about"]["metric"]
     for trial in study.get_trials(deepcopy=False):
         if trial.state.is_finished():
-            row = {"trial": trial.number, "state": STATES[trial.state.name], metric: trial.value}
-            row |= {"reports": len(trial.intermediate_values), "seconds": seconds_of(trial)}
+            row = {"trial": trial.number, "state": _STATES[trial.state.name], metric: trial.value}
+            row |= {"reports": len(trial.intermediate_values), "seconds": _seconds_of(trial)}
             reason = "" if trial.state.name != "FAIL" else trial.user_attrs.get(REASON, "interrupted")
             rows.append(row | trial.user_attrs.get("options", trial.params) | {"reason": reason})
     columns = ["trial", "state", metric, "reports", "seconds", *study.user_attrs["space"], "reason"]
     return pd.DataFrame(rows, columns=columns).set_index("trial")
 
 
-def seconds_of(trial: "FrozenTrial") -> float:
+def _seconds_of(trial: "FrozenTrial") -> float:
     """Duration of a trial that has ended."""
     return trial.duration.total_seconds() if trial.duration else 0.0
 
 
-def rounded_value(trial: "FrozenTrial | None") -> float | None:
+def _rounded_value(trial: "FrozenTrial | None") -> float | None:
     """The metric of a complete trial to five digits; None without one."""
     return None if trial is None or trial.value is None else round(trial.value, 5)
 
@@ -68,15 +68,15 @@ def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
     return {
         "options": best.user_attrs["options"] if best else {},
         "metric": about["metric"],
-        "value": rounded_value(best),
-        "start": rounded_value(start[0] if start else None),
+        "value": _rounded_value(best),
+        "start": _rounded_value(start[0] if start else None),
         "trials": len(ended),
         "pruned": sum(trial.state == TrialState.PRUNED for trial in ended),
         "failed": sum(trial.state == TrialState.FAIL for trial in ended),
         "users": about["users"],
         "fixed": about["fixed"],
         "seed": about["seed"],
-        "seconds": round(sum(map(seconds_of, ended)), 1),
+        "seconds": round(sum(map(_seconds_of, ended)), 1),
         "versions": study.user_attrs.get("versions", package_versions(STUDY_PACKAGES)),
     }
 
@@ -98,8 +98,8 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
         >>> list(load_tuned("ml-1m", "mf"))[:2], load_tuned("no-such-dataset", "mf")
         (['recommender', 'lime'], {})
     """
-    for place in (results, results_directory("results")):
-        path = place and Path(place) / dataset / f"tuned_{recommender}.json"
+    for folder in (results, results_directory("results")):
+        path = folder and Path(folder) / dataset / f"tuned_{recommender}.json"
         if path and path.is_file():
             tuned = read_json(path)
             if tuned is None or not all(

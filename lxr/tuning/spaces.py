@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from lxr.utils.extras import extra
 
-SCALES = {(): False, ("log",): True}
+_SCALES = {(): False, ("log",): True}
 Space = Mapping[str, Sequence]
 
 
-def readable(value):
+def round_to_4_digits(value):
     """A number rounded to four digits: what is written down is what was tried."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
@@ -33,7 +33,7 @@ def distributions(space: Space) -> dict:
             else:
                 low, high, *scale = values
                 whole = isinstance(low, int) and isinstance(high, int)
-                result[name] = (IntDistribution if whole else FloatDistribution)(low, high, log=SCALES[tuple(scale)])
+                result[name] = (IntDistribution if whole else FloatDistribution)(low, high, log=_SCALES[tuple(scale)])
         except (ValueError, TypeError, KeyError) as error:
             expected = "a list of choices, (low, high) or (low, high, 'log')"
             raise ValueError(f"space of {name}: expected {expected}, found {values}") from error
@@ -48,7 +48,7 @@ def grid(space: Space) -> list[dict] | None:
     return [dict(zip(choices, point, strict=True)) for point in itertools.product(*choices.values())]
 
 
-def within(options: Mapping | None, space: Space) -> dict:
+def points_inside(options: Mapping | None, space: Space) -> dict:
     """Those options that are points of a search space; without options none."""
 
     def inside(value, values: Sequence) -> bool:
@@ -58,6 +58,6 @@ def within(options: Mapping | None, space: Space) -> dict:
     return {name: given[name] for name, values in space.items() if name in given and inside(given[name], values)}
 
 
-def without(space: Space, fixed: Mapping) -> dict:
+def drop_fixed(space: Space, fixed: Mapping) -> dict:
     """A search space without the options that are fixed."""
     return {name: values for name, values in space.items() if name not in fixed}

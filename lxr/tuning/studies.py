@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 import torch
 
-from lxr.tuning.spaces import distributions, grid, readable, within
+from lxr.tuning.spaces import distributions, grid, points_inside, round_to_4_digits
 from lxr.tuning.subjects import Tuning
 from lxr.utils.checks import (
     check_natural,
@@ -75,7 +75,7 @@ class Budget:
 
 def study_key(tuning: Tuning) -> str:
     """Short hash of what a study is of and of its search space: studies of different things have different keys."""
-    identity = {"about": dict(tuning.about), "space": tuning.space, "start": within(tuning.start, tuning.space)}
+    identity = {"about": dict(tuning.about), "space": tuning.space, "start": points_inside(tuning.start, tuning.space)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -110,24 +110,24 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     """
     path, budget = Path(path), budget or Budget()
     study = open_study(path, tuning)
-    with locked(path):
-        fail_abandoned(study)
-        budget = replace(budget, trials=enqueue(study, tuning, budget.trials))
+    with _locked(path):
+        _fail_abandoned(study)
+        budget = replace(budget, trials=_enqueue(study, tuning, budget.trials))
     with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
 
         def show() -> None:
-            bar.update(spent(study) - bar.n)
+            bar.update(_n_finished(study) - bar.n)
             with contextlib.suppress(ValueError):  # no trial has succeeded yet
                 bar.set_postfix({"best": f"{study.best_value:.4f}"})
 
         if budget.workers > 1:
-            in_processes(tuning, path, budget, show)
+            _in_processes(tuning, path, budget, show)
         else:
-            work(tuning, path, budget, show)
+            run_worker(tuning, path, budget, show)
     return study
 
 
-def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
+def _enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
     """Put what is to be tried in any case before what will be drawn; returns the trials that the study shall have.
 
     That is what was interrupted; the start; and all points of a finite space, if they are no more than ``trials``.
@@ -138,7 +138,7 @@ def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
         interrupted = trial.state.name == "FAIL" and REASON not in trial.user_attrs
         if interrupted and trial.params and trial.number not in repeated:
             study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
-    start, points = within(tuning.start, tuning.space), grid(tuning.space)
+    start, points = points_inside(tuning.start, tuning.space), grid(tuning.space)
     if points is None or len(points) > trials:
         if start:
             study.enqueue_trial(start, skip_if_exists=True)
@@ -146,26 +146,26 @@ def enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
     for options in [start, *points]:
         if options in points:
             study.enqueue_trial(options, skip_if_exists=True)
-    return spent(study) + sum(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
+    return _n_finished(study) + sum(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
 
 
-def work(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
+def run_worker(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
     """Take part in a study until its budget is spent; ``show`` is called after every trial."""
     study, began = open_study(path, tuning), time.monotonic()
     while budget.minutes is None or time.monotonic() - began < 60 * budget.minutes:
-        trial = ask(study, tuning, path, budget.trials)
+        trial = _draw_trial(study, tuning, path, budget.trials)
         if trial is None:
             break
-        run_trial(study, trial, tuning)
+        _run_trial(study, trial, tuning)
         show()
 
 
-def in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None]) -> None:
+def _in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None]) -> None:
     """Have several processes take part in a study, and show how far it is."""
     threads = max(1, torch.get_num_threads() // budget.workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(budget.workers, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        running = {pool.submit(work, tuning, path, budget) for _ in range(budget.workers)}
+        running = {pool.submit(run_worker, tuning, path, budget) for _ in range(budget.workers)}
         while running:
             ended, running = wait(running, timeout=1)
             show()
@@ -209,12 +209,12 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
         if tuning is None:
             return optuna.load_study(study_name=STUDY, storage=storage)
-        with locked(path):
-            drop_torn_line(path)
+        with _locked(path):
+            _drop_torn_line(path)
             study = optuna.create_study(
                 storage=storage,
                 study_name=STUDY,
-                direction=direction_of(tuning),
+                direction=_direction_of(tuning),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=tuning.warmup),
                 load_if_exists=True,
             )
@@ -226,18 +226,18 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
         raise
     except Exception as error:  # a damaged journal raises many kinds
         raise DataError(f"{path} is no journal of a study ({error}): delete it to start anew") from error
-    check_same(path, study.user_attrs.get("about", {}), tuning.about)
-    check_same(path, study.user_attrs["space"], space, "space of ")
-    check_same(path, {"direction": study.direction.name.lower()}, {"direction": direction_of(tuning)})
+    _check_same(path, study.user_attrs.get("about", {}), tuning.about)
+    _check_same(path, study.user_attrs["space"], space, "space of ")
+    _check_same(path, {"direction": study.direction.name.lower()}, {"direction": _direction_of(tuning)})
     return study
 
 
-def direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
+def _direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
     """Optuna's word for it."""
     return "minimize" if tuning.lower_is_better else "maximize"
 
 
-def drop_torn_line(path: Path) -> None:
+def _drop_torn_line(path: Path) -> None:
     """Cut off what a process that was killed while writing has left of its last line, lest the next one is joined to it."""
     content = path.read_bytes() if path.is_file() else b""
     if content and not content.endswith(b"\n"):
@@ -245,7 +245,7 @@ def drop_torn_line(path: Path) -> None:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
+def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
     """Refuse a study of something else.
 
     Raises:
@@ -260,7 +260,7 @@ def check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") ->
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Let one process at a time draw trials of a study. (The journal has a lock of its own for each line.)"""
     with extra("tuning"):
         from optuna.storages.journal import JournalFileOpenLock
@@ -273,13 +273,13 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
+def _draw_trial(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
     """The next trial, or None if the study has as many as it shall have."""
     with extra("tuning"):
         from optuna.samplers import TPESampler
 
-    with locked(path):
-        drawn = spent(study)
+    with _locked(path):
+        drawn = _n_finished(study)
         if drawn >= trials:
             return None
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([tuning.seed, drawn]).generate_state(1)[0]))
@@ -288,7 +288,7 @@ def ask(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optu
     return trial
 
 
-def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> None:
+def _run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> None:
     """Evaluate the options of a trial, and tell the study how it went."""
     with extra("tuning"):
         from optuna import TrialPruned
@@ -299,7 +299,7 @@ def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> N
         if trial.should_prune():
             raise TrialPruned
 
-    options = {name: readable(value) for name, value in trial.params.items()}
+    options = {name: round_to_4_digits(value) for name, value in trial.params.items()}
     trial.set_user_attr("options", options)
     state, value = TrialState.FAIL, None
     try:
@@ -315,13 +315,13 @@ def run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> N
         study.tell(trial, value if state == TrialState.COMPLETE else None, state)
 
 
-def spent(study: "optuna.Study") -> int:
+def _n_finished(study: "optuna.Study") -> int:
     """Trials that use up the budget: all that were tried to the end, or still are."""
     trials = study.get_trials(deepcopy=False)
     return sum(trial.state.name in ("RUNNING", "COMPLETE", "PRUNED") or REASON in trial.user_attrs for trial in trials)
 
 
-def fail_abandoned(study: "optuna.Study") -> None:
+def _fail_abandoned(study: "optuna.Study") -> None:
     """Mark as failed the trials of processes of this machine that have ended without telling. (Of other machines' processes
     nothing is known: their trials are left running.)"""
     with extra("tuning"):
@@ -329,11 +329,11 @@ def fail_abandoned(study: "optuna.Study") -> None:
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, process, started = trial.user_attrs.get("worker", [socket.gethostname(), None, None])
-        if host == socket.gethostname() and not alive(process, started):
+        if host == socket.gethostname() and not _is_running(process, started):
             study.tell(trial.number, state=TrialState.FAIL)
 
 
-def alive(process: int | None, started: float | None) -> bool:
+def _is_running(process: int | None, started: float | None) -> bool:
     """Whether a process still runs, and is the one that was born then (clocks may be set by a few seconds)."""
     try:
         return process is not None and abs(psutil.Process(process).create_time() - started) < 5

@@ -19,7 +19,7 @@ from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommend import top_items
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import FIT_SPACE, HOLDOUT_METRIC, fit
-from lxr.tuning.spaces import Space, without
+from lxr.tuning.spaces import Space, drop_fixed
 from lxr.utils.checks import check_choice, check_options, check_seed, default_options
 from lxr.utils.sparse import dense
 
@@ -104,9 +104,9 @@ class RecommenderTuning(Tuning):
         self.seed = check_seed(self.seed)
         self.cls = RECOMMENDERS[self.name]
         check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
-        self.space = without(self.cls.search_space | FIT_SPACE, self.fixed)
+        self.space = drop_fixed(self.cls.search_space | FIT_SPACE, self.fixed)
         self.start = default_options(self.cls) | default_options(fit) if self.start is None else self.start
-        self.about = about(self, "recommender") | {"recommender": self.name}
+        self.about = _about(self, "recommender") | {"recommender": self.name}
         self.lower_is_better = False
         self.warmup = 30  # slow learners often end best
 
@@ -165,9 +165,9 @@ class ExplainerTuning(Tuning):
             raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
         defaults = self.make.defaults(self.model)
         check_options(defaults, fixed=self.fixed, start=self.start or {})
-        self.space = without(self.make.search_space, self.fixed)
+        self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
-        self.about = about(self, self.name) | {"weights": model_digest(self.model, self.validation_matrix)}
+        self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_items(self.model, self.validation_matrix)
 
@@ -188,7 +188,7 @@ class ExplainerTuning(Tuning):
         return mean_fidelity(explainer, self.validation_matrix, self.target, metric=self.metric)
 
 
-def about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
+def _about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
     """What a study is of, as it is kept in its journal."""
     matrices = (tuning.train_matrix, tuning.validation_matrix)
     return {
@@ -210,7 +210,7 @@ def digest(arrays) -> str:
     return total.hexdigest()[:16]
 
 
-def model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
+def _model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
     """Short hash of a recommender: of its weights, or of its scores of some users if it shows none."""
     weights = list(model.state_dict().values())
     with torch.no_grad():
