@@ -17,7 +17,7 @@ USE = """
 import pathlib, sys, torch, lxr
 assert pathlib.Path(lxr.__file__).is_relative_to(sys.argv[1]), lxr.__file__
 assert pathlib.Path(lxr.__file__).with_name("py.typed").is_file()
-lxr.published_settings("ml-1m", "vae")
+lxr.explainers.published_settings("ml-1m", "vae")
 model = lxr.wrap(lambda history: history @ torch.eye(160).roll(1, 1), 160, "sigmoid")
 data = lxr.load_dataset("synthetic")
 explainer = lxr.EXPLAINERS["leave-one-out"](model, data.matrix)

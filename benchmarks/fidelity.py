@@ -143,7 +143,7 @@ def main() -> None:
     for recommender, cls in lxr.RECOMMENDERS.items():
         model = cls(matrix.shape[1])
         columns[recommender] = peaks[recommender] | fidelity_costs(model, history, options.rounds, options.sample)
-        settings = lxr.published_settings(name, recommender)
+        settings = lxr.explainers.published_settings(name, recommender)
         columns[recommender] |= training_costs(model, matrix[train], matrix[validation], settings, options.rounds)
     print(f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, medians of {options.rounds} rounds")
     print(pd.DataFrame(columns).to_string(float_format="{:,.2f}".format))

@@ -51,7 +51,7 @@ def double_model(model):
 
 def constant(objective):
     """An objective as the naive loops know it: a smooth rank with one τ."""
-    return lxr.SoftRank(1.0, 1.0) if objective == "soft-rank" else lxr.OBJECTIVES[objective]
+    return lxr.explainers.SoftRank(1.0, 1.0) if objective == "soft-rank" else lxr.OBJECTIVES[objective]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -67,7 +67,7 @@ def test_objectives_equal_naive_ones(any_model, history, objective):
 
 @pytest.mark.parametrize(("k", "tau"), [(1, 1.0), (3, 0.2), (19, 5.0)])
 def test_rank_margin_with_options_equals_the_naive_one(model, history, target, k, tau):
-    found = lxr.RankMargin(k, tau)(model, history, target, history)
+    found = lxr.explainers.RankMargin(k, tau)(model, history, target, history)
     expected = [
         naive.objective_at(model, row, item, naive.items_of(row), functools.partial(naive.rank_margin, k=k, tau=tau))
         for row, item in users_of(history, target)
@@ -79,11 +79,13 @@ def test_rank_margin_by_hand(linear):
     # Logits of the history {0}: 0, 3, 1, 2; the rivals of item 1 are 3 and 2, item 0 is consumed.
     model = linear([[9, 3, 1, 2], [0] * 4, [0] * 4, [0] * 4])
     history, target = torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([1])
-    assert lxr.RankMargin(k=1)(model, history, target, history).item() == pytest.approx(3 - 2)
-    assert lxr.RankMargin(k=2)(model, history, target, history).item() == pytest.approx(3 - np.log(np.exp(2) + np.exp(1)))
-    assert lxr.RankMargin(k=2, tau=1e-3)(model, history, target, history).item() == pytest.approx(1)
+    assert lxr.explainers.RankMargin(k=1)(model, history, target, history).item() == pytest.approx(3 - 2)
+    assert lxr.explainers.RankMargin(k=2)(model, history, target, history).item() == pytest.approx(
+        3 - np.log(np.exp(2) + np.exp(1))
+    )
+    assert lxr.explainers.RankMargin(k=2, tau=1e-3)(model, history, target, history).item() == pytest.approx(1)
     alone = torch.tensor([[1.0, 0, 1, 1]])
-    assert lxr.RankMargin(k=2)(model, history, target, alone).item() == pytest.approx(3)
+    assert lxr.explainers.RankMargin(k=2)(model, history, target, alone).item() == pytest.approx(3)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_rank_margin_path_equals_the_naive_loop(model, double_model, train_matri
 @pytest.mark.parametrize("objective", ["log-prob", "soft-rank"])
 @pytest.mark.parametrize("path", [GradientPath, InsertionPath])
 def test_paths_equal_the_naive_loop(model, double_model, history, target, path, objective):
-    found = path(model, constant(objective), singles=2, share=0.3).explain(history, target)
+    found = path(model, objective=constant(objective), singles=2, share=0.3).explain(history, target)
     users, insert = users_of(history, target), path is InsertionPath
     g = naive.OBJECTIVES[objective]
     expected = [naive.gradient_path(double_model, *user, g, 2, 0.3, insert) for user in users]
@@ -146,16 +148,18 @@ def test_soft_rank_by_hand(linear):
     # Three rivals: one level with the target, one far ahead, one far behind.
     model = linear([[0.0, 2, 2, 9, -9], *[[0.0] * 5] * 4])
     history, target = torch.eye(1, 5), torch.tensor([1])
-    assert lxr.SoftRank(0.1, 0.1)(model, history, target, history).item() == pytest.approx(-np.log(1 + 0.5 + 1 + 0))
+    assert lxr.explainers.SoftRank(0.1, 0.1)(model, history, target, history).item() == pytest.approx(
+        -np.log(1 + 0.5 + 1 + 0)
+    )
     soft = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(11 / 7)))
-    assert lxr.SoftRank(0.1, 7.0)(model, history, target, history).item() == pytest.approx(soft)
-    assert lxr.SoftRank(7.0, 0.1, first=0)(model, history, target, history).item() == pytest.approx(soft)
+    assert lxr.explainers.SoftRank(0.1, 7.0)(model, history, target, history).item() == pytest.approx(soft)
+    assert lxr.explainers.SoftRank(7.0, 0.1, first=0)(model, history, target, history).item() == pytest.approx(soft)
     twice = torch.tensor([[1.0, 0, 0, 0, 1]])  # one item gone of two, which is no rival
     less = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)))
-    assert lxr.SoftRank(7.0, 0.1, first=1)(model, history, target, twice).item() == pytest.approx(less)
-    assert lxr.SoftRank(0.1, 7.0, first=2)(model, history, target, twice).item() == pytest.approx(less)
+    assert lxr.explainers.SoftRank(7.0, 0.1, first=1)(model, history, target, twice).item() == pytest.approx(less)
+    assert lxr.explainers.SoftRank(0.1, 7.0, first=2)(model, history, target, twice).item() == pytest.approx(less)
     alone = torch.tensor([[1.0, 0, 1, 1, 1]])
-    assert lxr.SoftRank()(model, history, target, alone).item() == 0
+    assert lxr.explainers.SoftRank()(model, history, target, alone).item() == 0
 
 
 # Just above 7 in single precision; 2.0085; far less than one item, which is one.
@@ -443,7 +447,7 @@ def test_several_targets_of_one_history_have_values_of_their_own(model, train_ma
 
 @pytest.mark.parametrize("objective", ["logit", "log-prob"])
 def test_integrated_gradients_are_complete(model, train_matrix, history, target, objective):
-    explainer = IntegratedGradients(model, train_matrix, "user", objective, n_steps=1000)  # NCF has kinks
+    explainer = IntegratedGradients(model, train_matrix, baseline="user", objective=objective, n_steps=1000)  # NCF has kinks
     g = lxr.OBJECTIVES[objective]
     start = explainer.start(history, target)
     difference = g(model, history, target, history) - g(model, start, target, history)
@@ -478,7 +482,7 @@ def test_shap_items_sum_to_the_difference_from_the_empty_history(model, train_ma
 
 def test_a_sampled_baseline_is_a_training_user_without_the_target(model, train_matrix, history, target):
     rows = {tuple(row) for row in train_matrix.toarray().astype(int).tolist()}
-    start = IntegratedGradients(model, train_matrix, "user").start(history, target)
+    start = IntegratedGradients(model, train_matrix, baseline="user").start(history, target)
     for row, item in zip(start.int().tolist(), target.tolist(), strict=True):
         assert row[item] == 0
         assert {tuple(row), (*row[:item], 1, *row[item + 1 :])} & rows
@@ -527,9 +531,9 @@ def test_lime_keeps_the_highest_coefficient_not_the_best_single_predictor(linear
         ("shap-items", {"n_samples": 1024}),
         ("accent", {"k": 5, "ranking": "set"}),
         ("integrated-gradients", {"baseline": "empty", "n_steps": 20}),
-        ("rank-margin", {"objective": lxr.RankMargin(19, 1.0)}),
-        ("rank-margin-path", {"objective": lxr.RankMargin(19, 1.0), "singles": 5, "share": 0.1}),
-        ("soft-rank-path", {"objective": lxr.SoftRank(0.35, 0.2), "singles": 5, "share": 0.1}),
+        ("rank-margin", {"objective": lxr.explainers.RankMargin(19, 1.0)}),
+        ("rank-margin-path", {"objective": lxr.explainers.RankMargin(19, 1.0), "singles": 5, "share": 0.1}),
+        ("soft-rank-path", {"objective": lxr.explainers.SoftRank(0.35, 0.2), "singles": 5, "share": 0.1}),
     ],
 )
 def test_the_documented_settings_are_the_defaults(linear, train_matrix, name, expected):
@@ -553,9 +557,14 @@ def test_surrogates_fit_log_odds_by_default(name, train_matrix, history):
 
 
 def test_rivals_of_a_large_catalogue_are_a_hundred():
-    assert lxr.OBJECTIVES["rank-margin"] == lxr.RankMargin() == lxr.RankMargin.of_catalogue(200) == lxr.RankMargin(100, 1.0)
-    assert lxr.RankMargin.of_catalogue(200, tau=2.0) == lxr.RankMargin(100, 2.0)
-    assert lxr.RankMargin.of_catalogue(200, k=150) == lxr.RankMargin(150, 1.0)
+    assert (
+        lxr.OBJECTIVES["rank-margin"]
+        == lxr.explainers.RankMargin()
+        == lxr.explainers.RankMargin.of_catalogue(200)
+        == lxr.explainers.RankMargin(100, 1.0)
+    )
+    assert lxr.explainers.RankMargin.of_catalogue(200, tau=2.0) == lxr.explainers.RankMargin(100, 2.0)
+    assert lxr.explainers.RankMargin.of_catalogue(200, k=150) == lxr.explainers.RankMargin(150, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -630,13 +639,13 @@ def test_long_histories_get_four_subsets_per_item(model, train_matrix, histories
 
 
 def test_a_function_of_the_mask_is_in_log_odds_by_default(linear):
-    score = lxr.mask_function(linear([[0, 0, 2], [0, 0, 1], [0, 0, 0]]), torch.tensor([1.0, 1, 0]), 2)
+    score = lxr.explainers.mask_function(linear([[0, 0, 2], [0, 0, 1], [0, 0, 0]]), torch.tensor([1.0, 1, 0]), 2)
     assert score(np.ones((1, 2))) == pytest.approx(3)
 
 
 def test_a_function_of_the_mask_is_what_shap_and_lime_ask_for(model, history, target):
     row, item = history[3], int(target[3])
-    score = lxr.mask_function(model, row, item, objective="logit", batch_size=2)
+    score = lxr.explainers.mask_function(model, row, item, objective="logit", batch_size=2)
     items = naive.items_of(row.tolist())
     masks = np.random.default_rng(0).integers(0, 2, (5, len(items)))
     expected = [naive.logits_of(model, [i for i, kept in zip(items, mask, strict=True) if kept])[item] for mask in masks]

@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from test_markup import HOSTILE
 
 import lxr
-from lxr.app.session import Exploration, TrainedModels, trained
+from lxr.app import Exploration, TrainedModels, trained
 from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("voila")
@@ -232,8 +232,8 @@ def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_pa
 
 
 HOSTILE_CELLS = (
-    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.app.session import TrainedModels",
-    "from lxr.app.widgets import Explorer\nfrom lxr.reporting.formats import to_markdown\n"
+    "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.app import Explorer, TrainedModels",
+    "from lxr.reporting.formats import to_markdown\n"
     "from lxr.utils.markup import html_text, markdown_text",
     "pd.set_option('display.html.use_mathjax', False)",
     "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import lxr
+from lxr.app import Exploration, Explorer, TrainedModels, trained
 from lxr.app.panels import ROWS
-from lxr.app.session import Exploration, TrainedModels, trained
-from lxr.app.widgets import OWN, Explorer
+from lxr.app.widgets import OWN
 from lxr.explainers.registry import LXR_FAMILIES
 from lxr.utils.records import write_json
 

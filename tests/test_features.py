@@ -214,7 +214,7 @@ def test_no_feature_is_added_to_a_history(make, model, users):
     matrix = sp.csr_matrix(users.numpy())
     explainer = LIME(model, min_flips=1) if make is LIME else LIRE(model, matrix, n_neighbours=6)
     items = matrix[1].indices
-    kept, added = explainer.neighbourhood(items, int(lxr.top_items(model, matrix)[1]), np.random.default_rng(0))
+    kept, added = explainer.neighborhood(items, int(lxr.top_items(model, matrix)[1]), np.random.default_rng(0))
     assert added.nnz > 0 and added[:, N_TARGETS:].nnz == 0
     assert kept.shape[1] == len(items) == 3 and (kept[:, -1] == 0).any()  # its own feature may be taken out
 
@@ -333,5 +333,7 @@ def test_reasons_that_are_features_are_counted():
 
 
 def test_a_counterfactual_names_features_like_items():
-    sentence = counterfactual_sentence(lxr.prepare(frame(FEATURES)), 1, lxr.Counterfactual(np.array([0, 2, 4]), 1))
+    sentence = counterfactual_sentence(
+        lxr.prepare(frame(FEATURES)), 1, lxr.explainers.Counterfactual(np.array([0, 2, 4]), 1)
+    )
     assert sentence.startswith("Without “Ten”, “your gender (female)” and “your age (25–34)”, “Twenty” would have been")

@@ -12,7 +12,7 @@ from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleIte
 from lxr.explainers.paths import GradientPath
 from lxr.metrics.agreement import positions
 from lxr.metrics.trajectory import ItemOrder
-from lxr.utils.sparse import few_users, parts_of
+from lxr.utils.sparse import few_users, random_subhistories
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
@@ -21,7 +21,9 @@ NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure
 def test_looks_are_gradients_along_the_path(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
-    found = PathGradients(lxr.SoftRank(), removed=(1, 0.5), kept=(2,), path_positions=False)(model, history, target)
+    found = PathGradients(lxr.explainers.SoftRank(), removed=(1, 0.5), kept=(2,), path_positions=False)(
+        model, history, target
+    )
     user, item = history.nonzero(as_tuple=True)
     for row, items in enumerate(item.split(history.sum(dim=1).int().tolist())):
         x, y, n = history[row : row + 1], target[row : row + 1], len(items)
@@ -29,7 +31,7 @@ def test_looks_are_gradients_along_the_path(model, histories):
         def slope(inside, x=x, y=y):
             there = torch.zeros_like(x)
             there[0, list(inside)] = 1
-            return gradient(lxr.SoftRank(), model, there, y, x)[0]
+            return gradient(lxr.explainers.SoftRank(), model, there, y, x)[0]
 
         def first(slopes, items, count):
             return sorted(items, key=lambda i: (-slopes[i], i))[:count]
@@ -47,7 +49,7 @@ def test_looks_are_gradients_along_the_path(model, histories):
 def test_places_are_those_of_the_path_that_looks_follow(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
-    looks = PathGradients(lxr.SoftRank(), removed=(1, 0.5), kept=(2,))
+    looks = PathGradients(lxr.explainers.SoftRank(), removed=(1, 0.5), kept=(2,))
     signals = looks(model, history, target)
     user, _ = history.nonzero(as_tuple=True)
     for row, n in enumerate(history.sum(dim=1).int().tolist()):
@@ -68,10 +70,10 @@ def test_places_are_those_of_the_path_that_looks_follow(model, histories):
 
 
 def test_looks_at_every_step_follow_the_whole_path(model, history):
-    target, g = lxr.top_item(model, history), lxr.SoftRank()
+    target, g = lxr.top_item(model, history), lxr.explainers.SoftRank()
     longest = int(history.sum(dim=1).max())
     looks = CoarsePath(model, PathGradients(g, removed=range(1, longest)))
-    path = GradientPath(model, g, singles=longest)
+    path = GradientPath(model, objective=g, singles=longest)
     found, expected = (ItemOrder.by_importance(history, each.explain(history, target)).items for each in (looks, path))
     assert found.tolist() == expected.tolist()
 
@@ -98,10 +100,10 @@ def test_a_narrow_sketch_is_exact_where_the_answers_are_of_low_rank(histories):
     model, history = lxr.MF(20, n_factors=3), histories([3, 5, 9])
     target = lxr.top_item(model, history)
     wide, narrow = (
-        SingleItemAnswers(20, 20, rank, rivals=(5,)).fit(model, seed=3)(model, history, target) for rank in (20, 5)
+        SingleItemAnswers(20, 20, rank=rank, rivals=(5,)).fit(model, seed=3)(model, history, target) for rank in (20, 5)
     )
     torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-6)
-    lossy = SingleItemAnswers(20, 20, 1, rivals=(5,)).fit(model)(model, history, target)
+    lossy = SingleItemAnswers(20, 20, rank=1, rivals=(5,)).fit(model)(model, history, target)
     assert (lossy - wide).abs().max() > 0.01
 
 
@@ -157,19 +159,19 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
     settings = lxr.PathSettings(objective, teacher=teacher)
     examples = Examples.of(PathGradients(settings.g), model, train_matrix)
     found = teacher_positions(model, examples, settings)
-    goal = lxr.SoftRank() if objective == "rank" else "log-prob"
+    goal = lxr.explainers.SoftRank() if objective == "rank" else "log-prob"
     explainers = {
         "leave-one-out": [lxr.EXPLAINERS["leave-one-out"](model, None, objective=goal)],
         "gradient": [lxr.EXPLAINERS["gradient"](model, None, objective=goal)],
-        "path": [lxr.explainers.paths.GradientPath(model, goal, 10, 0.05)]
-        + [lxr.explainers.paths.InsertionPath(model, goal, 10, 0.05)] * (objective == "score"),
+        "path": [lxr.explainers.paths.GradientPath(model, objective=goal, singles=10, share=0.05)]
+        + [lxr.explainers.paths.InsertionPath(model, objective=goal, singles=10, share=0.05)] * (objective == "score"),
     }[teacher]
     orders = [positions(each.explain(train_matrix, examples.target)) for each in explainers]
     np.testing.assert_allclose(found, np.mean(orders, axis=0))
 
 
 def test_random_parts_are_parts(train_matrix):
-    parts = parts_of(train_matrix, np.random.default_rng(0))
+    parts = random_subhistories(train_matrix, np.random.default_rng(0))
     assert (parts.multiply(train_matrix) != parts).nnz == 0
     share = parts.sum(axis=1) / train_matrix.sum(axis=1)
     assert (parts.sum(axis=1) >= 1).all()
@@ -235,7 +237,9 @@ def test_the_best_epoch_is_kept(model, planted):
     settings = lxr.PathSettings(**QUICK | {"epochs": 4}, criterion="NDCG")
     explainer = lxr.train_path_lxr(model, *planted, settings=settings)
     target = lxr.top_items(model, planted[1])
-    assert lxr.mean_fidelity(explainer, planted[1], target, metric="NDCG") == pytest.approx(explainer.training["NDCG"].min())
+    assert lxr.explainers.mean_fidelity(explainer, planted[1], target, metric="NDCG") == pytest.approx(
+        explainer.training["NDCG"].min()
+    )
     assert explainer.training["epoch"].tolist() == [1, 2, 3, 4]
 
 
@@ -254,7 +258,7 @@ def test_report_ends_the_training(model, planted):
 
 def test_defaults_of_the_objectives():
     rank, score = default_path_settings("rank"), default_path_settings("score", "answers")
-    assert (rank, rank.criterion, rank.g) == (lxr.PathSettings(), "NDCG", lxr.SoftRank())
+    assert (rank, rank.criterion, rank.g) == (lxr.PathSettings(), "NDCG", lxr.explainers.SoftRank())
     assert (score.looks, score.criterion, score.g) == ((0.1, 0.3, 0.6), "DEL", lxr.OBJECTIVES["log-prob"])
     with pytest.raises(ValueError, match="objective: expected one of rank, score, found 'both'"):
         default_path_settings("both")

@@ -276,7 +276,7 @@ def test_a_model_or_an_explainer_of_another_kind_is_refused():
             call()
     for explainer in ("cosine", None, lxr.EXPLAINERS["cosine"], lxr.MF(4)):
         with pytest.raises(ValueError, match=r"^explainer: expected an explainer, as lxr.EXPLAINERS\[name\]"):
-            lxr.mean_fidelity(explainer, ROWS)
+            lxr.explainers.mean_fidelity(explainer, ROWS)
 
 
 def accepted() -> dict[str, Callable]:

@@ -69,7 +69,9 @@ def plain_loss(history, target, mask, activation, lambda_pos, lambda_neg, alpha)
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_the_loss_is_the_papers(activation, weights):
     history, target, mask = (torch.tensor(column) for column in zip(*USERS, strict=True))
-    found = lxr.lxr_loss(linear(WEIGHTS, activation, BIAS), history.float(), target, mask, lxr.LXRSettings(**weights))
+    found = lxr.explainers.lxr_loss(
+        linear(WEIGHTS, activation, BIAS), history.float(), target, mask, lxr.LXRSettings(**weights)
+    )
     expected = sum(plain_loss(*user, activation, **weights) for user in USERS) / 2
     assert float(found) == pytest.approx(expected, rel=1e-6)
 
@@ -78,7 +80,7 @@ def test_the_loss_of_one_user_in_numbers():
     # x⁺ = (0.75, 0.5, 0): logit 1.5 − 0.5 = 1; x⁻ = (0.25, 0.5, 0): logit 0.5 − 0.5 = 0, p = 1/2; mean mask 0.625.
     history, target, mask = torch.tensor([[1.0, 1, 0]]), torch.tensor([2]), torch.tensor([[0.75, 0.5, 0.9]])
     settings = lxr.LXRSettings(lambda_pos=3, lambda_neg=2, alpha=5)
-    found = lxr.lxr_loss(linear(WEIGHTS, "sigmoid"), history, target, mask, settings)
+    found = lxr.explainers.lxr_loss(linear(WEIGHTS, "sigmoid"), history, target, mask, settings)
     assert float(found) == pytest.approx(3 * 0.3132616875 - 2 * 0.6931471806 + 5 * 0.625, rel=1e-6)
 
 
@@ -92,8 +94,8 @@ def test_a_variant_asks_the_recommender_for_its_own_history_alone():
     model = lxr.wrap(scorer, 2, "sigmoid")
     seen.clear()
     history, target, mask = torch.tensor([[1.0, 0.0]]), torch.tensor([1]), torch.tensor([[0.25, 0.5]])
-    lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
-    lxr.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
+    lxr.explainers.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
+    lxr.explainers.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
     assert seen == [[[0.25, 0.0]], [[0.75, 0.0]]]
 
 
@@ -102,7 +104,7 @@ def test_the_loss_is_finite_where_probabilities_are_not_above_zero(activation):
     model = linear([[0.0, -800.0], [0.0, 0.0]], activation)
     mask = torch.tensor([[0.75, 0.5]], requires_grad=True)
     settings = lxr.LXRSettings(lambda_pos=1, lambda_neg=1, alpha=0)
-    loss = lxr.lxr_loss(model, torch.tensor([[1.0, 0.0]]), torch.tensor([1]), mask, settings)
+    loss = lxr.explainers.lxr_loss(model, torch.tensor([[1.0, 0.0]]), torch.tensor([1]), mask, settings)
     assert float(loss.detach()) == pytest.approx(600 - 200, rel=1e-3)  # −log p(x⁺) = 600, log p(x⁻) = −200
     loss.backward()
     assert mask.grad[0, 0] == pytest.approx(800 + 800, rel=1e-3)
@@ -117,12 +119,14 @@ def test_the_gradient_is_that_of_finite_differences(activation, weights):
     target = torch.tensor([2, 0, 3])
     mask = torch.rand(3, 6, generator=generator, dtype=torch.float64).requires_grad_()
     settings = lxr.LXRSettings(**weights)
-    lxr.lxr_loss(model, history, target, mask, settings).backward()
+    lxr.explainers.lxr_loss(model, history, target, mask, settings).backward()
     step, numerical = 1e-6, torch.zeros(3, 6, dtype=torch.float64)
     for row, item in np.ndindex(3, 6):
         shift = torch.zeros(3, 6, dtype=torch.float64)
         shift[row, item] = step
-        higher, lower = (lxr.lxr_loss(model, history, target, mask.detach() + sign * shift, settings) for sign in (1, -1))
+        higher, lower = (
+            lxr.explainers.lxr_loss(model, history, target, mask.detach() + sign * shift, settings) for sign in (1, -1)
+        )
         numerical[row, item] = (higher - lower) / (2 * step)
     torch.testing.assert_close(mask.grad, numerical, rtol=1e-6, atol=1e-8)
     assert (mask.grad[history == 0] == 0).all() and (mask.grad[history > 0] != 0).all()
@@ -133,7 +137,7 @@ def test_the_gradient_is_that_of_finite_differences(activation, weights):
 
 @pytest.mark.parametrize("activation, nonlinearity", [("tanh", torch.tanh), ("relu", torch.relu)])
 def test_the_network_is_the_papers(activation, nonlinearity):
-    network = lxr.ExplainerNetwork(7, 3, activation, seed=1)
+    network = lxr.explainers.ExplainerNetwork(7, 3, activation=activation, seed=1)
     for bias in (network.history_encoder.bias, network.item_encoder.bias):
         torch.nn.init.normal_(bias, generator=torch.Generator().manual_seed(2))
     history = (torch.rand(5, 7, generator=torch.Generator().manual_seed(3)) < 0.5).float()
@@ -145,7 +149,7 @@ def test_the_network_is_the_papers(activation, nonlinearity):
 
 
 def test_the_mask_depends_on_history_and_target():
-    network = lxr.ExplainerNetwork(7, 3)
+    network = lxr.explainers.ExplainerNetwork(7, 3)
     history = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0]]).repeat(2, 1)
     of_two_targets = network(history, torch.tensor([3, 4]))
     assert not torch.allclose(of_two_targets[0], of_two_targets[1])
@@ -155,10 +159,10 @@ def test_the_mask_depends_on_history_and_target():
 
 def test_the_network_starts_from_its_seed_alone():
     torch.manual_seed(1)
-    first = lxr.ExplainerNetwork(7, 3, seed=5).state_dict()
+    first = lxr.explainers.ExplainerNetwork(7, 3, seed=5).state_dict()
     torch.manual_seed(2)
-    assert same(lxr.ExplainerNetwork(7, 3, seed=5).state_dict(), first)
-    assert not same(lxr.ExplainerNetwork(7, 3, seed=6).state_dict(), first)
+    assert same(lxr.explainers.ExplainerNetwork(7, 3, seed=5).state_dict(), first)
+    assert not same(lxr.explainers.ExplainerNetwork(7, 3, seed=6).state_dict(), first)
 
 
 # --- training on planted tastes --------------------------------------------------------------------------------------
@@ -228,7 +232,7 @@ def test_the_first_reason_is_of_the_targets_own_group(explainer, model, data):
 
 
 def test_the_kept_epoch_is_the_best_on_validation_users(explainer, data):
-    assert lxr.mean_fidelity(explainer, data[2]) == explainer.training["POS@20"].min()
+    assert lxr.explainers.mean_fidelity(explainer, data[2]) == explainer.training["POS@20"].min()
 
 
 def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
@@ -252,7 +256,7 @@ def test_the_criterion_chooses_the_epoch(model, few, criterion, best):
     explainer = lxr.train_lxr(model, *few, settings=settings_from({"criterion": criterion, "epochs": 4}, QUICK))
     values = explainer.training[criterion]
     assert values.nunique() > 1
-    assert lxr.mean_fidelity(explainer, few[1], metric=criterion) == getattr(values, best)()
+    assert lxr.explainers.mean_fidelity(explainer, few[1], metric=criterion) == getattr(values, best)()
 
 
 def test_the_report_hears_every_epoch_and_may_end_the_training(model, few):
@@ -452,7 +456,7 @@ def test_options_of_the_registry_are_settings(few):
     model = lxr.MF(160, n_factors=4)
     options = {"epochs": 1, "hidden_size": 5, "alpha": 2.0}
     found = lxr.EXPLAINERS["lxr"](model, *few, seed=1, **options)
-    assert found.settings == settings_from(options, lxr.published_settings("ml-1m", "mf"))
+    assert found.settings == settings_from(options, lxr.explainers.published_settings("ml-1m", "mf"))
     assert found.network.history_encoder.out_features == 5
 
 
@@ -466,36 +470,42 @@ def test_published_settings():
         ("pinterest", "vae", "combined"): (6.344, 1.473, 1, 0.042048, 32, 256),
         ("yahoo-music", "mf", "pos"): (14.802, 0, 1, 0.003694, 128, 64),
     }.items():
-        found = lxr.published_settings(*arguments)
+        found = lxr.explainers.published_settings(*arguments)
         values = (found.lambda_pos, found.lambda_neg, found.alpha, found.learning_rate, found.hidden_size, found.batch_size)
         assert values == expected
         assert isinstance(found.hidden_size, int) and isinstance(found.batch_size, int)
-    assert lxr.published_settings("ml-1m", "vae") == lxr.published_settings("ml-1m", "vae", "combined")
+    assert lxr.explainers.published_settings("ml-1m", "vae") == lxr.explainers.published_settings("ml-1m", "vae", "combined")
 
 
 def test_settings_of_the_nearest_configuration_are_published_for_the_unknown():
     for variant in VARIANTS:
-        assert lxr.published_settings("ml-100k", "vae", variant) == lxr.published_settings("ml-1m", "vae", variant)
-        assert lxr.published_settings("pinterest", "ncf", variant) == lxr.published_settings("pinterest", "mf", variant)
-        assert lxr.published_settings("nothing", "known", variant) == lxr.published_settings("ml-1m", "mf", variant)
+        assert lxr.explainers.published_settings("ml-100k", "vae", variant) == lxr.explainers.published_settings(
+            "ml-1m", "vae", variant
+        )
+        assert lxr.explainers.published_settings("pinterest", "ncf", variant) == lxr.explainers.published_settings(
+            "pinterest", "mf", variant
+        )
+        assert lxr.explainers.published_settings("nothing", "known", variant) == lxr.explainers.published_settings(
+            "ml-1m", "mf", variant
+        )
     with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, first-release, found 'both'"):
-        lxr.published_settings("ml-1m", "mf", "both")
+        lxr.explainers.published_settings("ml-1m", "mf", "both")
 
 
 def test_the_first_release_is_a_warm_start_without_the_negative_term():
     for recommender, activation in (("mf", "tanh"), ("vae", "relu")):
-        found = lxr.published_settings("ml-1m", recommender, "first-release")
-        expected = lxr.published_settings("ml-1m", recommender, "pos")
+        found = lxr.explainers.published_settings("ml-1m", recommender, "first-release")
+        expected = lxr.explainers.published_settings("ml-1m", recommender, "pos")
         assert found == settings_from({"warm_start": True, "activation": activation}, expected)
         assert found.lambda_neg == 0
 
 
 def test_the_default_settings_are_those_of_movielens_1m():
-    assert lxr.LXRSettings() == lxr.published_settings("ml-1m", "mf")
-    assert default_settings(lxr.MF(3)) == lxr.published_settings("ml-1m", "mf")
-    assert default_settings(lxr.VAE(3)) == lxr.published_settings("ml-1m", "vae")
+    assert lxr.LXRSettings() == lxr.explainers.published_settings("ml-1m", "mf")
+    assert default_settings(lxr.MF(3)) == lxr.explainers.published_settings("ml-1m", "mf")
+    assert default_settings(lxr.VAE(3)) == lxr.explainers.published_settings("ml-1m", "vae")
     for activation, alike in (("sigmoid", "mf"), ("softmax", "vae")):
-        assert default_settings(lxr.wrap(torch.tanh, 3, activation)) == lxr.published_settings("ml-1m", alike)
+        assert default_settings(lxr.wrap(torch.tanh, 3, activation)) == lxr.explainers.published_settings("ml-1m", alike)
     signature = inspect.signature(lxr.train_lxr)
     assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings", "report"]
 
@@ -505,7 +515,7 @@ def test_the_default_settings_are_those_of_movielens_1m():
 
 def test_what_is_no_input_does_not_matter(histories):
     first, second, target = histories([5, 9]), histories([5, 9], seed=1), torch.tensor([3, 4])
-    by_history, by_target = (lxr.ExplainerNetwork(20, 8, inputs=inputs) for inputs in ("history", "target"))
+    by_history, by_target = (lxr.explainers.ExplainerNetwork(20, 8, inputs=inputs) for inputs in ("history", "target"))
     with torch.no_grad():
         assert torch.equal(by_history(first, target), by_history(first, target.flip(0)))
         assert not torch.equal(by_history(first, target), by_history(second, target))
@@ -514,13 +524,13 @@ def test_what_is_no_input_does_not_matter(histories):
 
 
 def test_pytorchs_initialisation_is_uniform_by_the_number_of_inputs():
-    network, xavier = (lxr.ExplainerNetwork(400, 8, initialisation=name, seed=3) for name in ("torch", "xavier"))
+    network, xavier = (lxr.explainers.ExplainerNetwork(400, 8, initialisation=name, seed=3) for name in ("torch", "xavier"))
     for layer in (network.history_encoder, network.item_encoder, network.head[1], network.head[3]):
         bound = layer.in_features**-0.5
         assert 0.8 * bound < layer.weight.abs().max() <= bound
         assert 0 < layer.bias.abs().max() <= bound
     assert not xavier.history_encoder.bias.any()
-    again, other = (lxr.ExplainerNetwork(400, 8, initialisation="torch", seed=seed) for seed in (3, 4))
+    again, other = (lxr.explainers.ExplainerNetwork(400, 8, initialisation="torch", seed=seed) for seed in (3, 4))
     assert torch.equal(again.head[3].weight, network.head[3].weight)
     assert not torch.equal(other.head[3].weight, network.head[3].weight)
 
@@ -531,21 +541,26 @@ def test_pytorchs_initialisation_is_uniform_by_the_number_of_inputs():
 def test_the_family_has_the_published_weights_of_its_variant(few, name, variant):
     model = lxr.MF(160, n_factors=4)
     found = lxr.EXPLAINERS[name](model, *few, epochs=1).settings
-    assert found == settings_from({"epochs": 1}, lxr.published_settings("ml-1m", "mf", variant))
+    assert found == settings_from({"epochs": 1}, lxr.explainers.published_settings("ml-1m", "mf", variant))
 
 
 # --- refinement ------------------------------------------------------------------------------------------------------
 
 
 def loss_of_user(explainer: lxr.LXR, history, target, logits) -> float:
-    loss = lxr.lxr_loss(explainer.model, history[None], target[None], torch.sigmoid(logits)[None], explainer.settings)
+    loss = lxr.explainers.lxr_loss(
+        explainer.model, history[None], target[None], torch.sigmoid(logits)[None], explainer.settings
+    )
     return float(loss.detach())
 
 
 def test_refining_lowers_the_loss_of_every_user(explainer, data):
     history = lxr.dense(data[3][:12])
     target = lxr.top_item(explainer.model, history)
-    before, after = explainer.importance(history, target), lxr.RefinedLXR(explainer, steps=30).importance(history, target)
+    before, after = (
+        explainer.importance(history, target),
+        lxr.explainers.RefinedLXR(explainer, steps=30).importance(history, target),
+    )
     for row in range(len(history)):
         lost = [loss_of_user(explainer, history[row], target[row], logits[row]) for logits in (before, after)]
         assert lost[1] < lost[0]
@@ -555,8 +570,8 @@ def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data
     history = lxr.dense(data[3][:5])
     target = lxr.top_item(explainer.model, history)
     start = explainer.importance(history, target).requires_grad_()
-    lxr.lxr_loss(explainer.model, history, target, torch.sigmoid(start), explainer.settings).backward()
-    refined = lxr.RefinedLXR(explainer, steps=1, rate=0.25).explain(history, target)
+    lxr.explainers.lxr_loss(explainer.model, history, target, torch.sigmoid(start), explainer.settings).backward()
+    refined = lxr.explainers.RefinedLXR(explainer, steps=1, rate=0.25).explain(history, target)
     # Outside the history there is no gradient; within it, Adam's first step is the rate, against the sign.
     clear = (history > 0) & (start.grad.abs() > 1e-4)
     expected = (start - 0.25 * start.grad.sign()).detach()
@@ -567,7 +582,7 @@ def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data
 def test_the_batch_size_changes_nothing(explainer, data):
     history = lxr.dense(data[3][:7])
     target = lxr.top_item(explainer.model, history)
-    expected, found = (lxr.RefinedLXR(explainer, batch_size=size).explain(history, target) for size in (512, 3))
+    expected, found = (lxr.explainers.RefinedLXR(explainer, batch_size=size).explain(history, target) for size in (512, 3))
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -584,9 +599,9 @@ def test_a_trained_network_is_refined_as_it_is(explainer, data):
 @pytest.mark.parametrize(("options", "message"), [({"steps": 0}, "steps: expected"), ({"rate": -1}, "rate: expected")])
 def test_bad_refinements_are_refused(explainer, options, message):
     with pytest.raises(ValueError, match=message):
-        lxr.RefinedLXR(explainer, **options)
+        lxr.explainers.RefinedLXR(explainer, **options)
     with pytest.raises(ValueError, match="explainer: expected a trained LXR, found Explainer"):
-        lxr.RefinedLXR(lxr.Explainer(explainer.model))
+        lxr.explainers.RefinedLXR(lxr.Explainer(explainer.model))
     with pytest.raises(ValueError, match="LXRSettings: unknown option 'stepz'"):
         lxr.EXPLAINERS["lxr-refined"](explainer.model, None, explainer=explainer, stepz=3)
 
@@ -611,7 +626,7 @@ def test_what_is_saved_is_loaded(few, tmp_path, options):
 @pytest.fixture
 def saved(tmp_path):
     """An untrained explainer in a file."""
-    network = lxr.ExplainerNetwork(20, QUICK.hidden_size)
+    network = lxr.explainers.ExplainerNetwork(20, QUICK.hidden_size)
     lxr.LXR(lxr.MF(20, n_factors=3), network, QUICK, pd.DataFrame()).save(tmp_path / "lxr.pt")
     return tmp_path / "lxr.pt"
 

@@ -49,11 +49,14 @@ PLAIN = {
     "fit": (lxr.fit, lambda **options: lxr.fit(lxr.MF(10, n_factors=2), MATRIX, MATRIX, **{"epochs": 1} | options)),
     "LXRSettings": (lxr.LXRSettings, lxr.LXRSettings),
     "PathSettings": (lxr.PathSettings, lxr.PathSettings),
-    "RankMargin": (lxr.RankMargin, lxr.RankMargin),
-    "SoftRank": (lxr.SoftRank, lxr.SoftRank),
-    "Budget": (lxr.Budget, lxr.Budget),
+    "RankMargin": (lxr.explainers.RankMargin, lxr.explainers.RankMargin),
+    "SoftRank": (lxr.explainers.SoftRank, lxr.explainers.SoftRank),
+    "Budget": (lxr.tuning.Budget, lxr.tuning.Budget),
     "GreedySearch": (lxr.GreedySearch, lambda **options: lxr.GreedySearch(lxr.MF(10), **options)),
-    "ExplainerNetwork": (lxr.ExplainerNetwork, lambda **options: lxr.ExplainerNetwork(10, 4, **options)),
+    "ExplainerNetwork": (
+        lxr.explainers.ExplainerNetwork,
+        lambda **options: lxr.explainers.ExplainerNetwork(10, 4, **options),
+    ),
     "evaluate_fidelity": (
         lxr.evaluate_fidelity,
         lambda **options: lxr.evaluate_fidelity(lxr.MF(10), MATRIX[:2], [5, 5], MATRIX[:2].toarray(), **options),
@@ -163,7 +166,7 @@ def test_choices_and_names_are_listed_where_there_is_none_such():
     ("argument", "call"),
     {
         "n_items or width": lambda: lxr.MF(10**9, n_factors=10**6),
-        "n_items or width ": lambda: lxr.ExplainerNetwork(10**9, 10**5),
+        "n_items or width ": lambda: lxr.explainers.ExplainerNetwork(10**9, 10**5),
         "steps": lambda: PLAIN["evaluate_fidelity"][1](steps=10**12),
         "n_users": lambda: lxr.split_users(10**13),
         "users_per_batch": lambda: lxr.evaluate_users(*wide(), users_per_batch=2 * 10**4),

@@ -125,7 +125,7 @@ for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
 print(message(explanation.plot))
 print(message(importing("lxr.runs.cli")))
 print(message(importing("lxr.app.widgets")))
-print(message(lambda: lxr.open_study("x.journal")))
+print(message(lambda: lxr.tuning.open_study("x.journal")))
 """
 
 

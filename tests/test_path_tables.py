@@ -40,7 +40,7 @@ def test_where_the_recommender_is_linear_one_gradient_does_not_age(linear, train
 def test_agreement_is_that_of_what_is_left(model, histories):
     history = histories([6, 7])
     matrix = sp.csr_matrix(history.numpy())
-    target, g = lxr.top_items(model, matrix), lxr.SoftRank()
+    target, g = lxr.top_items(model, matrix), lxr.explainers.SoftRank()
     path = scored(matrix, np.arange(matrix.nnz)[::-1])  # items go by ascending number
     order = scored(matrix, np.random.default_rng(0).random(matrix.nnz))
     table = path_agreement_table(model, matrix, target, g, path, {"order": order}, shares=(0.4,))
@@ -77,7 +77,7 @@ def test_a_network_relies_on_what_it_reads(planted):
     examples = Examples.of(network.signals, model, planted[1])
     before = examples.signals.clone()
     table = reliance_table(explainer, examples, "NDCG")
-    one_gradient = lxr.mean_fidelity(GradientTimesInput(model, settings.g), planted[1], metric="NDCG")
+    one_gradient = lxr.explainers.mean_fidelity(GradientTimesInput(model, objective=settings.g), planted[1], metric="NDCG")
     assert table.index.tolist() == ["none", "whole", "1 out", "50% out"]
     assert table[["none", "1 out", "50% out"]].tolist() == pytest.approx([one_gradient] * 3)
     assert table["whole"] > table["none"]
@@ -88,9 +88,9 @@ def test_a_network_relies_on_what_it_reads(planted):
 
 
 def test_signals_have_names():
-    looks = PathGradients(lxr.SoftRank(), removed=(3, 0.1), kept=(2, 0.35))
+    looks = PathGradients(lxr.explainers.SoftRank(), removed=(3, 0.1), kept=(2, 0.35))
     assert looks.names == ("whole", "3 out", "10% out", "2 in", "35% in", "place out", "place in")
-    assert looks.n_signals == 7 and PathGradients(lxr.SoftRank(), path_positions=False).names == ("whole",)
+    assert looks.n_signals == 7 and PathGradients(lxr.explainers.SoftRank(), path_positions=False).names == ("whole",)
     assert SingleItemAnswers(4, 4, rivals=(1, 2)).names == ("answer", "share", "lead of 1", "lead of 2")
 
 

@@ -93,7 +93,7 @@ def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
     places = {"dataset", "results"}
     for stage, other in zip(stages[1:-1], usual[1:-1], strict=True):
         assert {name for name, value in stage.parameters.items() if value != other.parameters[name]} <= places
-    assert lxr.published_settings("shop", "mf") == lxr.published_settings("ml-1m", "mf")
+    assert lxr.explainers.published_settings("shop", "mf") == lxr.explainers.published_settings("ml-1m", "mf")
 
 
 BAD = {

@@ -72,9 +72,9 @@ def kinds(histories, tmp_path):
     model = lxr.MF(N_ITEMS, n_factors=3, seed=4)
     interactions(histories).save(tmp_path / "interactions.npz")
     lxr.save_split(tmp_path / "split.npz", *lxr.split_users(30))
-    lxr.save_scores(scores_of(histories), tmp_path / "scores.npz")
+    lxr.explainers.save_scores(scores_of(histories), tmp_path / "scores.npz")
     lxr.save_recommender(model, "mf", {"n_factors": 3}, tmp_path / "recommender.pt")
-    network = lxr.ExplainerNetwork(N_ITEMS, 4)
+    network = lxr.explainers.ExplainerNetwork(N_ITEMS, 4)
     lxr.LXR(model, network, lxr.LXRSettings(hidden_size=4), pd.DataFrame({"loss": [1.5]})).save(tmp_path / "lxr.pt")
     lxr.save_frame(pd.DataFrame({"item": ["é", "b"], "seconds": [0.5, 0.25]}), tmp_path / "cost.parquet")
     write_json({"parameters": {"seed": 3, "name": "é"}, "key": "f" * 64}, tmp_path / "record.json")
@@ -99,7 +99,7 @@ def kinds(histories, tmp_path):
     readers = {
         "interactions.npz": data,
         "split.npz": lambda path: [part.tolist() for part in load_split(path)],
-        "scores.npz": lambda path: lxr.load_scores(path, histories).toarray().tolist(),
+        "scores.npz": lambda path: lxr.explainers.load_scores(path, histories).toarray().tolist(),
         "recommender.pt": lambda path: tensors(lxr.load_recommender(path)),
         "lxr.pt": explainer,
         "cost.parquet": lambda path: read_frame(path).to_dict(),
@@ -175,7 +175,7 @@ def test_a_file_of_another_kind_is_refused(name, kinds):
 def test_a_file_of_an_older_version_is_refused_in_one_sentence(histories, tmp_path):
     np.savez_compressed(tmp_path / "scores.npz", scores=np.ones(histories.nnz))
     with pytest.raises(lxr.DataError, match="or not of this version: expected a SHA-256 of its content in it, found none"):
-        lxr.load_scores(tmp_path / "scores.npz", histories)
+        lxr.explainers.load_scores(tmp_path / "scores.npz", histories)
 
 
 def test_files_can_be_read_without_this_library(kinds):
@@ -190,7 +190,7 @@ def test_the_same_content_is_the_same_file(kinds, histories):
         path, _ = kinds[name]
         before = path.read_bytes()
         if name == "scores.npz":
-            lxr.save_scores(lxr.load_scores(path, histories), path)
+            lxr.explainers.save_scores(lxr.explainers.load_scores(path, histories), path)
         else:
             lxr.save_frame(read_frame(path), path)
         assert path.read_bytes() == before
@@ -366,7 +366,7 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(value, tmp_pat
 def test_values_that_are_no_scores_are_refused(values, tmp_path):
     save_npz(tmp_path / "scores.npz", scores=values, entries=np.zeros(32, np.uint8))
     with pytest.raises(lxr.DataError, match=r"scores\.npz"):
-        lxr.load_scores(tmp_path / "scores.npz", sp.csr_matrix(np.eye(3, dtype=np.float32)))
+        lxr.explainers.load_scores(tmp_path / "scores.npz", sp.csr_matrix(np.eye(3, dtype=np.float32)))
 
 
 def test_a_frame_without_a_column_is_refused(tmp_path):
@@ -549,22 +549,22 @@ def shuffled(matrix):
 def test_scores_come_back_at_their_items_in_whatever_order(histories, tmp_path):
     scores = scores_of(histories)
     for written in (scores, shuffled(scores)):
-        lxr.save_scores(written, tmp_path / "scores.npz")
+        lxr.explainers.save_scores(written, tmp_path / "scores.npz")
         for matrix in (histories, shuffled(histories)):
-            assert np.array_equal(lxr.load_scores(tmp_path / "scores.npz", matrix).toarray(), scores.toarray())
+            assert np.array_equal(lxr.explainers.load_scores(tmp_path / "scores.npz", matrix).toarray(), scores.toarray())
     assert not shuffled(histories).has_sorted_indices  # arguments stay as they are
 
 
 def test_scores_of_other_histories_are_refused(histories, tmp_path):
-    lxr.save_scores(scores_of(histories), tmp_path / "scores.npz")
+    lxr.explainers.save_scores(scores_of(histories), tmp_path / "scores.npz")
     other = histories.copy()
     other.indices = (N_ITEMS - 1 - other.indices).astype(other.indices.dtype)
     wider = sp.csr_matrix((histories.data, histories.indices, histories.indptr), shape=(12, N_ITEMS + 1))
     for matrix in (histories[::-1], other, wider):
         with pytest.raises(lxr.DataError, match=r"scores\.npz: expected scores of these histories, found those of other"):
-            lxr.load_scores(tmp_path / "scores.npz", matrix)
+            lxr.explainers.load_scores(tmp_path / "scores.npz", matrix)
     with pytest.raises(lxr.DataError, match=r"scores\.npz: expected \d+ scores"):
-        lxr.load_scores(tmp_path / "scores.npz", histories[:5])
+        lxr.explainers.load_scores(tmp_path / "scores.npz", histories[:5])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -572,12 +572,12 @@ def test_scores_that_are_not_finite_are_not_written(value, histories, tmp_path):
     scores = scores_of(histories)
     scores.data[3] = value
     with pytest.raises(ValueError, match="scores: expected finite numbers"):
-        lxr.save_scores(scores, tmp_path / "scores.npz")
+        lxr.explainers.save_scores(scores, tmp_path / "scores.npz")
     for other in (None, scores.toarray()):
         with pytest.raises(ValueError, match="scores: expected a CSR matrix with a score per history item"):
-            lxr.save_scores(other, tmp_path / "scores.npz")
+            lxr.explainers.save_scores(other, tmp_path / "scores.npz")
     with pytest.raises(lxr.DataError, match="expected the name of a file to write, found a directory"):
-        lxr.save_scores(scores_of(histories), tmp_path)
+        lxr.explainers.save_scores(scores_of(histories), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -592,7 +592,7 @@ def function(sign):
 
 def network_of(model):
     """An untrained LXR of a recommender."""
-    return lxr.LXR(model, lxr.ExplainerNetwork(N_ITEMS, 4), lxr.LXRSettings(hidden_size=4), pd.DataFrame())
+    return lxr.LXR(model, lxr.explainers.ExplainerNetwork(N_ITEMS, 4), lxr.LXRSettings(hidden_size=4), pd.DataFrame())
 
 
 OTHERS = {

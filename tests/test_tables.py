@@ -69,7 +69,7 @@ def test_no_more_is_recommended_than_there_is(linear, data):
     ],
 )
 def test_a_counterfactual_is_said_with_titles(data, removed, expected):
-    assert counterfactual_sentence(data, 5, lxr.Counterfactual(np.array(removed), 9)) == expected
+    assert counterfactual_sentence(data, 5, lxr.explainers.Counterfactual(np.array(removed), 9)) == expected
 
 
 def test_no_counterfactual_is_said_too(data):

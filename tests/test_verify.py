@@ -11,7 +11,7 @@ import pytest
 
 from lxr.runs import cli
 from lxr.runs.verify import committed_run, compare_tables, read_table, verify
-from lxr.tuning.records import load_tuned
+from lxr.tuning import load_tuned
 from lxr.utils.records import read_json
 from lxr.utils.storage import DataError
 

@@ -14,9 +14,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import lxr
-from lxr.app.session import trained
+from lxr.app import trained
 from lxr.runs import workspace as workspace_module
-from lxr.tuning.records import load_tuned
+from lxr.tuning import load_tuned
 from lxr.utils import environment
 from lxr.utils.environment import processor_name
 from lxr.utils.records import read_json, write_json

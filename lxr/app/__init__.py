@@ -1,1 +1,20 @@
-"""Level 8: the explorer, as a session without widgets and as widgets."""
+"""Level 8: the explorer, as a session without widgets, and as widgets (the extra ``app``).
+
+Example:
+    >>> from lxr.app import Exploration, TrainedModels
+    >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
+    >>> exploration.recommendation.explanation("lxr").sentence  # doctest: +SKIP
+"""
+
+from lxr.app.session import Exploration, Recommendation, TrainedModels, trained
+
+__all__ = ["Exploration", "Explorer", "Recommendation", "TrainedModels", "trained"]
+
+
+def __getattr__(name: str):
+    """Import the widgets when they are first used: only they need ``ipywidgets``."""
+    if name != "Explorer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lxr.app.widgets import Explorer
+
+    return Explorer

@@ -107,7 +107,7 @@ class GreedySearch(Stepwise):
     def __init__(
         self, model: Recommender, criterion: str = "rank", singles: int = 5, share: float = 0.1, batch_size: int = 512
     ):
-        super().__init__(model, singles, share, batch_size)
+        super().__init__(model, singles=singles, share=share, batch_size=batch_size)
         self.criterion = CRITERIA[criterion]
 
     @torch.no_grad()
@@ -175,7 +175,7 @@ def greedy_bound(
     check_model(model)
     explainers: dict[str, Explainer] = {}
     if model.differentiable:
-        explainers["gradients"] = RankMarginPath(model, None, 1.0, singles, share, batch_size)
+        explainers["gradients"] = RankMarginPath(model, singles=singles, share=share, batch_size=batch_size)
     for name, criterion in CRITERIA.items():
         explainers[name] = GreedySearch(model, name, 0 if criterion.least_first else singles, share, batch_size)
     return FidelityResult.best_of(
@@ -216,7 +216,7 @@ def random_bound(
     seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
     return FidelityResult.mean_of(
         [
-            fidelity_of(RandomOrder(model, seed), matrix, target, batch_size, users_per_batch, label, **options)
+            fidelity_of(RandomOrder(model, seed=seed), matrix, target, batch_size, users_per_batch, label, **options)
             for seed in seeds
         ]
     )

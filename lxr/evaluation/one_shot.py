@@ -33,7 +33,7 @@ def one_shot_rivals(model: Recommender, rivals: Sequence[int]) -> dict[str, Expl
     objectives: dict[str, str | Objective] = {"logit": "logit", "log-odds": "log-odds", "soft-rank": SoftRank()}
     objectives |= {f"rank-margin-{k}": RankMargin(k) for k in rivals if k < model.n_items}
     return {
-        f"{method} {name}": explainer(model, objective)
+        f"{method} {name}": explainer(model, objective=objective)
         for method, explainer in METHODS.items()
         for name, objective in objectives.items()
     }

@@ -84,7 +84,7 @@ def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: in
     Args:
         explainer: the trained network.
         examples: of users whom it has not seen.
-        metric: of :func:`lxr.mean_fidelity`.
+        metric: of :func:`lxr.explainers.mean_fidelity`.
         seed: of the shuffling.
 
     Returns:

@@ -140,7 +140,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
         >>> least_influential_item(model, sp.csr_matrix([[1, 1, 0, 0]]), target=np.array([3])).tolist()
         [1]
     """
-    change = LeaveOneOut(model, "log-odds").explain(matrix, target)
+    change = LeaveOneOut(model, objective="log-odds").explain(matrix, target)
     return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
 
 

@@ -11,15 +11,19 @@ Example:
     (64, True)
 """
 
-from lxr.explainers.accent import ACCENT
+from lxr.explainers.accent import ACCENT, Counterfactual
 from lxr.explainers.base import Explainer
+from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
 from lxr.explainers.learned import LearnedExplainer
 from lxr.explainers.leave_one_out import LeaveOneOut
-from lxr.explainers.lime import LIME, LIRE
-from lxr.explainers.lxr_network import LXR
-from lxr.explainers.lxr_path import PathLXR
+from lxr.explainers.lime import LIME, LIRE, mask_function
+from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
+from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
+from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers
 from lxr.explainers.lxr_refined import RefinedLXR
+from lxr.explainers.lxr_settings import LXRSettings, published_settings
+from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec, register
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
@@ -31,26 +35,45 @@ __all__ = [
     "LIME",
     "LIRE",
     "LXR",
+    "OBJECTIVES",
+    "CoarsePath",
     "Cosine",
+    "Counterfactual",
     "Explainer",
+    "ExplainerNetwork",
     "ExplainerSpec",
     "GradientPath",
     "GradientTimesInput",
     "InsertionPath",
     "IntegratedGradients",
     "Jaccard",
+    "LXRSettings",
     "LearnedExplainer",
     "LeaveOneOut",
+    "PathGradients",
     "PathLXR",
+    "PathSettings",
     "PopularItems",
     "RandomOrder",
+    "RankMargin",
     "RankMarginGradient",
     "RankMarginPath",
     "RefinedLXR",
     "SHAPClusters",
     "SHAPItems",
     "SPINRec",
+    "SingleItemAnswers",
+    "SoftRank",
     "SoftRankPath",
     "TfIdf",
+    "default_path_settings",
+    "load_scores",
+    "lxr_loss",
+    "mask_function",
+    "mean_fidelity",
+    "published_settings",
     "register",
+    "save_scores",
+    "train_lxr",
+    "train_path_lxr",
 ]

@@ -63,7 +63,7 @@ class ACCENT(Explainer):
     is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"k": [2, 3, 5, 10, 20], "ranking": list(get_args(Ranking))}
 
-    def __init__(self, model: Recommender, k: int | None = None, ranking: Ranking = "set", batch_size: int = 512):
+    def __init__(self, model: Recommender, *, k: int | None = None, ranking: Ranking = "set", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
         k = self.catalogue_defaults(model.n_items)["k"] if k is None else k

@@ -61,7 +61,7 @@ class GradientTimesInput(Explainer):
     needs_gradient = True
     is_signed: ClassVar[bool] = True
 
-    def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
+    def __init__(self, model: Recommender, *, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
         self.objective, self.batch_size = objective_of(objective), batch_size
@@ -87,8 +87,8 @@ class RankMarginGradient(GradientTimesInput):
 
     search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [1.0, 3.0, 10.0]}
 
-    def __init__(self, model: Recommender, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
-        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), batch_size)
+    def __init__(self, model: Recommender, *, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
+        super().__init__(model, objective=RankMargin.of_catalogue(model.n_items, k, tau), batch_size=batch_size)
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
@@ -128,6 +128,7 @@ class IntegratedGradients(Explainer):
         self,
         model: Recommender,
         train_matrix: sp.csr_matrix,
+        *,
         baseline: Baseline = "empty",
         objective: str | Objective = "log-prob",
         n_steps: int = 20,
@@ -209,6 +210,7 @@ class SPINRec(Explainer):
         self,
         model: Recommender,
         train_matrix: sp.csr_matrix,
+        *,
         n_samples: int = 10,
         objective: str | Objective = "log-prob",
         n_steps: int = 10,
@@ -219,7 +221,16 @@ class SPINRec(Explainer):
         check_positive(n_samples=n_samples)
         self.batch_size = batch_size
         self.draws = [
-            IntegratedGradients(model, train_matrix, "user", objective, n_steps, batch_size, seed, draw)
+            IntegratedGradients(
+                model,
+                train_matrix,
+                baseline="user",
+                objective=objective,
+                n_steps=n_steps,
+                batch_size=batch_size,
+                seed=seed,
+                draw=draw,
+            )
             for draw in range(n_samples)
         ]
         self.objective = self.draws[0].objective

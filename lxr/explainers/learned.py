@@ -81,7 +81,7 @@ class LearnedExplainer(Explainer):
         save_weights(state, path)
 
     @classmethod
-    def load(cls, path: str | Path, model: Recommender, allow_other: bool = False) -> Self:
+    def load(cls, path: str | Path, model: Recommender, *, allow_other: bool = False) -> Self:
         """Read what :meth:`save` wrote, as an explainer of ``model``.
 
         Args:
@@ -117,7 +117,7 @@ class LearnedExplainer(Explainer):
 
 
 def report_unlearned(
-    model: Recommender, name: str, scores: sp.csr_matrix, target: np.ndarray, metric: str, seed: int = 0
+    model: Recommender, name: str, scores: sp.csr_matrix, target: np.ndarray, metric: str, *, seed: int = 0
 ) -> None:
     """Warn if explanations are not clearly better than a random order: by two standard errors of the paired difference.
 
@@ -146,7 +146,7 @@ def report_unlearned(
     """
     matrix = sp.csr_matrix((np.ones_like(scores.data), scores.indices, scores.indptr), shape=scores.shape)
     with uncounted(model), warnings.catch_warnings(action="ignore"):
-        random = RandomOrder(model, seed).explain(matrix, target)
+        random = RandomOrder(model, seed=seed).explain(matrix, target)
         found, chance = (fidelity_per_user(model, matrix, target, each, metric) for each in (scores, random))
     ahead = (chance - found) * (1 if direction(metric) == LOWER else -1)
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf

@@ -28,7 +28,7 @@ class LeaveOneOut(Explainer):
 
     is_signed: ClassVar[bool] = True
 
-    def __init__(self, model: Recommender, objective: str | Objective = "log-prob", batch_size: int = 512):
+    def __init__(self, model: Recommender, *, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
         self.objective, self.batch_size = objective_of(objective), batch_size

@@ -26,6 +26,7 @@ def mask_function(
     model: Recommender,
     history: torch.Tensor,
     target: int,
+    *,
     objective: str | Objective = "log-odds",
     batch_size: int = 512,
 ) -> Callable[..., np.ndarray]:
@@ -104,6 +105,7 @@ class LIME(Explainer):
     def __init__(
         self,
         model: Recommender,
+        *,
         n_samples: int = 150,
         min_flips: int = 50,
         max_flips: int = 100,
@@ -132,13 +134,13 @@ class LIME(Explainer):
         scores = torch.zeros_like(history)
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
             items = np.flatnonzero(row.cpu().numpy())
-            kept, added = self.neighbourhood(items, item, user_generator(self.seed, item, items))
-            values = mask_function(self.model, row, item, self.objective, self.batch_size)(kept, added)
+            kept, added = self.neighborhood(items, item, user_generator(self.seed, item, items))
+            values = mask_function(self.model, row, item, objective=self.objective, batch_size=self.batch_size)(kept, added)
             coefficients = self.regress(kept, values, self.distance(kept.sum(axis=1), np.diff(added.indptr), len(items)))
             out[torch.from_numpy(items)] = torch.from_numpy(coefficients).to(out)
         return scores
 
-    def neighbourhood(
+    def neighborhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
@@ -216,6 +218,7 @@ class LIRE(LIME):
         self,
         model: Recommender,
         train_matrix: sp.csr_matrix,
+        *,
         n_samples: int = 200,
         n_neighbours: int = 50,
         share: float = 0.1,
@@ -227,7 +230,7 @@ class LIRE(LIME):
     ):
         super().__init__(
             model,
-            n_samples,
+            n_samples=n_samples,
             kernel_width=kernel_width,
             n_features=n_features,
             objective=objective,
@@ -239,7 +242,7 @@ class LIRE(LIME):
         self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
         self.n_neighbours, self.share = n_neighbours, share
 
-    def neighbourhood(
+    def neighborhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""

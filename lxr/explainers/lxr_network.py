@@ -21,7 +21,7 @@ from lxr.explainers.lxr_settings import (
     CHOICES,
     HIDDEN_ACTIVATIONS,
     HiddenActivation,
-    Initialisation,
+    Initialization,
     Inputs,
     LXRSettings,
     default_settings,
@@ -64,9 +64,10 @@ class ExplainerNetwork(HiddenNetwork):
         self,
         n_items: int,
         hidden_size: int,
+        *,
         activation: HiddenActivation = "tanh",
         inputs: Inputs = "both",
-        initialisation: Initialisation = "xavier",
+        initialisation: Initialization = "xavier",
         seed: int = 0,
     ):
         super().__init__()
@@ -82,7 +83,7 @@ class ExplainerNetwork(HiddenNetwork):
             HIDDEN_ACTIVATIONS[activation](),
             linear_layer(hidden_size, n_items),
         )
-        initialise(self, seed) if initialisation == "xavier" else initialise_uniformly(self, seed)
+        initialise(self, seed) if initialisation == "xavier" else _initialize_uniformly(self, seed)
 
     def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
@@ -93,7 +94,7 @@ class ExplainerNetwork(HiddenNetwork):
         return self.head(torch.cat([user, item], dim=1))
 
 
-def initialise_uniformly(module: nn.Module, seed: int) -> None:
+def _initialize_uniformly(module: nn.Module, seed: int) -> None:
     """What PyTorch gives linear layers by default, uniform within ±1/√(inputs), drawn from a generator of its own."""
     generator = torch.Generator().manual_seed(check_seed(seed))
     for layer in module.modules():
@@ -177,6 +178,7 @@ def train_lxr(
     train_matrix: sp.csr_matrix,
     validation_matrix: sp.csr_matrix | None = None,
     seed: int = 0,
+    *,
     settings: LXRSettings | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> LXR:
@@ -251,7 +253,7 @@ def train_lxr(
     explainer.training = training.assign(learning_rate=rates)
     with uncounted(model):
         scores = explainer.explain(validation_matrix, validation_target, users_per_batch=512)
-    report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed)
+    report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed=seed)
     return explainer
 
 
@@ -270,7 +272,14 @@ def frozen(model: Recommender) -> Iterator[None]:
 
 def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
     """An explainer network of these settings."""
-    return ExplainerNetwork(n_items, hidden_size, settings.activation, settings.inputs, settings.initialisation, seed)
+    return ExplainerNetwork(
+        n_items,
+        hidden_size,
+        activation=settings.activation,
+        inputs=settings.inputs,
+        initialisation=settings.initialisation,
+        seed=seed,
+    )
 
 
 def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:

@@ -43,7 +43,7 @@ from lxr.utils.checks import (
     check_positive_numbers,
     check_seed,
 )
-from lxr.utils.sparse import batches, dense, few_users, parts_of
+from lxr.utils.sparse import batches, dense, few_users, random_subhistories
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialise
 
@@ -79,7 +79,7 @@ class PathSettings:
             of the orders in which removing items lowers its log-probability, and putting them in raises it.
         signals: ``"gradients"``, a few looks down the path; or ``"answers"``, of the recommender to single items, which
             need no gradient once trained.
-        tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.SoftRank`.
+        tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.explainers.SoftRank`.
         looks: where gradients are taken in addition to the whole history, as for
             :class:`lxr.explainers.lxr_path_signals.PathGradients`; with the score without and with these items.
         places: whether the order of the looks' own coarse path is read as well, as for
@@ -213,6 +213,7 @@ def train_path_lxr(
     train_matrix: sp.csr_matrix,
     validation_matrix: sp.csr_matrix | None = None,
     seed: int = 0,
+    *,
     settings: PathSettings | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> PathLXR:
@@ -256,7 +257,9 @@ def train_path_lxr(
     train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     train_matrix = few_users(train_matrix, settings.n_users, rng)
-    train_matrix = sp.vstack([train_matrix, *(parts_of(train_matrix, rng) for _ in range(settings.augmentation))], "csr")
+    train_matrix = sp.vstack(
+        [train_matrix, *(random_subhistories(train_matrix, rng) for _ in range(settings.augmentation))], "csr"
+    )
 
     network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
     with evaluating(model):
@@ -289,7 +292,7 @@ def train_path_lxr(
         report=report,
         later_of_equals=True,  # it has learnt more
     )
-    report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed)
+    report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed=seed)
     return PathLXR(model, network, settings, training)
 
 
@@ -308,12 +311,12 @@ class Examples:
     signals: torch.Tensor
 
     @classmethod
-    def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, batch_size: int = 256) -> "Examples":
+    def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, *, users_per_batch: int = 256) -> "Examples":
         """Look at histories, dense one batch at a time."""
         matrix, target = as_users(model, matrix, top_items(model, matrix))
         parts = [
             signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
-            for users in batches(matrix.shape[0], batch_size)
+            for users in batches(matrix.shape[0], users_per_batch)
         ]
         return cls(matrix, target, torch.cat(parts))
 
@@ -346,10 +349,10 @@ def teacher_positions(model: Recommender, examples: Examples, settings: PathSett
     teachers: list[Explainer]
     if settings.teacher == "path":
         paths = (GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath)
-        teachers = [path(model, settings.g, **STEPS) for path in paths]
+        teachers = [path(model, objective=settings.g, **STEPS) for path in paths]
     else:
         teacher = LeaveOneOut if settings.teacher == "leave-one-out" else GradientTimesInput
-        teachers = [teacher(model, settings.g)]
+        teachers = [teacher(model, objective=settings.g)]
     label = "paths of training users"
     scores = [teacher.explain(examples.matrix, examples.target, label=label) for teacher in teachers]
     return np.asarray(np.mean([positions(each) for each in scores], axis=0, dtype=np.float32))

@@ -190,7 +190,7 @@ class SingleItemAnswers(Signals):
     right: torch.Tensor
     log_normalizer: torch.Tensor
 
-    def __init__(self, n_items: int, n_targets: int, rank: int = 256, rivals: Sequence[int] = RIVALS):
+    def __init__(self, n_items: int, n_targets: int, *, rank: int = 256, rivals: Sequence[int] = RIVALS):
         super().__init__()
         check_positive(rank=rank)
         for k in rivals:

@@ -28,7 +28,7 @@ class RefinedLXR(Explainer):
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> settings = lxr.LXRSettings(lambda_neg=1, hidden_size=8)
-        >>> untrained = LXR(model, lxr.ExplainerNetwork(4, 8), settings, training=None)
+        >>> untrained = LXR(model, lxr.explainers.ExplainerNetwork(4, 8), settings, training=None)
         >>> scores = RefinedLXR(untrained, steps=50).explain(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
         >>> bool(scores[0, 0] > 0 > scores[0, 1])  # item 0 is in the mask, item 1 is not
         True
@@ -37,7 +37,7 @@ class RefinedLXR(Explainer):
     needs_gradient = True
     search_space: ClassVar[dict] = {"steps": [5, 10, 20, 40], "rate": (0.03, 3.0, "log")}
 
-    def __init__(self, explainer: LXR, steps: int = 10, rate: float = 0.1, batch_size: int = 512):
+    def __init__(self, explainer: LXR, *, steps: int = 10, rate: float = 0.1, batch_size: int = 512):
         check_instance(LXR, "a trained LXR", explainer=explainer)
         super().__init__(explainer.model)
         check_positive(steps=steps, batch_size=batch_size)

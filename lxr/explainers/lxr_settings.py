@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HiddenActivation = Literal["tanh", "relu"]
 Inputs = Literal["both", "history", "target"]
-Initialisation = Literal["xavier", "torch"]
+Initialization = Literal["xavier", "torch"]
 Variant = Literal["combined", "pos", "neg"]
 HIDDEN_ACTIVATIONS: dict[HiddenActivation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 Settings = TypeVar("Settings", bound="DataclassInstance")
@@ -26,7 +26,7 @@ FIRST_RELEASE: Final = "first-release"
 CHOICES = {
     "activation": get_args(HiddenActivation),
     "inputs": get_args(Inputs),
-    "initialisation": get_args(Initialisation),
+    "initialisation": get_args(Initialization),
 }
 # For lxr.tuning: that of the authors, weights on a logarithmic scale (published ones are from 0.14 to 19); 0 is left to the
 # variants.
@@ -77,7 +77,7 @@ class LXRSettings:
     epochs: int = 40
     activation: HiddenActivation = "tanh"
     inputs: Inputs = "both"
-    initialisation: Initialisation = "xavier"
+    initialisation: Initialization = "xavier"
     warm_start: bool = False
     criterion: str = "POS@20"
 

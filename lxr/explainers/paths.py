@@ -27,7 +27,7 @@ class Stepwise(Explainer):
         ValueError: a negative ``singles``, a ``share`` outside (0, 1], or ``batch_size`` is not positive.
     """
 
-    def __init__(self, model: Recommender, singles: int = 5, share: float = 0.1, batch_size: int = 512):
+    def __init__(self, model: Recommender, *, singles: int = 5, share: float = 0.1, batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
         check_natural(singles=singles)
@@ -78,12 +78,13 @@ class GradientPath(Stepwise):
     def __init__(
         self,
         model: Recommender,
+        *,
         objective: str | Objective = "soft-rank",
         singles: int = 5,
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, singles, share, batch_size)
+        super().__init__(model, singles=singles, share=share, batch_size=batch_size)
         self.objective = objective_of(objective)
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
@@ -110,7 +111,7 @@ class SoftRankPath(GradientPath):
 
     Args:
         model: the explained recommender.
-        tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.SoftRank`.
+        tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.explainers.SoftRank`.
         singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
     """
 
@@ -124,13 +125,15 @@ class SoftRankPath(GradientPath):
     def __init__(
         self,
         model: Recommender,
+        *,
         tau: float = 0.35,
         first_tau: float = 0.2,
         singles: int = 5,
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, SoftRank(tau, first_tau), singles, share, batch_size)
+        objective = SoftRank(tau, first_tau)
+        super().__init__(model, objective=objective, singles=singles, share=share, batch_size=batch_size)
 
 
 class RankMarginPath(GradientPath):
@@ -151,13 +154,15 @@ class RankMarginPath(GradientPath):
     def __init__(
         self,
         model: Recommender,
+        *,
         k: int | None = None,
         tau: float = 1.0,
         singles: int = 5,
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), singles, share, batch_size)
+        objective = RankMargin.of_catalogue(model.n_items, k, tau)
+        super().__init__(model, objective=objective, singles=singles, share=share, batch_size=batch_size)
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:

@@ -146,7 +146,7 @@ def learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         settings = settings_from(options, default_settings(model, variant))
-        return train_lxr(model, train_matrix, validation_matrix, seed, settings, report)
+        return train_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
     def defaults(model):
         return asdict(default_settings(model, variant))
@@ -159,7 +159,8 @@ def imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     base = default_path_settings(objective, signals)
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
-        return train_path_lxr(model, train_matrix, validation_matrix, seed, settings_from(options, base), report)
+        settings = settings_from(options, base)
+        return train_path_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
     space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or "tau" not in name}
     return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
@@ -172,7 +173,7 @@ def refined() -> ExplainerSpec:
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
         refinement = {name: options.pop(name) for name in own if name in options}
         settings = settings_from(options, default_settings(model))
-        explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings)
+        explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings=settings)
         return RefinedLXR(explainer, **refinement)
 
     def defaults(model):

@@ -52,6 +52,7 @@ class SHAPItems(Explainer):
     def __init__(
         self,
         model: Recommender,
+        *,
         n_samples: int = 1024,
         objective: str | Objective = "log-odds",
         batch_size: int = 512,
@@ -72,7 +73,7 @@ class SHAPItems(Explainer):
         scores = torch.zeros_like(history)
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
             items = np.flatnonzero(row.cpu().numpy())
-            score = mask_function(self.model, row, item, self.objective, self.batch_size)
+            score = mask_function(self.model, row, item, objective=self.objective, batch_size=self.batch_size)
             with seeded(user_generator(self.seed, item, items)):
                 explainer = KernelExplainer(score, np.zeros((1, len(items))))
                 values = explainer.shap_values(
@@ -112,6 +113,7 @@ class SHAPClusters(Explainer):
         self,
         model: Recommender,
         train_matrix: sp.csr_matrix,
+        *,
         n_clusters: int | None = None,
         batch_size: int = 512,
         seed: int = 0,

@@ -107,7 +107,7 @@ class RandomOrder(Explainer):
         seed: of the draws, which depend on the user's history and target too.
     """
 
-    def __init__(self, model: Recommender, seed: int = 0):
+    def __init__(self, model: Recommender, *, seed: int = 0):
         super().__init__(model)
         self.seed = check_seed(seed)
 

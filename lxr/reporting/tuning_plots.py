@@ -25,7 +25,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     that was not pruned, through its options, on axes that span the search space; the darker, the better.
 
     Args:
-        study: what :func:`lxr.tune` returns; at least one trial must have succeeded.
+        study: what :func:`lxr.tuning.tune` returns; at least one trial must have succeeded.
     """
     metric, lower = study.user_attrs["about"]["metric"], study.direction.name == "MINIMIZE"
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]

@@ -1,1 +1,27 @@
-"""Level 6: search spaces, subjects, studies and records of hyperparameter tuning with Optuna."""
+"""Level 6: hyperparameters, chosen on validation users with Optuna (the extra ``tuning``): what is tuned, studies, records.
+
+Example:
+    >>> import lxr
+    >>> matrix = lxr.load_dataset("synthetic").matrix
+    >>> model = lxr.Popularity(matrix[:400])
+    >>> tuning = lxr.tuning.ExplainerTuning("shap", model, matrix[:400], matrix[400:500])
+    >>> tuning.space, tuning.metric, lxr.tuning.Budget().trials
+    ({'n_clusters': [2, 4, 6, 8, 10, 12]}, 'POS@20', 20)
+"""
+
+from lxr.tuning.records import load_tuned, trial_table, tuning_record
+from lxr.tuning.studies import Budget, open_study, study_key, tune
+from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
+
+__all__ = [
+    "Budget",
+    "ExplainerTuning",
+    "RecommenderTuning",
+    "Tuning",
+    "load_tuned",
+    "open_study",
+    "study_key",
+    "trial_table",
+    "tune",
+    "tuning_record",
+]

@@ -102,7 +102,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
         >>> import lxr, tempfile
         >>> matrix = lxr.load_dataset("synthetic").matrix
         >>> model = lxr.Popularity(matrix[:400])
-        >>> tuning = lxr.ExplainerTuning("accent", model, matrix[:400], matrix[400:410], fixed={"ranking": "mean"})
+        >>> tuning = lxr.tuning.ExplainerTuning("accent", model, matrix[:400], matrix[400:410], fixed={"ranking": "mean"})
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     study = tune(tuning, f"{directory}/accent.journal", Budget(trials=5))
         ...     [trial.params for trial in study.trials]  # the start first, then whatever else k may be

@@ -65,7 +65,7 @@ def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> 
     return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
 
 
-def parts_of(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
+def random_subhistories(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
     """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
     length = np.diff(matrix.indptr)
     stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
