@@ -233,8 +233,7 @@ def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_pa
 
 HOSTILE_CELLS = (
     "import pandas as pd, lxr\nfrom IPython.display import HTML, Markdown\nfrom lxr.app import Explorer, TrainedModels",
-    "from lxr.reporting.formats import to_markdown\n"
-    "from lxr.utils.markup import html_text, markdown_text",
+    "from lxr.reporting.formats import to_markdown\nfrom lxr.utils.markup import html_text, markdown_text",
     "pd.set_option('display.html.use_mathjax', False)",
     "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
     "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",

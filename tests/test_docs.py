@@ -14,7 +14,13 @@ from lxr.utils.environment import PROJECT_ROOT
 
 EXPORTED = {name: getattr(lxr, name) for name in lxr.__all__}
 OBJECTS = {name: value for name, value in EXPORTED.items() if inspect.isroutine(value) or inspect.isclass(value)}
-FOUND_ELSEWHERE = {name: getattr(lxr.explainers, name) for name in lxr.explainers.__all__ if name != "EXPLAINERS"}
+PACKAGES = (lxr.explainers, lxr.tuning)
+FOUND_ELSEWHERE = {
+    name: value
+    for package in PACKAGES
+    for name in package.__all__
+    if inspect.isroutine(value := getattr(package, name)) or inspect.isclass(value)
+}
 SECTION = r"(?:^|\n) *{}: *\n"
 
 
@@ -34,17 +40,18 @@ def test_every_argument_is_described(name):
     assert described(docstring, "Args") | described(docstring, "Attributes") >= expected
 
 
-@pytest.mark.parametrize("name", [name for name, value in OBJECTS.items() if inspect.isroutine(value)])
+@pytest.mark.parametrize("name", [name for name, value in (OBJECTS | FOUND_ELSEWHERE).items() if inspect.isroutine(value)])
 def test_what_is_returned_is_described(name):
-    returns = inspect.signature(OBJECTS[name]).return_annotation
-    assert (returns is None) != bool(re.search(SECTION.format("Returns"), OBJECTS[name].__doc__))
+    value = (OBJECTS | FOUND_ELSEWHERE)[name]
+    returns = inspect.signature(value).return_annotation
+    assert (returns is None) != bool(re.search(SECTION.format("Returns"), value.__doc__))
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("name", OBJECTS | FOUND_ELSEWHERE)
 def test_every_name_has_an_example(name):
-    docstring = OBJECTS[name].__doc__
-    elsewhere = re.search(r"Example:.*see :func:`(\w+)`", docstring)
-    assert ">>> " in (OBJECTS[elsewhere[1]].__doc__ if elsewhere else docstring)
+    docstring = (OBJECTS | FOUND_ELSEWHERE)[name].__doc__
+    elsewhere = re.search(r"Example:.*see :(?:func|class):`~?(?:[\w.]+\.)?(\w+)`", docstring)
+    assert ">>> " in ((OBJECTS | FOUND_ELSEWHERE)[elsewhere[1]].__doc__ if elsewhere else docstring)
 
 
 def test_every_package_is_named():

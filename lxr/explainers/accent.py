@@ -58,6 +58,13 @@ class ACCENT(Explainer):
             positive.
 
     Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> ACCENT(model, k=2).explain(history, target).round(decimals=2)
+        tensor([[ 2., -1.,  0.,  0.]])
     """
 
     is_signed: ClassVar[bool] = True

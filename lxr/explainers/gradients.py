@@ -56,6 +56,13 @@ class GradientTimesInput(Explainer):
         ValueError: a recommender without a gradient, an unknown objective, or ``batch_size`` is not positive.
 
     Source: Shrikumar et al., ICML 2017, section 2.2.1.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> GradientTimesInput(model, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     needs_gradient = True
@@ -83,6 +90,13 @@ class RankMarginGradient(GradientTimesInput):
         k: number K of rivals; 100, or all other items if they are fewer, by default.
         tau: τ, softness of the maximum over the rivals.
         batch_size: histories per pass; bounds the memory.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> RankMarginGradient(model, k=1).explain(history, target).round(decimals=2)
+        tensor([[ 2., -1.,  0.,  0.]])
     """
 
     search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [1.0, 3.0, 10.0]}
@@ -118,6 +132,14 @@ class IntegratedGradients(Explainer):
         ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
 
     Source: Sundararajan et al., ICML 2017, eq. 1; computed by Captum.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> IntegratedGradients(model, train, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     needs_gradient = True
@@ -200,6 +222,14 @@ class SPINRec(Explainer):
         ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
 
     Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> SPINRec(model, train, n_samples=3, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     needs_gradient = True

@@ -24,6 +24,13 @@ class LeaveOneOut(Explainer):
         ValueError: an unknown objective, or ``batch_size`` is not positive.
 
     Source: the FIA baseline of Barkan et al., WWW 2024; Tran et al., SIGIR 2021, for its use in recommendation.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> LeaveOneOut(model, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     is_signed: ClassVar[bool] = True

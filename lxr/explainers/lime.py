@@ -93,6 +93,13 @@ class LIME(Explainer):
     Source: Ribeiro et al., KDD 2016; Nóbrega & Marinho, SAC 2019, for recommenders. Numbers of samples and changes and the
     weights are those of the code published with Baklanov et al., SIGIR 2025; the regression is LimeBase of the package
     ``lime`` with ``feature_selection="highest_weights"``.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> LIME(model, min_flips=1, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[1.5200, 0.2600, 0.0000, 0.0000]])
     """
 
     is_signed: ClassVar[bool] = True
@@ -205,6 +212,14 @@ class LIRE(LIME):
     Source: in the manner of Brunot et al.: Preference-based and local post-hoc explanations for recommender systems,
     Information Systems 2022. 200 samples and the probability are those of the code published with Baklanov et al.,
     SIGIR 2025; distance and weights are the defaults of ``lime.lime_text``.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> LIRE(model, train, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[ 1.8300, -0.0100,  0.0000,  0.0000]])
     """
 
     search_space: ClassVar[dict] = {

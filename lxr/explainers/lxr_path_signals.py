@@ -148,6 +148,14 @@ class CoarsePath(Explainer):
     Args:
         model: the explained recommender.
         looks: along the path; along two, the mean of the positions counts.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> looks = PathGradients(lxr.OBJECTIVES["logit"], removed=(1,))
+        >>> CoarsePath(model, looks).explain(history, target)
+        tensor([[-0., -1.,  0.,  0.]])
     """
 
     needs_gradient = True

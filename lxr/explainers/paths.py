@@ -71,6 +71,13 @@ class GradientPath(Stepwise):
 
     Raises:
         ValueError: a recommender without a gradient, an unknown objective, or impossible steps.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> GradientPath(model).explain(history, target).round(decimals=2)
+        tensor([[2., 1., 0., 0.]])
     """
 
     needs_gradient = True
@@ -97,6 +104,13 @@ class InsertionPath(GradientPath):
 
     An item is the more important, the earlier it is put in. The first is chosen by the gradient at the whole history: that
     of the empty one need not exist. Arguments as for :class:`GradientPath`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> InsertionPath(model).explain(history, target).round(decimals=2)
+        tensor([[2., 1., 0., 0.]])
     """
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
@@ -113,6 +127,13 @@ class SoftRankPath(GradientPath):
         model: the explained recommender.
         tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.explainers.SoftRank`.
         singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> SoftRankPath(model, tau=0.5).explain(history, target).round(decimals=2)
+        tensor([[2., 1., 0., 0.]])
     """
 
     search_space: ClassVar[dict] = {
@@ -142,6 +163,13 @@ class RankMarginPath(GradientPath):
     Args:
         model, k, tau, batch_size: as for :class:`RankMarginGradient`.
         singles, share: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> RankMarginPath(model, k=1).explain(history, target).round(decimals=2)
+        tensor([[2., 1., 0., 0.]])
     """
 
     search_space: ClassVar[dict] = {

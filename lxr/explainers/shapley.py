@@ -44,6 +44,13 @@ class SHAPItems(Explainer):
 
     Source: Lundberg & Lee, NeurIPS 2017, section 4.1; computed by the package ``shap``, without its default selection of ten
     features.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> SHAPItems(model, objective="logit").explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     is_signed: ClassVar[bool] = True
@@ -104,6 +111,14 @@ class SHAPClusters(Explainer):
 
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
     of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> SHAPClusters(model, train).explain(history, target).round(decimals=2)
+        tensor([[2., 0., 0., 0.]])
     """
 
     is_signed: ClassVar[bool] = True

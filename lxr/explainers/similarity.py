@@ -49,7 +49,16 @@ class SimilarityExplainer(Explainer):
 
 
 class Jaccard(SimilarityExplainer):
-    """Jaccard similarity C_ij / (C_ii + C_jj − C_ij)."""
+    """Jaccard similarity C_ij / (C_ii + C_jj − C_ij).
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.MF(4)
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> Jaccard(model, train).explain(history, target).round(decimals=2)
+        tensor([[0.3300, 0.3300, 0.0000, 0.0000]])
+    """
 
     def similarity(self, items: np.ndarray) -> np.ndarray:
         """Rows of the similarity matrix: items (m,) → (m, I)."""
@@ -59,7 +68,16 @@ class Jaccard(SimilarityExplainer):
 
 
 class Cosine(SimilarityExplainer):
-    """Cosine similarity C_ij / √(C_ii C_jj)."""
+    """Cosine similarity C_ij / √(C_ii C_jj).
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.MF(4)
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> Cosine(model, train).explain(history, target).round(decimals=2)
+        tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
+    """
 
     def similarity(self, items: np.ndarray) -> np.ndarray:
         """Rows of the similarity matrix: items (m,) → (m, I)."""
@@ -76,6 +94,14 @@ class TfIdf(SimilarityExplainer):
     Args:
         model: the explained recommender (not consulted).
         train_matrix: (n, I) CSR histories of the training users.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.MF(4)
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> TfIdf(model, train).explain(history, target).round(decimals=2)
+        tensor([[0.5500, 0.4000, 0.0000, 0.0000]])
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
@@ -92,7 +118,16 @@ class TfIdf(SimilarityExplainer):
 
 
 class PopularItems(SimilarityExplainer):
-    """The more popular among training users, the more important, whatever the target: C_jj."""
+    """The more popular among training users, the more important, whatever the target: C_jj.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.MF(4)
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> train = sp.csr_matrix([[1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 1]])
+        >>> PopularItems(model, train).explain(history, target).round(decimals=2)
+        tensor([[2., 2., 0., 0.]])
+    """
 
     def similarity(self, items: np.ndarray) -> np.ndarray:
         """The same counts for every item: items (m,) → (m, I)."""
@@ -105,6 +140,13 @@ class RandomOrder(Explainer):
     Args:
         model: the explained recommender (not consulted).
         seed: of the draws, which depend on the user's history and target too.
+
+    Example:
+        >>> import lxr
+        >>> model = lxr.MF(4)
+        >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
+        >>> RandomOrder(model, seed=1).explain(history, target).round(decimals=2)
+        tensor([[0.2600, 0.8200, 0.0000, 0.0000]])
     """
 
     def __init__(self, model: Recommender, *, seed: int = 0):

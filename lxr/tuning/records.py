@@ -23,9 +23,14 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 def trial_table(study: "optuna.Study") -> pd.DataFrame:
     """All trials of a study that have ended.
 
+    Args:
+        study: a study of :func:`lxr.tuning.tune` or :func:`lxr.tuning.open_study`.
+
     Returns:
         One row per trial: ``state`` (complete, pruned, failed), the metric, how many ``reports``, ``seconds``, every option,
         and ``reason``: why it failed.
+
+    Example: see :func:`lxr.tuning.tune`.
     """
     rows, metric = [], study.user_attrs["about"]["metric"]
     for trial in study.get_trials(deepcopy=False):
@@ -51,10 +56,16 @@ def _rounded_value(trial: "FrozenTrial | None") -> float | None:
 def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
     """What a study has found: the best options, and where they come from.
 
+    Args:
+        study: a study of :func:`lxr.tuning.tune` or :func:`lxr.tuning.open_study`.
+        tuning: what it tunes.
+
     Returns:
         ``options`` (none if no trial succeeded), ``value`` of the metric with them, ``start``: its value with the options
         that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
         trials, of what, how long, by which versions.
+
+    Example: see :func:`lxr.tuning.tune`.
     """
     with extra("tuning"):
         from optuna.trial import TrialState

@@ -74,7 +74,21 @@ class Budget:
 
 
 def study_key(tuning: Tuning) -> str:
-    """Short hash of what a study is of and of its search space: studies of different things have different keys."""
+    """Short hash of what a study is of and of its search space: studies of different things have different keys.
+
+    Args:
+        tuning: what is tuned.
+
+    Returns:
+        Eight hexadecimal digits.
+
+    Example:
+        >>> import lxr
+        >>> matrix = lxr.load_dataset("synthetic").matrix
+        >>> models = [lxr.Popularity(matrix[:users]) for users in (400, 300)]
+        >>> len({study_key(lxr.tuning.ExplainerTuning("shap", model, matrix[:400], matrix[400:])) for model in models})
+        2
+    """
     identity = {"about": dict(tuning.about), "space": tuning.space, "start": points_inside(tuning.start, tuning.space)}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -106,7 +120,11 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     study = tune(tuning, f"{directory}/accent.journal", Budget(trials=5))
         ...     [trial.params for trial in study.trials]  # the start first, then whatever else k may be
+        ...     lxr.tuning.trial_table(study)["state"].tolist()
+        ...     lxr.tuning.tuning_record(study, tuning)["trials"]
         [{'k': 5}, {'k': 2}, {'k': 3}, {'k': 10}, {'k': 20}]
+        ['complete', 'complete', 'complete', 'complete', 'complete']
+        5
     """
     path, budget = Path(path), budget or Budget()
     study = open_study(path, tuning)
