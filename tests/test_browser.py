@@ -111,9 +111,7 @@ def expected(models: TrainedModels) -> tuple[Exploration, int]:
     for user in models.test[1:].tolist():
         exploration = Exploration(models, user)
         exploration.choose_target(int(exploration.recommendations()["item"].iloc[1]))
-        rank = exploration.recommendation.rank_without(
-            exploration.recommendation.explanation("leave-one-out").items[:1]
-        ).rank
+        rank = exploration.recommendation.without(exploration.recommendation.explanation("leave-one-out").items[:1]).rank
         if rank > 2:
             return exploration, rank
     raise AssertionError("every second recommendation stays where it is")
@@ -166,7 +164,7 @@ def test_choose_click_untick_and_see_the_rank_change(name, browser, models, fold
         recommended.first.click()
         playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
         app.get_by_role("button", name="Leave out the first").nth(1).click()
-        rank = recommendation.rank_without(recommendation.explanation("leave-one-out").items[:3]).rank
+        rank = recommendation.without(recommendation.explanation("leave-one-out").items[:3]).rank
         playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
         app.screenshot(path=Path(os.environ.get("LXR_SCREENSHOTS", tmp_path)) / f"{name}.png")
 

@@ -126,7 +126,7 @@ def test_a_click_changes_what_is_shown(explorer):
 
     left.checks[0].value = False
     (removed,) = explorer.exploration.removed
-    assert f"rank 3 → {recommendation.rank_without([removed]).rank}" in explorer.outcome.value
+    assert f"rank 3 → {recommendation.without([removed]).rank}" in explorer.outcome.value
     assert [not check.value for check in right.checks] == [item == removed for item in right.shown]
 
     right.count.value = 2

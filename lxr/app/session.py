@@ -147,9 +147,9 @@ class Recommendation:
     @cached_property
     def baseline(self) -> Standing:
         """Where the target stands with the whole history."""
-        return self.rank_without(())
+        return self.without(())
 
-    def rank_without(self, removed: Iterable[int]) -> Standing:
+    def without(self, removed: Iterable[int]) -> Standing:
         """Where the target stands without some of the items."""
         return standing(self.models.model, self.history, self.target, sorted(removed))
 
@@ -159,7 +159,7 @@ class Recommendation:
         Returns:
             ``rank`` and ``probability`` of the target, and ``first``, the title of what is recommended.
         """
-        frame = pd.DataFrame([vars(self.baseline), vars(self.rank_without(removed))], index=["now", "without"])
+        frame = pd.DataFrame([vars(self.baseline), vars(self.without(removed))], index=["now", "without"])
         return frame.assign(first=self.models.data.titles(frame["first"].to_numpy()))
 
 

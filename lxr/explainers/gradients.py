@@ -28,10 +28,10 @@ def gradient(
     """
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        return torch.autograd.grad(check_connected(objective(model, x, target, history)).sum(), x)[0]
+        return torch.autograd.grad(_check_connected(objective(model, x, target, history)).sum(), x)[0]
 
 
-def check_connected(g: torch.Tensor) -> torch.Tensor:
+def _check_connected(g: torch.Tensor) -> torch.Tensor:
     """Refuse values that do not remember what they were computed from.
 
     Raises:
@@ -176,7 +176,7 @@ class IntegratedGradients(Explainer):
             from captum.attr import IntegratedGradients as Quadrature
 
         def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-            return check_connected(self.objective(self.model, x, y, original))
+            return _check_connected(self.objective(self.model, x, y, original))
 
         return Quadrature(g).attribute(
             history,

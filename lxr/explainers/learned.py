@@ -21,8 +21,8 @@ from lxr.utils.records import plain
 from lxr.utils.storage import ANEW, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
-CLEARLY = 2.0  # standard errors by which a trained explainer is ahead of a random order
-ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
+_CLEARLY = 2.0  # standard errors by which a trained explainer is ahead of a random order
+_ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
 
 
 class HiddenNetwork(nn.Module):
@@ -93,7 +93,7 @@ class LearnedExplainer(Explainer):
         Raises:
             DataError: the file is missing, damaged, another kind of explainer, or one of another recommender.
         """
-        state = read_weights(path, required=ENTRIES)
+        state = read_weights(path, required=_ENTRIES)
         if state["explainer"] != cls.__name__:
             raise DataError(f"{path}: expected an explainer of the class {cls.__name__}, found {state['explainer']!r}")
         if state["n_items"] != model.n_items:
@@ -150,7 +150,7 @@ def report_unlearned(
         found, chance = (fidelity_per_user(model, matrix, target, each, metric) for each in (scores, random))
     ahead = (chance - found) * (1 if direction(metric) == LOWER else -1)
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf
-    if ahead.mean() > max(CLEARLY * error, 0.0):
+    if ahead.mean() > max(_CLEARLY * error, 0.0):
         return
     figures = f"{metric} {found.mean():.3f}, of a random order {chance.mean():.3f}"
     warnings.warn(

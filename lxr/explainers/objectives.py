@@ -42,7 +42,7 @@ def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) ->
     log_prob = model.target_log_prob(logits, target)
     steps = torch.finfo(logits.dtype).eps
     bend = round(-64 * math.log(steps / 4)) / 64  # a short number: subtracting it is exact
-    lost = -bound_of_digits(model, logits, target, steps)
+    lost = -_bound_of_digits(model, logits, target, steps)
     rows = (log_prob > lost).nonzero().ravel()
     if not rows.numel():
         return log_prob
@@ -51,7 +51,7 @@ def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) ->
     return log_prob.index_copy(0, rows, torch.where(odds > bend, line, F.logsigmoid(odds.clamp(max=bend))))
 
 
-def bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Tensor, steps: float) -> torch.Tensor | float:
+def _bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Tensor, steps: float) -> torch.Tensor | float:
     """The −log p (B,) below which log p of targets (B,) has less than ten binary digits left, or is on the straight line."""
     if model.activation != "softmax":
         return steps / 4

@@ -26,7 +26,7 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
 
-FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
+_FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
 LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: made by notebooks of their own
 
 
@@ -74,7 +74,7 @@ class ExplainerSpec:
             each.name: each.replace(kind=each.KEYWORD_ONLY)
             for function in sources
             for each in inspect.signature(function).parameters.values()
-            if each.default is not each.empty and each.name not in FILLED
+            if each.default is not each.empty and each.name not in _FILLED
         }
         return inspect.Signature([*arguments, *options.values()], return_annotation=self.cls)
 
@@ -121,15 +121,15 @@ class ExplainerSpec:
         return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
 
-def own_options(cls: type) -> dict:
+def _own_options(cls: type) -> dict:
     """Options of a class with their defaults, without the arguments that a call fills in."""
-    return {name: value for name, value in default_options(cls).items() if name not in FILLED}
+    return {name: value for name, value in default_options(cls).items() if name not in _FILLED}
 
 
 def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = ()) -> ExplainerSpec:
     """An explainer that its class makes; training users, validation users and seed are given if the class takes them."""
-    known = own_options(cls)
-    taken = [name for name in FILLED if name in inspect.signature(cls).parameters]
+    known = _own_options(cls)
+    taken = [name for name in _FILLED if name in inspect.signature(cls).parameters]
 
     def make(model, train_matrix, validation_matrix, seed, **options):
         check_options(known, **{cls.__name__: options})
@@ -141,7 +141,7 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
     )
 
 
-def learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
+def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
     """LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
@@ -154,7 +154,7 @@ def learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
     return ExplainerSpec(LXR, "lxr", make, (LXRSettings,), search_space(variant), defaults, aliases)
 
 
-def imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
+def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     """LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 
@@ -166,7 +166,7 @@ def imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
 
 
-def refined() -> ExplainerSpec:
+def _refined() -> ExplainerSpec:
     """Refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
     own = {name: value for name, value in default_options(RefinedLXR).items() if name in RefinedLXR.search_space}
 
@@ -196,14 +196,14 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
         "shap": made_by_class(SHAPClusters, "surrogate"),
         "shap-items": made_by_class(SHAPItems, "surrogate"),
         "accent": made_by_class(ACCENT, "perturbation"),
-        "lxr": learning_to_explain("combined", "lxr-combined"),
-        "lxr-pos": learning_to_explain("pos"),
-        "lxr-neg": learning_to_explain("neg"),
-        "lxr-refined": refined(),
-        "lxr-path-rank": imitating("rank", "gradients", "lxr-path"),
-        "lxr-path-score": imitating("score", "gradients"),
-        "lxr-path-pure-rank": imitating("rank", "answers", "lxr-path-pure"),
-        "lxr-path-pure-score": imitating("score", "answers"),
+        "lxr": _learning_to_explain("combined", "lxr-combined"),
+        "lxr-pos": _learning_to_explain("pos"),
+        "lxr-neg": _learning_to_explain("neg"),
+        "lxr-refined": _refined(),
+        "lxr-path-rank": _imitating("rank", "gradients", "lxr-path"),
+        "lxr-path-score": _imitating("score", "gradients"),
+        "lxr-path-pure-rank": _imitating("rank", "answers", "lxr-path-pure"),
+        "lxr-path-pure-score": _imitating("score", "answers"),
         "leave-one-out": made_by_class(LeaveOneOut, "perturbation"),
         "gradient": made_by_class(GradientTimesInput, "gradient"),
         "integrated-gradients": made_by_class(IntegratedGradients, "gradient"),
@@ -247,7 +247,7 @@ def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> 
     for each in (name, *aliases):
         _check_name(each, cls)
     _, *others = inspect.signature(cls).parameters.values()
-    missing = [each.name for each in others if each.default is each.empty and each.name not in FILLED]
+    missing = [each.name for each in others if each.default is each.empty and each.name not in _FILLED]
     if missing:
         raise ValueError(f"{cls.__name__}: expected a default of every option, found none of {missing[0]!r}")
     EXPLAINERS[name] = made_by_class(cls, "registered", aliases)

@@ -81,7 +81,7 @@ class SHAPItems(Explainer):
         for row, item, out in zip(history, target.tolist(), scores, strict=True):
             items = np.flatnonzero(row.cpu().numpy())
             score = mask_function(self.model, row, item, objective=self.objective, batch_size=self.batch_size)
-            with seeded(user_generator(self.seed, item, items)):
+            with _seeded(user_generator(self.seed, item, items)):
                 explainer = KernelExplainer(score, np.zeros((1, len(items))))
                 values = explainer.shap_values(
                     np.ones((1, len(items))), nsamples=max(self.n_samples, 4 * len(items)), l1_reg=0, silent=True
@@ -200,7 +200,7 @@ class SHAPClusters(Explainer):
 
 
 @contextlib.contextmanager
-def seeded(generator: np.random.Generator) -> Iterator[None]:
+def _seeded(generator: np.random.Generator) -> Iterator[None]:
     """Seed NumPy's global random state, from which ``shap`` draws, and restore it afterwards."""
     state = np.random.get_state()
     try:

@@ -208,7 +208,7 @@ def explain_user(
     user: int,
     explainer: str | Explainer = "lxr",
     target: int | None = None,
-    seed: int = 42,
+    seed: int = 0,
     **options,
 ) -> UserExplanation:
     """Explain a recommendation of one user.
