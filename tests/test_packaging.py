@@ -124,7 +124,8 @@ for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
     print(message(lambda: lxr.EXPLAINERS[name](model, train, validation).explain(history, torch.as_tensor(target))))
 print(message(explanation.plot))
 print(message(importing("lxr.runs.cli")))
-print(message(importing("lxr.app.widgets")))
+import lxr.app
+print(message(lambda: lxr.app.Explorer))
 print(message(lambda: lxr.tuning.open_study("x.journal")))
 """
 

@@ -3,8 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,9 +21,6 @@ from lxr.recommenders.training import FIT_SPACE, HOLDOUT_METRIC, fit
 from lxr.tuning.spaces import Space, drop_fixed
 from lxr.utils.checks import check_choice, check_options, check_seed, default_options
 from lxr.utils.sparse import dense
-
-if TYPE_CHECKING:
-    pass
 
 RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # of rank_quality, where higher is better
 # Called after each step of a trial with its number and the metric so far; ends a trial that is not worth going on with.
@@ -90,6 +86,7 @@ class RecommenderTuning(Tuning):
     name: str
     train_matrix: sp.csr_matrix
     validation_matrix: sp.csr_matrix
+    _: KW_ONLY
     metric: str = HOLDOUT_METRIC
     fixed: Mapping = field(default_factory=dict)
     start: Mapping | None = None
@@ -148,6 +145,7 @@ class ExplainerTuning(Tuning):
     model: Recommender
     train_matrix: sp.csr_matrix
     validation_matrix: sp.csr_matrix
+    _: KW_ONLY
     metric: str = "POS@20"
     fixed: Mapping = field(default_factory=dict)
     given: Mapping = field(default_factory=dict)
