@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from wrapped import WRAPPED
+from toys import WRAPPED
 
 import lxr
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from wrapped import WRAPPED, fold_in
+from toys import WRAPPED, fold_in
 
 import lxr
 from lxr.recommenders.ranking import hide_one_item

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from wrapped import NEED_GRADIENT
+from toys import NEED_GRADIENT
 
 import lxr
 

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 import scipy.sparse as sp
-from test_markup import HOSTILE
+from hostile_titles import HOSTILE
 
 import lxr
 from lxr.app import Exploration, TrainedModels, trained

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from hostile_titles import HOSTILE
 from hypothesis import example, given
 from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
@@ -27,40 +28,6 @@ from lxr.reporting.tables import counterfactual_sentence, explanation_table
 from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")
-HOSTILE = (
-    "<script>window.hacked = 1</script>",
-    "</title></td><img src=x onerror='window.hacked = 2'>",
-    '" onmouseover="window.hacked = 3',
-    "![a picture](https://example.org/pixel.png) [a link](javascript:alert(1))",
-    "<https://example.org> and www.example.org",
-    "From $5 to $10",
-    r"\(x^2\) \[y\] \begin{align}z\end{align} C:\new\table",
-    "M*A*S*H and _under_ __score__ ~~gone~~ `code`",
-    "a | b || c",
-    "# 1 heading #",
-    "- a dash",
-    "12. Monkeys (1995)",
-    "100 % & 50 {half} ^ ~ #",
-    "&lt;b&gt; &amp; &#42; R&D",
-    "=SUM(A1)",
-    "two\nlines\r\n\tand a tab",
-    "a bell\x07, an escape \x1b[31m, a zero \x00",
-    "\u202egnissol \u2066gninrut",
-    "שלום עולם",
-    "千と千尋の神隠し, 기생충",
-    "🎬 The Movie 👨\u200d👩\u200d👧",
-    "Ame\u0301lie, Z\u0335a\u0300\u0301lgo",
-    "τ < Σ ≤ ∞ → Ångström – “quoted” ‘single’ œuvre",
-    "ligatures: ``quotes'' -- --- ?` !` <<>>",
-    "very " * 200 + "long",
-    "\u200b \t",
-    "",
-    "'",
-    "Good, the Bad and the Ugly, The",
-    "{0} {title} %s %(name)s",
-    "None",
-    "nan",
-)
 WORDS = st.text(
     st.one_of(
         st.sampled_from("<>&\"'$\\*_`~|#[]()!-+=.:/{}^% \n1ax"),

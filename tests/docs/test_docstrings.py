@@ -71,7 +71,7 @@ def test_the_worked_example_keeps_the_contract(tmp_path):
         r"```python\n(.*?)```", (PROJECT_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL
     )
     (tmp_path / "keep_one.py").write_text(code)
-    options = ["-p", "keep_one", "-o", "addopts=", "-k", "keep-one", "tests/test_explainers.py"]
+    options = ["-p", "keep_one", "-o", "addopts=", "-k", "keep-one", "tests/contracts/test_explainers.py"]
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(PROJECT_ROOT)])}
     command = [sys.executable, "-m", "pytest", *options]
     run = subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ | paths, capture_output=True, text=True, check=False)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from wrapped import NEED_GRADIENT
+from toys import NEED_GRADIENT
 
 import lxr
 from lxr.explainers.learned import report_unlearned

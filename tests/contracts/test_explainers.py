@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from wrapped import NEED_GRADIENT, black_box
+from toys import NEED_GRADIENT, black_box
 
 import lxr
 from lxr.explainers.registry import LXR_FAMILIES
