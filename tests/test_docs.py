@@ -14,6 +14,13 @@ from lxr.utils.environment import PROJECT_ROOT
 
 EXPORTED = {name: getattr(lxr, name) for name in lxr.__all__}
 OBJECTS = {name: value for name, value in EXPORTED.items() if inspect.isroutine(value) or inspect.isclass(value)}
+OF_PACKAGES = {
+    name: value
+    for package in (lxr.utils, lxr.data, lxr.recommenders)
+    for name in package.__all__
+    if inspect.isroutine(value := getattr(package, name)) or inspect.isclass(value)
+}
+OBJECTS |= OF_PACKAGES
 FOUND_ELSEWHERE = {name: getattr(lxr.explainers, name) for name in lxr.explainers.__all__ if name != "EXPLAINERS"}
 SECTION = r"(?:^|\n) *{}: *\n"
 
@@ -78,5 +85,7 @@ def test_pages_of_the_api_are_made(tmp_path):
     pdoc.render.configure(docformat="google")
     pdoc.pdoc("lxr", "lxr.metrics.fidelity", output_directory=tmp_path)
     page = (tmp_path / "lxr.html").read_text(encoding="utf-8")
-    assert all(f'id="{name}"' in page for name in lxr.__all__)
+    packages = {name for name, value in EXPORTED.items() if inspect.ismodule(value)}
+    assert all(f'id="{name}"' in page for name in EXPORTED.keys() - packages)
+    assert all(f'href="lxr/{name}.html"' in page for name in packages)
     assert "<h6" in page and ":func:" not in re.sub(r"<pre>.*?</pre>|<span.*?</span>", "", page, flags=re.DOTALL)

@@ -18,11 +18,11 @@ REAL = "buif"  # NumPy's kinds of real numbers
 BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: nobody is to guess
 
 
-def as_histories(n_items: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:
+def as_histories(n_columns: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:
     """Dense binary histories.
 
     Args:
-        n_items: number of items I.
+        n_columns: width I of histories.
         history: (B, I) zeros and ones: tensor, array, frame, lists or SciPy matrix.
         device: where to put what is no tensor; a tensor stays where it is.
 
@@ -37,7 +37,7 @@ def as_histories(n_items: int, history: object, device: torch.device | str = "cp
         tensor([[0., 1., 1.]])
     """
     x = as_tensor("history", history, device)
-    check_width(n_items, x)
+    check_width(n_columns, x)
     if x.shape[0] == 0:
         raise ValueError("history: expected at least one user, found none")
     not_binary = ((x != 0) & (x != 1)).any(dim=1)
@@ -61,12 +61,12 @@ def as_explained(model, history: object, target: object) -> tuple[torch.Tensor, 
         ValueError: anything else; names the argument and the row.
     """
     check_model(model)
-    history = as_histories(model.n_items, history, model.device)
+    history = as_histories(model.n_columns, history, model.device)
     items = as_items("target", target, history.shape[0])
     chosen = torch.from_numpy(items).to(history.device)
-    inside = chosen.clamp(0, model.n_items - 1)
+    inside = chosen.clamp(0, model.n_columns - 1)
     consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
-    check_rows(model.n_targets, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
+    check_rows(model.n_items, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
     return history, chosen
 
 
@@ -82,11 +82,11 @@ def as_importance(importance: object, history: torch.Tensor) -> torch.Tensor:
     return scores
 
 
-def as_matrix(n_items: int | None = None, **matrices: object) -> sp.csr_matrix:
+def as_matrix(n_columns: int | None = None, **matrices: object) -> sp.csr_matrix:
     """Sparse binary histories.
 
     Args:
-        n_items: number of items I; None if that is to be found out.
+        n_columns: width I of histories; None if that is to be found out.
         matrices: one (n, I) matrix of zeros and ones, by the name of the argument: a SciPy matrix, a tensor, an array, a
             frame or lists.
 
@@ -103,8 +103,8 @@ def as_matrix(n_items: int | None = None, **matrices: object) -> sp.csr_matrix:
     """
     ((name, value),) = matrices.items()
     matrix = as_csr(name, value)
-    if matrix.shape[0] == 0 or matrix.shape[1] != (n_items or matrix.shape[1]) or matrix.shape[1] == 0:
-        columns = "items" if n_items is None else n_items
+    if matrix.shape[0] == 0 or matrix.shape[1] != (n_columns or matrix.shape[1]) or matrix.shape[1] == 0:
+        columns = "items" if n_columns is None else n_columns
         raise ValueError(f"{name}: expected (users, {columns}) with at least one user, found {matrix.shape}")
     if not matrix.data.all():
         matrix = matrix.copy()
@@ -131,11 +131,11 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
         ValueError: anything else; names the argument and the row.
     """
     check_model(model)
-    histories = as_matrix(model.n_items, matrix=matrix)
+    histories = as_matrix(model.n_columns, matrix=matrix)
     items = as_items("target", target, histories.shape[0])
-    inside = np.clip(items, 0, model.n_items - 1)
+    inside = np.clip(items, 0, model.n_columns - 1)
     consumed = np.asarray(histories[np.arange(len(items)), inside]).ravel() > 0
-    check_rows(model.n_targets, np.diff(histories.indptr), items, consumed)
+    check_rows(model.n_items, np.diff(histories.indptr), items, consumed)
     return histories, items
 
 
@@ -295,26 +295,26 @@ def kind_of(dtype: torch.dtype) -> str:
     return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
 
 
-def check_width(n_items: int, history: torch.Tensor) -> None:
-    """Refuse histories that are not (B, n_items)."""
-    if history.ndim != 2 or history.shape[1] != n_items:
-        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
+def check_width(n_columns: int, history: torch.Tensor) -> None:
+    """Refuse histories that are not (B, n_columns)."""
+    if history.ndim != 2 or history.shape[1] != n_columns:
+        raise ValueError(f"history: expected shape (B, {n_columns}), found {tuple(history.shape)}")
 
 
 def check_model(model) -> None:
     """Refuse what is no recommender."""
-    if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_targets")):
+    if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_columns")):
         raise ValueError(f"model: expected a recommender (lxr.wrap makes one), found {type(model).__name__}")
 
 
-def check_rows(n_targets: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
+def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
     """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
     if (lengths == 0).any():
         raise ValueError(f"history, row {first(lengths == 0)}: expected at least one item, found none: it is empty")
-    outside = (target < 0) | (target >= n_targets)
+    outside = (target < 0) | (target >= n_items)
     if outside.any():
         row = first(outside)
-        raise ValueError(f"target, row {row}: expected an item from 0 to {n_targets - 1}, found {target[row]}")
+        raise ValueError(f"target, row {row}: expected an item from 0 to {n_items - 1}, found {target[row]}")
     if consumed.any():
         row = first(consumed)
         raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")

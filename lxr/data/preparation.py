@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.datasets import load_ratings, rule_of
+from lxr.data.datasets import load_ratings, preparation_rule
 from lxr.data.interactions import Interactions
 from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, without_repeats
 from lxr.utils.checks import (
@@ -25,6 +25,7 @@ USER_FEATURES = "ratings.attrs['user_features']"
 
 def prepare(
     ratings: pd.DataFrame,
+    *,
     min_rating: float = 4,
     min_items_per_user: int = 2,
     min_users_per_item: int = 2,
@@ -217,6 +218,10 @@ def check_candidates(data: Interactions) -> None:
 
     Raises:
         DataError: names the users.
+
+    Example:
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9], "item": [1, 2, 1, 3], "rating": 5})
+        >>> check_candidates(prepare(ratings, min_users_per_item=1))  # something is left to recommend
     """
     full = np.diff(data.item_matrix.indptr) == len(data.item_ids)
     if full.any():
@@ -260,7 +265,7 @@ def item_groups(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | Non
     return np.array([groups[item] for item in item_ids.tolist()])
 
 
-def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
+def load_dataset(name: str, data_dir: str | Path | None = None, *, user_features: bool = False) -> Interactions:
     """Load a registered dataset and prepare it by its registered rule.
 
     Args:
@@ -277,4 +282,4 @@ def load_dataset(name: str, data_dir: str | Path | None = None, user_features: b
         >>> load_dataset("synthetic").matrix.shape
         (600, 160)
     """
-    return prepare(load_ratings(name, data_dir, user_features), **rule_of(name))
+    return prepare(load_ratings(name, data_dir, user_features=user_features), **preparation_rule(name))

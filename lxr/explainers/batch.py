@@ -11,10 +11,10 @@ from lxr.data.inputs import as_csr, as_matrix, as_users
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.result import check_metric
-from lxr.recommenders.recommend import top_items
+from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import check_positive
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches, dense
 from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
 
@@ -50,12 +50,12 @@ def explain_users(
     check_explainer(explainer)
     matrix, target = as_users(explainer.model, matrix, target)
     check_positive(batch_size=batch_size)
-    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * explainer.model.n_items, "batch_size")
+    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * explainer.model.n_columns, "batch_size")
     explainer.report_long(np.diff(matrix.indptr))
     device = explainer.model.device
     values = np.empty(matrix.nnz, dtype=np.float32)
     groups = list(batches(matrix.shape[0], batch_size))
-    for users in progress(groups, desc=label, unit="batch", disable=label is None):
+    for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
         history = dense(matrix[users], device)
         scores = explainer.scores(history, torch.from_numpy(target[users]).to(device))
         values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
@@ -90,8 +90,8 @@ def mean_fidelity(
     """
     check_metric(metric)
     check_explainer(explainer)
-    matrix = as_matrix(explainer.model.n_items, matrix=matrix)
-    target = top_items(explainer.model, matrix) if target is None else target
+    matrix = as_matrix(explainer.model.n_columns, matrix=matrix)
+    target = top_item(explainer.model, matrix) if target is None else target
     return fidelity_of_scores(explainer.model, matrix, target, explain_users(explainer, matrix, target, 512), metric)
 
 

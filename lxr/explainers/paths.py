@@ -157,7 +157,7 @@ class RankMarginPath(GradientPath):
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        super().__init__(model, RankMargin.of_catalogue(model.n_items, k, tau), singles, share, batch_size)
+        super().__init__(model, RankMargin.of_catalogue(model.n_columns, k, tau), singles, share, batch_size)
 
     @classmethod
     def sized(cls, n_items: int) -> dict:

@@ -19,7 +19,7 @@ class Fingerprint:
 
     Attributes:
         name: of its class.
-        n_items: number of items I.
+        n_items: number of items.
         digest: SHA-256 of class, activation, sizes and weights.
         answers: some logits (3, at most 64) for three fixed histories. A recommender without weights has nothing else.
 
@@ -92,9 +92,9 @@ def content_of(tensor: torch.Tensor) -> bytes:
 @torch.no_grad()
 def answers_of(model: Recommender) -> torch.Tensor:
     """Logits (3, at most 64) of a recommender for three fixed histories, asked one by one and uncounted."""
-    item = torch.arange(model.n_items)
+    item = torch.arange(model.n_columns)
     spread = item * 2654435761 % 2**32 / 2**32  # items that look random, but are always the same
     probes = torch.stack([spread <= share for share in SHARES]).float().to(model.device)
-    kept = torch.linspace(0, model.n_targets - 1, min(N_ANSWERS, model.n_targets)).long()
+    kept = torch.linspace(0, model.n_items - 1, min(N_ANSWERS, model.n_items)).long()
     with uncounted(model):
         return torch.cat([model(probe[None])[:, kept].double().cpu() for probe in probes])

@@ -34,7 +34,7 @@ def check_answers(model, explaining: bool = True) -> None:
         UserWarning: the answers do not depend on the history, or look like probabilities where logits are expected.
     """
     check_model(model)
-    x = probes(model.n_items, model.n_targets, model.device)  # (4, I)
+    x = probes(model.n_items, model.n_columns, model.device)  # (4, I)
     with torch.no_grad(), uncounted(model):
         answers = ask_together(model, x)
         check_steadiness(model, x, answers)
@@ -45,13 +45,13 @@ def check_answers(model, explaining: bool = True) -> None:
     report_doubts(model, answers, undefined)
 
 
-def probes(n_items: int, n_targets: int, device: torch.device) -> torch.Tensor:
-    """Histories (4, n_items): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
-    step = max(2, math.ceil(n_targets / LONG))
-    x = torch.zeros(4, n_items, device=device)
+def probes(n_items: int, n_columns: int, device: torch.device) -> torch.Tensor:
+    """Histories (4, n_columns): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
+    step = max(2, math.ceil(n_items / LONG))
+    x = torch.zeros(4, n_columns, device=device)
     x[1, 0] = 1
-    x[2, :n_targets:step] = 1
-    x[3, step // 2 : n_targets : step] = 1
+    x[2, :n_items:step] = 1
+    x[3, step // 2 : n_items : step] = 1
     return x
 
 

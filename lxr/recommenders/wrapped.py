@@ -16,12 +16,12 @@ class Wrapped(Recommender):
 
     asked = "scorer"
 
-    def __init__(self, scorer: Callable, n_items: int, activation: Activation, n_features: int = 0):
-        super().__init__(n_items, n_features)
+    def __init__(self, scorer: Callable, n_items: int, activation: Activation, *, n_features: int = 0):
+        super().__init__(n_items, n_features=n_features)
         check_choice(ACTIVATIONS, activation=activation)
         self.scorer, self.activation, self.function_precision = scorer, activation, None
         with evaluating(self), with_gradients():
-            history = torch.eye(1, n_items, device=self.device, dtype=self.precision)
+            history = torch.eye(1, self.n_columns, device=self.device, dtype=self.precision)
             self.arrays, self.function_precision = kind_of(scorer, history)
         check_answers(self, explaining=False)
 
@@ -86,7 +86,7 @@ def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | Non
     return None
 
 
-def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_features: int = 0) -> Recommender:
+def wrap(module_or_function: Callable, n_items: int, activation: Activation, *, n_features: int = 0) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
@@ -97,10 +97,10 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_f
         module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
             to NumPy arrays; it may set items of the history to −∞, and may work in place. A module is asked in evaluation
             mode, in its own precision and on its device; a function, on the CPU.
-        n_items: number of items I.
+        n_items: number of items.
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
             probabilities.
-        n_features: how many of the items, the last ones, are features of the user.
+        n_features: number of user features, whose columns come after those of the items.
 
     Returns:
         The recommender; the scorer is left as it is.
@@ -121,4 +121,4 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_f
         >>> model.differentiable, black_box.differentiable
         (True, False)
     """
-    return Wrapped(module_or_function, n_items, activation, n_features)
+    return Wrapped(module_or_function, n_items, activation, n_features=n_features)

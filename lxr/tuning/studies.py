@@ -36,7 +36,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.environment import package_versions
 from lxr.utils.extras import extra
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.storage import DataError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     with locked(path):
         fail_abandoned(study)
         budget = replace(budget, trials=enqueue(study, tuning, budget.trials))
-    with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
+    with progress_bar(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
 
         def show() -> None:
             bar.update(spent(study) - bar.n)

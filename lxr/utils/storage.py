@@ -322,8 +322,13 @@ def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame
         path: the file.
         required: columns that it must have.
 
+    Returns:
+        The frame.
+
     Raises:
         DataError: the file is missing, damaged or lacks a required column.
+
+    Example: see :func:`save_frame`.
     """
     frame = read_checked(path, pd.read_parquet)
     absent = [name for name in required if name not in frame]
