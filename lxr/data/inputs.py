@@ -155,19 +155,19 @@ def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
     """
     ((name, value),) = scores.items()
     sparse = sp.issparse(value)
-    found = as_csr(name, value) if sparse else real_array(name, value)
+    found = as_csr(name, value) if sparse else _real_array(name, value)
     if found.shape != matrix.shape:
         raise ValueError(f"{name}: expected scores of shape {matrix.shape}, found {found.shape}")
-    values = scores_at(name, matrix, found) if sparse else found[rows(matrix), matrix.indices]
+    values = _scores_at(name, matrix, found) if sparse else found[rows(matrix), matrix.indices]
     check_finite(rows(matrix), matrix.indices, values)
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.ndarray:
+def _scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.ndarray:
     """Scores (nnz,) of the entries of ``matrix``, both (n, I) CSR in canonical form."""
     if scores.nnz == 0:
         raise ValueError(f"{name}: expected scores of {matrix.nnz} history items, found none")
-    if same_entries(matrix, scores):
+    if _same_entries(matrix, scores):
         return scores.data
     expected, found = (rows(each) * each.shape[1] + each.indices for each in (matrix, scores))  # both ascend
     place = np.searchsorted(expected, found).clip(max=len(expected) - 1)
@@ -188,13 +188,13 @@ def as_pair(**scores: object) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """
     (first_name, a), (second_name, b) = scores.items()
     a, b = as_csr(first_name, a), as_csr(second_name, b)
-    if not same_entries(a, b):
+    if not _same_entries(a, b):
         expected = f"scores of the same {a.nnz} history items in {a.shape} as {first_name}"
         raise ValueError(f"{second_name}: expected {expected}, found {b.nnz} in {b.shape}, or others")
     return a, b
 
 
-def same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
+def _same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
     """Whether two CSR matrices in canonical form have the same entries."""
     return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
 
@@ -203,7 +203,7 @@ def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
     """Item indices (count,), or (m,) if there may be any number, as int64, whatever kind of integers they are."""
     if count is None and isinstance(items, list | tuple | np.ndarray) and len(items) == 0:
         return np.empty(0, dtype=np.int64)
-    array = real_array(name, items, kinds="iu", expected="integer item indices")
+    array = _real_array(name, items, kinds="iu", expected="integer item indices")
     if array.ndim != 1 or count not in (None, len(array)):
         raise ValueError(f"{name}: expected shape ({'m' if count is None else count},), found {array.shape}")
     if array.size and array.max() > np.iinfo(np.int64).max:
@@ -218,14 +218,14 @@ def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Ten
             raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
         dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
         return dense.clone() if dense.is_inference() else dense
-    array = real_array(name, value)
+    array = _real_array(name, value)
     return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind == "f" else np.int64)).to(device)
 
 
 def as_csr(name: str, value: Any) -> sp.csr_matrix:
     """A CSR matrix with ascending columns and no entry twice; zeros stay. It is ``value`` itself if it is that already."""
     if not sp.issparse(value):
-        dense = real_array(name, value)
+        dense = _real_array(name, value)
         if dense.ndim != 2:
             raise ValueError(f"{name}: expected two dimensions, users and items, found shape {dense.shape}")
         return sp.csr_matrix(dense)
@@ -234,7 +234,7 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
     if value.dtype.kind not in REAL:
         raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
     try:
-        matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(entries_of(value), shape=value.shape)
+        matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(_entries_of(value), shape=value.shape)
         matrix.check_format(full_check=True)
     except ValueError as error:
         raise ValueError(f"{name}: expected a sound matrix, found places outside of it ({error})") from error
@@ -250,7 +250,7 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
     return matrix
 
 
-def entries_of(value) -> tuple:
+def _entries_of(value) -> tuple:
     """Values, columns and row pointers of a SciPy matrix of any format, with nothing added up."""
     if value.format == "csr":
         return value.data, value.indices, value.indptr
@@ -260,7 +260,7 @@ def entries_of(value) -> tuple:
     return coo.data[order], coo.col[order], indptr
 
 
-def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
+def _real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
     """An array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
 
     Args:
@@ -273,7 +273,7 @@ def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real n
         ValueError: anything else.
     """
     if isinstance(value, torch.Tensor):
-        if kind_of(value.dtype) not in kinds:
+        if _kind_of(value.dtype) not in kinds:
             raise ValueError(f"{name}: expected {expected}, found {value.dtype}")
         dense = as_tensor(name, value, "cpu").cpu()
         return (dense.double() if dense.is_floating_point() else dense).numpy()
@@ -290,7 +290,7 @@ def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real n
     return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy knows no half precision
 
 
-def kind_of(dtype: torch.dtype) -> str:
+def _kind_of(dtype: torch.dtype) -> str:
     """NumPy's kind of a PyTorch dtype."""
     return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
 

@@ -122,7 +122,7 @@ class Interactions:
         names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
         arrays = {name: np.asarray(getattr(self, name)) for name in names if getattr(self, name) is not None}
         arrays |= {"indices": matrix.indices, "indptr": matrix.indptr, "n_duplicates": np.array(self.n_duplicates)}
-        check_arrays(arrays)
+        _check_arrays(arrays)
         for name in TEXTS:
             if name in arrays and arrays[name].dtype.kind not in PLAIN_IDS:
                 arrays |= pack_text(name, arrays[name])
@@ -138,7 +138,7 @@ class Interactions:
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
         try:
             arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
-            check_arrays(arrays)
+            _check_arrays(arrays)
         except ValueError as error:
             raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
@@ -162,7 +162,7 @@ TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that 
 PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
 
 
-def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that are no histories: fields of :class:`Interactions`, the matrix as ``indices`` and ``indptr``.
 
     Raises:
@@ -181,7 +181,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
     if arrays["n_duplicates"].ndim or arrays["n_duplicates"].dtype.kind not in "iu" or arrays["n_duplicates"] < 0:
         raise ValueError(f"n_duplicates: expected an integer of at least 0, found {arrays['n_duplicates']!r}")
     check_kind("indices", arrays["indices"], "iu")
-    check_entries(arrays["indices"], arrays["indptr"], n_columns)
+    _check_entries(arrays["indices"], arrays["indptr"], n_columns)
 
 
 def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
@@ -195,7 +195,7 @@ def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = No
         raise ValueError(f"{name}: expected texts, found {strange!r}")
 
 
-def check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> None:
+def _check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> None:
     """Refuse column indices (nnz,) and row pointers (n_users + 1,) that are not those of a CSR matrix in canonical form."""
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any() or indptr[-1] != len(indices):
         raise ValueError(f"indptr: expected ascending numbers from 0 to {len(indices)}")

@@ -93,7 +93,7 @@ def save_split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, path
         (array([2, 3, 4, 5, 6, 7, 9]), array([0]), array([1, 8]))
     """
     parts = {"train": train, "validation": validation, "test": test}
-    check_split({name: np.asarray(users) for name, users in parts.items()})
+    _check_split({name: np.asarray(users) for name, users in parts.items()})
     save_npz(path, **parts)
 
 
@@ -115,13 +115,13 @@ def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndar
     arrays = read_npz(path, required=("train", "validation", "test"))
     parts = {name: arrays[name] for name in ("train", "validation", "test")}
     try:
-        check_split(parts, n_users)
+        _check_split(parts, n_users)
     except ValueError as error:
         raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
     return parts["train"], parts["validation"], parts["test"]
 
 
-def check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
+def _check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
     """Refuse parts that share a user, or that are not ascending rows of ``n_users`` users.
 
     (The test users may be a sample, so that not every user is in a part.)

@@ -138,7 +138,7 @@ class Recommender(nn.Module):
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
             expected = f"expected logits of shape {tuple(history.shape)}"
-            raise AnswerError(f"{self.asked}: {expected}, found {in_words(logits, is_dense)}")
+            raise AnswerError(f"{self.asked}: {expected}, found {_in_words(logits, is_dense)}")
         logits = logits.to(device=history.device, dtype=history.dtype)
         if self.activation == "probability":
             return logits_of(logits, self.asked)
@@ -261,7 +261,7 @@ class Recommender(nn.Module):
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
 
 
-def in_words(found: Any, is_dense: bool) -> str:
+def _in_words(found: Any, is_dense: bool) -> str:
     """Something that was returned in the place of logits, for an error."""
     if is_dense:
         return str(tuple(found.shape))

@@ -39,7 +39,7 @@ def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tupl
     return rest, hidden
 
 
-def hidden_item_ranks(
+def _hidden_item_ranks(
     model: Recommender, matrix: sp.csr_matrix, hidden: np.ndarray, batch_size: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of each user's hidden item among the items outside the history.
@@ -89,7 +89,7 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, *, seed: int = 0) ->
     """
     check_model(model)
     rest, hidden = hide_one_item(as_matrix(model.n_columns, matrix=matrix), seed, model.n_features)
-    rank, candidates = hidden_item_ranks(model, rest, hidden)
+    rank, candidates = _hidden_item_ranks(model, rest, hidden)
     quality = {f"HR@{cutoff}": float(np.mean(rank <= cutoff)) for cutoff in (10, 50, 100)}
     quality["NDCG@10"] = float(np.mean(np.where(rank <= 10, 1 / np.log2(1 + rank), 0)))
     quality["MRR"] = float(np.mean(1 / rank))

@@ -22,7 +22,7 @@ class Wrapped(Recommender):
         self.scorer, self.activation, self.function_precision = scorer, activation, None
         with evaluating(self), with_gradients():
             history = torch.eye(1, self.n_columns, device=self.device, dtype=self.precision)
-            self.arrays, self.function_precision = kind_of(scorer, history)
+            self.arrays, self.function_precision = _kind_of(scorer, history)
         check_answers(self, explaining=False)
 
     @property
@@ -46,7 +46,7 @@ class Wrapped(Recommender):
         return f"{name} of NumPy arrays" if self.arrays else name
 
 
-def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
+def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
     """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
 
     Returns:
@@ -68,7 +68,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray, precision or (only_precision(scorer, asked) if torch.is_tensor(asked) else None)
+            return kind is np.ndarray, precision or (_only_precision(scorer, asked) if torch.is_tensor(asked) else None)
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
     raise AnswerError(
@@ -77,7 +77,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
     )
 
 
-def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
+def _only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
     """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
     try:
         scorer(history.detach().double())
