@@ -73,13 +73,13 @@ def bare_passes(model: lxr.Recommender, history: torch.Tensor, target: torch.Ten
 
 def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict[str, float]:
     """Time of one explainer, and its ratios to the bare passes and to the reference implementation."""
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     with lxr.measure(model) as making:
         explainer = lxr.EXPLAINERS[name](model, train, seed=SEED)
     with lxr.measure(model) as cost:
         explainer.explain(matrix, target)
     repeats = -(-BATCH // matrix.shape[0])
-    some, items = lxr.dense(matrix).repeat(repeats, 1)[:BATCH], torch.from_numpy(target).repeat(repeats)[:BATCH]
+    some, items = lxr.utils.dense(matrix).repeat(repeats, 1)[:BATCH], torch.from_numpy(target).repeat(repeats)[:BATCH]
     times = side_by_side(
         rounds,
         explain=lambda: explainer.explain(matrix, target),
@@ -113,7 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     name = dataset_at_hand(options.data_dir)
     matrix = lxr.load_dataset(name, options.data_dir).matrix
-    train, validation, test = lxr.split_users(matrix.shape[0])
+    train, validation, test = lxr.split_users(matrix.shape[0], seed=42)
     users = test[np.linspace(0, len(test) - 1, min(options.users, len(test))).astype(int)]
     print(f"{name}, {len(users)} users, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
     for recommender in options.recommenders:
@@ -121,7 +121,7 @@ def main() -> None:
         lxr.fit(model, matrix[train], matrix[validation], seed=SEED, epochs=20)
         rows = {
             explainer: costs(explainer, model, matrix[train], matrix[users], options.rounds)
-            for explainer in lxr.progress(options.explainers, desc=recommender)
+            for explainer in lxr.utils.progress_bar(options.explainers, desc=recommender)
         }
         print(f"\n{recommender}\n{pd.DataFrame(rows).T.to_string(float_format='{:,.2f}'.format)}")
 

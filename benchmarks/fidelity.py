@@ -105,9 +105,9 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
 
 def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXRSettings, rounds: int) -> dict[str, float]:
     """Time of an LXR epoch, validation included, and its ratio to its bare forward and backward passes."""
-    target = torch.from_numpy(lxr.top_items(model, matrix))
+    target = torch.from_numpy(lxr.top_item(model, matrix))
     network = start_network(model, settings, seed=0)
-    groups = [(lxr.dense(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
+    groups = [(lxr.utils.dense(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
 
     def floor():
         for history, explained in groups:
@@ -132,8 +132,8 @@ def main() -> None:
     options = parser.parse_args()
     name = dataset_at_hand(options.data_dir)
     matrix = lxr.load_dataset(name, options.data_dir).matrix
-    train, validation, test = lxr.split_users(matrix.shape[0])
-    history = lxr.dense(matrix[test])
+    train, validation, test = lxr.split_users(matrix.shape[0], seed=42)
+    history = lxr.utils.dense(matrix[test])
     peaks, columns = {}, {}
     for recommender, cls in lxr.RECOMMENDERS.items():  # before anything else takes memory
         model = cls(matrix.shape[1])

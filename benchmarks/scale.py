@@ -47,13 +47,13 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     data, stages["preparation"] = measured(partial(lxr.prepare, ratings))
     rows = len(ratings)
     del ratings
-    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0], seed=42))
     test = test[:explained]
     model = lxr.RECOMMENDERS[recommender](data.matrix.shape[1])
     _, stages["recommender, an epoch"] = measured(lambda: lxr.fit(model, train, validation, epochs=1))
     make = lxr.EXPLAINERS["lxr"]
     explainer, stages["LXR, an epoch"] = measured(lambda: make(model, train, validation, epochs=1))
-    target = lxr.top_items(model, test)
+    target = lxr.top_item(model, test)
     scores, stages[f"LXR explains {explained} users"] = measured(lambda: explainer.explain(test, target))
     for name in ("cosine", "gradient", "leave-one-out", "shap"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
@@ -75,7 +75,7 @@ def main() -> None:
         return
     command = [sys.executable, __file__, "--recommender", options.recommender, "--explained", str(options.explained)]
     found = {}
-    for name, size in lxr.progress(SIZES.items(), desc="sizes"):
+    for name, size in lxr.utils.progress_bar(SIZES.items(), desc="sizes"):
         finished = subprocess.run(
             [*command, "--size", *map(str, size)], stdout=subprocess.PIPE, encoding="utf-8", check=True
         )

@@ -1,9 +1,11 @@
 """LXR: learning to explain recommendations.
 
-Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. All that
-is needed from outside is here; users are always rows, B of them in a batch, I is the number of items.
+Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. Users
+are always rows, B of them in a batch. I is the width of histories: the number of items, and of user features if there are
+some.
 
-The folders are floors: each imports from lower ones only.
+This page has the names of every day. Each package lists all of its public names, and documents them. The folders are
+floors: each imports from lower ones only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
 2. `lxr.data`: ratings, histories, splits, datasets and files
@@ -18,20 +20,23 @@ Example:
     >>> import lxr
     >>> data = lxr.load_dataset("synthetic")
     >>> train, validation, test = lxr.split_users(data.matrix.shape[0])
-    >>> model = lxr.MF(data.matrix.shape[1], n_factors=8)
+    >>> model = lxr.MF(data.n_items, n_factors=8)
     >>> training = lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=5)
-    >>> target = lxr.top_items(model, data.matrix[test])
+    >>> lxr.recommend(model, data, rows=test, n=10).shape  # of 120 users
+    (1200, 6)
+    >>> target = lxr.top_item(model, data.matrix[test])
     >>> explainer = lxr.EXPLAINERS["rank-margin"](model, data.matrix[train])
     >>> scores = explainer.explain(data.matrix[test], target)
     >>> lxr.evaluate_users(model, data.matrix[test], target, scores).curves["POS@20"].shape  # users, steps
     (120, 11)
 """
 
-from lxr.data.datasets import DATASETS, Dataset, load_ratings, rule_of
+from lxr import data, evaluation, explainers, metrics, recommenders, reporting, runs, tuning, utils
+from lxr.data.datasets import DATASETS, Dataset, load_ratings
 from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
-from lxr.data.splits import save_split, split_users
+from lxr.data.splits import split_users
 from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.evaluation.cost import Cost, cost_table, measure
 from lxr.evaluation.sanity import least_influential_item, randomised, shuffled_histories, stability
@@ -50,13 +55,13 @@ from lxr.metrics.fidelity import evaluate_fidelity, evaluate_users, ranks_withou
 from lxr.metrics.ground_truth import true_reasons
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.loading import load
 from lxr.recommenders.mf import MF
 from lxr.recommenders.ncf import NCF
 from lxr.recommenders.popularity import Popularity
 from lxr.recommenders.ranking import rank_quality
-from lxr.recommenders.recommend import top_item, top_items
+from lxr.recommenders.recommendations import recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
-from lxr.recommenders.saving import load_recommender, save_recommender
 from lxr.recommenders.training import fit, train_recommender
 from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
@@ -66,10 +71,7 @@ from lxr.runs.workspace import Workspace
 from lxr.tuning.records import load_tuned
 from lxr.tuning.studies import Budget, open_study, tune
 from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
-from lxr.utils.environment import choose_device
-from lxr.utils.progress import progress
-from lxr.utils.sparse import dense
-from lxr.utils.storage import DataError, save_frame
+from lxr.utils.storage import DataError
 
 __version__ = "0.1.0"
 
@@ -105,29 +107,30 @@ __all__ = [
     "Tuning",
     "UserExplanation",
     "Workspace",
-    "choose_device",
     "cost_table",
-    "dense",
+    "data",
     "evaluate_fidelity",
     "evaluate_users",
+    "evaluation",
     "exhaustive_optimum",
     "explain_user",
+    "explainers",
     "fidelity_gain",
     "fit",
     "greedy_bound",
     "least_influential_item",
+    "load",
     "load_dataset",
     "load_ratings",
-    "load_recommender",
     "load_scores",
     "load_tuned",
     "lxr_loss",
     "mask_function",
     "mean_fidelity",
     "measure",
+    "metrics",
     "open_study",
     "prepare",
-    "progress",
     "published_settings",
     "random_bound",
     "randomised",
@@ -136,21 +139,22 @@ __all__ = [
     "rank_quality",
     "ranks_without_most",
     "read_ratings_file",
-    "rule_of",
-    "save_frame",
-    "save_recommender",
+    "recommend",
+    "recommenders",
+    "reporting",
+    "runs",
     "save_scores",
-    "save_split",
     "shuffled_histories",
     "split_users",
     "stability",
     "top_item",
-    "top_items",
     "train_lxr",
     "train_path_lxr",
     "train_recommender",
     "true_reasons",
     "tune",
+    "tuning",
+    "utils",
     "wrap",
 ]
 

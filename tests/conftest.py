@@ -118,11 +118,11 @@ def trained_results(tmp_path_factory):
     root, options = results / "synthetic", {"n_factors": 8}
     data = lxr.load_dataset("synthetic")
     data.save(root / "interactions.npz")
-    train, validation, test = lxr.split_users(data.matrix.shape[0])
-    lxr.save_split(root / "split.npz", train, validation, test)
+    train, validation, test = lxr.split_users(data.matrix.shape[0], seed=42)
+    lxr.data.save_split(train, validation, test, root / "split.npz")
     model = lxr.MF(data.matrix.shape[1], **options)
     lxr.fit(model, data.matrix[train], data.matrix[validation], epochs=40)
-    lxr.save_recommender(model, "mf", options, root / "mf/recommender.pt")
+    model.save(root / "mf/recommender.pt")
     lxr.EXPLAINERS["lxr"](model, data.matrix[train], data.matrix[validation], epochs=2).save(root / "mf/lxr.pt")
     return results
 

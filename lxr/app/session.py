@@ -13,9 +13,9 @@ from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
-from lxr.recommenders.recommend import first_recommendations
+from lxr.recommenders.loading import load
+from lxr.recommenders.recommendations import best_items
 from lxr.recommenders.registry import RECOMMENDERS
-from lxr.recommenders.saving import load_recommender
 from lxr.reporting.explanation import Standing, UserExplanation, explain_history, logits_without, standing
 from lxr.runs.workspace import told_to
 from lxr.utils.environment import results_directory
@@ -70,8 +70,8 @@ class TrainedModels:
         self.root = results_directory(results) / dataset
         self.folder, self.recommender = self.root / recommender, recommender
         self.data = Interactions.load(self.root / "interactions.npz")
-        self.train, self.validation, self.test = load_split(self.root / "split.npz", len(self.data.user_ids))
-        self.model = load_recommender(self.folder / "recommender.pt")
+        self.train, self.validation, self.test = load_split(self.root / "split.npz", n_users=len(self.data.user_ids))
+        self.model = load(self.folder / "recommender.pt")
         self.names = [name for name in EXPLAINERS if (path := self.network(name)) is None or path.is_file()]
         self.made: dict[str, Explainer] = {}
 
@@ -219,13 +219,18 @@ class Exploration:
         self.removed -= {int(item) for item in items}
 
     def recommendations(self, count: int = 10) -> pd.DataFrame:
-        """The first recommendations for the whole history; see :func:`lxr.recommenders.recommend.first_recommendations`."""
-        return first_recommendations(self.models.model, self.models.data, self.history, count)
+        """The first recommendations for the whole history, by rank: ``item`` (its column), ``title``, ``probability``."""
+        return self._recommended(self.history, count)
 
     def recommendations_without(self, count: int = 10) -> pd.DataFrame:
         """The first recommendations without what is removed, which is none of them."""
         rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
-        return first_recommendations(self.models.model, self.models.data, rest, count, seen=self.history)
+        return self._recommended(rest, count)
+
+    def _recommended(self, history: torch.Tensor, count: int) -> pd.DataFrame:
+        """The best items for a history (1, I) that are not in the whole history, by rank."""
+        best = best_items(self.models.model, history, count, seen=self.history).set_index("rank").rename_axis(None)
+        return best.assign(title=self.models.data.titles(best["item"].to_numpy()))[["item", "title", "score", "probability"]]
 
     def ranks_without(self, items: Iterable[int]) -> list[int]:
         """Ranks of items without what is removed."""

@@ -182,7 +182,7 @@ class Explorer:
         with self.quietly():
             users = [(f"{plain(data.user_ids[row])} · {lengths[row]} items", int(row)) for row in models.test]
             self.user.options = [*users, ("your own history", OWN)]
-            self.titles = {title: item for item, title in enumerate(data.titles(np.arange(models.model.n_items)))}
+            self.titles = {title: item for item, title in enumerate(data.titles(np.arange(models.model.n_columns)))}
             self.search.options = list(self.titles)
             for panel in self.panels:
                 panel.offer({name: models.scores_asked(name) for name in models.names})

@@ -1,1 +1,29 @@
-"""Level 2: ratings, histories and splits, and the readers of every dataset and file."""
+"""Level 2: ratings, histories and splits, and the readers of every dataset and file.
+
+Example:
+    >>> from lxr.data import load_dataset, split_users
+    >>> data = load_dataset("synthetic")
+    >>> data.n_items, [len(users) for users in split_users(len(data.user_ids))]
+    (160, [420, 60, 120])
+"""
+
+from lxr.data.datasets import DATASETS, Dataset, load_ratings, preparation_rule
+from lxr.data.files import read_ratings_file
+from lxr.data.interactions import Interactions
+from lxr.data.preparation import check_candidates, load_dataset, prepare
+from lxr.data.splits import load_split, save_split, split_users
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Interactions",
+    "check_candidates",
+    "load_dataset",
+    "load_ratings",
+    "load_split",
+    "preparation_rule",
+    "prepare",
+    "read_ratings_file",
+    "save_split",
+    "split_users",
+]

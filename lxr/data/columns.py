@@ -55,7 +55,7 @@ def text_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
         DataError: an id is missing, of no type for ids, or written in two ways that differ in blanks; names the row.
     """
     found = exact_ids(values, column, place)
-    if not is_text(found):
+    if not _is_text(found):
         return found
     text = found.str.strip()
     if (text != found).any():
@@ -78,39 +78,39 @@ def exact_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
-    refuse_missing(values, column, place)
+    _refuse_missing(values, column, place)
     if types.is_integer_dtype(values.dtype):
         return values.astype(np.int64 if values.max() <= np.iinfo(np.int64).max else "str")
     if types.is_float_dtype(values.dtype):
-        return float_ids(values, column, place)
-    if is_text(values):
-        return checked_text(values, column, place)
-    return object_ids(values, column, place)
+        return _float_ids(values, column, place)
+    if _is_text(values):
+        return _checked_text(values, column, place)
+    return _object_ids(values, column, place)
 
 
-def is_text(values: pd.Series) -> bool:
+def _is_text(values: pd.Series) -> bool:
     """Return whether a column is of a type that holds text and nothing else."""
     return isinstance(values.dtype, pd.StringDtype) or (
         isinstance(values.dtype, pd.ArrowDtype) and types.is_string_dtype(values.dtype)
     )
 
 
-def refuse_missing(values: pd.Series, column: str, place: Path | str) -> None:
+def _refuse_missing(values: pd.Series, column: str, place: Path | str) -> None:
     """Refuse ids that are missing, and text of blanks alone."""
     missing = values.isna()
-    if is_text(values):
+    if _is_text(values):
         missing |= values.fillna("").str.strip() == ""
     if missing.any():
         raise DataError(f"{place}, {values.index.name} {missing.idxmax()}: expected an id of the {column}, found none")
 
 
-def checked_text(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _checked_text(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     """Text ids as they are; a NUL, which arrays of text lose, is refused."""
     refuse(values.str.contains("\0", regex=False), place, values, f"an id of the {column} without NUL")
     return values if values.dtype == "str" else values.astype("str")
 
 
-def float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     """Floating-point numbers as integers, as long as every integer has its own."""
     numbers = values.to_numpy(dtype=float)
     digits = {"float16": 11, "float32": 24, "float": 24, "halffloat": 11}.get(str(values.dtype).lower().split("[")[0], 53)
@@ -124,20 +124,20 @@ def float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     return values.astype(np.int64)
 
 
-def object_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _object_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
     """Python objects as ids: all of them text, or all of them integers, of whatever type."""
     if types.is_object_dtype(values.dtype) and isinstance(values.iloc[0], str):
         refuse(~values.map(lambda value: isinstance(value, str)), place, values, f"text as {column}, as in the first row")
         text = values.astype("str")
-        refuse_missing(text, column, place)
-        return checked_text(text, column, place)
-    whole = values.map(whole_number)
+        _refuse_missing(text, column, place)
+        return _checked_text(text, column, place)
+    whole = values.map(_whole_number)
     refuse(whole.isna(), place, values, f"an integer or text as {column}, of one kind in all rows")
     inside = whole.map(lambda value: -(2**63) <= value < 2**63).all()
     return whole.astype(np.int64 if inside else "str")
 
 
-def whole_number(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     """A Python object as an integer, if it is one without doubt."""
     if isinstance(value, (bool, np.bool_)):
         return None
@@ -184,14 +184,14 @@ def numbers(found: pd.Series) -> pd.Series:
     """A column as floating-point numbers, NaN where it has something else than a number."""
     if isinstance(found.dtype, pd.CategoricalDtype):
         found = found.astype(object)
-    if is_text(found):
-        return parsed(found)
+    if _is_text(found):
+        return _parsed(found)
     if types.is_numeric_dtype(found.dtype) and not types.is_complex_dtype(found.dtype):  # which bool is, too
         return pd.Series(found.to_numpy(dtype=float, na_value=np.nan), found.index)
     if not types.is_object_dtype(found.dtype):
         return pd.Series(np.nan, found.index)
     if found.map(lambda value: isinstance(value, str)).all():
-        return parsed(found.astype("str"))
+        return _parsed(found.astype("str"))
     return found.map(lambda value: float(value) if isinstance(value, (Real, Decimal, np.bool_)) else np.nan).astype(float)
 
 
@@ -200,7 +200,7 @@ def integers(text: pd.Series) -> pd.Series:
     return pd.Series(pa.compute.cast(pa.array(text), pa.int64()).to_numpy(), text.index)
 
 
-def parsed(text: pd.Series) -> pd.Series:
+def _parsed(text: pd.Series) -> pd.Series:
     """Text as floating-point numbers, NaN where it is none."""
     try:
         values = pa.compute.cast(pa.array(text), pa.float64()).to_numpy(zero_copy_only=False)
@@ -225,12 +225,12 @@ def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
         return found
     if types.is_integer_dtype(found.dtype) and not found.isna().any():
         return found.astype(np.int64)
-    text = found.astype("str").str.strip() if is_text(found) else None
+    text = found.astype("str").str.strip() if _is_text(found) else None
     if text is not None and text.str.fullmatch(r"-?[0-9]{1,18}|[1-8][0-9]{18}").all():  # nanoseconds have 19 digits
         return integers(text)
     values = numbers(found)
     if text is not None and not np.isfinite(values.iloc[0]):
-        return dates(text, found, place, expected)
+        return _dates(text, found, place, expected)
     bad = ~np.isfinite(values)
     if types.is_bool_dtype(found.dtype):
         bad[:] = True
@@ -238,7 +238,7 @@ def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
     return values
 
 
-def dates(text: pd.Series, found: pd.Series, place: Path | str, expected: str) -> pd.Series:
+def _dates(text: pd.Series, found: pd.Series, place: Path | str, expected: str) -> pd.Series:
     """Texts of dates as dates: all with a time zone, or all without."""
     pattern = DATE + (ZONE if re.fullmatch(DATE + ZONE, str(text.iloc[0])) else "")
     values = pd.to_datetime(text.where(text.str.fullmatch(pattern)), format="ISO8601", errors="coerce", utc=True)

@@ -49,7 +49,7 @@ class Dataset:
     read_users: Callable[[Path], pd.DataFrame] | None = None
 
 
-def load_ratings(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> pd.DataFrame:
+def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features: bool = False) -> pd.DataFrame:
     """Load the raw ratings of a registered dataset, downloading them when they are not in the data directory.
 
     Args:
@@ -84,8 +84,9 @@ def load_ratings(name: str, data_dir: str | Path | None = None, user_features: b
     return ratings
 
 
-def rule_of(
+def preparation_rule(
     name: str,
+    *,
     min_rating: float | None = None,
     min_items_per_user: int | None = None,
     min_users_per_item: int | None = None,
@@ -100,7 +101,7 @@ def rule_of(
         Keyword arguments of :func:`lxr.prepare`.
 
     Example:
-        >>> rule_of("yahoo-music", min_items_per_user=5)
+        >>> preparation_rule("yahoo-music", min_items_per_user=5)
         {'min_rating': 71, 'min_items_per_user': 5, 'min_users_per_item': 2}
     """
     given = {

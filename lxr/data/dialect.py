@@ -55,7 +55,7 @@ def find_dialect(content: bytes, suffix: str, path: Path) -> tuple[Dialect, Quot
         DataError: quotes are not closed, or enclose values in some rows only.
     """
     header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode()
-    separator = separator_of(header, SEPARATORS[suffix])
+    separator = _separator_of(header, SEPARATORS[suffix])
     quotes = Quotes(False) if suffix in UNQUOTED else find_quotes(content, separator)
     if suffix == ".tsv" and not quotes.any:
         quotes = Quotes(False)
@@ -71,7 +71,7 @@ def find_dialect(content: bytes, suffix: str, path: Path) -> tuple[Dialect, Quot
     return Dialect(separator, quote, tuple(words for words, holds in unusual.items() if holds), blanks), quotes
 
 
-def separator_of(header: str, usual: str) -> str:
+def _separator_of(header: str, usual: str) -> str:
     """Return the separator of a header: the usual one, unless only one other is there."""
     bare = re.sub(r'"[^"]*"', "", header)
     others = [candidate for candidate in CANDIDATES if candidate in bare]

@@ -86,7 +86,7 @@ def fetch(archive: Archive, data_dir: Path, fallback: Download | None = None) ->
     Raises:
         DataError: no source answers, or what comes is altered.
     """
-    sources: list[Download] = [(url, partial(download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
+    sources: list[Download] = [(url, partial(_download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
     sources += [fallback] if fallback else []
     target, failures = data_dir / archive.name, []
     try:
@@ -112,7 +112,7 @@ def fetch(archive: Archive, data_dir: Path, fallback: Download | None = None) ->
     )
 
 
-def download_archive(archive: Archive, url: str, directory: Path) -> tuple[str, ...]:
+def _download_archive(archive: Archive, url: str, directory: Path) -> tuple[str, ...]:
     """Download an archive from one of its addresses, check it, and unpack its files; returns their names."""
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     path = pooch.retrieve(url, f"sha256:{archive.sha256}", fname="archive.zip", path=directory, downloader=downloader)

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +26,7 @@ PARQUET_VALUE = 32  # bytes that a value takes while it is read, roughly
 
 def read_ratings_file(
     path: str | Path,
+    *,
     user_column: str = "user",
     item_column: str = "item",
     rating_column: str | None = "rating",
@@ -68,34 +70,52 @@ def read_ratings_file(
     check_texts(user_column=user_column, item_column=item_column, title_column=title_column)
     optional_columns = {"rating_column": rating_column, "timestamp_column": timestamp_column}
     check_texts(**{name: column for name, column in optional_columns.items() if column is not None})
-    path = Path(path)
     columns = {"user": user_column, "item": item_column, "rating": rating_column, TIMESTAMP: timestamp_column}
-    optional = {TIMESTAMP} if timestamp_column == TIMESTAMP else set()
-    raw, dialect = read_columns(path, {name: column for name, column in columns.items() if column is not None}, optional)
+    ratings, dialect = _read_ratings(Path(path), {name: column for name, column in columns.items() if column is not None})
+    dialects = {str(path): dialect}
+    attrs: dict[str, Any] = {"source": [str(path)]}
+    if items_path is not None:
+        titles, dialects[str(items_path)] = _read_item_titles(Path(items_path), item_column, title_column)
+        attrs = {"titles": _of_items(titles, ratings, path, items_path), "source": list(dialects)}
+    unusual = [f"{name}: {', '.join(found.unusual)}" for name, found in dialects.items() if found.unusual]
+    ratings.attrs = attrs | ({"dialect": unusual} if unusual else {})
+    return ratings
+
+
+def _read_ratings(path: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, Dialect]:
+    """Users, items, ratings and times of a file of one's own, and the dialect of the file.
+
+    Args:
+        path: the file.
+        columns: name → column of the file; without ``rating``, every row counts as a rating of 1.
+    """
+    raw, dialect = _read_columns(path, columns, {TIMESTAMP} if columns.get(TIMESTAMP) == TIMESTAMP else set())
     ratings = pd.DataFrame({name: text_ids(raw[name], name, path) for name in ("user", "item")})
     ratings["rating"] = 1.0
-    if rating_column is not None:
+    if "rating" in columns:
         raw["rating"], has_commas = decimals(raw["rating"], dialect, path)
         ratings["rating"] = numeric(raw, "rating", path)
         dialect = dialect.with_commas() if has_commas else dialect
     if TIMESTAMP in raw:
         raw[TIMESTAMP], _ = decimals(raw[TIMESTAMP], dialect, path)
         ratings[TIMESTAMP] = times(raw, TIMESTAMP, path)
-    ratings = ratings.reset_index(drop=True)
-    attrs, dialects = {"source": [str(path)]}, {str(path): dialect}
-    if items_path is not None:
-        titles, dialects[str(items_path)] = read_item_titles(Path(items_path), item_column, title_column)
-        if titles.index.dtype != ratings["item"].dtype:  # numbers in one file, strings in the other
-            titles.index, ratings["item"] = titles.index.astype("str"), ratings["item"].astype("str")
-        if not titles.index.isin(ratings["item"]).any():
-            raise DataError(
-                f"{items_path}: expected titles of the items of {path}, {ratings['item'].iloc[:3].tolist()} and others, "
-                f"found none but of {titles.index[:3].tolist()}"
-            )
-        attrs = {"titles": titles.to_dict(), "source": list(dict.fromkeys([str(path), str(items_path)]))}
-    unusual = [f"{name}: {', '.join(found.unusual)}" for name, found in dialects.items() if found.unusual]
-    ratings.attrs = attrs | ({"dialect": unusual} if unusual else {})
-    return ratings
+    return ratings.reset_index(drop=True), dialect
+
+
+def _of_items(titles: pd.Series, ratings: pd.DataFrame, path: str | Path, items_path: str | Path) -> dict:
+    """Item → title. Ids become text, in the ratings too, if they are numbers in one file and text in the other.
+
+    Raises:
+        DataError: no title is of an item of the ratings.
+    """
+    if titles.index.dtype != ratings["item"].dtype:
+        titles.index, ratings["item"] = titles.index.astype("str"), ratings["item"].astype("str")
+    if not titles.index.isin(ratings["item"]).any():
+        raise DataError(
+            f"{items_path}: expected titles of the items of {path}, {ratings['item'].iloc[:3].tolist()} and others, "
+            f"found none but of {titles.index[:3].tolist()}"
+        )
+    return titles.to_dict()
 
 
 def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series, bool]:
@@ -103,15 +123,15 @@ def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series
     return decimal_points(values, str(values.name), path) if dialect.separator == ";" else (values, False)
 
 
-def read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[pd.Series, Dialect]:
+def _read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[pd.Series, Dialect]:
     """Titles of a file of one's own, by the ids of their items, and the dialect of the file."""
-    raw, dialect = read_columns(path, {"item": item_column, "title": title_column})
+    raw, dialect = _read_columns(path, {"item": item_column, "title": title_column})
     titles = texts(raw, "title", path)
     titles = (titles.str.strip() if dialect.blanks else titles).set_axis(text_ids(raw["item"], "item", path))
     return titles[titles.fillna("") != ""], dialect
 
 
-def read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = ()) -> tuple[pd.DataFrame, Dialect]:
+def _read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = ()) -> tuple[pd.DataFrame, Dialect]:
     """Some columns of a file of one's own.
 
     Args:
@@ -129,7 +149,7 @@ def read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = ()
     if suffix == ".parquet":
         table, found, dialect = *read_parquet(path, names, optional), Dialect("", None)
     elif suffix in SEPARATORS:
-        table, found, dialect = read_own_text(path, names, optional, suffix)
+        table, found, dialect = _read_own_text(path, names, optional, suffix)
     else:
         raise DataError(f"{path}: expected a file {', '.join(SEPARATORS)} or .parquet, found {suffix or 'no suffix'}")
     return table[list(found.values())].set_axis(list(found), axis=1).rename_axis("row"), dialect
@@ -143,7 +163,7 @@ def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> 
     """
     try:
         with pa.parquet.ParquetFile(path) as file:
-            found = find_columns(names, optional, file.schema_arrow.names, path)
+            found = _find_columns(names, optional, file.schema_arrow.names, path)
             n_rows = file.metadata.num_rows
             if not fits(n_rows * len(found) * PARQUET_VALUE):
                 raise DataError(f"{path}: expected a file that fits into memory ({free()} free), found {n_rows} rows")
@@ -156,16 +176,16 @@ def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> 
     return table, found
 
 
-def read_own_text(
+def _read_own_text(
     path: Path, names: dict[str, str], optional: Iterable[str], suffix: str
 ) -> tuple[pd.DataFrame, dict[str, str], Dialect]:
     """Columns of a text file with a header, what they are called in it, and its dialect."""
     content = read_text(path, header=True)
     dialect, quotes = find_dialect(content, suffix, path)
-    header, end = first_row(content, quotes.long)
+    header, end = _first_row(content, quotes.long)
     quoting = {"quotechar": dialect.quote} if dialect.quote else {"quoting": csv.QUOTE_NONE}
     columns = [name.strip() for name in next(csv.reader([header], delimiter=dialect.separator, **quoting))]
-    found = find_columns(names, optional, columns, path)
+    found = _find_columns(names, optional, columns, path)
     if not content[end:]:
         raise DataError(f"{path}: expected at least one line of data, found none")
     table = parse(
@@ -176,7 +196,7 @@ def read_own_text(
     return table, found, dialect
 
 
-def first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[str, int]:
+def _first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[str, int]:
     """The first row of a text, and where the second begins; values with line ends are between the places ``long``."""
     for match in re.finditer(rb"\r\n|\r|\n", content):
         if not any(start < match.start() < end for start, end in long):
@@ -184,7 +204,7 @@ def first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[str
     return content.decode(), len(content)
 
 
-def find_columns(names: dict[str, str], optional: Iterable[str], known: list[str], path: Path) -> dict[str, str]:
+def _find_columns(names: dict[str, str], optional: Iterable[str], known: list[str], path: Path) -> dict[str, str]:
     """Find columns as they are called in a file, where RecBole adds a type to them, as in ``rating:float``.
 
     Args:
@@ -237,7 +257,7 @@ def read_table(
         DataError: the file cannot be decoded or a line has another number of fields; names the file and the line.
     """
     content = read_text(path, encoding, header)
-    first, end = first_row(content)
+    first, end = _first_row(content)
     columns = columns[: max(first.count(separator) + 1, len(columns) - optional)]
     return parse(content[end:] if header else content, separator, columns, path, above=int(header))
 
@@ -274,8 +294,7 @@ def parse(
     if delimiter != separator and FIELD.encode() in content:
         line = line_of(content, content.find(FIELD.encode())) + above
         raise DataError(f"{path}, {word} {line}: expected text, found the control character {FIELD!r}")
-    content = content.replace(separator.encode(), delimiter.encode())
-    bad = []
+    content, bad = content.replace(separator.encode(), delimiter.encode()), []
 
     def note(row) -> str:
         bad.append(row)

@@ -18,11 +18,11 @@ REAL = "buif"  # NumPy's kinds of real numbers
 BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: nobody is to guess
 
 
-def as_histories(n_items: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:
+def as_histories(n_columns: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:
     """Dense binary histories.
 
     Args:
-        n_items: number of items I.
+        n_columns: width I of histories.
         history: (B, I) zeros and ones: tensor, array, frame, lists or SciPy matrix.
         device: where to put what is no tensor; a tensor stays where it is.
 
@@ -37,7 +37,7 @@ def as_histories(n_items: int, history: object, device: torch.device | str = "cp
         tensor([[0., 1., 1.]])
     """
     x = as_tensor("history", history, device)
-    check_width(n_items, x)
+    check_width(n_columns, x)
     if x.shape[0] == 0:
         raise ValueError("history: expected at least one user, found none")
     not_binary = ((x != 0) & (x != 1)).any(dim=1)
@@ -61,12 +61,12 @@ def as_explained(model, history: object, target: object) -> tuple[torch.Tensor, 
         ValueError: anything else; names the argument and the row.
     """
     check_model(model)
-    history = as_histories(model.n_items, history, model.device)
+    history = as_histories(model.n_columns, history, model.device)
     items = as_items("target", target, history.shape[0])
     chosen = torch.from_numpy(items).to(history.device)
-    inside = chosen.clamp(0, model.n_items - 1)
+    inside = chosen.clamp(0, model.n_columns - 1)
     consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
-    check_rows(model.n_targets, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
+    check_rows(model.n_items, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
     return history, chosen
 
 
@@ -82,11 +82,11 @@ def as_importance(importance: object, history: torch.Tensor) -> torch.Tensor:
     return scores
 
 
-def as_matrix(n_items: int | None = None, **matrices: object) -> sp.csr_matrix:
+def as_matrix(n_columns: int | None = None, **matrices: object) -> sp.csr_matrix:
     """Sparse binary histories.
 
     Args:
-        n_items: number of items I; None if that is to be found out.
+        n_columns: width I of histories; None if that is to be found out.
         matrices: one (n, I) matrix of zeros and ones, by the name of the argument: a SciPy matrix, a tensor, an array, a
             frame or lists.
 
@@ -103,8 +103,8 @@ def as_matrix(n_items: int | None = None, **matrices: object) -> sp.csr_matrix:
     """
     ((name, value),) = matrices.items()
     matrix = as_csr(name, value)
-    if matrix.shape[0] == 0 or matrix.shape[1] != (n_items or matrix.shape[1]) or matrix.shape[1] == 0:
-        columns = "items" if n_items is None else n_items
+    if matrix.shape[0] == 0 or matrix.shape[1] != (n_columns or matrix.shape[1]) or matrix.shape[1] == 0:
+        columns = "items" if n_columns is None else n_columns
         raise ValueError(f"{name}: expected (users, {columns}) with at least one user, found {matrix.shape}")
     if not matrix.data.all():
         matrix = matrix.copy()
@@ -131,11 +131,11 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
         ValueError: anything else; names the argument and the row.
     """
     check_model(model)
-    histories = as_matrix(model.n_items, matrix=matrix)
+    histories = as_matrix(model.n_columns, matrix=matrix)
     items = as_items("target", target, histories.shape[0])
-    inside = np.clip(items, 0, model.n_items - 1)
+    inside = np.clip(items, 0, model.n_columns - 1)
     consumed = np.asarray(histories[np.arange(len(items)), inside]).ravel() > 0
-    check_rows(model.n_targets, np.diff(histories.indptr), items, consumed)
+    check_rows(model.n_items, np.diff(histories.indptr), items, consumed)
     return histories, items
 
 
@@ -155,19 +155,19 @@ def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
     """
     ((name, value),) = scores.items()
     sparse = sp.issparse(value)
-    found = as_csr(name, value) if sparse else real_array(name, value)
+    found = as_csr(name, value) if sparse else _real_array(name, value)
     if found.shape != matrix.shape:
         raise ValueError(f"{name}: expected scores of shape {matrix.shape}, found {found.shape}")
-    values = scores_at(name, matrix, found) if sparse else found[rows(matrix), matrix.indices]
+    values = _scores_at(name, matrix, found) if sparse else found[rows(matrix), matrix.indices]
     check_finite(rows(matrix), matrix.indices, values)
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.ndarray:
+def _scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.ndarray:
     """Scores (nnz,) of the entries of ``matrix``, both (n, I) CSR in canonical form."""
     if scores.nnz == 0:
         raise ValueError(f"{name}: expected scores of {matrix.nnz} history items, found none")
-    if same_entries(matrix, scores):
+    if _same_entries(matrix, scores):
         return scores.data
     expected, found = (rows(each) * each.shape[1] + each.indices for each in (matrix, scores))  # both ascend
     place = np.searchsorted(expected, found).clip(max=len(expected) - 1)
@@ -188,13 +188,13 @@ def as_pair(**scores: object) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """
     (first_name, a), (second_name, b) = scores.items()
     a, b = as_csr(first_name, a), as_csr(second_name, b)
-    if not same_entries(a, b):
+    if not _same_entries(a, b):
         expected = f"scores of the same {a.nnz} history items in {a.shape} as {first_name}"
         raise ValueError(f"{second_name}: expected {expected}, found {b.nnz} in {b.shape}, or others")
     return a, b
 
 
-def same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
+def _same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
     """Whether two CSR matrices in canonical form have the same entries."""
     return a.shape == b.shape and np.array_equal(a.indptr, b.indptr) and np.array_equal(a.indices, b.indices)
 
@@ -203,7 +203,7 @@ def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
     """Item indices (count,), or (m,) if there may be any number, as int64, whatever kind of integers they are."""
     if count is None and isinstance(items, list | tuple | np.ndarray) and len(items) == 0:
         return np.empty(0, dtype=np.int64)
-    array = real_array(name, items, kinds="iu", expected="integer item indices")
+    array = _real_array(name, items, kinds="iu", expected="integer item indices")
     if array.ndim != 1 or count not in (None, len(array)):
         raise ValueError(f"{name}: expected shape ({'m' if count is None else count},), found {array.shape}")
     if array.size and array.max() > np.iinfo(np.int64).max:
@@ -218,14 +218,14 @@ def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Ten
             raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
         dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
         return dense.clone() if dense.is_inference() else dense
-    array = real_array(name, value)
+    array = _real_array(name, value)
     return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind == "f" else np.int64)).to(device)
 
 
 def as_csr(name: str, value: Any) -> sp.csr_matrix:
     """A CSR matrix with ascending columns and no entry twice; zeros stay. It is ``value`` itself if it is that already."""
     if not sp.issparse(value):
-        dense = real_array(name, value)
+        dense = _real_array(name, value)
         if dense.ndim != 2:
             raise ValueError(f"{name}: expected two dimensions, users and items, found shape {dense.shape}")
         return sp.csr_matrix(dense)
@@ -234,7 +234,7 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
     if value.dtype.kind not in REAL:
         raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
     try:
-        matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(entries_of(value), shape=value.shape)
+        matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(_entries_of(value), shape=value.shape)
         matrix.check_format(full_check=True)
     except ValueError as error:
         raise ValueError(f"{name}: expected a sound matrix, found places outside of it ({error})") from error
@@ -250,7 +250,7 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
     return matrix
 
 
-def entries_of(value) -> tuple:
+def _entries_of(value) -> tuple:
     """Values, columns and row pointers of a SciPy matrix of any format, with nothing added up."""
     if value.format == "csr":
         return value.data, value.indices, value.indptr
@@ -260,7 +260,7 @@ def entries_of(value) -> tuple:
     return coo.data[order], coo.col[order], indptr
 
 
-def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
+def _real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
     """An array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
 
     Args:
@@ -273,7 +273,7 @@ def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real n
         ValueError: anything else.
     """
     if isinstance(value, torch.Tensor):
-        if kind_of(value.dtype) not in kinds:
+        if _kind_of(value.dtype) not in kinds:
             raise ValueError(f"{name}: expected {expected}, found {value.dtype}")
         dense = as_tensor(name, value, "cpu").cpu()
         return (dense.double() if dense.is_floating_point() else dense).numpy()
@@ -290,31 +290,31 @@ def real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real n
     return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy knows no half precision
 
 
-def kind_of(dtype: torch.dtype) -> str:
+def _kind_of(dtype: torch.dtype) -> str:
     """NumPy's kind of a PyTorch dtype."""
     return "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype == torch.bool else "i"
 
 
-def check_width(n_items: int, history: torch.Tensor) -> None:
-    """Refuse histories that are not (B, n_items)."""
-    if history.ndim != 2 or history.shape[1] != n_items:
-        raise ValueError(f"history: expected shape (B, {n_items}), found {tuple(history.shape)}")
+def check_width(n_columns: int, history: torch.Tensor) -> None:
+    """Refuse histories that are not (B, n_columns)."""
+    if history.ndim != 2 or history.shape[1] != n_columns:
+        raise ValueError(f"history: expected shape (B, {n_columns}), found {tuple(history.shape)}")
 
 
 def check_model(model) -> None:
     """Refuse what is no recommender."""
-    if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_targets")):
+    if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_columns")):
         raise ValueError(f"model: expected a recommender (lxr.wrap makes one), found {type(model).__name__}")
 
 
-def check_rows(n_targets: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
+def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
     """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
     if (lengths == 0).any():
         raise ValueError(f"history, row {first(lengths == 0)}: expected at least one item, found none: it is empty")
-    outside = (target < 0) | (target >= n_targets)
+    outside = (target < 0) | (target >= n_items)
     if outside.any():
         row = first(outside)
-        raise ValueError(f"target, row {row}: expected an item from 0 to {n_targets - 1}, found {target[row]}")
+        raise ValueError(f"target, row {row}: expected an item from 0 to {n_items - 1}, found {target[row]}")
     if consumed.any():
         row = first(consumed)
         raise ValueError(f"target, row {row}: expected an item outside the history, found {target[row]} inside it")

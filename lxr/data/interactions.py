@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from lxr.data.inputs import as_matrix
@@ -26,11 +27,11 @@ class Interactions:
     user is known to have it. They are entries of a history like any other, but they are never recommended.
 
     Attributes:
-        matrix: (n_users, I) CSR, float32, ones; column indices sorted within each row.
+        matrix: (n_users, n_columns) CSR, float32, ones; column indices sorted within each row.
         user_ids: (n_users,) original user ids, ascending.
-        item_ids: (I − n_features,) original item ids, ascending.
-        item_titles: (I,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
-        item_groups: (I,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
+        item_ids: (n_items,) original item ids, ascending.
+        item_titles: (n_columns,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
+        item_groups: (n_columns,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
         feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
         n_duplicates: number of repeated (user, item) rows that were dropped, or added to others.
         complete_users: ids of users who were dropped because they have every item; not saved.
@@ -48,18 +49,52 @@ class Interactions:
     complete_users: tuple[int | str, ...] = ()
 
     @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.item_ids)
+
+    @property
     def n_features(self) -> int:
-        """How many of the columns, the last ones, are features of the users."""
+        """Number of columns of user features, which come after those of the items."""
         return 0 if self.feature_kinds is None else len(self.feature_kinds)
+
+    @property
+    def n_columns(self) -> int:
+        """Width of histories: items and user features."""
+        return self.n_items + self.n_features
 
     @property
     def item_matrix(self) -> sp.csr_matrix:
         """The matrix without the columns of features."""
-        return self.matrix[:, : len(self.item_ids)]
+        return self.matrix[:, : self.n_items]
+
+    def rows_of(self, users: object) -> np.ndarray:
+        """Rows (m,) of users in the matrix.
+
+        Args:
+            users: an id, or ids (m,).
+
+        Raises:
+            ValueError: no id, or unknown ones; names them.
+
+        Example:
+            >>> data = Interactions(sp.csr_matrix((2, 3)), np.array([4, 7]), np.array([1, 2, 3]))
+            >>> data.rows_of([7, 4, 7])
+            array([1, 0, 1])
+        """
+        ids = [users] if pd.api.types.is_scalar(users) else list(users)  # type: ignore[call-overload]
+        if not ids:
+            raise ValueError("users: expected one or more user ids, found none")
+        found = pd.Index(self.user_ids).get_indexer(pd.Index(ids))
+        unknown = list(dict.fromkeys(_written(user) for user, row in zip(ids, found, strict=True) if row < 0))
+        if unknown:
+            more = f" and {len(unknown) - 10} others" if len(unknown) > 10 else ""
+            raise ValueError(f"users: unknown user ids {', '.join(unknown[:10])}{more}")
+        return found
 
     @cached_property
     def names(self) -> np.ndarray:
-        """(I,) names of all columns as people read them, no two alike: :func:`names_of` of titles and ids."""
+        """(n_columns,) names of all columns as people read them, no two alike: :func:`names_of` of titles and ids."""
         titles = self.item_ids if self.item_titles is None else self.item_titles
         return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
 
@@ -87,7 +122,7 @@ class Interactions:
         names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
         arrays = {name: np.asarray(getattr(self, name)) for name in names if getattr(self, name) is not None}
         arrays |= {"indices": matrix.indices, "indptr": matrix.indptr, "n_duplicates": np.array(self.n_duplicates)}
-        check_arrays(arrays)
+        _check_arrays(arrays)
         for name in TEXTS:
             if name in arrays and arrays[name].dtype.kind not in PLAIN_IDS:
                 arrays |= pack_text(name, arrays[name])
@@ -103,7 +138,7 @@ class Interactions:
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
         try:
             arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
-            check_arrays(arrays)
+            _check_arrays(arrays)
         except ValueError as error:
             raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
@@ -118,11 +153,16 @@ class Interactions:
         )
 
 
+def _written(user: object) -> str:
+    """A user id as Python writes it."""
+    return repr(user.item() if isinstance(user, np.generic) else user)
+
+
 TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
 PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
 
 
-def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that are no histories: fields of :class:`Interactions`, the matrix as ``indices`` and ``indptr``.
 
     Raises:
@@ -133,15 +173,15 @@ def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
         check_kind(name, ids, PLAIN_IDS + "UOT")
         if len(np.unique(ids)) < len(ids) or (ids != ids).any():  # NaN differs from itself
             raise ValueError(f"{name}: expected ids that differ from each other, found some twice, or missing ones")
-    n_items = len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ()))
-    lengths = {"item_titles": n_items, "item_groups": n_items, "indptr": len(arrays["user_ids"]) + 1}
+    n_columns = len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ()))
+    lengths = {"item_titles": n_columns, "item_groups": n_columns, "indptr": len(arrays["user_ids"]) + 1}
     for name, kinds in (("item_titles", "UOT"), ("feature_kinds", "UOT"), ("item_groups", "iu"), ("indptr", "iu")):
         if name in arrays:
             check_kind(name, arrays[name], kinds, lengths.get(name))
     if arrays["n_duplicates"].ndim or arrays["n_duplicates"].dtype.kind not in "iu" or arrays["n_duplicates"] < 0:
         raise ValueError(f"n_duplicates: expected an integer of at least 0, found {arrays['n_duplicates']!r}")
     check_kind("indices", arrays["indices"], "iu")
-    check_entries(arrays["indices"], arrays["indptr"], n_items)
+    _check_entries(arrays["indices"], arrays["indptr"], n_columns)
 
 
 def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
@@ -155,13 +195,13 @@ def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = No
         raise ValueError(f"{name}: expected texts, found {strange!r}")
 
 
-def check_entries(indices: np.ndarray, indptr: np.ndarray, n_items: int) -> None:
+def _check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> None:
     """Refuse column indices (nnz,) and row pointers (n_users + 1,) that are not those of a CSR matrix in canonical form."""
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any() or indptr[-1] != len(indices):
         raise ValueError(f"indptr: expected ascending numbers from 0 to {len(indices)}")
-    outside = (indices < 0) | (indices >= n_items)
+    outside = (indices < 0) | (indices >= n_columns)
     if outside.any():
-        raise ValueError(f"indices: expected columns from 0 to {n_items - 1}, found {indices[first(outside)]}")
+        raise ValueError(f"indices: expected columns from 0 to {n_columns - 1}, found {indices[first(outside)]}")
     starts = np.zeros(len(indices) + 1, dtype=bool)
     starts[indptr] = True
     repeated = (indices[1:] <= indices[:-1]) & ~starts[1:-1]

@@ -43,7 +43,7 @@ ML_100K_RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad9131559081
 ML_1M_RATINGS = 1_000_209
 
 
-def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
+def _download_recbole_wheel(directory: Path) -> tuple[str, ...]:
     """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names.
 
     Raises:
@@ -63,7 +63,7 @@ def download_recbole_wheel(directory: Path) -> tuple[str, ...]:
     return tuple(RECBOLE_FILES)
 
 
-def read_titles(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False) -> dict:
+def _read_titles(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False) -> dict:
     """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
     raw = read_table(path, separator, columns, encoding, header)
     titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
@@ -79,11 +79,11 @@ def natural_title(title: str) -> str:
     )
 
 
-def find_ml_100k(data_dir: Path) -> tuple[Path, bool]:
+def _find_ml_100k(data_dir: Path) -> tuple[Path, bool]:
     """The directory of MovieLens 100K, downloaded if need be; and whether it has the official files, else RecBole's copy."""
     places = [data_dir / "ml-100k", data_dir]
     official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
-    found = official or copied or fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, download_recbole_wheel))
+    found = official or copied or fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, _download_recbole_wheel))
     return found, official is not None or (copied is None and (found / "u.data").is_file())
 
 
@@ -93,23 +93,23 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
     Raises:
         DataError: a file is missing, altered or malformed.
     """
-    directory, official = find_ml_100k(data_dir)
+    directory, official = _find_ml_100k(data_dir)
     if official:
         path, expected = directory / "u.data", ML_100K_RATINGS_SHA256
         columns = ["item", "title", "release", "video release", "url", *(f"genre {number}" for number in range(19))]
-        titles = read_titles(directory / "u.item", "|", columns, encoding="latin-1")
+        titles = _read_titles(directory / "u.item", "|", columns, encoding="latin-1")
     else:
         path, expected = directory / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
-        titles = read_titles(directory / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
+        titles = _read_titles(directory / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
         unknown = "unkonwn (unkonwn)"  # as it stands there
         titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
     ratings = read_ratings(path, "\t", header=not official)
-    check_sha256(path, expected)
+    _check_sha256(path, expected)
     ratings.attrs = {"titles": titles, "source": [str(path)]}
     return ratings
 
 
-def check_sha256(path: Path, expected: str) -> None:
+def _check_sha256(path: Path, expected: str) -> None:
     """Refuse a truncated or altered file.
 
     Raises:
@@ -122,7 +122,7 @@ def check_sha256(path: Path, expected: str) -> None:
         )
 
 
-def find_ml_1m(data_dir: Path) -> Path:
+def _find_ml_1m(data_dir: Path) -> Path:
     """Where MovieLens 1M is: in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
     return find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
 
@@ -133,13 +133,13 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     Raises:
         DataError: a file is missing, truncated or malformed.
     """
-    directory = find_ml_1m(data_dir)
+    directory = _find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
     # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
     if len(ratings) != ML_1M_RATINGS:
         raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
-    titles = read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
+    titles = _read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
     ratings.attrs = {"titles": titles, "source": [str(path)]}
     return ratings
 
@@ -182,7 +182,7 @@ ML_1M_OCCUPATIONS = (
 )
 
 
-def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
+def _user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
     """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
     gender, age = raw["gender"].map(GENDERS), numeric(raw, "age", path, integer=True)
     refuse(gender.isna(), path, raw["gender"], "F or M as gender")
@@ -196,20 +196,20 @@ def user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.Data
 
 def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
     """Gender, age group and occupation of the users of MovieLens 100K, as they gave them."""
-    directory, official = find_ml_100k(data_dir)
+    directory, official = _find_ml_100k(data_dir)
     name, separator = ("u.user", "|") if official else ("ml-100k.user", "\t")
     find_files([directory], ("u.data" if official else "ml-100k.inter", name))
     columns = ["user", "age", "gender", "occupation", "zip code"]
     raw = read_table(directory / name, separator, columns, header=not official)
-    return user_table(raw, directory / name, raw["occupation"].mask(raw["occupation"].isin(NOT_SAID), None))
+    return _user_table(raw, directory / name, raw["occupation"].mask(raw["occupation"].isin(NOT_SAID), None))
 
 
 def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
     """Gender, age group and occupation of the users of MovieLens 1M, as they gave them."""
-    directory = find_ml_1m(data_dir)
+    directory = _find_ml_1m(data_dir)
     find_files([directory], ("ratings.dat", "users.dat"))
     path = directory / "users.dat"
     raw = read_table(path, "::", ["user", "gender", "age", "occupation", "zip code"])
     code = numeric(raw, "occupation", path, integer=True)
     refuse(~code.between(0, len(ML_1M_OCCUPATIONS) - 1), path, raw["occupation"], "an occupation from 0 to 20")
-    return user_table(raw, path, code.map(dict(enumerate(ML_1M_OCCUPATIONS))))
+    return _user_table(raw, path, code.map(dict(enumerate(ML_1M_OCCUPATIONS))))

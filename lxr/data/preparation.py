@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.datasets import load_ratings, rule_of
+from lxr.data.datasets import load_ratings, preparation_rule
 from lxr.data.interactions import Interactions
 from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, without_repeats
 from lxr.utils.checks import (
@@ -25,6 +25,7 @@ USER_FEATURES = "ratings.attrs['user_features']"
 
 def prepare(
     ratings: pd.DataFrame,
+    *,
     min_rating: float = 4,
     min_items_per_user: int = 2,
     min_users_per_item: int = 2,
@@ -71,37 +72,44 @@ def prepare(
         >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # user 9 does not like item 1
         ([1, 2, 3], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
     """
-    check_rule(min_rating, min_items_per_user, min_users_per_item, repeats)
+    _check_rule(min_rating, min_items_per_user, min_users_per_item, repeats)
     checked = checked_ratings(ratings)
     check_attributes(ratings.attrs)
     unique = without_repeats(checked, min_rating, repeats)
     liked = unique[unique["rating"] >= min_rating] if "rating" in unique else unique
-    kept = k_core(liked[["user", "item"]], min_items_per_user, min_users_per_item)
+    core = {"min_items_per_user": min_items_per_user, "min_users_per_item": min_users_per_item}
+    kept = k_core(liked[["user", "item"]], **core)
     if kept.empty:
-        scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
-        raise DataError(
-            f"no interaction is left of {len(ratings)} ratings{scale} with min_rating={min_rating}, "
-            f"min_items_per_user={min_items_per_user}, min_users_per_item={min_users_per_item}"
-        )
-    kept, complete_users = without_complete_users(kept, min_items_per_user, min_users_per_item)
-    user_ids, users = np.unique(id_array(kept["user"]), return_inverse=True)
-    item_ids, items = np.unique(id_array(kept["item"]), return_inverse=True)
+        raise _nothing_left(checked, {"min_rating": min_rating} | core)
+    kept, complete_users = _without_complete_users(kept, **core)
+    data = replace(_numbered(kept, ratings), n_duplicates=len(ratings) - len(unique), complete_users=complete_users)
+    return _with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
+
+
+def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> DataError:
+    """The error of thresholds that leave no interaction of checked ratings."""
+    scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
+    rule = ", ".join(f"{name}={value}" for name, value in thresholds.items())
+    return DataError(f"no interaction is left of {len(checked)} ratings{scale} with {rule}")
+
+
+def _numbered(kept: pd.DataFrame, ratings: pd.DataFrame) -> Interactions:
+    """Histories of pairs of user and item, with titles and groups where the ratings carry them."""
+    user_ids, users = np.unique(_id_array(kept["user"]), return_inverse=True)
+    item_ids, items = np.unique(_id_array(kept["item"]), return_inverse=True)
     ones = np.ones(len(kept), dtype=np.float32)
     matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
     matrix.sort_indices()
-    data = Interactions(
+    return Interactions(
         matrix=matrix,
         user_ids=user_ids,
         item_ids=item_ids,
         item_titles=item_titles(ratings, item_ids),
         item_groups=item_groups(ratings, item_ids),
-        n_duplicates=len(ratings) - len(unique),
-        complete_users=complete_users,
     )
-    return with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
 
 
-def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: Repeats | None) -> None:
+def _check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: Repeats | None) -> None:
     """Refuse thresholds of another type or value.
 
     Raises:
@@ -113,7 +121,7 @@ def check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: i
     check_choice((*REPEATS, None), repeats=repeats)
 
 
-def with_features(data: Interactions, features: Mapping) -> Interactions:
+def _with_features(data: Interactions, features: Mapping) -> Interactions:
     """Append columns for what is known of the users: features in the order in which they come, their values sorted.
 
     Args:
@@ -126,7 +134,7 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
     Raises:
         DataError: something else than that, or nothing known of any of the users.
     """
-    users, known = feature_entries(features, data.user_ids)
+    users, known = _feature_entries(features, data.user_ids)
     if not users:
         raise DataError(f"{USER_FEATURES}: expected features of some of the {len(data.user_ids)} users, found none")
     kinds = list(dict.fromkeys(kind for kind, _ in known))
@@ -146,7 +154,7 @@ def with_features(data: Interactions, features: Mapping) -> Interactions:
     )
 
 
-def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
+def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
     """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
 
     Raises:
@@ -165,7 +173,7 @@ def feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int],
     return users, known
 
 
-def id_array(ids: pd.Series) -> np.ndarray:
+def _id_array(ids: pd.Series) -> np.ndarray:
     """Ids as an array of numbers or of Python strings."""
     array = ids.infer_objects().to_numpy()
     return text_array([str(value) for value in array]) if array.dtype == object else array
@@ -181,7 +189,7 @@ def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
     return pairs
 
 
-def without_complete_users(
+def _without_complete_users(
     pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
 ) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
     """Drop users who have every item, again and again with the k-core, unless nobody would be left.
@@ -193,7 +201,7 @@ def without_complete_users(
         UserWarning: names the users.
     """
     rest, dropped = pairs, []
-    while len(complete := complete_users_of(rest)):
+    while len(complete := _complete_users_of(rest)):
         dropped += complete.tolist()
         rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
     if not dropped or rest.empty:
@@ -217,6 +225,10 @@ def check_candidates(data: Interactions) -> None:
 
     Raises:
         DataError: names the users.
+
+    Example:
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9], "item": [1, 2, 1, 3], "rating": 5})
+        >>> check_candidates(prepare(ratings, min_users_per_item=1))  # something is left to recommend
     """
     full = np.diff(data.item_matrix.indptr) == len(data.item_ids)
     if full.any():
@@ -226,7 +238,7 @@ def check_candidates(data: Interactions) -> None:
         )
 
 
-def complete_users_of(pairs: pd.DataFrame) -> pd.Index:
+def _complete_users_of(pairs: pd.DataFrame) -> pd.Index:
     """Users who have every item of the pairs."""
     sizes = pairs["user"].value_counts()
     return sizes.index[sizes == pairs["item"].nunique()]
@@ -235,10 +247,10 @@ def complete_users_of(pairs: pd.DataFrame) -> pd.Index:
 def item_titles(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
     """Titles in the order of ``item_ids``; an item without one is called by its id."""
     titles = ratings.attrs.get("titles")
-    return None if titles is None else text_array([title_of(item, titles.get(item)) for item in item_ids.tolist()])
+    return None if titles is None else text_array([_title_of(item, titles.get(item)) for item in item_ids.tolist()])
 
 
-def title_of(item: object, title: object) -> str:
+def _title_of(item: object, title: object) -> str:
     """The title of an item as a text that has a UTF-8; the id where there is none."""
     return str(item if pd.isna(title) else title).encode(errors="replace").decode()
 
@@ -260,7 +272,7 @@ def item_groups(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | Non
     return np.array([groups[item] for item in item_ids.tolist()])
 
 
-def load_dataset(name: str, data_dir: str | Path | None = None, user_features: bool = False) -> Interactions:
+def load_dataset(name: str, data_dir: str | Path | None = None, *, user_features: bool = False) -> Interactions:
     """Load a registered dataset and prepare it by its registered rule.
 
     Args:
@@ -277,4 +289,4 @@ def load_dataset(name: str, data_dir: str | Path | None = None, user_features: b
         >>> load_dataset("synthetic").matrix.shape
         (600, 160)
     """
-    return prepare(load_ratings(name, data_dir, user_features), **rule_of(name))
+    return prepare(load_ratings(name, data_dir, user_features=user_features), **preparation_rule(name))

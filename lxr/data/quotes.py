@@ -39,7 +39,7 @@ def find_quotes(content: bytes, separator: str) -> Quotes:
     places = np.flatnonzero(np.frombuffer(content, np.uint8) == QUOTE)
     if not len(places):
         return Quotes(False)
-    if are_plain(content, separator, places):
+    if _are_plain(content, separator, places):
         return Quotes(True)
     ends = re.escape(separator.encode()) + rb"\r\n"
     pattern = rb'(?:\A|(?<=[%b]))(?:("[^"]*+(?:""[^"]*+)*+")(?=[%b]|\Z)| *")' % (ends, ends)
@@ -54,7 +54,7 @@ def find_quotes(content: bytes, separator: str) -> Quotes:
     return Quotes(found, tuple(long), stray)
 
 
-def are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:
+def _are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:
     """Return whether all quotes are around values of one line, or doubled in these: the usual case, found out fast."""
     if len(places) % 2:
         return False
@@ -68,7 +68,7 @@ def are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:
     return bool((begins & finishes & in_line).all())
 
 
-def row_of(content: bytes, place: int, long: Iterable[tuple[int, int]]) -> int:
+def _row_of(content: bytes, place: int, long: Iterable[tuple[int, int]]) -> int:
     """Return the number of the row of a place, from 1: line ends within values do not count."""
     return breaks(content[:place]) + 1 - sum(breaks(content[start:end]) for start, end in long if end <= place)
 
@@ -81,7 +81,7 @@ def check_closed(content: bytes, quotes: Quotes, path: Path) -> None:
     """
     if quotes.stray is not None:
         line = re.split(rb"[\r\n]", content[quotes.stray : quotes.stray + 80], maxsplit=1)[0].decode(errors="ignore")
-        row = row_of(content, quotes.stray, quotes.long)
+        row = _row_of(content, quotes.stray, quotes.long)
         raise DataError(
             f"{path}, row {row}: expected a quote that opens a value to be closed at the end of the value, with quotes "
             f"inside it doubled, found {line!r}"
@@ -109,15 +109,15 @@ def check_rows(
         return
     shapes = {columns.index(name): set(map(shape, table[name].unique())) for name in shaped}
     for start, end in quotes.long:
-        if swallows(content, start, end, separator, len(columns), shapes):
-            row = row_of(content, start, quotes.long)
+        if _swallows(content, start, end, separator, len(columns), shapes):
+            row = _row_of(content, start, quotes.long)
             raise DataError(
                 f"{path}, row {row}: expected a value in quotes, found one that swallows what looks like rows, "
                 f"{content[start : start + 60].decode(errors='ignore')!r}: remove or double the stray quote"
             )
 
 
-def swallows(content: bytes, start: int, end: int, separator: str, n_columns: int, shapes: dict[int, set[str]]) -> bool:
+def _swallows(content: bytes, start: int, end: int, separator: str, n_columns: int, shapes: dict[int, set[str]]) -> bool:
     """Return whether lines of one value in quotes look like rows.
 
     That is any line within it; or both its first line, from the start of the row on, and its last one, if the value would
@@ -127,15 +127,15 @@ def swallows(content: bytes, start: int, end: int, separator: str, n_columns: in
     before, value = content[first:start].decode(), content[start:end].decode()
     opening, *within, closing = re.split(r"\r\n|\r|\n", value)
     column = re.sub(r'"(?:[^"]|"")*"', "", before).count(separator)
-    if any(looks_like_row(line.split(separator), n_columns, shapes) for line in within):
+    if any(_looks_like_row(line.split(separator), n_columns, shapes) for line in within):
         return True
     upper, lower = [*[""] * column, *opening.split(separator)], [*closing.split(separator), *[""] * (n_columns - column - 1)]
     after = {place: known for place, known in shapes.items() if place > column}
     until = {place: known for place, known in shapes.items() if place <= column}
-    return looks_like_row(upper, n_columns, after) and looks_like_row(lower, n_columns, until)
+    return _looks_like_row(upper, n_columns, after) and _looks_like_row(lower, n_columns, until)
 
 
-def looks_like_row(values: list[str], n_columns: int, shapes: dict[int, set[str]]) -> bool:
+def _looks_like_row(values: list[str], n_columns: int, shapes: dict[int, set[str]]) -> bool:
     """Return whether a line has as many values as a row, and those of ids and numbers look like these."""
     return len(values) == n_columns and all(shape(values[column]) in known for column, known in shapes.items())
 

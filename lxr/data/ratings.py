@@ -36,14 +36,14 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     """
     if not isinstance(ratings, pd.DataFrame):
         raise DataError(f"ratings: expected a frame with the columns {', '.join(NAMES)}, found {type(ratings).__name__}")
-    check_names(list(ratings.columns))
+    _check_names(list(ratings.columns))
     if ratings.empty:
         raise DataError("ratings: expected at least one row, found none")
     frame = ratings.reset_index(drop=True).rename_axis("row")
     frame.attrs = {}  # of which pandas would make a deep copy at every step
     checked = {name: exact_ids(frame[name], name, "ratings") for name in ("user", "item")}
     if "rating" in frame:
-        text = frame["rating"].map(lambda value: isinstance(value, str)) if not_numeric(frame["rating"]) else None
+        text = frame["rating"].map(lambda value: isinstance(value, str)) if _not_numeric(frame["rating"]) else None
         if text is not None:
             refuse(text, "ratings", frame["rating"], "a number as rating")
         checked["rating"] = numeric(frame, "rating", "ratings")
@@ -52,12 +52,12 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(checked)
 
 
-def not_numeric(values: pd.Series) -> bool:
+def _not_numeric(values: pd.Series) -> bool:
     """Return whether a column is of no type of numbers."""
     return not types.is_numeric_dtype(values.dtype)
 
 
-def check_names(names: list) -> None:
+def _check_names(names: list) -> None:
     """Refuse names of columns among which one is twice, or one is missing.
 
     A frame without ratings is implicit data only if it has nothing that might be a rating of another name.
@@ -106,20 +106,20 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
     repeated = ratings.duplicated(["user", "item"], keep=False)
     if not repeated.any():
         return ratings
-    chosen = repeats or usual(ratings[repeated], min_rating)
+    chosen = repeats or _usual(ratings[repeated], min_rating)
     if "rating" not in ratings:
         unique = ratings.drop_duplicates(["user", "item"])
     elif chosen == "sum":
         unique = ratings.groupby(["user", "item"], sort=False, as_index=False)["rating"].sum()
     else:
-        unique = in_time(ratings).drop_duplicates(["user", "item"], keep=chosen)
+        unique = _in_time(ratings).drop_duplicates(["user", "item"], keep=chosen)
     if repeats is None:
         how = REPEATS[chosen].replace("last", "newest" if "timestamp" in ratings else "last")
         warnings.warn(f"{len(ratings) - len(unique)} duplicate (user, item) pairs: {how}", stacklevel=3)
     return unique
 
 
-def usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
+def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
     """Choose what becomes of repeated pairs if nothing else is asked for.
 
     Re-ratings replace each other, plays add up, and a frame does not say which of the two its rows are. The newest
@@ -152,7 +152,7 @@ def usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
     )
 
 
-def in_time(ratings: pd.DataFrame) -> pd.DataFrame:
+def _in_time(ratings: pd.DataFrame) -> pd.DataFrame:
     """Ratings from the oldest to the newest, or in the order of their rows where they have no times."""
     if "timestamp" not in ratings:
         return ratings

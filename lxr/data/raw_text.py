@@ -36,7 +36,7 @@ def read_text(path: Path, encoding: str = "utf-8", header: bool = False) -> byte
     Raises:
         DataError: the file is missing, too large, cannot be decoded, or has no line of data.
     """
-    lines = as_utf8(read_bytes(path), encoding, path).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+    lines = _as_utf8(read_bytes(path), encoding, path).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     if not lines or (header and b"\n" not in lines and b"\r" not in lines):
         raise DataError(f"{path}: expected at least one line of data, found none")
     return lines
@@ -51,25 +51,25 @@ def read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             start = file.read(len(GZIP))
-        check_size(path.stat().st_size, path)
-        return unpack(path) if start == GZIP else path.read_bytes()
+        _check_size(path.stat().st_size, path)
+        return _unpack(path) if start == GZIP else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: expected a file to read, found none: {reason}") from error
 
 
-def unpack(path: Path) -> bytes:
+def _unpack(path: Path) -> bytes:
     """Unpack a gzipped file piece by piece, as long as the pieces fit into memory."""
     pieces, size = [], 0
     with gzip.open(path, "rb") as file:
         while piece := file.read(CHUNK):
             pieces.append(piece)
             size += len(piece)
-            check_size(size, path, held=size)
+            _check_size(size, path, held=size)
     return b"".join(pieces)
 
 
-def check_size(size: int, path: Path, held: int = 0) -> None:
+def _check_size(size: int, path: Path, held: int = 0) -> None:
     """Refuse a file whose text does not fit into memory.
 
     Args:
@@ -87,7 +87,7 @@ def check_size(size: int, path: Path, held: int = 0) -> None:
         )
 
 
-def as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
+def _as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
     """A text in UTF-8: as it is, or recoded from the encoding if it is not in UTF-8.
 
     A text in latin-1 with letters beyond ASCII is never valid UTF-8 by accident, so that both are read exactly.

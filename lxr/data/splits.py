@@ -16,7 +16,7 @@ BYTES_PER_USER = 24  # of a split: its permutation, the three parts, and one of 
 
 
 def split_users(
-    n_users: int, validation: float = 0.1, test: float = 0.2, seed: int = 42
+    n_users: int, *, validation: float = 0.1, test: float = 0.2, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split users (not interactions) at random into training, validation and test.
 
@@ -50,12 +50,12 @@ def split_users(
 
 
 def with_validation(
-    n_items: int, train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
+    n_columns: int, train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """Training and validation histories in canonical form.
 
     Args:
-        n_items: number of items I.
+        n_columns: width I of histories.
         train_matrix: (n, I) histories of the training users.
         validation_matrix: (m, I) histories to validate on; None takes a random tenth of the training users.
         seed: of that choice.
@@ -63,9 +63,9 @@ def with_validation(
     Raises:
         ValueError: no binary matrices of this catalogue, or a single training user to take the others from.
     """
-    train_matrix = as_matrix(n_items, train_matrix=train_matrix)
+    train_matrix = as_matrix(n_columns, train_matrix=train_matrix)
     if validation_matrix is not None:
-        validation_matrix = as_matrix(n_items, validation_matrix=validation_matrix)
+        validation_matrix = as_matrix(n_columns, validation_matrix=validation_matrix)
     elif train_matrix.shape[0] < 2:
         raise ValueError("train_matrix: expected at least two users without a validation_matrix, found one")
     if validation_matrix is not None:
@@ -75,12 +75,12 @@ def with_validation(
     return train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
 
 
-def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> None:
+def save_split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, path: str | Path) -> None:
     """Write the index arrays of :func:`split_users` to one ``.npz`` file, atomically.
 
     Args:
-        path: the file.
         train, validation, test: the arrays.
+        path: the file.
 
     Raises:
         ValueError: something that cannot be loaded again; nothing is written.
@@ -88,35 +88,40 @@ def save_split(path: str | Path, train: np.ndarray, validation: np.ndarray, test
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
-        ...     save_split(f"{directory}/split.npz", *split_users(10))
+        ...     save_split(*split_users(10), f"{directory}/split.npz")
         ...     load_split(f"{directory}/split.npz")
-        (array([0, 2, 3, 4, 5, 6, 7]), array([9]), array([1, 8]))
+        (array([2, 3, 4, 5, 6, 7, 9]), array([0]), array([1, 8]))
     """
     parts = {"train": train, "validation": validation, "test": test}
-    check_split({name: np.asarray(users) for name, users in parts.items()})
+    _check_split({name: np.asarray(users) for name, users in parts.items()})
     save_npz(path, **parts)
 
 
-def load_split(path: str | Path, n_users: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read what :func:`save_split` wrote: (train, validation, test).
 
     Args:
         path: the file.
         n_users: number of users of the data that are split, if it is known.
 
+    Returns:
+        Three ascending index arrays, as :func:`split_users` gives them.
+
     Raises:
         DataError: the file is missing or damaged, its arrays are no split, or it is a split of other data.
+
+    Example: see :func:`save_split`.
     """
     arrays = read_npz(path, required=("train", "validation", "test"))
     parts = {name: arrays[name] for name in ("train", "validation", "test")}
     try:
-        check_split(parts, n_users)
+        _check_split(parts, n_users)
     except ValueError as error:
         raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
     return parts["train"], parts["validation"], parts["test"]
 
 
-def check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
+def _check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
     """Refuse parts that share a user, or that are not ascending rows of ``n_users`` users.
 
     (The test users may be a sample, so that not every user is in a part.)

@@ -23,9 +23,9 @@ def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
         DataError: the file is missing or malformed.
     """
     readers = {
-        "yahoo-music.csv": read_yahoo_table,
-        "Yahoo_ratings.csv": read_yahoo_table,  # as it is called there
-        "trainIdx1.txt": read_kdd_cup,
+        "yahoo-music.csv": _read_yahoo_table,
+        "Yahoo_ratings.csv": _read_yahoo_table,  # as it is called there
+        "trainIdx1.txt": _read_kdd_cup,
     }
     how = (
         "ask Yahoo! for dataset C15 of its Webscope programme (Yahoo! Music user ratings of musical tracks, albums, artists "
@@ -35,12 +35,12 @@ def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
     return read_first("yahoo-music", readers, how, data_dir)
 
 
-def read_yahoo_table(path: Path) -> pd.DataFrame:
+def _read_yahoo_table(path: Path) -> pd.DataFrame:
     """Lines ``user,item,rating`` with the ratings of Yahoo! Music."""
-    return yahoo_ratings(read_table(path, ",", ["user", "item", "rating"]), path)
+    return _yahoo_ratings(read_table(path, ",", ["user", "item", "rating"]), path)
 
 
-def read_kdd_cup(path: Path) -> pd.DataFrame:
+def _read_kdd_cup(path: Path) -> pd.DataFrame:
     """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n lines ``item, score`` or ``item, score, date, time``, by tabs.
 
     Raises:
@@ -51,8 +51,8 @@ def read_kdd_cup(path: Path) -> pd.DataFrame:
     lines = read_table(path, FIELD, ["line"])["line"]
     is_head = lines.str.contains("|", regex=False)
     is_head.iloc[0] = True  # or it is refused
-    heads = matched(lines[is_head], r"^(?P<user>\d+)\|(?P<count>\d+)$", "user|number of ratings", path)
-    rows = matched(
+    heads = _matched(lines[is_head], r"^(?P<user>\d+)\|(?P<count>\d+)$", "user|number of ratings", path)
+    rows = _matched(
         lines[~is_head],
         r"^(?P<item>\d+)\t(?P<rating>\d+)(?:\t[^\t]+\t[^\t]+)?$",
         "item<tab>score or item<tab>score<tab>date<tab>time",
@@ -67,17 +67,17 @@ def read_kdd_cup(path: Path) -> pd.DataFrame:
             f"{path}, line {line}: expected {expected[line]} ratings of user {heads['user'][line]}, "
             f"found {found[wrong.to_numpy().argmax()]}"
         )
-    return yahoo_ratings(rows.assign(user=heads["user"].to_numpy()[block]), path)
+    return _yahoo_ratings(rows.assign(user=heads["user"].to_numpy()[block]), path)
 
 
-def matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.DataFrame:
+def _matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.DataFrame:
     """The named groups of a pattern in every line, or a :class:`DataError` that names the first line without them."""
     groups = lines.str.extract(pattern)
     refuse(groups.isna().any(axis=1), path, lines.str[:80], expected)
     return groups
 
 
-def yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
     ratings = pd.DataFrame({column: integer_ids(raw, column, path) for column in ("user", "item")})
     ratings["rating"] = numeric(raw, "rating", path, integer=True)

@@ -36,7 +36,7 @@ def target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tenso
 def standing_by_rank(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """How well the target stands on perturbed histories x: by its rank, then by its rank margin, (R, 2)."""
     logits = model(x)
-    margin = RankMargin.of_catalogue(model.n_items).of_logits(logits, target, history)
+    margin = RankMargin.of_catalogue(model.n_columns).of_logits(logits, target, history)
     return torch.stack([-target_rank(logits, target, history), margin], dim=1)
 
 

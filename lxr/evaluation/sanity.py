@@ -176,7 +176,7 @@ def stability(
     Example:
         >>> import lxr
         >>> model, matrix = lxr.MF(6), sp.csr_matrix([[1, 1, 1, 1, 0, 0]])
-        >>> target = lxr.top_items(model, matrix)
+        >>> target = lxr.top_item(model, matrix)
         >>> explainer = lxr.EXPLAINERS["gradient"](model, matrix)
         >>> scores, removed = explainer.explain(matrix, target), least_influential_item(model, matrix, target)
         >>> stability(explainer, scores, target, removed, count=2)

@@ -73,8 +73,8 @@ class ACCENT(Explainer):
     def __init__(self, model: Recommender, *, k: int | None = None, ranking: Ranking = "set", batch_size: int = 512):
         super().__init__(model)
         check_positive(batch_size=batch_size)
-        k = self.catalogue_defaults(model.n_items)["k"] if k is None else k
-        check_between(2, max(2, model.n_items), k=k)
+        k = self.catalogue_defaults(model.n_columns)["k"] if k is None else k
+        check_between(2, max(2, model.n_columns), k=k)
         check_choice(get_args(Ranking), ranking=ranking)
         self.k, self.ranking, self.batch_size = k, ranking, batch_size
 

@@ -10,7 +10,7 @@ from lxr.data.inputs import as_csr, as_matrix
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.result import check_metric
-from lxr.recommenders.recommend import top_items
+from lxr.recommenders.recommendations import top_item
 from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
 
 
@@ -41,8 +41,8 @@ def mean_fidelity(
     """
     check_metric(metric)
     check_explainer(explainer)
-    matrix = as_matrix(explainer.model.n_items, matrix=matrix)
-    target = top_items(explainer.model, matrix) if target is None else target
+    matrix = as_matrix(explainer.model.n_columns, matrix=matrix)
+    target = top_item(explainer.model, matrix) if target is None else target
     scores = explainer.explain(matrix, target, users_per_batch=512)
     return fidelity_of_scores(explainer.model, matrix, target, scores, metric)
 

@@ -102,7 +102,7 @@ class RankMarginGradient(GradientTimesInput):
     search_space: ClassVar[dict] = {"k": [5, 10, 20, 50, 100], "tau": [1.0, 3.0, 10.0]}
 
     def __init__(self, model: Recommender, *, k: int | None = None, tau: float = 1.0, batch_size: int = 512):
-        super().__init__(model, objective=RankMargin.of_catalogue(model.n_items, k, tau), batch_size=batch_size)
+        super().__init__(model, objective=RankMargin.of_catalogue(model.n_columns, k, tau), batch_size=batch_size)
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
@@ -162,7 +162,7 @@ class IntegratedGradients(Explainer):
         check_positive(n_steps=n_steps, batch_size=batch_size)
         check_natural(draw=draw)
         check_choice(get_args(Baseline), baseline=baseline)
-        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
         self.baseline, self.objective = baseline, objective_of(objective)
         self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
 

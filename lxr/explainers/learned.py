@@ -71,7 +71,7 @@ class LearnedExplainer(Explainer):
         state = {
             "explainer": type(self).__name__,
             "recommender": self.fingerprint.state,
-            "n_items": int(self.model.n_items),
+            "n_items": int(self.model.n_columns),
             "settings": plain(asdict(self.settings), "settings"),
             "hidden_size": int(self.network.hidden_size),
             "weights": self.network.state_dict(),
@@ -96,8 +96,8 @@ class LearnedExplainer(Explainer):
         state = read_weights(path, required=_ENTRIES)
         if state["explainer"] != cls.__name__:
             raise DataError(f"{path}: expected an explainer of the class {cls.__name__}, found {state['explainer']!r}")
-        if state["n_items"] != model.n_items:
-            raise DataError(f"{path}: expected an explainer of {model.n_items} items, found one of {state['n_items']}")
+        if state["n_items"] != model.n_columns:
+            raise DataError(f"{path}: expected an explainer of {model.n_columns} items, found one of {state['n_items']}")
         try:
             fingerprint = Fingerprint.of_state(state["recommender"])
             settings = cls.settings_class(**state["settings"])

@@ -151,14 +151,14 @@ class LIME(Explainer):
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
-        others = np.setdiff1d(np.arange(self.model.n_targets), np.append(items, target))
+        others = np.setdiff1d(np.arange(self.model.n_items), np.append(items, target))
         kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
         for sample in kept[1:]:
             flips = int(generator.integers(self.min_flips, self.max_flips, endpoint=True))
             n_removed = min(int(generator.integers(flips, endpoint=True)), len(items))
             sample[generator.choice(len(items), n_removed, replace=False)] = 0
             added.append(generator.choice(others, min(flips - n_removed, len(others)), replace=False))
-        return kept, rows_of(added, self.model.n_items)
+        return kept, rows_of(added, self.model.n_columns)
 
     @staticmethod
     def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
@@ -254,7 +254,7 @@ class LIRE(LIME):
         )
         check_natural(n_neighbours=n_neighbours)
         check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
-        self.train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        self.train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
         self.n_neighbours, self.share = n_neighbours, share
 
     def neighborhood(
@@ -262,15 +262,15 @@ class LIRE(LIME):
     ) -> tuple[np.ndarray, sp.csr_matrix]:
         """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""
         perturbed = generator.random((self.n_samples, len(items))) >= self.share
-        own = np.isin(np.arange(self.model.n_items), items).astype(float)
+        own = np.isin(np.arange(self.model.n_columns), items).astype(float)
         cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), but for √h
         neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
         shared = neighbours[:, items].toarray() > 0
-        theirs = neighbours[:, : self.model.n_targets]
+        theirs = neighbours[:, : self.model.n_items]
         others = [np.setdiff1d(row.indices, np.append(items, target)) for row in theirs]
         nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
         kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
-        return kept, rows_of(nothing + others, self.model.n_items)
+        return kept, rows_of(nothing + others, self.model.n_columns)
 
     @staticmethod
     def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:

@@ -30,7 +30,7 @@ from lxr.metrics.result import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
 from lxr.recommenders.probes import check_answers
-from lxr.recommenders.recommend import top_items
+from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import (
     check_choice,
     check_differentiable,
@@ -40,7 +40,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.sparse import dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
-from lxr.utils.weights import initialise, linear_layer
+from lxr.utils.weights import initialize, linear_layer
 
 
 class ExplainerNetwork(HiddenNetwork):
@@ -83,7 +83,7 @@ class ExplainerNetwork(HiddenNetwork):
             HIDDEN_ACTIVATIONS[activation](),
             linear_layer(hidden_size, n_items),
         )
-        initialise(self, seed) if initialisation == "xavier" else _initialize_uniformly(self, seed)
+        initialize(self, seed) if initialisation == "xavier" else _initialize_uniformly(self, seed)
 
     def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
@@ -169,7 +169,7 @@ class LXR(LearnedExplainer):
     @classmethod
     def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
         """An untrained explainer network."""
-        return new_network(model.n_items, hidden_size, settings)
+        return new_network(model.n_columns, hidden_size, settings)
 
 
 @with_gradients()
@@ -217,13 +217,13 @@ def train_lxr(
     check_differentiable(model)
     settings, seed = settings or default_settings(model), check_seed(seed)
     check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
-    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
+    train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
     network = start_network(model, settings, seed).to(model.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
-    train_matrix, target = as_users(model, train_matrix, top_items(model, train_matrix))
-    validation_target = top_items(model, validation_matrix)
+    train_matrix, target = as_users(model, train_matrix, top_item(model, train_matrix))
+    validation_target = top_item(model, validation_matrix)
 
     rates = []
 
@@ -285,9 +285,9 @@ def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int
 def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:
     """A new network, its encoders copied from the recommender's if a warm start is asked for."""
     if not settings.warm_start:
-        return new_network(model.n_items, settings.hidden_size, settings, seed)
+        return new_network(model.n_columns, settings.hidden_size, settings, seed)
     history_encoder, item_encoder = model.encoders()
-    network = new_network(model.n_items, history_encoder.shape[0], settings, seed)
+    network = new_network(model.n_columns, history_encoder.shape[0], settings, seed)
     with torch.no_grad():
         network.history_encoder.weight.copy_(history_encoder)
         network.item_encoder.weight.copy_(item_encoder)

@@ -33,7 +33,7 @@ from lxr.metrics.result import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
 from lxr.recommenders.probes import check_answers
-from lxr.recommenders.recommend import top_items
+from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import (
     check_choice,
     check_differentiable,
@@ -45,7 +45,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.sparse import batches, dense, few_users, random_subhistories
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
-from lxr.utils.weights import initialise
+from lxr.utils.weights import initialize
 
 STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
 Aim = Literal["rank", "score"]
@@ -172,7 +172,7 @@ class OrderNetwork(HiddenNetwork):
             nn.GELU(),
             skip_init(nn.Linear, hidden_size, 1),
         )
-        initialise(self.layers, seed)
+        initialize(self.layers, seed)
 
     def forward(self, signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         """Scores (N,) of items with signals (N, F) in histories of lengths (B,), user after user."""
@@ -260,7 +260,7 @@ def train_path_lxr(
     check_differentiable(model)
     settings, seed = settings or default_path_settings(), check_seed(seed)
     check_instance(PathSettings, "lxr.PathSettings", settings=settings)
-    train_matrix, validation_matrix = with_validation(model.n_items, train_matrix, validation_matrix, seed)
+    train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     train_matrix = few_users(train_matrix, settings.n_users, rng)
     train_matrix = sp.vstack(
@@ -319,7 +319,7 @@ class Examples:
     @classmethod
     def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, *, users_per_batch: int = 256) -> "Examples":
         """Look at histories, dense one batch at a time."""
-        matrix, target = as_users(model, matrix, top_items(model, matrix))
+        matrix, target = as_users(model, matrix, top_item(model, matrix))
         parts = [
             signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
             for users in batches(matrix.shape[0], users_per_batch)
@@ -346,8 +346,8 @@ def signals_of(model: Recommender, settings: PathSettings) -> Signals:
     if settings.signals == "gradients":
         kept = settings.looks if settings.objective == "score" else ()
         return PathGradients(settings.g, removed=settings.looks, kept=kept, path_positions=settings.places)
-    rivals = sorted({min(k, max(1, model.n_targets - 1)) for k in RIVALS})
-    return SingleItemAnswers(model.n_items, model.n_targets, rivals=rivals)
+    rivals = sorted({min(k, max(1, model.n_items - 1)) for k in RIVALS})
+    return SingleItemAnswers(model.n_columns, model.n_items, rivals=rivals)
 
 
 def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:

@@ -179,15 +179,15 @@ class SingleItemAnswers(Signals):
     projection (Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.1), without ever standing in memory.
 
     Args:
+        n_columns: width of the histories.
         n_items: number of items I.
-        n_targets: how many of them can be recommended.
         rank: width of the two matrices.
         rivals: the numbers K; where there are fewer candidates, all.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> answers = SingleItemAnswers(n_items=4, n_targets=4, rivals=(1,)).fit(model)
+        >>> answers = SingleItemAnswers(n_columns=4, n_items=4, rivals=(1,)).fit(model)
         >>> signals = answers(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
         >>> signals[:, [0, 2]].round(decimals=3)  # for the target; and against its rival, item 2
         tensor([[ 2.,  2.],
@@ -198,17 +198,17 @@ class SingleItemAnswers(Signals):
     right: torch.Tensor
     log_normalizer: torch.Tensor
 
-    def __init__(self, n_items: int, n_targets: int, *, rank: int = 256, rivals: Sequence[int] = RIVALS):
+    def __init__(self, n_columns: int, n_items: int, *, rank: int = 256, rivals: Sequence[int] = RIVALS):
         super().__init__()
         check_positive(rank=rank)
         for k in rivals:
-            check_between(1, n_targets, rivals=k)
-        rank = min(rank, n_items, n_targets)
+            check_between(1, n_items, rivals=k)
+        rank = min(rank, n_columns, n_items)
         self.rivals = tuple(rivals)
         self.names = ("answer", "share", *(f"lead of {k}" for k in rivals))
-        self.register_buffer("left", torch.zeros(n_items, rank))
-        self.register_buffer("right", torch.zeros(rank, n_targets))
-        self.register_buffer("log_normalizer", torch.zeros(n_items))  # logsumexp of each answer
+        self.register_buffer("left", torch.zeros(n_columns, rank))
+        self.register_buffer("right", torch.zeros(rank, n_items))
+        self.register_buffer("log_normalizer", torch.zeros(n_columns))  # logsumexp of each answer
 
     @torch.no_grad()
     def fit(self, model: Recommender, seed: int = 0, *, batch_size: int = 512) -> "SingleItemAnswers":
@@ -250,9 +250,9 @@ def relative(signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 
 
 def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:
-    """Logits (b, n_targets) after the history of one item, for each of the items (b,); where a recommender refuses to
+    """Logits (b, n_items) after the history of one item, for each of the items (b,); where a recommender refuses to
     recommend something (the item itself), its lowest."""
-    history = torch.zeros(len(items), model.n_items, device=model.device).scatter(1, items[:, None], 1.0)
+    history = torch.zeros(len(items), model.n_columns, device=model.device).scatter(1, items[:, None], 1.0)
     logits = model.of_items(model(history))
     lowest = logits.masked_fill(logits == -torch.inf, torch.inf).amin(dim=1, keepdim=True)
     return torch.maximum(logits, lowest)

@@ -189,7 +189,7 @@ class RankMarginPath(GradientPath):
         share: float = 0.1,
         batch_size: int = 512,
     ):
-        objective = RankMargin.of_catalogue(model.n_items, k, tau)
+        objective = RankMargin.of_catalogue(model.n_columns, k, tau)
         super().__init__(model, objective=objective, singles=singles, share=share, batch_size=batch_size)
 
     @classmethod

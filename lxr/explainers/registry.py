@@ -137,7 +137,7 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
         return cls(model, **options, **{name: given[name] for name in taken})
 
     return ExplainerSpec(
-        cls, family, make, (cls,), cls.search_space, lambda model: known | cls.catalogue_defaults(model.n_items), aliases
+        cls, family, make, (cls,), cls.search_space, lambda model: known | cls.catalogue_defaults(model.n_columns), aliases
     )
 
 

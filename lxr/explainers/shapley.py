@@ -137,11 +137,11 @@ class SHAPClusters(Explainer):
             from sklearn.cluster import KMeans
 
         super().__init__(model)
-        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
         check_positive(batch_size=batch_size)
         seed = check_seed(seed)
-        n_clusters = self.catalogue_defaults(model.n_items)["n_clusters"] if n_clusters is None else n_clusters
-        check_between(1, min(12, model.n_items), n_clusters=n_clusters)
+        n_clusters = self.catalogue_defaults(model.n_columns)["n_clusters"] if n_clusters is None else n_clusters
+        check_between(1, min(12, model.n_columns), n_clusters=n_clusters)
         self.n_clusters, self.batch_size = n_clusters, batch_size
         with one_thread(), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
@@ -156,8 +156,8 @@ class SHAPClusters(Explainer):
     @torch.no_grad()
     def score_coalitions(self) -> np.ndarray:
         """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
-        check_memory(4 * 2**self.n_clusters * self.model.n_items, "n_clusters")
-        table = np.empty((2**self.n_clusters, self.model.n_items), dtype=np.float32)
+        check_memory(4 * 2**self.n_clusters * self.model.n_columns, "n_clusters")
+        table = np.empty((2**self.n_clusters, self.model.n_columns), dtype=np.float32)
         for codes in batches(len(table), self.batch_size):
             table[codes] = self.model.log_odds(self.model(self.histories(codes))).cpu().numpy()
         return table

@@ -29,7 +29,7 @@ class SimilarityExplainer(Explainer):
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
         super().__init__(model)
-        train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
+        train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
         self.by_item = sp.csr_matrix(train_matrix.T, dtype=np.float32)  # (I, n)
         self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
 

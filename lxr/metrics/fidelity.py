@@ -25,7 +25,7 @@ from lxr.utils.checks import (
     check_positive,
 )
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches, dense
 
 
@@ -76,7 +76,7 @@ def evaluate_fidelity(
     cutoffs, lengths = tuple(cutoffs), tuple(lengths)
     n_masked = len(history) * (3 * (steps + 1) + 2 * len(lengths))
     check_memory(8 * n_masked * (8 + len(cutoffs)), "steps")  # their places, ranks, and metrics
-    check_memory(3 * 4 * min(batch_size, n_masked) * model.n_items, "batch_size")
+    check_memory(3 * 4 * min(batch_size, n_masked) * model.n_columns, "batch_size")
     order = ItemOrder.by_importance(history, importance)
     n = order.length  # (B,)
 
@@ -186,10 +186,10 @@ def evaluate_users(
     matrix, target = as_users(model, matrix, target)
     importance = as_scores(matrix, importance=importance)
     check_positive(users_per_batch=users_per_batch)
-    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_items, "users_per_batch")
+    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")
     parts = []
     groups = list(batches(matrix.shape[0], users_per_batch))
-    for users in progress(groups, desc=label, unit="batch", disable=label is None):
+    for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
         parts.append(
             evaluate_fidelity(
                 model,

@@ -1,1 +1,41 @@
-"""Level 3: recommenders, their training and ranking quality, and what they recommend."""
+"""Level 3: recommenders, their training and ranking quality, and what they recommend.
+
+Example:
+    >>> import lxr
+    >>> from lxr.recommenders import recommend, train_recommender
+    >>> data = lxr.load_dataset("synthetic")
+    >>> model = train_recommender("mf", data, n_factors=8)
+    >>> recommend(model, data, users=[3], n=2)[["user", "rank"]].to_dict("list")
+    {'user': [3, 3], 'rank': [1, 2]}
+"""
+
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.fingerprint import Fingerprint
+from lxr.recommenders.loading import load
+from lxr.recommenders.mf import MF
+from lxr.recommenders.ncf import NCF
+from lxr.recommenders.popularity import Popularity
+from lxr.recommenders.ranking import rank_quality
+from lxr.recommenders.recommendations import recommend, top_item
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
+from lxr.recommenders.vae import VAE
+from lxr.recommenders.wrapped import wrap
+
+__all__ = [
+    "FIT_SPACE",
+    "MF",
+    "NCF",
+    "RECOMMENDERS",
+    "VAE",
+    "Fingerprint",
+    "Popularity",
+    "Recommender",
+    "fit",
+    "load",
+    "rank_quality",
+    "recommend",
+    "top_item",
+    "train_recommender",
+    "wrap",
+]

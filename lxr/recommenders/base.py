@@ -7,6 +7,7 @@ from the generator that is passed in.
 import contextlib
 import itertools
 import math
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -17,11 +18,15 @@ from lxr.data.inputs import check_width
 from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.recommenders.probes import AnswerError, explained
 from lxr.utils.checks import (
-    check_between,
     check_choice,
+    check_natural,
     check_positive,
     check_seed,
+    default_options,
 )
+from lxr.utils.records import plain
+from lxr.utils.storage import short
+from lxr.utils.weights import check_weights, save_weights
 
 Activation = Literal["sigmoid", "softmax", "probability"]
 ACTIVATIONS = get_args(Activation)
@@ -41,21 +46,23 @@ class Recommender(nn.Module):
     probability, and no share of a softmax.
 
     Recommenders of :data:`lxr.RECOMMENDERS` take ``n_items``, and by name ``seed``, ``n_features`` and options of their own.
+    They keep each option in an attribute of its name (:attr:`options`), so that :meth:`save` needs a path alone.
 
     Args:
-        n_items: number of items I, features included.
-        n_features: how many of them, the last ones, are features of the user.
+        n_items: number of items, which can be recommended.
+        n_features: number of user features, whose columns come after those of the items.
         seed: of the initial weights, which a subclass draws if it has some.
 
     Attributes:
-        n_items: number of items I, features included.
-        n_features: how many of them, the last ones, are features of the user.
+        n_items: number of items.
+        n_features: number of user features.
+        n_columns: width I of histories and logits, items and user features.
         activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all); or
             ``"probability"``, if ``forward`` returns probabilities: calling the recommender gives their log-odds.
         search_space: what :mod:`lxr.tuning` may choose its options from.
 
     Raises:
-        ValueError: no item, or more features than items.
+        ValueError: no item, or a negative number of features.
 
     Example:
         >>> class Neighbour(Recommender):  # after every item the next one
@@ -72,12 +79,11 @@ class Recommender(nn.Module):
     works_in_place: bool | None = None  # found out at the first call
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
-    def __init__(self, n_items: int, n_features: int = 0, seed: int = 0):
+    def __init__(self, n_items: int, *, n_features: int = 0, seed: int = 0):
         super().__init__()
         check_positive(n_items=n_items)
-        check_between(0, n_items - 1, n_features=n_features)
-        check_seed(seed)
-        self.n_items, self.n_features = n_items, n_features
+        check_natural(n_features=n_features)
+        self.n_items, self.n_features, self.seed = int(n_items), int(n_features), check_seed(seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
@@ -95,7 +101,7 @@ class Recommender(nn.Module):
     def answer(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to checked logits (B, I), those of features included."""
         check_choice(ACTIVATIONS, activation=self.activation)
-        check_width(self.n_items, history)
+        check_width(self.n_columns, history)
         history = ordinary(history if history.is_floating_point() else history.float())
         x = self.handed(history)
         version = None if x.is_inference() else x._version
@@ -132,7 +138,7 @@ class Recommender(nn.Module):
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
             expected = f"expected logits of shape {tuple(history.shape)}"
-            raise AnswerError(f"{self.asked}: {expected}, found {in_words(logits, is_dense)}")
+            raise AnswerError(f"{self.asked}: {expected}, found {_in_words(logits, is_dense)}")
         logits = logits.to(device=history.device, dtype=history.dtype)
         if self.activation == "probability":
             return logits_of(logits, self.asked)
@@ -151,13 +157,50 @@ class Recommender(nn.Module):
         return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)
 
     @property
-    def n_targets(self) -> int:
-        """Number of items that can be recommended: all but the features."""
-        return self.n_items - self.n_features
+    def n_columns(self) -> int:
+        """Width I of histories and logits: items and user features."""
+        return self.n_items + self.n_features
 
     def of_items(self, x: torch.Tensor) -> torch.Tensor:
-        """The columns of (B, I) that can be recommended: (B, n_targets)."""
-        return x[:, : self.n_targets]
+        """The columns of (B, I) that can be recommended: (B, n_items)."""
+        return x[:, : self.n_items]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Name → value of the options of the constructor, which the model keeps in attributes of the same names.
+
+        Raises:
+            ValueError: it does not keep one of them.
+        """
+        names = default_options(type(self))
+        absent = [name for name in names if not hasattr(self, name)]
+        if absent:
+            raise ValueError(f"expected the option {absent[0]} in an attribute of its name, found none")
+        return {name: getattr(self, name) for name in names}
+
+    def save(self, path: str | Path) -> None:
+        """Write the class, the options and the weights to one file, atomically; :func:`lxr.load` reads it.
+
+        Args:
+            path: the file.
+
+        Raises:
+            ValueError: the recommender could not be made again of its number of items and its options; nothing is written.
+
+        Example: see :func:`lxr.load`.
+        """
+        name = type(self).__name__
+        try:
+            options = plain(self.options, "options")
+            with torch.random.fork_rng(devices=[]):
+                again = type(self)(self.n_items, **options)
+            check_weights(again, self.state_dict())
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"model: expected a recommender that is made of n_items and options, found {name}: {short(error)}"
+            ) from error
+        content = {"class": name, "n_items": self.n_items, "options": options, "weights": self.state_dict()}
+        save_weights(content, path)
 
     @property
     def device(self) -> torch.device:
@@ -168,7 +211,7 @@ class Recommender(nn.Module):
     def differentiable(self) -> bool:
         """Whether logits have a gradient with respect to the history, as one history shows."""
         with with_gradients(), uncounted(self):
-            x = torch.eye(1, self.n_items, device=self.device, requires_grad=True)
+            x = torch.eye(1, self.n_columns, device=self.device, requires_grad=True)
             total = self.answer(x).sum()
             return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
 
@@ -218,7 +261,7 @@ class Recommender(nn.Module):
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
 
 
-def in_words(found: Any, is_dense: bool) -> str:
+def _in_words(found: Any, is_dense: bool) -> str:
     """Something that was returned in the place of logits, for an error."""
     if is_dense:
         return str(tuple(found.shape))

@@ -19,7 +19,7 @@ class Fingerprint:
 
     Attributes:
         name: of its class.
-        n_items: number of items I.
+        n_items: number of items.
         digest: SHA-256 of class, activation, sizes and weights.
         answers: some logits (3, at most 64) for three fixed histories. A recommender without weights has nothing else.
 
@@ -42,8 +42,8 @@ class Fingerprint:
         digest = hashlib.sha256(f"{name} {model.activation} {model.n_items} {model.n_features}".encode())
         for key, value in sorted(model.state_dict().items()):
             if isinstance(value, torch.Tensor):
-                digest.update(f" {key} {tuple(value.shape)} ".encode() + content_of(value))
-        return cls(name, int(model.n_items), digest.hexdigest(), answers_of(model))
+                digest.update(f" {key} {tuple(value.shape)} ".encode() + _content_of(value))
+        return cls(name, int(model.n_items), digest.hexdigest(), _answers_of(model))
 
     @classmethod
     def of_state(cls, state: dict) -> "Fingerprint":
@@ -75,12 +75,12 @@ class Fingerprint:
         return f"{self.name} of {self.n_items} items, weights {self.digest[:12]}, first answers {answers}"
 
 
-def content_of(tensor: torch.Tensor) -> bytes:
+def _content_of(tensor: torch.Tensor) -> bytes:
     """The numbers of a tensor, the same on every device and in every precision that holds them."""
     tensor = tensor.detach().cpu()
     if tensor.layout != torch.strided:
         tensor = tensor.to_sparse_coo().coalesce()
-        return content_of(tensor.indices()) + content_of(tensor.values())
+        return _content_of(tensor.indices()) + _content_of(tensor.values())
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.is_floating_point():
@@ -90,11 +90,11 @@ def content_of(tensor: torch.Tensor) -> bytes:
 
 
 @torch.no_grad()
-def answers_of(model: Recommender) -> torch.Tensor:
+def _answers_of(model: Recommender) -> torch.Tensor:
     """Logits (3, at most 64) of a recommender for three fixed histories, asked one by one and uncounted."""
-    item = torch.arange(model.n_items)
+    item = torch.arange(model.n_columns)
     spread = item * 2654435761 % 2**32 / 2**32  # items that look random, but are always the same
     probes = torch.stack([spread <= share for share in SHARES]).float().to(model.device)
-    kept = torch.linspace(0, model.n_targets - 1, min(N_ANSWERS, model.n_targets)).long()
+    kept = torch.linspace(0, model.n_items - 1, min(N_ANSWERS, model.n_items)).long()
     with uncounted(model):
         return torch.cat([model(probe[None])[:, kept].double().cpu() for probe in probes])

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
-from lxr.utils.weights import initialise, linear_layer
+from lxr.utils.weights import initialize, linear_layer
 
 
-class OfWholeRows(Recommender):
+class WholeRowLoss(Recommender):
     """What :class:`MF` and :class:`NCF` have in common: training on whole rows, positives weighed, after history dropout."""
 
     dropout: float
@@ -30,7 +30,7 @@ class OfWholeRows(Recommender):
         return F.binary_cross_entropy_with_logits(logits, consumed, weight)
 
 
-class MF(OfWholeRows):
+class MF(WholeRowLoss):
     """Matrix factorisation with a linear history encoder ("MLP" in the code of the LXR papers).
 
     logit(x, i) = (W x + a) · (v_i + b), trained on whole rows with a weighted binary cross-entropy, the known positives
@@ -43,7 +43,7 @@ class MF(OfWholeRows):
         positive_weight: weight of a consumed item in the loss, where every other item weighs 1. It sets the level of the
             probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
         seed: of the initial weights.
-        n_features: how many of the items, the last ones, are features of the user.
+        n_features: number of user features, whose columns come after those of the items.
 
     The weight of positives is not in the search space: it says on which level probabilities lie, and so what is explained.
 
@@ -60,18 +60,20 @@ class MF(OfWholeRows):
     def __init__(
         self,
         n_items: int,
+        *,
         n_factors: int = 64,
         dropout: float = 0.3,
         positive_weight: float = 60.0,
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features, seed)
+        super().__init__(n_items, n_features=n_features, seed=seed)
         check_positive(n_factors=n_factors)
         self.weigh(dropout, positive_weight)
-        self.history_encoder = linear_layer(n_items, n_factors)
-        self.item_encoder = linear_layer(n_items, n_factors)  # applied to one-hot items: column i is v_i
-        initialise(self, seed)
+        self.n_factors = n_factors
+        self.history_encoder = linear_layer(self.n_columns, n_factors)
+        self.item_encoder = linear_layer(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
+        initialize(self, seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lxr.recommenders.mf import OfWholeRows
+from lxr.recommenders.mf import WholeRowLoss
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
-from lxr.utils.weights import initialise, linear_layer
+from lxr.utils.weights import initialize, linear_layer
 
 Branches = Literal["both", "gmf", "mlp"]
 
 
-class NCF(OfWholeRows):
+class NCF(WholeRowLoss):
     """NeuMF with linear history encoders in the place of user ids: a GMF branch and an MLP branch, joined.
 
     With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
@@ -35,7 +35,7 @@ class NCF(OfWholeRows):
             (:meth:`start_from`).
         max_pairs: pairs of user and item that are scored at a time.
         seed: of the initial weights.
-        n_features: how many of the items, the last ones, are features of the user.
+        n_features: number of user features, whose columns come after those of the items.
 
     Raises:
         ValueError: unknown branches, or a size that is not positive.
@@ -53,6 +53,7 @@ class NCF(OfWholeRows):
     def __init__(
         self,
         n_items: int,
+        *,
         n_factors: int = 32,
         layers: Sequence[int] = (16, 8),
         dropout: float = 0.3,
@@ -62,52 +63,51 @@ class NCF(OfWholeRows):
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features, seed)
+        super().__init__(n_items, n_features=n_features, seed=seed)
         check_choice(get_args(Branches), branches=branches)
         check_all_positive(layers=layers)
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
         self.weigh(dropout, positive_weight)
-        self.max_pairs = max_pairs
+        self.n_factors, self.layers, self.branches, self.max_pairs = n_factors, layers, branches, max_pairs
         if branches != "mlp":
-            self.gmf_history = linear_layer(n_items, n_factors)
-            self.gmf_item = linear_layer(n_items, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_history = linear_layer(self.n_columns, n_factors)
+            self.gmf_item = linear_layer(self.n_columns, n_factors)  # applied to one-hot items, as in MF
             self.gmf_output = linear_layer(n_factors, 1, bias=False)
         if branches != "gmf":
-            self.mlp_history = linear_layer(n_items, n_factors)
-            self.mlp_item = linear_layer(n_items, n_factors)
+            self.mlp_history = linear_layer(self.n_columns, n_factors)
+            self.mlp_item = linear_layer(self.n_columns, n_factors)
             self.first_of_user = linear_layer(n_factors, layers[0])
             self.first_of_item = linear_layer(n_factors, layers[0], bias=False)
             self.tower = nn.ModuleList(linear_layer(*widths) for widths in itertools.pairwise(layers))
             self.mlp_output = linear_layer(layers[-1], 1, bias=False)
-        self.branches = branches
-        initialise(self, seed)
+        initialize(self, seed)
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I)."""
         if self.branches == "both":
-            return self.score_gmf(history) + self.score_mlp(history)
-        return self.score_gmf(history) if self.branches == "gmf" else self.score_mlp(history)
+            return self._score_gmf(history) + self._score_mlp(history)
+        return self._score_gmf(history) if self.branches == "gmf" else self._score_mlp(history)
 
-    def score_gmf(self, history: torch.Tensor) -> torch.Tensor:
+    def _score_gmf(self, history: torch.Tensor) -> torch.Tensor:
         """The GMF branch: histories (B, I) → (B, I)."""
         user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
         return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
 
-    def score_mlp(self, history: torch.Tensor) -> torch.Tensor:
+    def _score_mlp(self, history: torch.Tensor) -> torch.Tensor:
         """The MLP branch, in chunks of items: histories (B, I) → (B, I)."""
         user = self.first_of_user(self.mlp_history(history))  # (B, k)
         item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
         chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
-        return torch.cat([self.score_pairs(user, chunk) for chunk in chunks], dim=1)
+        return torch.cat([self._score_pairs(user, chunk) for chunk in chunks], dim=1)
 
-    def score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+    def _score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
         """The MLP branch (B, c) of users (B, k) and c items (c, k) after their parts of the first layer."""
         if torch.is_grad_enabled() and user.requires_grad:
-            return checkpoint(self.climb, user, item, use_reentrant=False)
-        return self.climb(user, item)
+            return checkpoint(self._score_pairs_once, user, item, use_reentrant=False)
+        return self._score_pairs_once(user, item)
 
-    def climb(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
-        """:meth:`score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
+    def _score_pairs_once(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """:meth:`_score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
         x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
         for layer in cast(Iterable[nn.Linear], self.tower):
             x = layer.weight @ F.relu(x) + layer.bias[:, None]

@@ -12,8 +12,8 @@ class Popularity(Recommender):
     """Recommends by popularity among training users, whatever the history: the floor of every comparison.
 
     Args:
-        train_matrix: (n_users, I) CSR histories of the training users.
-        n_features: how many of the items, the last ones, are features of the user.
+        train_matrix: (n_users, n_items + n_features) CSR histories of the training users.
+        n_features: number of user features, whose columns come after those of the items.
 
     Example:
         >>> Popularity(sp.csr_matrix([[1, 1, 0], [0, 1, 0]]))(torch.eye(3)[:1])
@@ -22,9 +22,9 @@ class Popularity(Recommender):
 
     counts: torch.Tensor
 
-    def __init__(self, train_matrix: sp.csr_matrix, n_features: int = 0):
+    def __init__(self, train_matrix: sp.csr_matrix, *, n_features: int = 0):
         train_matrix = as_matrix(train_matrix=train_matrix)
-        super().__init__(train_matrix.shape[1], n_features)
+        super().__init__(train_matrix.shape[1] - n_features, n_features=n_features)
         counts = np.asarray(train_matrix.sum(axis=0), dtype=np.float32).ravel()
         self.register_buffer("counts", torch.from_numpy(counts))
 

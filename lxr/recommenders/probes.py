@@ -34,34 +34,34 @@ def check_answers(model, explaining: bool = True) -> None:
         UserWarning: the answers do not depend on the history, or look like probabilities where logits are expected.
     """
     check_model(model)
-    x = probes(model.n_items, model.n_targets, model.device)  # (4, I)
+    x = probes(model.n_items, model.n_columns, model.device)  # (4, I)
     with torch.no_grad(), uncounted(model):
-        answers = ask_together(model, x)
-        check_steadiness(model, x, answers)
-    complaint = complaint_of_candidates(model, x[1:], answers[1:])
-    undefined = complaint_of_candidates(model, x[:1], answers[:1])
+        answers = _ask_together(model, x)
+        _check_steadiness(model, x, answers)
+    complaint = _complaint_of_candidates(model, x[1:], answers[1:])
+    undefined = _complaint_of_candidates(model, x[:1], answers[:1])
     if complaint or (explaining and undefined):
         raise AnswerError(complaint or undefined)
     report_doubts(model, answers, undefined)
 
 
-def probes(n_items: int, n_targets: int, device: torch.device) -> torch.Tensor:
-    """Histories (4, n_items): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
-    step = max(2, math.ceil(n_targets / LONG))
-    x = torch.zeros(4, n_items, device=device)
+def probes(n_items: int, n_columns: int, device: torch.device) -> torch.Tensor:
+    """Histories (4, n_columns): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
+    step = max(2, math.ceil(n_items / LONG))
+    x = torch.zeros(4, n_columns, device=device)
     x[1, 0] = 1
-    x[2, :n_targets:step] = 1
-    x[3, step // 2 : n_targets : step] = 1
+    x[2, :n_items:step] = 1
+    x[3, step // 2 : n_items : step] = 1
     return x
 
 
-def described(history: torch.Tensor) -> str:
+def _described(history: torch.Tensor) -> str:
     """A history (I,) in words."""
     length = int(history.sum())
     return "the empty history" if not length else f"a history of {length} item{'s' * (length > 1)}"
 
 
-def ask_together(model, x: torch.Tensor) -> torch.Tensor:
+def _ask_together(model, x: torch.Tensor) -> torch.Tensor:
     """Answers (R, I) to histories (R, I) at once.
 
     Raises:
@@ -79,13 +79,13 @@ def ask_together(model, x: torch.Tensor) -> torch.Tensor:
         except Exception as error:
             found = f"{type(error).__name__}: {error}"
             raise AnswerError(
-                f"{model.asked}: expected an answer to any history, found at {described(row)} {found}"
+                f"{model.asked}: expected an answer to any history, found at {_described(row)} {found}"
             ) from error
     found = f"{type(cause).__name__} for {len(x)} histories at once: {cause}"
     raise AnswerError(f"{model.asked}: expected logits (B, I) for batches (B, I) of any size, found {found}") from cause
 
 
-def complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> str | None:
+def _complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> str | None:
     """A complaint if answers (R, I) to histories (R, I) are not finite for items outside the history."""
     bad = model.of_items(~answers.isfinite() & (x == 0)) | model.of_items(answers.isnan() | (answers == torch.inf))
     if not bad.any():
@@ -97,16 +97,16 @@ def complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> st
         else "say what is recommended without a history (biases, popularity), and let a mean over its items divide by "
         "history.sum(dim=1, keepdim=True).clamp(min=1)"
     )
-    found = f"{answers[row, item]:g} for item {item} at {described(x[row])}"
+    found = f"{answers[row, item]:g} for item {item} at {_described(x[row])}"
     return f"{model.asked}: expected a finite logit for every item outside the history, found {found}: {advice}"
 
 
-def check_steadiness(model, x: torch.Tensor, answers: torch.Tensor) -> None:
+def _check_steadiness(model, x: torch.Tensor, answers: torch.Tensor) -> None:
     """Refuse a recommender that answers a history differently when it is asked again, alone."""
-    alone = ask_together(model, x[2:3])
-    if alike(alone, answers[2:3]):
+    alone = _ask_together(model, x[2:3])
+    if _alike(alone, answers[2:3]):
         return
-    if alike(ask_together(model, x), answers):
+    if _alike(_ask_together(model, x), answers):
         raise AnswerError(
             f"{model.asked}: expected an answer that depends on its own history alone, found another one in a batch of "
             f"{len(x)}: put modules that a function calls into evaluation mode (batch normalisation)"
@@ -117,7 +117,7 @@ def check_steadiness(model, x: torch.Tensor, answers: torch.Tensor) -> None:
     )
 
 
-def alike(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
+def _alike(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
     """Whether answers are equal but for rounding."""
     finite = a.isfinite() & b.isfinite()
     a, b = a[finite], b[finite]
@@ -127,7 +127,7 @@ def alike(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> boo
 def report_doubts(model, answers: torch.Tensor, undefined: str | None) -> None:
     """Warn, once as long as it holds, of answers (R, I) that can hardly be meant, or of none to the empty history."""
     values, name = model.of_items(answers), f"model: {type(model).__name__}({model.extra_repr()})"
-    doubts = (doubt_of_silence(values), doubt_of_activation(model.activation, values))
+    doubts = (_doubt_of_silence(values), _doubt_of_activation(model.activation, values))
     complaints = (undefined, *(doubt and f"{name} {doubt}" for doubt in doubts))
     known, model.doubts = model.doubts, tuple(complaint for complaint in complaints if complaint)
     for complaint in model.doubts:
@@ -135,14 +135,14 @@ def report_doubts(model, answers: torch.Tensor, undefined: str | None) -> None:
             warnings.warn(complaint, stacklevel=4)
 
 
-def doubt_of_silence(answers: torch.Tensor) -> str | None:
+def _doubt_of_silence(answers: torch.Tensor) -> str | None:
     """A complaint if all histories have the same answer."""
-    if all(alike(answer, answers[0], 1e-6) for answer in answers[1:]):
+    if all(_alike(answer, answers[0], 1e-6) for answer in answers[1:]):
         return "ignores the history: its answers to all histories are the same, so that there is nothing to explain"
     return None
 
 
-def doubt_of_activation(activation: str, answers: torch.Tensor) -> str | None:
+def _doubt_of_activation(activation: str, answers: torch.Tensor) -> str | None:
     """A complaint if logits look like probabilities."""
     values = answers[answers.isfinite()]
     inside = (values > 0) & (values < 1)

@@ -39,7 +39,7 @@ def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tupl
     return rest, hidden
 
 
-def hidden_item_ranks(
+def _hidden_item_ranks(
     model: Recommender, matrix: sp.csr_matrix, hidden: np.ndarray, batch_size: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of each user's hidden item among the items outside the history.
@@ -58,10 +58,10 @@ def hidden_item_ranks(
         score = logits.gather(1, torch.from_numpy(hidden[users]).long().to(model.device)[:, None])  # (B, 1)
         higher, equal = (logits > score).sum(dim=1), (logits == score).sum(dim=1) - 1
         ranks[users] = (1 + higher + equal / 2).cpu().numpy()
-    return ranks, model.n_targets - item_counts(matrix, model.n_features)
+    return ranks, model.n_items - item_counts(matrix, model.n_features)
 
 
-def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> dict[str, float]:
+def rank_quality(model: Recommender, matrix: sp.csr_matrix, *, seed: int = 0) -> dict[str, float]:
     """Quality of a recommender on one hidden item per user, ranked among all items the user has not seen.
 
     Args:
@@ -88,8 +88,8 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, seed: int = 0) -> di
         {'HR@10': 0.14, 'HR@50': 0.51, 'HR@100': 0.79, 'NDCG@10': 0.06, 'MRR': 0.06, 'MPR': 0.4}
     """
     check_model(model)
-    rest, hidden = hide_one_item(as_matrix(model.n_items, matrix=matrix), seed, model.n_features)
-    rank, candidates = hidden_item_ranks(model, rest, hidden)
+    rest, hidden = hide_one_item(as_matrix(model.n_columns, matrix=matrix), seed, model.n_features)
+    rank, candidates = _hidden_item_ranks(model, rest, hidden)
     quality = {f"HR@{cutoff}": float(np.mean(rank <= cutoff)) for cutoff in (10, 50, 100)}
     quality["NDCG@10"] = float(np.mean(np.where(rank <= 10, 1 / np.log2(1 + rank), 0)))
     quality["MRR"] = float(np.mean(1 / rank))

@@ -36,6 +36,7 @@ def fit(
     model: Recommender,
     train_matrix: sp.csr_matrix,
     validation_matrix: sp.csr_matrix,
+    *,
     seed: int = 0,
     epochs: int = 200,
     batch_size: int = 256,
@@ -77,8 +78,8 @@ def fit(
         (['epoch', 'loss', 'NDCG@100'], 4)
     """
     check_model(model)
-    train_matrix = as_matrix(model.n_items, train_matrix=train_matrix)
-    validation_matrix = as_matrix(model.n_items, validation_matrix=validation_matrix)
+    train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
+    validation_matrix = as_matrix(model.n_columns, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
@@ -112,7 +113,7 @@ def fit(
     return training
 
 
-def train_recommender(name: str, data: Interactions, seed: int = 42, **options) -> Recommender:
+def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options) -> Recommender:
     """Make and train a registered recommender in one go, on the training users of :func:`lxr.split_users`.
 
     Args:
@@ -137,6 +138,6 @@ def train_recommender(name: str, data: Interactions, seed: int = 42, **options) 
     cls = RECOMMENDERS[name]
     check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
-    model = cls(data.matrix.shape[1], seed=seed, n_features=data.n_features, **options)
+    model = cls(data.n_items, seed=seed, n_features=data.n_features, **options)
     fit(model, data.matrix[train], data.matrix[validation], seed=seed)
     return model

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.mf import drop
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
-from lxr.utils.weights import initialise, linear_layer
+from lxr.utils.weights import initialize, linear_layer
 
 
 class VAE(Recommender):
@@ -25,7 +25,7 @@ class VAE(Recommender):
         beta: final weight β of the KL term.
         anneal_steps: batches over which it grows; 0 for β from the start.
         seed: of the initial weights.
-        n_features: how many of the items, the last ones, are features of the user.
+        n_features: number of user features, whose columns come after those of the items.
 
     Source: Liang et al., WWW 2018, eqs. 1-4 and section 2.3.
 
@@ -46,6 +46,7 @@ class VAE(Recommender):
     def __init__(
         self,
         n_items: int,
+        *,
         n_hidden: int = 512,
         n_latent: int = 128,
         dropout: float = 0.5,
@@ -54,17 +55,18 @@ class VAE(Recommender):
         seed: int = 0,
         n_features: int = 0,
     ):
-        super().__init__(n_items, n_features, seed)
+        super().__init__(n_items, n_features=n_features, seed=seed)
         check_positive(n_hidden=n_hidden, n_latent=n_latent)
         check_dropout(dropout=dropout)
         check_non_negative(beta=beta)
         check_natural(anneal_steps=anneal_steps)
-        self.n_latent, self.dropout, self.beta, self.anneal_steps = n_latent, dropout, beta, anneal_steps
-        self.encoder = linear_layer(n_items, n_hidden)
+        self.n_hidden, self.n_latent, self.dropout = n_hidden, n_latent, dropout
+        self.beta, self.anneal_steps = beta, anneal_steps
+        self.encoder = linear_layer(self.n_columns, n_hidden)
         self.latent = linear_layer(n_hidden, 2 * n_latent)
         self.decoder = linear_layer(n_latent, n_hidden)
-        self.output = linear_layer(n_hidden, n_items)
-        initialise(self, seed)
+        self.output = linear_layer(n_hidden, self.n_columns)
+        initialize(self, seed)
 
     def encode(self, history: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latent code, (B, n_latent) each, of normalised histories (B, I)."""

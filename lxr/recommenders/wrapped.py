@@ -16,13 +16,13 @@ class Wrapped(Recommender):
 
     asked = "scorer"
 
-    def __init__(self, scorer: Callable, n_items: int, activation: Activation, n_features: int = 0):
-        super().__init__(n_items, n_features)
+    def __init__(self, scorer: Callable, n_items: int, activation: Activation, *, n_features: int = 0):
+        super().__init__(n_items, n_features=n_features)
         check_choice(ACTIVATIONS, activation=activation)
         self.scorer, self.activation, self.function_precision = scorer, activation, None
         with evaluating(self), with_gradients():
-            history = torch.eye(1, n_items, device=self.device, dtype=self.precision)
-            self.arrays, self.function_precision = kind_of(scorer, history)
+            history = torch.eye(1, self.n_columns, device=self.device, dtype=self.precision)
+            self.arrays, self.function_precision = _kind_of(scorer, history)
         check_answers(self, explaining=False)
 
     @property
@@ -46,7 +46,7 @@ class Wrapped(Recommender):
         return f"{name} of NumPy arrays" if self.arrays else name
 
 
-def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
+def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
     """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
 
     Returns:
@@ -68,7 +68,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
             found.append(f"{type(error).__name__}: {error}")
             continue
         if isinstance(logits, kind) and logits.shape == history.shape:
-            return kind is np.ndarray, precision or (only_precision(scorer, asked) if torch.is_tensor(asked) else None)
+            return kind is np.ndarray, precision or (_only_precision(scorer, asked) if torch.is_tensor(asked) else None)
         shape = f" of shape {tuple(logits.shape)}" if hasattr(logits, "shape") else ""
         found.append(type(logits).__name__ + shape)
     raise AnswerError(
@@ -77,7 +77,7 @@ def kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype 
     )
 
 
-def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
+def _only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
     """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
     try:
         scorer(history.detach().double())
@@ -86,7 +86,7 @@ def only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | Non
     return None
 
 
-def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_features: int = 0) -> Recommender:
+def wrap(module_or_function: Callable, n_items: int, activation: Activation, *, n_features: int = 0) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
@@ -97,10 +97,10 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_f
         module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
             to NumPy arrays; it may set items of the history to −∞, and may work in place. A module is asked in evaluation
             mode, in its own precision and on its device; a function, on the CPU.
-        n_items: number of items I.
+        n_items: number of items.
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
             probabilities.
-        n_features: how many of the items, the last ones, are features of the user.
+        n_features: number of user features, whose columns come after those of the items.
 
     Returns:
         The recommender; the scorer is left as it is.
@@ -121,4 +121,4 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, n_f
         >>> model.differentiable, black_box.differentiable
         (True, False)
     """
-    return Wrapped(module_or_function, n_items, activation, n_features)
+    return Wrapped(module_or_function, n_items, activation, n_features=n_features)

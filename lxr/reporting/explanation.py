@@ -16,7 +16,7 @@ from lxr.explainers.accent import ACCENT, Counterfactual, items_before
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommend import top_item
+from lxr.recommenders.recommendations import top_item
 from lxr.reporting.tables import counterfactual_sentence, fall_sentence
 from lxr.utils.checks import check_instance, check_natural, check_positive
 from lxr.utils.markup import html_text, plain, quoted, shortened
@@ -270,7 +270,7 @@ def explain_history(
         of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
     explained = top_item(model, history)[0] if target is None else target
-    history, chosen = as_explained(model, history, [row("target", explained, model.n_targets)])
+    history, chosen = as_explained(model, history, [row("target", explained, model.n_items)])
     scores = explainer._explain_checked(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
@@ -323,8 +323,8 @@ def check_catalogue(model: Recommender, data: Interactions) -> None:
     """Refuse data of other items than the recommender's."""
     check_model(model)
     check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
-    if data.matrix.shape[1] != model.n_items:
-        raise ValueError(f"data: expected the {model.n_items} items of the model, found {data.matrix.shape[1]}")
+    if data.matrix.shape[1] != model.n_columns:
+        raise ValueError(f"data: expected the {model.n_columns} items of the model, found {data.matrix.shape[1]}")
 
 
 def row(name: str, value, count: int) -> int:

@@ -54,7 +54,7 @@ def recommender_table(models: Mapping[str, Recommender], matrix: sp.csr_matrix, 
         models: name → recommender.
         matrix: (n_users, I) CSR histories; the same item of each user is hidden for every recommender.
     """
-    table = pd.DataFrame({name: rank_quality(model, matrix, seed) for name, model in models.items()}).T
+    table = pd.DataFrame({name: rank_quality(model, matrix, seed=seed) for name, model in models.items()}).T
     arrows = {column: f"{column} {'↓' if column == 'MPR' else '↑'}" for column in table.columns}
     return table.rename(columns=arrows).rename_axis("recommender")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lxr.data.datasets import DATASETS, load_ratings, rule_of
+from lxr.data.datasets import DATASETS, load_ratings, preparation_rule
 from lxr.data.files import read_ratings_file
 from lxr.data.preparation import check_candidates, named, prepare
 from lxr.data.ratings import Repeats
@@ -49,7 +49,7 @@ class Source:
     def read(self, user_features: bool = False) -> pd.DataFrame:
         """The ratings, and what is known of the users if that is asked for."""
         own = self.ratings_file
-        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features)
+        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features=user_features)
 
     def describe(self, seed: int, user_features: bool = False, n_test: int | None = None) -> str:
         """What there is, what is kept of it by the rule, and who trains, validates and tests by the split of a seed."""
@@ -135,7 +135,7 @@ def source_of(options: argparse.Namespace) -> Source:
     """
     given = {name: value for name in (*COLUMNS, *RULE) if (value := getattr(options, name)) is not None}
     ratings_file: dict[str, Any] = {}
-    rule, repeats = rule_of(options.dataset), options.repeats
+    rule, repeats = preparation_rule(options.dataset), options.repeats
     if options.ratings:
         counts_plays = options.implicit and repeats == "sum"  # which --min-rating may ask for a number of
         two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
@@ -150,7 +150,7 @@ def source_of(options: argparse.Namespace) -> Source:
             ratings_file["rating_column"] = None
             given.setdefault("min_rating", 1)
         check_replaced(options, ratings_file["path"])
-        rule = rule_of(options.dataset, **{name: given[name] for name in RULE if name in given})
+        rule = preparation_rule(options.dataset, **{name: given[name] for name in RULE if name in given})
     elif given or options.items or options.implicit or repeats:
         raise ValueError("argument --ratings: expected, beside options of a file of your own")
     elif options.dataset not in DATASETS:

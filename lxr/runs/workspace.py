@@ -132,7 +132,7 @@ class Workspace:
 
     def split(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Index arrays of the training, validation and test users of the run."""
-        return load_split(self.input("split.npz"), self.n_users)
+        return load_split(self.input("split.npz"), n_users=self.n_users)
 
     def table(self, name: str, place: str = "") -> pd.DataFrame:
         """A table that an earlier stage has written, its first column as index.

@@ -36,7 +36,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.environment import package_versions
 from lxr.utils.extras import extra
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.storage import DataError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     with _locked(path):
         _fail_abandoned(study)
         budget = replace(budget, trials=_enqueue(study, tuning, budget.trials))
-    with progress(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
+    with progress_bar(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
 
         def show() -> None:
             bar.update(_n_finished(study) - bar.n)

@@ -15,7 +15,7 @@ from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
 from lxr.metrics.result import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.ranking import rank_quality
-from lxr.recommenders.recommend import top_items
+from lxr.recommenders.recommendations import top_item
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import FIT_SPACE, HOLDOUT_METRIC, fit
 from lxr.tuning.spaces import Space, drop_fixed
@@ -111,12 +111,13 @@ class RecommenderTuning(Tuning):
         """Validation metric of a recommender that is trained with these options."""
         options = dict(self.fixed) | options
         fitting = {option: options.pop(option) for option in default_options(fit) if option in options}
-        model = self.cls(self.train_matrix.shape[1], **options, seed=self.seed).to(self.device)
-        data = (model, self.train_matrix, self.validation_matrix, self.seed)
+        n_items = self.train_matrix.shape[1] - options.get("n_features", 0)
+        model = self.cls(n_items, **options, seed=self.seed).to(self.device)
+        data = (model, self.train_matrix, self.validation_matrix)
         if self.metric == HOLDOUT_METRIC:
-            return fit(*data, **fitting, report=report)[HOLDOUT_METRIC].max()
-        fit(*data, **fitting)
-        return rank_quality(model, self.validation_matrix, self.seed)[self.metric]
+            return fit(*data, seed=self.seed, **fitting, report=report)[HOLDOUT_METRIC].max()
+        fit(*data, seed=self.seed, **fitting)
+        return rank_quality(model, self.validation_matrix, seed=self.seed)[self.metric]
 
 
 @dataclass
@@ -156,8 +157,8 @@ class ExplainerTuning(Tuning):
     def __post_init__(self):
         check_model(self.model)
         check_metric(self.metric)
-        self.train_matrix = as_matrix(self.model.n_items, train_matrix=self.train_matrix)
-        self.validation_matrix = as_matrix(self.model.n_items, validation_matrix=self.validation_matrix)
+        self.train_matrix = as_matrix(self.model.n_columns, train_matrix=self.train_matrix)
+        self.validation_matrix = as_matrix(self.model.n_columns, validation_matrix=self.validation_matrix)
         self.seed = check_seed(self.seed)
         if not self.make.search_space:
             raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
@@ -167,7 +168,7 @@ class ExplainerTuning(Tuning):
         self.start = defaults if self.start is None else self.start
         self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
-        self.target = top_items(self.model, self.validation_matrix)
+        self.target = top_item(self.model, self.validation_matrix)
 
     @property
     def make(self) -> ExplainerSpec:

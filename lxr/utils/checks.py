@@ -82,7 +82,7 @@ def check_dropout(**values: object) -> None:
 def check_all_positive(**options: object) -> None:
     """Refuse options that are not one or more different positive integers; widths of layers may repeat in a tuple."""
     for name, values in options.items():
-        if not is_sequence(values) or not all(is_integer(value) and value >= 1 for value in values) or not len(values):
+        if not _is_sequence(values) or not all(is_integer(value) and value >= 1 for value in values) or not len(values):
             raise ValueError(f"{name}: expected one or more positive integers, found {values!r}")
 
 
@@ -94,7 +94,7 @@ def check_different(**options: Collection) -> None:
             raise ValueError(f"{name}: expected different values, found {repeated[0]!r} more than once")
 
 
-def is_sequence(value: object) -> TypeGuard[Sequence]:
+def _is_sequence(value: object) -> TypeGuard[Sequence]:
     """Whether a value is a list, a tuple, a range or a flat array."""
     return isinstance(value, list | tuple | range) or (isinstance(value, np.ndarray) and value.ndim == 1)
 

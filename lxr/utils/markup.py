@@ -23,7 +23,7 @@ MARKDOWN = re.compile(
 GREEK = (r"\varepsilon", r"\lambda", "o", r"\varsigma", r"\varphi", r"\Lambda")  # whose commands are not their names
 
 
-def greek_name(letter: str) -> str:
+def _greek_name(letter: str) -> str:
     """Name of a Greek letter, capitalised if the letter is one: ``"tau"``, ``"Omega"``."""
     name = unicodedata.name(letter).split()[-1].lower()
     return name.capitalize() if letter.isupper() else name
@@ -77,7 +77,7 @@ LATEX = {
     "Ł": r"\L{}",
     "ı": r"\i{}",
     **{letter: f"${command}$" for letter, command in zip("ελοςφΛ", GREEK, strict=True)},
-    **{letter: rf"$\{greek_name(letter)}$" for letter in "αβγδζηθικμνξπρστυχψωΓΔΘΞΠΣΥΦΨΩ"},
+    **{letter: rf"$\{_greek_name(letter)}$" for letter in "αβγδζηθικμνξπρστυχψωΓΔΘΞΠΣΥΦΨΩ"},
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # these look the same, and have no command
 }
 LATEX_ACCENTS = {"̀": "`", "́": "'", "̂": "^", "̃": "~", "̈": '"', "̊": "r", "̌": "v", "̧": "c", "̄": "=", "̆": "u", "̇": ".", "̋": "H"}
@@ -155,10 +155,10 @@ def markdown_text(text: object) -> str:
         >>> markdown_text("M*A*S*H | p_holm [0.1, 0.2]")
         'M&#42;A&#42;S&#42;H &#124; p_holm [0.1, 0.2]'
     """
-    return MARKDOWN.sub(markdown_entity, plain(text))
+    return MARKDOWN.sub(_markdown_entity, plain(text))
 
 
-def markdown_entity(found: re.Match) -> str:
+def _markdown_entity(found: re.Match) -> str:
     """One character as an entity; a dollar or backslash where no search for mathematics looks."""
     entity = f"&#{ord(found[0])};"
     return f'<span class="{NOT_MATHEMATICS}">{entity}</span>' if found[0] in "$\\" else entity
@@ -176,11 +176,11 @@ def latex_text(text: object) -> str:
         >>> latex_text("千 x")
         '\\\\ifdefined\\\\Umathchar 千\\\\else [U+5343]\\\\fi{} x'
     """
-    symbols = "".join(latex_symbol(character) for character in plain(text))
+    symbols = "".join(_latex_symbol(character) for character in plain(text))
     return re.sub("-(?=-)", "-{}", symbols)  # two would be a dash
 
 
-def latex_symbol(character: str) -> str:
+def _latex_symbol(character: str) -> str:
     """One character in LaTeX."""
     if character in LATEX:
         return LATEX[character]

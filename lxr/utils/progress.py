@@ -5,7 +5,7 @@ import os
 from tqdm.auto import tqdm
 
 
-def progress(iterable=None, disable: bool = False, **options) -> tqdm:
+def progress_bar(iterable=None, disable: bool = False, **options) -> tqdm:
     """``tqdm.auto`` that vanishes when it is done, and that the environment's ``TQDM_DISABLE`` silences in notebooks too.
 
     Args:
@@ -17,7 +17,7 @@ def progress(iterable=None, disable: bool = False, **options) -> tqdm:
         The bar, which yields what the iterable does.
 
     Example:
-        >>> [step for step in progress(range(3), desc="steps")]
+        >>> [step for step in progress_bar(range(3), desc="steps")]
         [0, 1, 2]
     """
     silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")

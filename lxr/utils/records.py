@@ -51,7 +51,7 @@ def plain(value: Any, name: str) -> Any:
 # --- records ---------------------------------------------------------------------------------------------------------
 
 
-def with_checksum(record: dict) -> dict:
+def _with_checksum(record: dict) -> dict:
     """A JSON object with the checksum of its content as last entry, ``sha256``; NumPy's numbers and paths become plain.
 
     Raises:
@@ -59,28 +59,28 @@ def with_checksum(record: dict) -> dict:
     """
     content = json.loads(json.dumps(plain(record, "record")))
     content.pop("sha256", None)
-    return content | {"sha256": checksum_of(content)}
+    return content | {"sha256": _checksum_of(content)}
 
 
-def without_checksum(record: dict) -> dict:
-    """The content of a JSON object of :func:`with_checksum`; one without a checksum was written by hand, and stays as it is.
+def _without_checksum(record: dict) -> dict:
+    """The content of a JSON object of :func:`_with_checksum`; one that was written by hand stays as it is.
 
     Raises:
         ValueError: the content does not match the checksum.
 
     Example:
-        >>> without_checksum(with_checksum({"seconds": np.float64(0.5)}))
+        >>> _without_checksum(_with_checksum({"seconds": np.float64(0.5)}))
         {'seconds': 0.5}
     """
     content = dict(record)
     name, expected = content.popitem() if content else ("", "")
-    matches = expected == checksum_of(content)
+    matches = expected == _checksum_of(content)
     if matches != (name == "sha256"):
         raise ValueError(f"expected the SHA-256 of its content as last entry, sha256, found {name}: {expected}")
     return content if matches else record
 
 
-def checksum_of(content: dict) -> str:
+def _checksum_of(content: dict) -> str:
     """SHA-256 of a JSON object, however it is laid out."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -91,7 +91,7 @@ def write_json(value: dict, path: Path) -> None:
     Raises:
         ValueError: something that JSON does not know; nothing is written.
     """
-    text = json.dumps(with_checksum(value), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_with_checksum(value), indent=2, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # parts of file names without UTF-8
 
@@ -100,6 +100,6 @@ def read_json(path: Path) -> dict | None:
     """A JSON object, or None if the file is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return without_checksum(value) if isinstance(value, dict) else None
+        return _without_checksum(value) if isinstance(value, dict) else None
     except (OSError, ValueError, RecursionError):
         return None

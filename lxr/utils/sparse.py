@@ -40,7 +40,20 @@ def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Te
 
 
 def batches(n_users: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Index arrays of at most ``batch_size`` users, in the given order or ascending."""
+    """Cut users into batches.
+
+    Args:
+        n_users: number of users.
+        batch_size: users per batch; the last may have fewer.
+        order: (n_users,) the users; ascending by default.
+
+    Returns:
+        Iterator of index arrays.
+
+    Example:
+        >>> [users.tolist() for users in batches(5, 2)]
+        [[0, 1], [2, 3], [4]]
+    """
     order = np.arange(n_users) if order is None else order
     for start in range(0, n_users, batch_size):
         yield order[start : start + batch_size]

@@ -51,14 +51,14 @@ def sha256(path: Path) -> str:
 # --- atomic writing --------------------------------------------------------------------------------------------------
 
 
-def host() -> str:
+def _host() -> str:
     """Eight hexadecimal digits for the machine, or the container of it, whose process ids are meant."""
     namespace = Path("/proc/self/ns/pid")
     counted = str(namespace.readlink()) if namespace.is_symlink() else ""
     return hashlib.sha256(f"{platform.node()} {counted}".encode(errors="replace")).hexdigest()[:8]
 
 
-HOST = host()
+HOST = _host()
 TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp(\..*)?", re.DOTALL)
 
 
@@ -68,7 +68,7 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}.{writer}.tmp{path.suffix[:20]}")
 
 
-def as_path(path: str | Path) -> Path:
+def _as_path(path: str | Path) -> Path:
     """A path from a text or a path.
 
     Raises:
@@ -93,7 +93,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         >>> with atomic_path("table.csv") as temporary:  # doctest: +SKIP
         ...     frame.to_csv(temporary)
     """
-    path = as_path(path)
+    path = _as_path(path)
     if path.is_dir():
         raise DataError(f"{path}: expected the name of a file to write, found a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,14 +127,14 @@ def sweep(directory: str | Path, recursive: bool = True) -> list[Path]:
     removed = []
     for path in Path(directory).glob("**/.*" if recursive else ".*"):
         found = TEMPORARY.fullmatch(path.name)
-        if found and found["host"] == HOST and not is_writing(int(found["process"]), path):
+        if found and found["host"] == HOST and not _is_writing(int(found["process"]), path):
             with contextlib.suppress(OSError):  # someone else may remove it first
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed.append(path)
     return removed
 
 
-def is_writing(process: int, path: Path) -> bool:
+def _is_writing(process: int, path: Path) -> bool:
     """Whether a process runs, and is not a later one with the same number."""
     try:
         found, written = psutil.Process(process), path.stat().st_mtime
@@ -148,7 +148,7 @@ def is_writing(process: int, path: Path) -> bool:
 # --- checksums -------------------------------------------------------------------------------------------------------
 
 
-def write_checksum(path: Path) -> None:
+def _write_checksum(path: Path) -> None:
     """Replace the blank checksum that a file was written with (``SEAL + BLANK``) by that of its content."""
     content = path.read_bytes()
     start = content.rindex(SEAL + BLANK) + len(SEAL)
@@ -166,7 +166,7 @@ def checked_archive(path: str | Path) -> Iterator[io.BufferedRandom]:
             file.seek(-2, io.SEEK_END)  # the length of the comment, which ends every zip archive
             comment = SEAL + BLANK
             file.write(len(comment).to_bytes(2, "little") + comment)
-        write_checksum(temporary)
+        _write_checksum(temporary)
 
 
 def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Content:
@@ -184,7 +184,7 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
         DataError: the file is missing, has no checksum or another one, or ``parse`` fails.
     """
     try:
-        content = as_path(path).read_bytes()
+        content = _as_path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
     except OSError as error:
@@ -312,7 +312,7 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
         with pq.ParquetWriter(temporary, table.schema) as writer:
             writer.write_table(table)
             writer.add_key_value_metadata({"checksum": (SEAL + BLANK).decode()})
-        write_checksum(temporary)
+        _write_checksum(temporary)
 
 
 def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -322,8 +322,13 @@ def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame
         path: the file.
         required: columns that it must have.
 
+    Returns:
+        The frame.
+
     Raises:
         DataError: the file is missing, damaged or lacks a required column.
+
+    Example: see :func:`save_frame`.
     """
     frame = read_checked(path, pd.read_parquet)
     absent = [name for name in required if name not in frame]

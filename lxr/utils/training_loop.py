@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lxr.utils.checks import check_step
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches
 
 
@@ -81,7 +81,7 @@ def train_and_keep_best(
         ValueError: a loss or a weight is not finite.
     """
     rows, best, best_epoch, best_weights = [], np.inf, 0, copy.deepcopy(module.state_dict())
-    with progress(total=epochs, desc=label, unit="epoch") as bar:
+    with progress_bar(total=epochs, desc=label, unit="epoch") as bar:
         for epoch in range(1, epochs + 1):
             loss = train()
             check_step(epoch, loss, module, learning_rate)

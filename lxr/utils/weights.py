@@ -22,8 +22,19 @@ def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
     return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
-def initialise(module: nn.Module, seed: int) -> None:
-    """Xavier-uniform weights, zero biases, drawn from a generator of their own."""
+def initialize(module: nn.Module, seed: int) -> None:
+    """Draw Xavier-uniform weights and zero biases from a generator of their own.
+
+    Args:
+        module: whose weights are replaced.
+        seed: of the generator.
+
+    Example:
+        >>> layer = nn.Linear(3, 2)
+        >>> initialize(layer, seed=0)
+        >>> layer.bias.tolist()
+        [0.0, 0.0]
+    """
     generator = torch.Generator().manual_seed(check_seed(seed))
     for parameter in module.parameters():
         if parameter.ndim > 1:

@@ -12,22 +12,22 @@ COMPARED = ("random", "cosine", "lime", "lire", "shap", "leave-one-out", "gradie
 
 
 def test_auto_takes_cuda_where_pytorch_sees_it():
-    assert lxr.choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert lxr.choose_device("cpu").type == "cpu"
+    assert lxr.utils.choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert lxr.utils.choose_device("cpu").type == "cpu"
 
 
 def test_unknown_and_absent_devices_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="device: expected one of auto, cpu, cuda, found 'tpu'"):
-        lxr.choose_device("tpu")
+        lxr.utils.choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="cuda was asked for, but PyTorch sees no CUDA device"):
-        lxr.choose_device("cuda")
+        lxr.utils.choose_device("cuda")
 
 
 def trained(cls):
     """A recommender of generated data, and the histories of the training, the validation and the test users."""
     data = lxr.load_dataset("synthetic")
-    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+    train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0], seed=42))
     model = cls(data.matrix.shape[1])
     lxr.fit(model, train, validation, epochs=10)
     return model, train, validation, test
@@ -41,7 +41,7 @@ def test_gpu_equals_cpu(cls):
     tables = {}
     for device in ("cpu", "cuda"):
         model.to(device)
-        target = lxr.top_items(model, matrix)
+        target = lxr.top_item(model, matrix)
         scores = {name: lxr.EXPLAINERS[name](model, train).explain(matrix, target) for name in COMPARED}
         # Judged by the same order on both devices: a tie in the importance may fall either way.
         result = lxr.evaluate_users(model, matrix, target, scores["cosine"])
@@ -58,7 +58,7 @@ def test_gpu_equals_cpu(cls):
 @pytest.mark.parametrize("name", ["lxr", "lxr-refined", "lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank"])
 def test_what_is_trained_on_a_gpu_explains_as_well(name):
     model, train, validation, matrix = trained(lxr.VAE)
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     means = {}
     for device in ("cpu", "cuda"):
         explainer = lxr.EXPLAINERS[name](model.to(device), train, validation, epochs=3)

@@ -163,7 +163,7 @@ def test_histories_of_other_types(name, train_matrix, history, dtype):
 @pytest.mark.slow
 def test_sparse_users_equal_dense_ones(name, model, train_matrix, history):
     matrix = sp.csr_matrix(history.numpy())
-    target, explainer = lxr.top_items(model, matrix, batch_size=3), make(name, model, train_matrix)
+    target, explainer = lxr.top_item(model, matrix, batch_size=3), make(name, model, train_matrix)
     assert target.tolist() == lxr.top_item(model, history).tolist()
     found = explainer.explain(matrix, target, users_per_batch=3)
     assert np.array_equal(found.indices, matrix.indices)
@@ -240,7 +240,7 @@ def test_random_scores_are_uniform_and_differ_between_users(model, train_matrix,
 def test_similarities_do_not_depend_on_the_type_or_order_of_the_matrix():
     data = lxr.load_dataset("synthetic").matrix
     model, matrix = lxr.MF(data.shape[1], n_factors=4), data[:40]
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     expected = lxr.EXPLAINERS["cosine"](model, data).explain(matrix, target)
     for kind in (bool, "int8", "float64"):
         other = lxr.EXPLAINERS["cosine"](model, data.astype(kind)).explain(matrix, target)

@@ -16,8 +16,8 @@ from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.recommenders.ranking import hide_one_item, hide_share
 from lxr.reporting.tables import counterfactual_sentence, feature_table
 
-N_ITEMS, N_FEATURES = 20, 4
-N_TARGETS = N_ITEMS - N_FEATURES
+N_ITEMS, N_FEATURES = 16, 4
+N_COLUMNS = N_ITEMS + N_FEATURES
 MODELS = {
     "mf": lambda: lxr.MF(N_ITEMS, n_factors=4, n_features=N_FEATURES),
     "vae": lambda: lxr.VAE(N_ITEMS, n_hidden=16, n_latent=4, n_features=N_FEATURES),
@@ -29,7 +29,7 @@ WEIGHTS = [[0, 1, 0, 90, 90], [0, 0, 0, 90, 90], [0, 0, 0, 90, 90], [0, 0, 2, 90
 def by_hand(activation="sigmoid") -> lxr.Recommender:
     """Three items and two features."""
     weights = torch.tensor(WEIGHTS, dtype=torch.float32)
-    return lxr.wrap(lambda history: history @ weights, 5, activation, n_features=2)
+    return lxr.wrap(lambda history: history @ weights, 3, activation, n_features=2)
 
 
 @pytest.fixture(params=list(MODELS))
@@ -40,7 +40,7 @@ def model(request):
 @pytest.fixture
 def users(histories):
     """Six histories with at least one item, of whom all but the first have a feature."""
-    history = histories([1, 2, 5, 8, 12, 14], N_TARGETS)
+    history = histories([1, 2, 5, 8, 12, 14], N_ITEMS)
     features = torch.zeros(6, N_FEATURES)
     features[range(1, 6), [0, 1, 2, 3, 0]] = 1
     return torch.cat([history, features], dim=1)
@@ -63,8 +63,8 @@ def test_a_feature_is_an_input_but_no_output(activation):
 
 def test_a_feature_changes_the_logits_of_items(model, users):
     without = users.clone()
-    without[:, N_TARGETS:] = 0
-    differs = (model(users) != model(without))[:, :N_TARGETS].any(dim=1)
+    without[:, N_ITEMS:] = 0
+    differs = (model(users) != model(without))[:, :N_ITEMS].any(dim=1)
     assert differs.tolist() == [False, True, True, True, True, True]
 
 
@@ -77,16 +77,16 @@ def test_a_feature_is_no_negative_in_training(model, users):
     assert all(weights.grad.isfinite().all() for weights in model.parameters())
     inputs, outputs = model.encoders()
     with torch.no_grad():
-        outputs[:, N_TARGETS:] += 100
+        outputs[:, N_ITEMS:] += 100
         assert loss() == before
-        inputs[:, N_TARGETS:] += 1
+        inputs[:, N_ITEMS:] += 1
         assert loss() != before
 
 
 @pytest.mark.parametrize("objective", lxr.OBJECTIVES)
 @pytest.mark.parametrize("n_unseen", [1, 2, 10])
 def test_gradients_are_finite(model, objective, n_unseen):
-    history = torch.ones(1, N_ITEMS)
+    history = torch.ones(1, N_COLUMNS)
     history[:, :n_unseen] = 0
     history[:, -1] = 0
     history.requires_grad_()
@@ -100,37 +100,46 @@ def test_without_an_unseen_item_nothing_is_recommended():
     history = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 1, 0]], dtype=np.float32)
     with pytest.raises(ValueError, match="history, row 1: nothing is left to recommend"):
         lxr.top_item(by_hand(), torch.tensor(history))
-    with pytest.raises(ValueError, match="matrix, row 1: nothing is left to recommend"):
-        lxr.top_items(by_hand(), sp.csr_matrix(history))
+    with pytest.raises(ValueError, match="history, row 1: nothing is left to recommend"):
+        lxr.top_item(by_hand(), sp.csr_matrix(history))
+
+
+def test_features_are_not_recommended():
+    history = sp.csr_matrix(np.array([[1, 0, 0, 1, 0]], dtype=np.float32))
+    kinds = np.array(["taste", "taste"])
+    data = lxr.Interactions(history, np.array([7]), np.arange(3), np.array(list("abcde")), feature_kinds=kinds)
+    assert (data.n_items, data.n_features, data.n_columns) == (3, 2, 5)
+    assert lxr.recommend(by_hand(), data, users=[7])["item"].tolist() == [2, 1]
 
 
 def test_quality_is_measured_on_items_alone(users):
-    items, both = sp.csr_matrix(users[:, :N_TARGETS].numpy()), sp.csr_matrix(users.numpy())
+    items, both = sp.csr_matrix(users[:, :N_ITEMS].numpy()), sp.csr_matrix(users.numpy())
     for seed in range(5):
         rest, hidden = hide_one_item(both, seed, N_FEATURES)
         expected_rest, expected = hide_one_item(items, seed)
         assert hidden.tolist() == expected.tolist()
-        assert (rest[:, :N_TARGETS] != expected_rest).nnz == 0 and (rest[:, N_TARGETS:] != both[1:, N_TARGETS:]).nnz == 0
+        assert (rest[:, :N_ITEMS] != expected_rest).nnz == 0 and (rest[:, N_ITEMS:] != both[1:, N_ITEMS:]).nnz == 0
         rest, hidden = hide_share(both, 0.4, seed, N_FEATURES)
         expected_rest, expected = hide_share(items, 0.4, seed)
-        assert (hidden[:, :N_TARGETS] != expected).nnz == 0 == hidden[:, N_TARGETS:].nnz
-        assert (rest[:, :N_TARGETS] != expected_rest).nnz == 0 and (rest[:, N_TARGETS:] != both[1:, N_TARGETS:]).nnz == 0
-    assert lxr.rank_quality(lxr.Popularity(both, N_FEATURES), both) == lxr.rank_quality(lxr.Popularity(items), items)
+        assert (hidden[:, :N_ITEMS] != expected).nnz == 0 == hidden[:, N_ITEMS:].nnz
+        assert (rest[:, :N_ITEMS] != expected_rest).nnz == 0 and (rest[:, N_ITEMS:] != both[1:, N_ITEMS:]).nnz == 0
+    popular = lxr.Popularity(both, n_features=N_FEATURES)
+    assert lxr.rank_quality(popular, both) == lxr.rank_quality(lxr.Popularity(items), items)
 
 
 def test_epochs_are_chosen_by_hidden_items_alone(monkeypatch, users):
     hidden, matrix = [], sp.vstack([sp.csr_matrix(users.numpy())] * 20, format="csr")
     monkeypatch.setattr("lxr.recommenders.training.holdout_ndcg", lambda model, rest, items: hidden.append(items) or 0.5)
     lxr.fit(lxr.MF(N_ITEMS, n_features=N_FEATURES), matrix, matrix, epochs=1)
-    assert hidden[0].nnz > 0 == hidden[0][:, N_TARGETS:].nnz
+    assert hidden[0].nnz > 0 == hidden[0][:, N_ITEMS:].nnz
 
 
 def test_training_learns_what_features_tell(planted):
     train, validation = (sp.hstack([part, tastes(part)], format="csr") for part in planted)
-    n_items = train.shape[1]
+    n_items = train.shape[1] - 2
     for model in (lxr.MF(n_items, n_factors=8, n_features=2), lxr.VAE(n_items, n_hidden=16, n_latent=4, n_features=2)):
         lxr.fit(model, train, validation, epochs=60, batch_size=20, learning_rate=0.02)
-        known = torch.eye(n_items)[-2:]  # nothing but the taste
+        known = torch.eye(n_items + 2)[-2:]  # nothing but the taste
         assert (model(known).topk(5, dim=1).indices % 2).tolist() == [[0] * 5, [1] * 5]
 
 
@@ -140,19 +149,28 @@ def tastes(matrix):
     return np.hstack([even, 1 - even])
 
 
-@pytest.mark.parametrize("n_features", [-1, 5, 1.5])
-def test_at_least_one_item_is_no_feature(n_features):
-    with pytest.raises(ValueError, match="n_features: expected an integer from 0 to 4"):
+@pytest.mark.parametrize("n_features", [-1, "2", 1.5])
+def test_a_number_of_features_is_natural(n_features):
+    with pytest.raises(ValueError, match="n_features: expected an integer of at least 0"):
         lxr.MF(5, n_features=n_features)
+
+
+def test_at_least_one_item_is_no_feature():
+    with pytest.raises(ValueError, match="n_items: expected a positive integer, found 0"):
+        lxr.Popularity(sp.csr_matrix([[1, 1]]), n_features=2)
+
+
+def test_items_are_counted_without_features(model):
+    assert (model.n_items, model.n_features, model.n_columns) == (N_ITEMS, N_FEATURES, N_COLUMNS)
+    assert model(torch.zeros(2, N_COLUMNS)).shape == (2, N_COLUMNS)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_recommender_with_features_is_saved(name, users, tmp_path):
-    model, options = MODELS[name](), {"mf": {"n_factors": 4}, "vae": {"n_hidden": 16, "n_latent": 4}}[name]
-    lxr.save_recommender(model, name, options, tmp_path / "recommender.pt")
-    again = lxr.load_recommender(tmp_path / "recommender.pt")
+    model = MODELS[name]()
+    model.save(tmp_path / "recommender.pt")
+    again = lxr.load(tmp_path / "recommender.pt")
     assert again.n_features == N_FEATURES and torch.equal(again(users), model(users))
-    assert "n_features" not in options
 
 
 # --- explaining ------------------------------------------------------------------------------------------------------
@@ -179,13 +197,13 @@ ASK_NO_OTHERS = [name for name in EXPLAINERS if name not in ("lime", "lire")]
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, activation, users, linear):
     generator = np.random.default_rng(0)
-    weights, bias = generator.integers(-2, 3, (N_ITEMS, N_ITEMS)), generator.integers(-2, 3, N_ITEMS)
-    weights[:, N_TARGETS:], bias[N_TARGETS:] = 0, -10_000
+    weights, bias = generator.integers(-2, 3, (N_COLUMNS, N_COLUMNS)), generator.integers(-2, 3, N_COLUMNS)
+    weights[:, N_ITEMS:], bias[N_ITEMS:] = 0, -10_000
     hopeless = linear(weights, activation, bias)
     model = lxr.wrap(hopeless, N_ITEMS, activation, n_features=N_FEATURES)
     matrix = sp.csr_matrix(users.numpy())
-    target = lxr.top_items(model, matrix)
-    assert target.tolist() == lxr.top_items(hopeless, matrix).tolist() and target.max() < N_TARGETS
+    target = lxr.top_item(model, matrix)
+    assert target.tolist() == lxr.top_item(hopeless, matrix).tolist() and target.max() < N_ITEMS
     options = {"k": 3} if "rank-margin" in name or name == "accent" else {}
     options |= {"epochs": 1} if EXPLAINERS[name].family in LXR_FAMILIES else {}
     scores = [EXPLAINERS[name](each, matrix, matrix, **options).explain(matrix, target) for each in (model, hopeless)]
@@ -199,7 +217,7 @@ def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, a
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_scores_are_finite_where_hardly_anything_is_unseen(name, model):
-    history = torch.ones(2, N_ITEMS)
+    history = torch.ones(2, N_COLUMNS)
     history[0, :2] = 0
     history[1, 0] = 0
     history[:, -1] = 0
@@ -214,29 +232,29 @@ def test_no_feature_is_added_to_a_history(make, model, users):
     matrix = sp.csr_matrix(users.numpy())
     explainer = LIME(model, min_flips=1) if make is LIME else LIRE(model, matrix, n_neighbours=6)
     items = matrix[1].indices
-    kept, added = explainer.neighborhood(items, int(lxr.top_items(model, matrix)[1]), np.random.default_rng(0))
-    assert added.nnz > 0 and added[:, N_TARGETS:].nnz == 0
+    kept, added = explainer.neighborhood(items, int(lxr.top_item(model, matrix)[1]), np.random.default_rng(0))
+    assert added.nnz > 0 and added[:, N_ITEMS:].nnz == 0
     assert kept.shape[1] == len(items) == 3 and (kept[:, -1] == 0).any()  # its own feature may be taken out
 
 
 def test_a_feature_is_no_target(model, users):
-    matrix, target = sp.csr_matrix(users.numpy()), np.full(len(users), N_ITEMS - 1)
-    target[4] = N_TARGETS
+    matrix, target = sp.csr_matrix(users.numpy()), np.full(len(users), N_COLUMNS - 1)
+    target[4] = N_ITEMS
     explainer = EXPLAINERS["leave-one-out"](model, matrix)
     for refused in (
         lambda: lxr.evaluate_fidelity(model, users[:1], torch.tensor(target[:1]), users[:1]),
         lambda: explainer.explain(users[:1], torch.tensor(target[:1])),
         lambda: explainer.explain(matrix, target),
     ):
-        with pytest.raises(ValueError, match=f"target, row 0: expected an item from 0 to {N_TARGETS - 1}, found 19"):
+        with pytest.raises(ValueError, match=f"target, row 0: expected an item from 0 to {N_ITEMS - 1}, found 19"):
             refused()
 
 
 def test_users_keep_their_features_when_histories_are_shuffled(users):
     matrix = sp.csr_matrix(users.numpy())
     shuffled = lxr.shuffled_histories(matrix, seed=0, n_features=N_FEATURES)
-    assert (shuffled[:, N_TARGETS:] != matrix[:, N_TARGETS:]).nnz == 0
-    assert (shuffled[:, :N_TARGETS] != matrix[:, :N_TARGETS]).nnz > 0
+    assert (shuffled[:, N_ITEMS:] != matrix[:, N_ITEMS:]).nnz == 0
+    assert (shuffled[:, :N_ITEMS] != matrix[:, :N_ITEMS]).nnz > 0
     for axis in (0, 1):
         assert shuffled.sum(axis=axis).tolist() == matrix.sum(axis=axis).tolist()
 

@@ -65,7 +65,7 @@ PLAIN = {
         lxr.Explainer.explain,
         lambda **options: lxr.EXPLAINERS["cosine"](lxr.MF(10), MATRIX).explain(MATRIX[:2], [5, 5], **options),
     ),
-    "top_items": (lxr.top_items, lambda **options: lxr.top_items(lxr.MF(10), MATRIX, **options)),
+    "top_item": (lxr.top_item, lambda **options: lxr.top_item(lxr.MF(10), MATRIX, **options)),
     "rank_quality": (lxr.rank_quality, lambda **options: lxr.rank_quality(lxr.MF(10), MATRIX, **options)),
     "random_bound": (lxr.random_bound, lambda **options: lxr.random_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
     "greedy_bound": (lxr.greedy_bound, lambda **options: lxr.greedy_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
@@ -168,9 +168,9 @@ def test_choices_and_names_are_listed_where_there_is_none_such():
         "n_items or width": lambda: lxr.MF(10**9, n_factors=10**6),
         "n_items or width ": lambda: lxr.explainers.ExplainerNetwork(10**9, 10**5),
         "steps": lambda: PLAIN["evaluate_fidelity"][1](steps=10**12),
-        "n_users": lambda: lxr.split_users(10**13),
+        "n_users": lambda: lxr.split_users(10**13, seed=42),
         "users_per_batch": lambda: lxr.evaluate_users(*wide(), users_per_batch=2 * 10**4),
-        "batch_size": lambda: lxr.top_items(*wide()[:2], batch_size=2 * 10**4),
+        "batch_size": lambda: lxr.top_item(*wide()[:2], batch_size=2 * 10**4),
     }.items(),
 )
 def test_a_call_that_cannot_fit_into_memory_is_refused_before_it_starts(argument, call):

@@ -264,6 +264,83 @@ def test_top_item_by_hand(linear):
     assert lxr.top_item(linear(np.zeros((4, 4)), bias=bias), history).tolist() == [2, 0, 1]  # of equal ones the lowest
 
 
+def test_top_item_is_an_array_where_histories_are_sparse(any_model, history):
+    expected = lxr.top_item(any_model, history).tolist()
+    for kind in (sp.csr_matrix, sp.csr_array, sp.coo_matrix):
+        found = lxr.top_item(any_model, kind(history.numpy()), batch_size=2)
+        assert isinstance(found, np.ndarray) and found.tolist() == expected
+
+
+# --- recommending ----------------------------------------------------------------------------------------------------
+
+
+def shop(history, item_ids, user_ids, titles=None) -> lxr.Interactions:
+    """Interactions of a few users."""
+    matrix = sp.csr_matrix(np.array(history, dtype=np.float32))
+    return lxr.Interactions(matrix, np.array(user_ids), np.array(item_ids), titles)
+
+
+def test_recommendations_by_hand(linear):
+    data = shop(
+        [[1, 0, 0, 0], [0, 1, 0, 1], [1, 1, 1, 1]], ["p", "q", "r", "s"], [30, 10, 20], np.array(["P", "Q", "R", "R"])
+    )
+    found = lxr.recommend(linear(np.zeros((4, 4)), bias=[9.0, 1, 5, 5]), data, n=2)
+    assert found.columns.tolist() == ["user", "item", "title", "score", "probability", "rank"]
+    rows = [(30, "r", "R [r]", 5, 1), (30, "s", "R [s]", 5, 2), (10, "p", "P", 9, 1), (10, "r", "R [r]", 5, 2)]
+    assert list(found.drop(columns="probability").itertuples(index=False, name=None)) == rows  # the third has everything
+    assert found["probability"].tolist() == pytest.approx([1 / (1 + np.exp(-score)) for *_, score, _ in rows])
+
+
+@pytest.mark.parametrize("n", [1, 3, N_ITEMS, 10**6])
+def test_recommendations_equal_the_naive_ones(any_model, history, n):
+    data = shop(history.tolist(), range(100, 100 + N_ITEMS), range(len(history)))
+    found = lxr.recommend(any_model, data, n=n, users_per_batch=2)
+    for user, row in enumerate(history.tolist()):
+        logits, consumed = naive.logits_at(any_model, row), naive.items_of(row)
+        order = sorted((item for item in range(N_ITEMS) if item not in consumed), key=lambda item: (-logits[item], item))
+        own = found[found["user"] == user]
+        assert (own["item"] - 100).tolist() == order[:n] and own["rank"].tolist() == list(range(1, len(own) + 1))
+        assert own["score"].tolist() == pytest.approx([logits[item] for item in order[:n]], abs=1e-5)
+
+
+def test_of_many_equal_scores_the_first_items_are_recommended(linear):
+    data = shop([[0] * 50 + [1] * 14], range(64), [0])
+    model = linear(np.zeros((64, 64)))
+    for n in (1, 7, 49, 50, 64):
+        assert lxr.recommend(model, data, n=n)["item"].tolist() == list(range(min(n, 50)))
+
+
+def test_the_first_recommendation_is_the_explained_item(recommender, history):
+    data = shop(history.tolist(), range(N_ITEMS), range(len(history)))
+    assert lxr.recommend(recommender, data, n=1)["item"].tolist() == lxr.top_item(recommender, history).tolist()
+
+
+def test_users_are_asked_for_by_id_and_rows_by_name(linear):
+    data = shop(np.eye(4), range(4), ["d", "c", "b", "a"])
+    model = linear(np.zeros((4, 4)))
+    for asked, users in (
+        ({"users": ["b", "d", "b"]}, ["b", "d", "b"]),
+        ({"users": "a"}, ["a"]),
+        ({"rows": [3, 0]}, ["a", "d"]),
+    ):
+        assert lxr.recommend(model, data, n=1, **asked)["user"].tolist() == users
+    assert lxr.recommend(model, data, rows=np.int64(2), n=1)["user"].tolist() == ["b"]
+    for asked, message in (
+        ({"users": ["b", "z", "y", "z"]}, r"users: unknown user ids 'z', 'y'$"),
+        ({"users": 3}, "users: unknown user ids 3$"),
+        ({"users": []}, "users: expected one or more user ids, found none"),
+        ({"users": [f"u{number}" for number in range(13)]}, "unknown user ids 'u0', .*'u9' and 3 others"),
+        ({"rows": 4}, "rows: expected rows from 0 to 3, found 4"),
+        ({"rows": [0.0]}, "rows: expected one or more integers"),
+        ({"users": ["a"], "rows": [0]}, "users, rows: expected user ids or rows, found both"),
+        ({"n": 0}, "n: expected a positive integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lxr.recommend(model, data, **asked)
+    with pytest.raises(ValueError, match="data: expected 5 items and 0 user features, as the model has them, found 4 and 0"):
+        lxr.recommend(linear(np.zeros((5, 5))), data)
+
+
 def test_user_who_consumed_everything_is_refused(recommender, history):
     history[2] = 1
     with pytest.raises(ValueError, match=r"history, row 2: .*every item is consumed"):
@@ -399,8 +476,8 @@ def test_rank_quality_needs_a_user_of_two_items(linear):
 
 def test_saved_recommender_comes_back(name, history, tmp_path):
     model, path = small(name, seed=7), tmp_path / "new folder" / "model.pt"
-    lxr.save_recommender(model, name, TINY[name], path)
-    loaded = lxr.load_recommender(path)
+    model.save(path)
+    loaded = lxr.load(path)
     assert type(loaded) is type(model)
     assert not loaded.training
     assert torch.equal(loaded(history), model(history))
@@ -409,16 +486,16 @@ def test_saved_recommender_comes_back(name, history, tmp_path):
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(lxr.DataError, match=r"absent\.pt is missing"):
-        lxr.load_recommender(tmp_path / "absent.pt")
+        lxr.load(tmp_path / "absent.pt")
 
 
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: b"not weights", lambda content: content[:-100]])
 def test_corrupt_file_is_named(tmp_path, damage):
     path = tmp_path / "model.pt"
-    lxr.save_recommender(small("mf"), "mf", TINY["mf"], path)
+    small("mf").save(path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(lxr.DataError, match=r"model\.pt is damaged"):
-        lxr.load_recommender(path)
+        lxr.load(path)
 
 
 @pytest.mark.parametrize("content", [{"weights": {}}, [1, 2]])
@@ -426,7 +503,7 @@ def test_file_of_something_else_is_named(tmp_path, content):
     path = tmp_path / "model.pt"
     torch.save(content, path)
     with pytest.raises(lxr.DataError, match=r"model\.pt"):
-        lxr.load_recommender(path)
+        lxr.load(path)
 
 
 def test_training_learns(name, planted):

@@ -107,14 +107,14 @@ def message(call):
         return str(error)
 
 data = lxr.load_dataset("synthetic")
-train, validation, _ = (data.matrix[part] for part in lxr.split_users(data.matrix.shape[0]))
+train, validation, _ = (data.matrix[part] for part in lxr.split_users(data.matrix.shape[0], seed=42))
 weights = torch.randn(data.matrix.shape[1], data.matrix.shape[1], generator=torch.Generator().manual_seed(0))
 model = lxr.wrap(lambda history: history @ weights, len(weights), "sigmoid")
 for name, options in {{"leave-one-out": {{}}, "cosine": {{}}, "lxr": {{"epochs": 1, "hidden_size": 4}}}}.items():
     explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
     explanation = lxr.explain_user(model, data, user=0, explainer=explainer)
     assert len(explanation.items) == data.matrix[[0]].nnz, name
-history, target = lxr.dense(data.matrix[:1]), lxr.top_items(model, data.matrix[:1])
+history, target = lxr.utils.dense(data.matrix[:1]), lxr.top_item(model, data.matrix[:1])
 lxr.evaluate_fidelity(model, history, torch.as_tensor(target), torch.rand_like(history)).summary()
 
 def importing(module):

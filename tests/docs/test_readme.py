@@ -60,7 +60,7 @@ def shop(tmp_path, monkeypatch):
     for name in ("shop.csv", "plays.tsv.gz", "books.inter", "books.item"):
         (tmp_path / name).touch()
     (tmp_path / "results/shop/stages").mkdir(parents=True)
-    parameters = {"ratings_file": {"path": str(tmp_path / "shop.csv")}} | lxr.rule_of("shop")
+    parameters = {"ratings_file": {"path": str(tmp_path / "shop.csv")}} | lxr.data.preparation_rule("shop")
     (tmp_path / f"results/shop/stages/{PREPARATION}.json").write_text(json.dumps({"parameters": parameters}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lxr.runs.options.PROJECT_ROOT", tmp_path)

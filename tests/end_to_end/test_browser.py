@@ -251,8 +251,8 @@ def test_hostile_titles_are_text_in_jupyter(browser, tmp_path):
     root, count = tmp_path / "results/toy", len(HOSTILE)
     matrix = sp.csr_matrix((np.random.default_rng(0).random((40, count)) < 0.6).astype(np.float32))
     lxr.Interactions(matrix, np.arange(40), np.arange(count), np.array(HOSTILE)).save(root / "interactions.npz")
-    lxr.save_split(root / "split.npz", *lxr.split_users(40))
-    lxr.save_recommender(lxr.MF(count, n_factors=4), "mf", {"n_factors": 4}, root / "mf/recommender.pt")
+    lxr.data.save_split(*lxr.split_users(40, seed=42), root / "split.npz")
+    lxr.MF(count, n_factors=4).save(root / "mf/recommender.pt")
     cells = [nbformat.v4.new_code_cell(cell.format(results=str(root.parent))) for cell in HOSTILE_CELLS]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "explore.ipynb")

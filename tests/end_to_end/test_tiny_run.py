@@ -53,7 +53,7 @@ def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
     root = tmp_path / "user-features" / "synthetic"
     assert Interactions.load(root / "interactions.npz").n_features == 2
     *_, sample = load_split(root / "split.npz")
-    assert len(sample) == 100 and np.isin(sample, split_users(600)[2]).all()
+    assert len(sample) == 100 and np.isin(sample, split_users(600, seed=42)[2]).all()
     features = pd.read_csv(root / "tables" / "features_mf.csv", index_col=0)
     assert features.columns.tolist() == ["hand, first", "all, first", "hand, first 5", "all, first 5"]
     assert 0 < features["all, first 5"]["random"] < 0.2

@@ -365,7 +365,7 @@ def test_every_form_of_yahoo_music_is_read(tmp_path, name, text):
     expected = [[7, 100, 90], [7, 200, 0], [8, 100, 71], [8, 200, 70], [8, 300, 0]]
     assert ratings[["user", "item", "rating"]].to_numpy().tolist() == expected
     assert ratings.attrs == {"source": [str(tmp_path / "yahoo-music" / name)]}
-    data = lxr.prepare(ratings, **lxr.rule_of("yahoo-music", min_items_per_user=1))
+    data = lxr.prepare(ratings, **lxr.data.preparation_rule("yahoo-music", min_items_per_user=1))
     assert data.user_ids.tolist() == [7, 8] and data.item_ids.tolist() == [100]  # above 70, and not 255
 
 
@@ -440,7 +440,7 @@ def test_a_set_of_the_papers_size_is_loaded_and_prepared(tmp_path, name):
     data = lxr.load_dataset("yahoo-music", tmp_path)
     assert data.matrix.shape == (13_797, 4_604)
     assert data.matrix.nnz == (ratings["rating"].between(71, 100)).sum() - 9
-    assert len(lxr.split_users(data.matrix.shape[0])[2]) == 2760
+    assert len(lxr.split_users(data.matrix.shape[0], seed=42)[2]) == 2760
 
 
 USER_FEATURES = {
@@ -768,8 +768,8 @@ def ml_1m():
         pytest.skip("MovieLens 1M is in none of the data directories: " + ", ".join(str(place) for place in places))
     loaded = []
 
-    def load(*arguments):
-        loaded.append(lxr.load_ratings(*arguments))  # reading takes seconds: once is enough
+    def load(*arguments, **options):
+        loaded.append(lxr.load_ratings(*arguments, **options))  # reading takes seconds: once is enough
         return loaded[-1]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -840,5 +840,5 @@ def pinterest():
 
 def test_pinterest_has_its_counts(pinterest):
     assert pinterest["user"].nunique() == 37_501 and pinterest["item"].nunique() == 9_836
-    data = lxr.prepare(pinterest, **lxr.rule_of("pinterest"))
+    data = lxr.prepare(pinterest, **lxr.data.preparation_rule("pinterest"))
     assert data.matrix.shape == (37_501, 9_686) and data.matrix.nnz == 1_000_004  # 150 items have one user

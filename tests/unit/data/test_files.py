@@ -208,9 +208,12 @@ def test_values_in_quotes_may_hold_separators_and_line_ends(tmp_path):
 def test_recbole_names_columns_with_or_without_types(tmp_path):
     (tmp_path / "a.inter").write_text('user_id:token\titem_id:token\tscore:float\nu"1\t5\t3.5\n')
     (tmp_path / "a.item").write_text('item_id:token\tname:token_seq\n5\t"Five\n')
-    short = lxr.read_ratings_file(tmp_path / "a.inter", "user_id", "item_id", "score", tmp_path / "a.item", "name")
-    whole = ["user_id:token", "item_id:token", "score:float", tmp_path / "a.item", "name:token_seq"]
-    pd.testing.assert_frame_equal(lxr.read_ratings_file(tmp_path / "a.inter", *whole), short)
+    columns = {"user_column": "user_id", "item_column": "item_id", "rating_column": "score", "title_column": "name"}
+    short = lxr.read_ratings_file(tmp_path / "a.inter", items_path=tmp_path / "a.item", **columns)
+    types = {"user_column": "token", "item_column": "token", "rating_column": "float", "title_column": "token_seq"}
+    whole = {name: f"{column}:{types[name]}" for name, column in columns.items()}
+    found = lxr.read_ratings_file(tmp_path / "a.inter", items_path=tmp_path / "a.item", **whole)
+    pd.testing.assert_frame_equal(found, short)
     assert short.loc[0].tolist() == ['u"1', 5, 3.5] and short.attrs["titles"] == {5: '"Five'}
 
 

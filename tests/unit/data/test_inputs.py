@@ -94,9 +94,10 @@ def test_every_form_is_explained_and_judged_alike(form, train_matrix):
     model, matrix = lxr.MF(20, n_factors=4), train_matrix[:6]
     value = FORMS[form](matrix.copy())
     explainer = lxr.EXPLAINERS["cosine"](model, FORMS[form](train_matrix.copy()))
-    target = lxr.top_items(model, matrix)
-    np.testing.assert_array_equal(lxr.top_items(model, value), target)
-    np.testing.assert_array_equal(lxr.top_item(model, value).numpy(), target)
+    target = lxr.top_item(model, matrix)
+    found = lxr.top_item(model, value)
+    assert isinstance(found, np.ndarray if sp.issparse(value) else torch.Tensor)
+    np.testing.assert_array_equal(np.asarray(found), target)
     scores = lxr.EXPLAINERS["cosine"](model, train_matrix).explain(matrix, target)
     found = [explainer.explain(value, each) for each in (target.tolist(), pd.Series(target))]
     for each in found:
@@ -148,8 +149,7 @@ def test_what_is_no_matrix_of_histories_is_refused_at_every_entrance(name):
     model = lxr.MF(4, n_factors=2)
     cosine = lxr.EXPLAINERS["cosine"](model, ROWS)
     calls = {
-        "matrix": lambda: lxr.top_items(model, value),
-        "matrix ": lambda: lxr.rank_quality(model, value),
+        "matrix": lambda: lxr.rank_quality(model, value),
         "train_matrix": lambda: lxr.EXPLAINERS["jaccard"](model, value),
         "train_matrix ": lambda: lxr.fit(model, value, ROWS, epochs=1),
         "validation_matrix": lambda: lxr.fit(model, ROWS, value, epochs=1),
@@ -160,6 +160,9 @@ def test_what_is_no_matrix_of_histories_is_refused_at_every_entrance(name):
     for argument, call in calls.items():
         with pytest.raises(ValueError, match=f"^{argument.strip()}(, row|:) ?{message.removeprefix('row')}"):
             call()
+    if sp.issparse(value):
+        with pytest.raises(ValueError, match=f"^history(, row|:) ?{message.removeprefix('row')}"):
+            lxr.top_item(model, value)
 
 
 @pytest.mark.parametrize("damage", ["beyond", "negative", "pointers"])
@@ -264,7 +267,7 @@ def test_stale_flags_of_scipy_are_not_believed():
 
 def test_a_model_or_an_explainer_of_another_kind_is_refused():
     for call in (
-        lambda: lxr.top_items(lambda x: x, ROWS),
+        lambda: lxr.top_item(lambda x: x, ROWS),
         lambda: lxr.top_item("mf", ROWS),
         lambda: lxr.fit(None, ROWS, ROWS),
         lambda: lxr.EXPLAINERS["cosine"](torch.nn.Linear(4, 4), ROWS),
@@ -286,7 +289,7 @@ def accepted() -> dict[str, Callable]:
     history, scores = ROWS.toarray(), sp.csr_matrix([[0.5, 0, 0.2, 0], [0, 0.1, 0.3, 0]])
     return {
         # Zeros and ones in rows of users have one meaning, whatever holds them.
-        "a dense matrix of histories": lambda: lxr.top_items(model, history),
+        "a dense matrix of histories": lambda: lxr.top_item(model, history),
         "dense training users": lambda: lxr.EXPLAINERS["cosine"](model, history),
         "dense training users of a recommender": lambda: lxr.Popularity(history),
         "dense histories to judge by": lambda: lxr.evaluate_fidelity(model, history, target, scores.toarray()),

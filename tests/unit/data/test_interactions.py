@@ -10,11 +10,13 @@ import scipy.sparse as sp
 import torch
 
 import lxr
+from lxr.data import load_split
 from lxr.data.preparation import check_candidates, k_core
-from lxr.data.splits import load_split
 from lxr.recommenders.ranking import hide_one_item, hide_share
 from lxr.utils.sparse import batches
 from lxr.utils.storage import atomic_path
+
+NO_CORE = {"min_items_per_user": 1, "min_users_per_item": 1}
 
 
 def frame(*rows: tuple) -> pd.DataFrame:
@@ -37,9 +39,9 @@ CHAIN = frame((1, 10), (1, 20), (2, 10), (2, 20), (2, 30), (3, 20), (3, 30), (4,
 
 def test_the_threshold_keeps_ratings_that_reach_it():
     ratings = frame((1, 10, 4), (1, 20, 3.9), (2, 10, 5), (2, 20, 4.0), (3, 20, 1))
-    data = lxr.prepare(ratings, min_rating=4, min_items_per_user=1, min_users_per_item=1)
+    data = lxr.prepare(ratings, min_rating=4, **NO_CORE)
     assert pairs_of(data) == [(1, 10), (2, 10), (2, 20)]
-    everything = lxr.prepare(ratings, min_rating=-np.inf, min_items_per_user=1, min_users_per_item=1)
+    everything = lxr.prepare(ratings, min_rating=-np.inf, **NO_CORE)
     assert everything.matrix.nnz == 5
 
 
@@ -90,7 +92,7 @@ def test_the_matrix_is_csr_float32_ones_with_sorted_indices():
 def test_of_duplicates_the_last_counts():
     ratings = frame((1, 10, 5), (1, 20, 5), (2, 10, 1), (2, 20, 5), (1, 10, 2), (2, 10, 4), (2, 10, 5))
     with pytest.warns(UserWarning, match="3 duplicate"):
-        data = lxr.prepare(ratings, min_items_per_user=1, min_users_per_item=1)
+        data = lxr.prepare(ratings, **NO_CORE)
     assert pairs_of(data) == [(1, 20), (2, 10), (2, 20)]
     assert data.n_duplicates == 3 and (data.matrix.data == 1).all()
 
@@ -110,7 +112,7 @@ PLAYS = frame((1, 10, 2), (1, 20, 5), (2, 10, 3), (1, 10, 1), (2, 20, 5), (1, 10
 )
 @pytest.mark.filterwarnings("ignore:2 duplicate")
 def test_repeats_are_added_or_one_of_them_counts(repeats, min_rating, kept):
-    data = lxr.prepare(PLAYS, min_rating, 1, 1, repeats=repeats)
+    data = lxr.prepare(PLAYS, min_rating=min_rating, **NO_CORE, repeats=repeats)
     assert pairs_of(data) == kept and data.n_duplicates == 2
 
 
@@ -118,7 +120,7 @@ def test_what_is_asked_for_is_no_reason_to_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for repeats in ("sum", "last", "first"):
-            assert lxr.prepare(PLAYS, 1, repeats=repeats).n_duplicates == 2
+            assert lxr.prepare(PLAYS, min_rating=1, repeats=repeats).n_duplicates == 2
 
 
 def test_ratings_that_suffice_together_only_are_asked_about():
@@ -132,7 +134,7 @@ def test_ratings_that_suffice_together_only_are_asked_about():
 def test_a_log_of_single_plays_is_added():
     log = frame((1, 10, 1), (1, 20, 1), (1, 10, 1), (2, 10, 1), (2, 20, 1), (2, 20, 1), (1, 20, 1), (1, 20, 1))
     with pytest.warns(UserWarning, match="4 duplicate .*added their ratings"):
-        assert pairs_of(lxr.prepare(log, 2, 1, 1)) == [(1, 10), (1, 20), (2, 20)]
+        assert pairs_of(lxr.prepare(log, min_rating=2, **NO_CORE)) == [(1, 10), (1, 20), (2, 20)]
 
 
 TIMES = {
@@ -149,20 +151,21 @@ def test_of_re_ratings_the_newest_counts_in_whatever_order_they_come(times):
     ratings = frame((1, 10, 5), (1, 10, 4), (1, 10, 1), (1, 20, 5)).assign(timestamp=times)
     for order in list(itertools.permutations(range(4)))[::5]:
         with pytest.warns(UserWarning, match="2 duplicate .*kept the newest of each"):
-            assert pairs_of(lxr.prepare(ratings.iloc[list(order)], 4, 1, 1)) == [(1, 10), (1, 20)]
-        first = lxr.prepare(ratings.iloc[list(order)], 5, 1, 1, repeats="first")  # that of the second row, which is 4
+            assert pairs_of(lxr.prepare(ratings.iloc[list(order)], **NO_CORE)) == [(1, 10), (1, 20)]
+        # The first is that of the second row, which is 4.
+        first = lxr.prepare(ratings.iloc[list(order)], min_rating=5, **NO_CORE, repeats="first")
         assert pairs_of(first) == [(1, 20)]
 
 
 def test_of_equal_times_the_last_row_counts():
     ratings = frame((1, 10, 5), (1, 20, 5), (1, 10, 1), (2, 20, 5)).assign(timestamp=7)
-    assert pairs_of(lxr.prepare(ratings, 4, 1, 1, repeats="last")) == [(1, 20), (2, 20)]
-    assert pairs_of(lxr.prepare(ratings, 4, 1, 1, repeats="first")) == [(1, 10), (1, 20), (2, 20)]
+    assert pairs_of(lxr.prepare(ratings, min_rating=4, **NO_CORE, repeats="last")) == [(1, 20), (2, 20)]
+    assert pairs_of(lxr.prepare(ratings, min_rating=4, **NO_CORE, repeats="first")) == [(1, 10), (1, 20), (2, 20)]
 
 
 def test_times_matter_only_where_a_pair_is_repeated():
     ratings = frame((1, 10), (1, 20), (2, 10), (2, 30)).assign(timestamp=[np.nan, 1, 2, 3])
-    assert lxr.prepare(ratings, min_items_per_user=1, min_users_per_item=1).matrix.nnz == 4
+    assert lxr.prepare(ratings, **NO_CORE).matrix.nnz == 4
     with pytest.raises(lxr.DataError, match="ratings, row 0: expected a number or a date"):
         lxr.prepare(pd.concat([ratings, ratings]))
 
@@ -171,7 +174,7 @@ def test_implicit_data_needs_no_ratings():
     pairs = [(1, 10), (1, 20), (2, 10), (2, 30)]
     implicit = pd.DataFrame(pairs, columns=["user", "item"])
     for ratings in (implicit, implicit.assign(timestamp=5)):
-        assert pairs_of(lxr.prepare(ratings, min_rating=99, min_items_per_user=1, min_users_per_item=1)) == pairs
+        assert pairs_of(lxr.prepare(ratings, min_rating=99, **NO_CORE)) == pairs
     with pytest.warns(UserWarning, match="1 duplicate"):
         assert lxr.prepare(pd.concat([implicit, implicit.head(1)]), min_users_per_item=1).n_duplicates == 1
     with pytest.raises(lxr.DataError, match=r"no interaction is left of 4 ratings with min_rating"):
@@ -228,7 +231,7 @@ def test_features_are_nothing_to_recommend():
         data = lxr.prepare(ratings)
     check_candidates(data)
     with pytest.raises(lxr.DataError, match="nothing is left"):
-        check_candidates(lxr.prepare(frame(("u0", 1), ("u0", 2)), 4, 1, 1))
+        check_candidates(lxr.prepare(frame(("u0", 1), ("u0", 2)), min_rating=4, **NO_CORE))
 
 
 def test_without_duplicates_there_is_no_warning():
@@ -308,7 +311,7 @@ def test_bad_ratings_are_refused(ratings, message):
 def test_a_rating_may_be_true_or_false():
     # Right to accept: True and False are 1 and 0, one to one, as in a column "liked"; the threshold then has to be 1.
     ratings = frame((1, 10), (1, 20), (2, 10), (2, 30)).assign(rating=[True, True, False, True])
-    assert pairs_of(lxr.prepare(ratings, 1, 1, 1)) == [(1, 10), (1, 20), (2, 30)]
+    assert pairs_of(lxr.prepare(ratings, min_rating=1, **NO_CORE)) == [(1, 10), (1, 20), (2, 30)]
     with pytest.raises(lxr.DataError, match=r"from 0 to 1"):
         lxr.prepare(ratings)
 
@@ -317,7 +320,7 @@ def test_a_title_may_be_missing():
     # Right to accept: as with items that are not named at all, the id takes the place of the title.
     ratings = frame((1, 10), (1, 20), (2, 10), (2, 30))
     ratings.attrs["titles"] = {10: None, 20: float("nan"), 30: "Thirty"}
-    assert lxr.prepare(ratings, 1, 1, 1).item_titles.tolist() == ["10", "20", "Thirty"]
+    assert lxr.prepare(ratings, min_rating=1, **NO_CORE).item_titles.tolist() == ["10", "20", "Thirty"]
 
 
 BAD_ATTRIBUTES = {
@@ -342,7 +345,7 @@ def test_bad_attributes_are_refused(attributes, message):
 def test_ids_of_every_exact_type_are_kept(ids):
     first, second = ids[0], ids[1]
     ratings = pd.DataFrame({"user": pd.Series(ids).repeat(2), "item": [1, 2, 1, 3], "rating": 5})
-    assert lxr.prepare(ratings, 4, 1, 1).user_ids.tolist() == [first, second]
+    assert lxr.prepare(ratings, min_rating=4, **NO_CORE).user_ids.tolist() == [first, second]
 
 
 BAD_RULES = [
@@ -360,7 +363,7 @@ def test_a_bad_rule_is_refused_before_the_ratings_are_looked_at(name, value):
 
 
 def test_numbers_of_numpy_are_a_rule():
-    data = lxr.prepare(CHAIN, np.float32(4), np.int64(2), np.int32(2))
+    data = lxr.prepare(CHAIN, min_rating=np.float32(4), min_items_per_user=np.int64(2), min_users_per_item=np.int32(2))
     assert (data.matrix != lxr.prepare(CHAIN).matrix).nnz == 0
 
 
@@ -430,7 +433,8 @@ def test_the_core_is_the_largest():
 
 def test_load_dataset_follows_the_registered_rule():
     data, rule = lxr.load_dataset("synthetic"), lxr.DATASETS["synthetic"]
-    by_hand = lxr.prepare(lxr.load_ratings("synthetic"), rule.min_rating, rule.min_items_per_user, rule.min_users_per_item)
+    thresholds = {name: getattr(rule, name) for name in ("min_rating", "min_items_per_user", "min_users_per_item")}
+    by_hand = lxr.prepare(lxr.load_ratings("synthetic"), **thresholds)
     assert (data.matrix != by_hand.matrix).nnz == 0
     assert data.item_titles.tolist() == by_hand.item_titles.tolist()
 
@@ -564,8 +568,8 @@ def test_an_atomic_path_is_whole_or_absent(tmp_path):
 
 
 def test_a_split_is_saved_and_loaded(tmp_path):
-    parts = lxr.split_users(20)
-    lxr.save_split(tmp_path / "split.npz", *parts)
+    parts = lxr.split_users(20, seed=42)
+    lxr.data.save_split(*parts, tmp_path / "split.npz")
     for found, expected in zip(load_split(tmp_path / "split.npz"), parts, strict=True):
         assert found.tolist() == expected.tolist()
 
@@ -594,7 +598,7 @@ def test_split_users_is_disjoint_and_complete(n_users, options, sizes):
 
 def test_split_users_is_a_function_of_its_seed():
     np.random.seed(1)
-    first = lxr.split_users(200)
+    first = lxr.split_users(200, seed=42)
     np.random.seed(2)
     for found, expected in zip(lxr.split_users(200, seed=42), first, strict=True):
         assert found.tolist() == expected.tolist()
@@ -683,7 +687,7 @@ def test_nothing_can_be_hidden_of_single_items():
 
 
 def test_dense_batches_are_the_matrix(histories):
-    parts = [lxr.dense(histories[users]) for users in batches(60, 7)]
+    parts = [lxr.utils.dense(histories[users]) for users in batches(60, 7)]
     assert [len(part) for part in parts] == [7] * 8 + [4]
     assert all(part.dtype == torch.float32 for part in parts)
     assert torch.equal(torch.cat(parts), torch.from_numpy(histories.toarray()))

@@ -272,7 +272,7 @@ def test_gain_is_drawn_in_the_order_of_the_registry():
 def test_gain_is_missing_where_there_is_no_way_to_go(linear, histories):
     model = linear(np.zeros((20, 20)), bias=np.arange(20.0))  # whatever is removed, nothing changes
     matrix = sp.csr_matrix(histories([3, 4]).numpy())
-    users = model, matrix, lxr.top_items(model, matrix)
+    users = model, matrix, lxr.top_item(model, matrix)
     random, greedy = lxr.random_bound(*users), lxr.random_bound(*users, seed=1)
     assert lxr.fidelity_gain({"random": random}, random, greedy, ["POS@1", "DEL"]).isna().all(axis=None)
     rounded = replace(random, curves={name: values + 1e-15 for name, values in random.curves.items()})

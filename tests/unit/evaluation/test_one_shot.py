@@ -18,7 +18,7 @@ N_USERS = 40
 def results(model, train_matrix):
     """Maker of results whose NDCG and INS are the given means, for every user with the same small noise."""
     matrix = train_matrix[:N_USERS]
-    scores = lxr.EXPLAINERS["random"](model, train_matrix).explain(matrix, target := lxr.top_items(model, matrix))
+    scores = lxr.EXPLAINERS["random"](model, train_matrix).explain(matrix, target := lxr.top_item(model, matrix))
     base = lxr.evaluate_users(model, matrix, target, scores)
     noise = np.random.default_rng(0).normal(0, 0.01, (N_USERS, 1))
     noise -= noise.mean()

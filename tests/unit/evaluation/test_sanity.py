@@ -192,7 +192,7 @@ def test_a_recommender_without_parameters_cannot_be_randomised(train_matrix):
 
 def test_only_explainers_that_ask_the_recommender_notice(trained, planted):
     train, matrix = planted
-    target = lxr.top_items(trained, matrix)
+    target = lxr.top_item(trained, matrix)
     *_, (_, meaningless) = lxr.randomised(trained, seed=0)
 
     def correlation(name):
@@ -247,7 +247,7 @@ def test_shuffling_ends_where_little_or_nothing_can_be_exchanged():
 
 
 def test_the_least_influential_item_equals_the_naive_loop(model, history, matrix):
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     expected = []
     for row, item in zip(history.tolist(), target.tolist(), strict=True):
         change = naive.leave_one_out(model, row, item, naive.log_odds)
@@ -295,7 +295,7 @@ def test_stability_by_hand(linear):
 
 
 def test_an_explainer_that_looks_at_items_one_by_one_is_stable(model, matrix, train_matrix):
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     removed = lxr.least_influential_item(model, matrix, target)
     shares = {}
     for name in ("jaccard", "random"):
@@ -340,7 +340,7 @@ def test_area_equals_scikit_learns(drawn):
 def tastes(trained, planted):
     """Two tastes, even and odd items: (validation histories, targets of the trained MF, true reasons)."""
     _, matrix = planted
-    target = lxr.top_items(trained, matrix)
+    target = lxr.top_item(trained, matrix)
     return matrix, target, lxr.true_reasons(matrix, target, groups=np.arange(20) % 2)
 
 
@@ -359,7 +359,7 @@ def test_perfect_explanations_find_all_reasons_and_reversed_ones_none():
 
 def test_a_random_explainer_fails_and_leave_one_out_does_not(trained, planted):
     train, matrix = planted[0], sp.vstack(planted, format="csr")
-    target = lxr.top_items(trained, matrix)
+    target = lxr.top_item(trained, matrix)
     truth = lxr.true_reasons(matrix, target, groups=np.arange(20) % 2)  # two tastes, even and odd items
     explainers = {name: lxr.EXPLAINERS[name](trained, train) for name in ("random", "leave-one-out")}
     scores = {name: explainer.explain(matrix, target) for name, explainer in explainers.items()}

@@ -172,7 +172,7 @@ def test_the_network_starts_from_its_seed_alone():
 def data():
     """(interactions, training histories, validation histories, test histories) of the planted tastes."""
     data = lxr.load_dataset("synthetic")
-    return data, *(data.matrix[users] for users in lxr.split_users(data.matrix.shape[0]))
+    return data, *(data.matrix[users] for users in lxr.split_users(data.matrix.shape[0], seed=42))
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_the_loss_falls(explainer):
 
 def test_lxr_is_more_faithful_than_random_and_popularity(explainer, model, data):
     _, train, validation, test = data
-    target = lxr.top_items(model, test)
+    target = lxr.top_item(model, test)
 
     def areas(explainer):
         importance = explainer.explain(test, target)
@@ -221,10 +221,10 @@ def test_lxr_is_more_faithful_than_random_and_popularity(explainer, model, data)
 
 def test_the_first_reason_is_of_the_targets_own_group(explainer, model, data):
     interactions, _, _, test = data
-    target = lxr.top_items(model, test)
+    target = lxr.top_item(model, test)
     group = interactions.item_groups
     has_reason = np.array([(group[test[user].indices] == group[item]).any() for user, item in enumerate(target)])
-    history = lxr.dense(test)
+    history = lxr.utils.dense(test)
     importance = explainer.explain(history, torch.from_numpy(target)).masked_fill(history == 0, -torch.inf)
     first = importance.argmax(dim=1).numpy()
     assert has_reason.mean() > 0.9
@@ -241,7 +241,7 @@ def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
     seen = []
 
     def scripted(explainer, matrix, target, metric):
-        assert (matrix != validation).nnz == 0 and target.tolist() == lxr.top_items(model, validation).tolist()
+        assert (matrix != validation).nnz == 0 and target.tolist() == lxr.top_item(model, validation).tolist()
         seen.append(copy.deepcopy(weights_of(explainer)))
         return next(areas)
 
@@ -274,7 +274,7 @@ def test_the_report_hears_every_epoch_and_may_end_the_training(model, few):
 
 
 def test_importance_is_the_mask_logit_within_the_history(explainer, data):
-    history = lxr.dense(data[3][:9])
+    history = lxr.utils.dense(data[3][:9])
     target = lxr.top_item(explainer.model, history)
     found = explainer.explain(history, target)
     with torch.no_grad():
@@ -352,7 +352,7 @@ def test_the_explained_items_are_the_top_recommendations(model, few, monkeypatch
 
     monkeypatch.setattr(network_module, "lxr_loss", noting)
     lxr.train_lxr(model, train, validation, settings=settings_from({"epochs": 2}, QUICK))
-    expected = zip(map(tuple, train.toarray().tolist()), lxr.top_items(model, train).tolist(), strict=True)
+    expected = zip(map(tuple, train.toarray().tolist()), lxr.top_item(model, train).tolist(), strict=True)
     assert pairs == set(expected)
 
 
@@ -555,7 +555,7 @@ def loss_of_user(explainer: lxr.LXR, history, target, logits) -> float:
 
 
 def test_refining_lowers_the_loss_of_every_user(explainer, data):
-    history = lxr.dense(data[3][:12])
+    history = lxr.utils.dense(data[3][:12])
     target = lxr.top_item(explainer.model, history)
     before, after = (
         explainer.importance(history, target),
@@ -567,7 +567,7 @@ def test_refining_lowers_the_loss_of_every_user(explainer, data):
 
 
 def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data):
-    history = lxr.dense(data[3][:5])
+    history = lxr.utils.dense(data[3][:5])
     target = lxr.top_item(explainer.model, history)
     start = explainer.importance(history, target).requires_grad_()
     lxr.explainers.lxr_loss(explainer.model, history, target, torch.sigmoid(start), explainer.settings).backward()
@@ -580,14 +580,14 @@ def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data
 
 
 def test_the_batch_size_changes_nothing(explainer, data):
-    history = lxr.dense(data[3][:7])
+    history = lxr.utils.dense(data[3][:7])
     target = lxr.top_item(explainer.model, history)
     expected, found = (lxr.explainers.RefinedLXR(explainer, batch_size=size).explain(history, target) for size in (512, 3))
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_trained_network_is_refined_as_it_is(explainer, data):
-    model, history = explainer.model, lxr.dense(data[3][:5])
+    model, history = explainer.model, lxr.utils.dense(data[3][:5])
     target = lxr.top_item(model, history)
     weights = copy.deepcopy(weights_of(explainer))
     refined = lxr.EXPLAINERS["lxr-refined"](model, data[1], data[2], explainer=explainer, steps=3, rate=0.2)
@@ -618,7 +618,7 @@ def test_what_is_saved_is_loaded(few, tmp_path, options):
     assert loaded.settings == explainer.settings
     assert same(weights_of(loaded), weights_of(explainer))
     pd.testing.assert_frame_equal(loaded.training, explainer.training)
-    history = lxr.dense(few[1])
+    history = lxr.utils.dense(few[1])
     target = lxr.top_item(model, history)
     assert torch.equal(loaded.explain(history, target), explainer.explain(history, target))
 
@@ -655,7 +655,7 @@ BAD_FILES = {
     "text": lambda path: path.write_text("lambda_pos: 3"),
     "a tensor": lambda path: torch.save(torch.ones(3), path),
     "other keys": lambda path: torch.save({"n_items": 20}, path),
-    "a recommender": lambda path: lxr.save_recommender(lxr.MF(20, n_factors=3), "mf", {"n_factors": 3}, path),
+    "a recommender": lambda path: lxr.MF(20, n_factors=3).save(path),
     "weights of another shape": lambda path: torch.save(torch.load(path) | {"hidden_size": 5}, path),
 }
 
@@ -684,7 +684,7 @@ def test_empty_and_foreign_matrices_are_refused(few):
 
 
 def test_a_user_without_history_is_named(few):
-    histories = lxr.dense(few[0])
+    histories = lxr.utils.dense(few[0])
     histories[40] = 0
     with pytest.raises(ValueError, match="row 40: expected at least one item"):
         lxr.train_lxr(lxr.MF(160, n_factors=4), sp.csr_matrix(histories.numpy()), few[1], settings=QUICK)

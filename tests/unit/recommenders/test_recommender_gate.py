@@ -167,7 +167,7 @@ def test_judging_a_hostile_recommender_is_judging_its_twin():
     weights, bias = parts(1)
     hostile, twin, matrix = Hostile(weights, bias), tame(weights, bias), training_users()
     assert lxr.rank_quality(hostile, matrix) == lxr.rank_quality(twin, matrix)
-    target = lxr.top_items(hostile, matrix)
+    target = lxr.top_item(hostile, matrix)
     scores = made("random", twin).explain(matrix, target)
     found, expected = (lxr.evaluate_users(model, matrix, target, scores).per_user() for model in (hostile, twin))
     pd.testing.assert_frame_equal(found, expected)
@@ -264,7 +264,7 @@ def test_double_precision_from_end_to_end():
         model = lxr.RECOMMENDERS[name](data.shape[1]).double()
         lxr.fit(model, data[:80], data[80:120], epochs=1)
         assert next(model.parameters()).dtype == torch.float64
-        target = lxr.top_items(model, data[:3])
+        target = lxr.top_item(model, data[:3])
         assert np.isfinite(made("gradient", model).explain(data[:3], target).data).all()
 
 
@@ -598,7 +598,7 @@ def test_an_explainer_that_learned_nothing_says_so_with_both_figures(planted):
 
 def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
     model, matrix = tame(*parts()), training_users()
-    target = lxr.top_items(model, matrix)
+    target = lxr.top_item(model, matrix)
     scores = made("leave-one-out", model).explain(matrix, target)
     with lxr.measure(model) as cost, untouched_rng():
         report_unlearned(model, "leave-one-out", scores, target, "INS")
@@ -616,7 +616,7 @@ def test_the_published_hyperparameters_learn_nothing_about_a_checkpoint_of_other
     items = (weights["item_fc.weight"] + weights["item_bias"]).T
     into, bias = weights["users_fc.weight"].T, weights["users_fc.bias"]
     model = lxr.wrap(lambda x: (x @ into + bias) @ items, matrix.shape[1], "sigmoid")
-    train, validation, _ = lxr.split_users(matrix.shape[0])
+    train, validation, _ = lxr.split_users(matrix.shape[0], seed=42)
     texts = said(lambda: lxr.EXPLAINERS["lxr"](model, matrix[train], matrix[validation], epochs=3))
     assert any("LXR: not clearly better than a random order on 127 validation users: POS@20 0.4" in text for text in texts)
     assert not said(lambda: lxr.EXPLAINERS["lxr-path-rank"](model, matrix[train[:400]], matrix[validation], epochs=3))

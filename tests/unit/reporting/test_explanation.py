@@ -8,7 +8,6 @@ import torch
 
 import lxr
 from lxr.explainers.accent import ACCENT
-from lxr.recommenders.recommend import first_recommendations
 from lxr.reporting.tables import counterfactual_sentence
 
 matplotlib.use("agg")
@@ -167,8 +166,8 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
 @pytest.mark.parametrize("name", ["mf", "vae"])
 def test_a_recommender_is_trained_in_one_go(name):
     data = lxr.load_dataset("synthetic", user_features=True)
-    *_, test = lxr.split_users(data.matrix.shape[0])
-    model = lxr.train_recommender(name, data)
+    *_, test = lxr.split_users(data.matrix.shape[0], seed=42)
+    model = lxr.train_recommender(name, data, seed=42)
     assert model.n_features == 2 and not model.training
     popularity = lxr.Popularity(data.matrix, n_features=2)
     assert lxr.rank_quality(model, data.matrix[test])["NDCG@10"] > lxr.rank_quality(popularity, data.matrix[test])["NDCG@10"]
@@ -217,7 +216,7 @@ def test_a_long_history_is_told(toy):
 
 def test_recommendations_leave_out_what_is_consumed(toy):
     model, data = toy
-    first = first_recommendations(model, data, lxr.dense(data.matrix[[1]]), count=10)
-    assert first["item"].tolist() == [4, 5]
-    assert first["logit"].tolist() == [3, 2]
+    first = lxr.recommend(model, data, rows=1)
+    assert first["item"].tolist() == data.item_ids[[4, 5]].tolist()
+    assert first["score"].tolist() == [3, 2]
     assert first["probability"].tolist() == pytest.approx([0.953, 0.881], abs=1e-3)

@@ -24,7 +24,7 @@ def scored(matrix, values):
 def test_where_the_recommender_is_linear_one_gradient_does_not_age(linear, train_matrix):
     weights = np.random.default_rng(0).normal(size=(20, 20))
     model, logit = linear(weights), lxr.OBJECTIVES["logit"]
-    target = lxr.top_items(model, train_matrix)
+    target = lxr.top_item(model, train_matrix)
     right = lxr.EXPLAINERS["gradient"](model, None, objective="logit").explain(train_matrix, target)
     table = path_agreement_table(
         model, train_matrix, target, logit, right, {"gradient": right, "random": -right}, shares=(0, 0.25, 0.5)
@@ -40,7 +40,7 @@ def test_where_the_recommender_is_linear_one_gradient_does_not_age(linear, train
 def test_agreement_is_that_of_what_is_left(model, histories):
     history = histories([6, 7])
     matrix = sp.csr_matrix(history.numpy())
-    target, g = lxr.top_items(model, matrix), lxr.explainers.SoftRank()
+    target, g = lxr.top_item(model, matrix), lxr.explainers.SoftRank()
     path = scored(matrix, np.arange(matrix.nnz)[::-1])  # items go by ascending number
     order = scored(matrix, np.random.default_rng(0).random(matrix.nnz))
     table = path_agreement_table(model, matrix, target, g, path, {"order": order}, shares=(0.4,))

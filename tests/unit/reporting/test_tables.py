@@ -9,7 +9,6 @@ import torch
 
 import lxr
 from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
-from lxr.recommenders.recommend import recommendation_table
 from lxr.reporting.formats import to_csv, to_latex, to_markdown
 from lxr.reporting.plots import plot_cost, plot_fidelity, plot_groups, plot_training
 from lxr.reporting.style import style
@@ -54,7 +53,7 @@ def test_no_more_is_recommended_than_there_is(linear, data):
     unseen = 20 - data.matrix[[0]].nnz
     assert unseen > 3
     for count, expected in ((3, 3), (30, unseen)):
-        assert len(recommendation_table(linear(np.eye(20)), data, 0, count)) == expected
+        assert len(lxr.recommend(linear(np.eye(20)), data, rows=0, n=count)) == expected
 
 
 @pytest.mark.parametrize(

@@ -306,9 +306,9 @@ def test_within_a_run_no_other_is_started_in_its_directory(workspace, monkeypatc
 
 
 def test_the_data_of_a_run_are_read_and_noted(workspace):
-    data, split = lxr.load_dataset("synthetic"), lxr.split_users(600)
+    data, split = lxr.load_dataset("synthetic"), lxr.split_users(600, seed=42)
     data.save(workspace.root / "interactions.npz")
-    lxr.save_split(workspace.root / "split.npz", *split)
+    lxr.data.save_split(*split, workspace.root / "split.npz")
     assert (workspace.interactions().matrix != data.matrix).nnz == 0
     for found, expected in zip(workspace.split(), split, strict=True):
         assert found.tolist() == expected.tolist()

@@ -554,7 +554,7 @@ def test_the_committed_options_are_of_what_they_say(path):
 
 def test_mean_fidelity_is_the_mean_of_the_evaluation(model, train_matrix, histories):
     explainer = lxr.EXPLAINERS["cosine"](model, train_matrix)
-    target = lxr.top_items(model, train_matrix)
+    target = lxr.top_item(model, train_matrix)
     scores = explainer.explain(train_matrix, target)
     values = lxr.evaluate_users(model, train_matrix, target, scores).per_user()
     for metric in ("POS@5", "POS@100", "NDCG", "NEG@5", "DEL", "INS", "CDCG@Ke=3", "POS@5,Ke=2"):

@@ -70,7 +70,7 @@ def explanations(catalogue) -> list[lxr.UserExplanation]:
     model = lxr.MF(len(HOSTILE), n_factors=3)
     for parameter in model.parameters():
         parameter.data.copy_(
-            lxr.dense(sp.csr_matrix(generator.normal(size=parameter.shape).reshape(1, -1))).view_as(parameter)
+            lxr.utils.dense(sp.csr_matrix(generator.normal(size=parameter.shape).reshape(1, -1))).view_as(parameter)
         )
     found = []
     for user in range(8):
@@ -283,9 +283,9 @@ def test_sections_with_nothing_to_show_are_left_out(tmp_path):
 def test_widgets(catalogue, tmp_path):
     root = tmp_path / "toy"
     catalogue.save(root / "interactions.npz")
-    lxr.save_split(root / "split.npz", *lxr.split_users(40))
+    lxr.data.save_split(*lxr.split_users(40, seed=42), root / "split.npz")
     model = lxr.MF(len(HOSTILE), n_factors=4)
-    lxr.save_recommender(model, "mf", {"n_factors": 4}, root / "mf/recommender.pt")
+    model.save(root / "mf/recommender.pt")
     explorer = Explorer(tmp_path, "toy", "mf", explainers=("leave-one-out", "cosine"))
     for asker in (*explorer.panels, explorer.counterfactual):
         asker.pending.result(timeout=60)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lxr
-from lxr.data.splits import load_split
+from lxr.data import load_split
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.runs.pipeline import Pipeline
@@ -71,12 +71,12 @@ def kinds(histories, tmp_path):
     """Kind of artefact → (file, function that reads it into something that can be compared)."""
     model = lxr.MF(N_ITEMS, n_factors=3, seed=4)
     interactions(histories).save(tmp_path / "interactions.npz")
-    lxr.save_split(tmp_path / "split.npz", *lxr.split_users(30))
+    lxr.data.save_split(*lxr.split_users(30, seed=42), tmp_path / "split.npz")
     lxr.explainers.save_scores(scores_of(histories), tmp_path / "scores.npz")
-    lxr.save_recommender(model, "mf", {"n_factors": 3}, tmp_path / "recommender.pt")
+    model.save(tmp_path / "recommender.pt")
     network = lxr.explainers.ExplainerNetwork(N_ITEMS, 4)
     lxr.LXR(model, network, lxr.LXRSettings(hidden_size=4), pd.DataFrame({"loss": [1.5]})).save(tmp_path / "lxr.pt")
-    lxr.save_frame(pd.DataFrame({"item": ["é", "b"], "seconds": [0.5, 0.25]}), tmp_path / "cost.parquet")
+    lxr.utils.save_frame(pd.DataFrame({"item": ["é", "b"], "seconds": [0.5, 0.25]}), tmp_path / "cost.parquet")
     write_json({"parameters": {"seed": 3, "name": "é"}, "key": "f" * 64}, tmp_path / "record.json")
 
     def data(path):
@@ -100,7 +100,7 @@ def kinds(histories, tmp_path):
         "interactions.npz": data,
         "split.npz": lambda path: [part.tolist() for part in load_split(path)],
         "scores.npz": lambda path: lxr.explainers.load_scores(path, histories).toarray().tolist(),
-        "recommender.pt": lambda path: tensors(lxr.load_recommender(path)),
+        "recommender.pt": lambda path: tensors(lxr.load(path)),
         "lxr.pt": explainer,
         "cost.parquet": lambda path: read_frame(path).to_dict(),
         "record.json": record,
@@ -180,7 +180,7 @@ def test_a_file_of_an_older_version_is_refused_in_one_sentence(histories, tmp_pa
 
 def test_files_can_be_read_without_this_library(kinds):
     assert np.load(kinds["scores.npz"][0])["scores"].dtype == np.float32
-    assert torch.load(kinds["recommender.pt"][0], weights_only=True)["options"] == {"n_factors": 3}
+    assert torch.load(kinds["recommender.pt"][0], weights_only=True)["options"]["n_factors"] == 3
     assert pd.read_parquet(kinds["cost.parquet"][0])["seconds"].tolist() == [0.5, 0.25]
     assert json.loads(kinds["record.json"][0].read_text(encoding="utf-8"))["parameters"] == {"seed": 3, "name": "é"}
 
@@ -192,7 +192,7 @@ def test_the_same_content_is_the_same_file(kinds, histories):
         if name == "scores.npz":
             lxr.explainers.save_scores(lxr.explainers.load_scores(path, histories), path)
         else:
-            lxr.save_frame(read_frame(path), path)
+            lxr.utils.save_frame(read_frame(path), path)
         assert path.read_bytes() == before
 
 
@@ -298,7 +298,7 @@ BAD_SPLITS = {
 def test_what_is_no_split_is_neither_written_nor_read(parts, tmp_path):
     path, parts = tmp_path / "split.npz", [np.array(part) for part in parts]
     with pytest.raises(ValueError, match=r"expected"):
-        lxr.save_split(path, *parts)
+        lxr.data.save_split(*parts, path)
     assert not path.exists()
     save_npz(path, **dict(zip(("train", "validation", "test"), parts, strict=True)))
     with pytest.raises(lxr.DataError, match=r"split\.npz is damaged, or the split of other data"):
@@ -306,31 +306,34 @@ def test_what_is_no_split_is_neither_written_nor_read(parts, tmp_path):
 
 
 def test_a_split_of_more_users_is_refused(tmp_path):
-    lxr.save_split(tmp_path / "split.npz", *lxr.split_users(30))
-    assert len(np.concatenate(load_split(tmp_path / "split.npz", 30))) == 30
+    lxr.data.save_split(*lxr.split_users(30, seed=42), tmp_path / "split.npz")
+    assert len(np.concatenate(load_split(tmp_path / "split.npz", n_users=30))) == 30
     with pytest.raises(lxr.DataError, match="expected rows of users from 0 to 28, found 29"):
-        load_split(tmp_path / "split.npz", 29)
+        load_split(tmp_path / "split.npz", n_users=29)
 
 
 def test_a_run_refuses_the_split_of_other_data(tmp_path, histories):
     workspace = lxr.Workspace(tmp_path, "toy", "02_mf", "mf")
     interactions(histories).save(workspace.root / "interactions.npz")
-    lxr.save_split(workspace.root / "split.npz", *lxr.split_users(30))
+    lxr.data.save_split(*lxr.split_users(30, seed=42), workspace.root / "split.npz")
     assert workspace.interactions().n_duplicates == 4
     with pytest.raises(lxr.DataError, match="other data"):
         workspace.split()
 
 
 BAD_STATES = {
-    "unknown recommender": ({"name": "svd"}, "expected one of the recommenders mf, vae, ncf, found 'svd'"),
-    "name is a list": ({"name": ["mf"]}, "expected one of the recommenders"),
-    "unknown option": ({"options": {"width": 3}}, "expected options of mf, found 'width'"),
-    "options are a list": ({"options": ["n_factors"]}, "expected the options of mf by name"),
-    "options without names": ({"options": {1: 2}}, "expected the options of mf by name"),
-    "impossible option": ({"options": {"n_factors": -1}}, "expected a number of items and options of mf"),
-    "option is a text": ({"options": {"n_factors": "3"}}, "expected a number of items and options of mf"),
-    "items are a text": ({"n_items": "20"}, "expected a number of items and options of mf"),
-    "no items": ({"n_items": 0}, "expected a number of items and options of mf"),
+    "unknown recommender": (
+        {"class": "SVD"},
+        r"one of the recommenders of lxr.RECOMMENDERS \(MF, VAE, NCF\), found 'SVD'",
+    ),
+    "class is a list": ({"class": ["MF"]}, "expected one of the recommenders"),
+    "unknown option": ({"options": {"width": 3}}, "expected options of MF, found 'width'"),
+    "options are a list": ({"options": ["n_factors"]}, "expected the options of MF by name"),
+    "options without names": ({"options": {1: 2}}, "expected the options of MF by name"),
+    "impossible option": ({"options": {"n_factors": -1}}, "expected a number of items and options of MF"),
+    "option is a text": ({"options": {"n_factors": "3"}}, "expected a number of items and options of MF"),
+    "items are a text": ({"n_items": "20"}, "expected a number of items and options of MF"),
+    "no items": ({"n_items": 0}, "expected a number of items and options of MF"),
     "another width": ({"options": {"n_factors": 4}}, r"its weights do not fit: weights, .*expected the shape \(4, 20\)"),
     "weights are a list": ({"weights": [1, 2]}, "its weights do not fit: weights: expected history_encoder.weight"),
     "no weights": ({"weights": {}}, "its weights do not fit"),
@@ -339,14 +342,14 @@ BAD_STATES = {
 
 def state_of(model) -> dict:
     """What a file of an MF holds."""
-    return {"name": "mf", "n_items": N_ITEMS, "options": {"n_factors": 3}, "weights": model.state_dict()}
+    return {"class": "MF", "n_items": N_ITEMS, "options": {"n_factors": 3}, "weights": model.state_dict()}
 
 
 @pytest.mark.parametrize("change, message", BAD_STATES.values(), ids=BAD_STATES)
 def test_what_makes_no_recommender_is_refused(change, message, tmp_path):
     save_weights(state_of(lxr.MF(N_ITEMS, n_factors=3)) | change, tmp_path / "mf.pt")
     with pytest.raises(lxr.DataError, match=rf"mf\.pt: .*{message}"):
-        lxr.load_recommender(tmp_path / "mf.pt")
+        lxr.load(tmp_path / "mf.pt")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf], ids=str)
@@ -355,11 +358,11 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(value, tmp_pat
     with torch.no_grad():
         model.item_encoder.bias[1] = value
     with pytest.raises(ValueError, match=r"weights, item_encoder\.bias: expected finite numbers"):
-        lxr.save_recommender(model, "mf", {"n_factors": 3}, tmp_path / "mf.pt")
+        model.save(tmp_path / "mf.pt")
     assert list(tmp_path.iterdir()) == []
     save_weights(state_of(model), tmp_path / "mf.pt")
     with pytest.raises(lxr.DataError, match=r"weights, item_encoder\.bias: expected finite numbers"):
-        lxr.load_recommender(tmp_path / "mf.pt")
+        lxr.load(tmp_path / "mf.pt")
 
 
 @pytest.mark.parametrize("values", [np.full(3, np.nan), np.array(["a"] * 3), np.zeros((3, 1)), np.array(1.0), np.arange(3)])
@@ -370,7 +373,7 @@ def test_values_that_are_no_scores_are_refused(values, tmp_path):
 
 
 def test_a_frame_without_a_column_is_refused(tmp_path):
-    lxr.save_frame(pd.DataFrame({"seconds": [1]}), tmp_path / "cost.parquet")
+    lxr.utils.save_frame(pd.DataFrame({"seconds": [1]}), tmp_path / "cost.parquet")
     with pytest.raises(lxr.DataError, match="expected the columns passes, but passes is absent"):
         read_frame(tmp_path / "cost.parquet", ("passes",))
 
@@ -389,56 +392,84 @@ def test_a_frame_without_a_column_is_refused(tmp_path):
 )
 def test_numpy_options_come_back_as_plain_ones(name, options, tmp_path, histories):
     model, path = lxr.RECOMMENDERS[name](N_ITEMS, **plain(options, "options")), tmp_path / "model.pt"
-    lxr.save_recommender(model, name, options, path)
-    x = lxr.dense(histories)
-    assert torch.equal(lxr.load_recommender(path)(x), model.eval()(x))
+    model.save(path)
+    x = lxr.utils.dense(histories)
+    assert torch.equal(lxr.load(path)(x), model.eval()(x))
     saved = torch.load(path, weights_only=True)["options"]
     assert {type(value) for value in saved.values()} <= {int, float, str, tuple, list}
 
 
 @pytest.mark.parametrize(
-    "name, options",
+    "change",
     [
-        ("mf", {"n_factors": 4}),  # the model has 3
-        ("mf", {}),
-        ("vae", {}),
-        ("svd", {"n_factors": 3}),
-        ("mf", {"width": 3}),
-        ("mf", {"n_factors": object()}),
-        ("mf", {"n_factors": {3}}),
-        ("mf", {"dropout": torch.float32}),
+        {"n_factors": 4},  # the model has 3
+        {"n_items": N_ITEMS + 1},
+        {"n_features": 1},
+        {"n_factors": object()},
+        {"n_factors": {3}},
+        {"dropout": torch.float32},
+        {"dropout": 2},
     ],
 )
-def test_options_of_another_model_are_not_written(name, options, tmp_path, untouched_rng):
-    with untouched_rng(), pytest.raises(ValueError, match="expected"):
-        lxr.save_recommender(lxr.MF(N_ITEMS, n_factors=3), name, options, tmp_path / "model.pt")
+def test_a_model_that_could_not_be_made_again_is_not_written(change, tmp_path, untouched_rng):
+    model = lxr.MF(N_ITEMS, n_factors=3)
+    vars(model).update(change)
+    with untouched_rng(), pytest.raises(ValueError, match=r"^model: expected a recommender that is made of .*found MF: "):
+        model.save(tmp_path / "model.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+class Sharpened(lxr.MF):
+    """A recommender of somebody else, with an option of its own."""
+
+    def __init__(self, n_items: int, *, sharpness: float = 1.0, **options):
+        super().__init__(n_items, **options)
+        self.sharpness = sharpness
+
+
+class Forgetful(lxr.MF):
+    """A recommender that keeps one option under another name."""
+
+    def __init__(self, n_items: int, *, sharpness: float = 1.0):
+        super().__init__(n_items)
+        self.kept = sharpness
+
+
+def test_a_class_of_somebody_else_is_loaded_once_it_is_registered(tmp_path, monkeypatch):
+    path = tmp_path / "model.pt"
+    Sharpened(N_ITEMS, sharpness=2.0).save(path)
+    with pytest.raises(lxr.DataError, match=r"expected one of the recommenders .*found 'Sharpened'"):
+        lxr.load(path)
+    monkeypatch.setitem(lxr.RECOMMENDERS, "sharpened", Sharpened)
+    assert lxr.load(path).sharpness == 2.0
+
+
+def test_the_file_of_an_explainer_is_no_recommender(tmp_path, histories):
+    model = lxr.MF(N_ITEMS, n_factors=3)
+    lxr.EXPLAINERS["lxr"](model, histories, histories, epochs=1).save(tmp_path / "lxr.pt")
+    with pytest.raises(lxr.DataError, match=r"lxr\.pt: expected a recommender that model\.save wrote .*found an explainer"):
+        lxr.load(tmp_path / "lxr.pt")
 
 
 def test_precision_is_kept(tmp_path):
     model = lxr.MF(N_ITEMS, n_factors=3).double()
-    lxr.save_recommender(model, "mf", {"n_factors": 3}, tmp_path / "mf.pt")
-    loaded = lxr.load_recommender(tmp_path / "mf.pt").item_encoder.weight
+    model.save(tmp_path / "mf.pt")
+    loaded = lxr.load(tmp_path / "mf.pt").item_encoder.weight
     assert loaded.dtype == torch.float64 and torch.equal(loaded, model.item_encoder.weight) and loaded.requires_grad
 
 
 BAD_CALLS = {
-    "path is a number": (lambda: lxr.load_recommender(3), "path: expected the path of a file, found 3"),
-    "no path": (lambda: lxr.save_frame(pd.DataFrame(), None), "path: expected the path of a file, found None"),
-    "no model": (
-        lambda: lxr.save_recommender(None, "mf", {}, "a.pt"),
-        "model: expected a MF, the class of 'mf', found NoneType",
-    ),
-    "wrapped": (lambda: lxr.save_recommender(function(1), "mf", {}, "a.pt"), "model: expected a MF.*found Wrapped"),
-    "no name": (lambda: lxr.save_recommender(lxr.MF(4), [], {}, "a.pt"), r"name: expected one of mf, vae, ncf, found \[\]"),
-    "no options": (lambda: lxr.save_recommender(lxr.MF(4), "mf", None, "a.pt"), "options: expected a dictionary"),
-    "no frame": (lambda: lxr.save_frame([1], "a.parquet"), "frame: expected a DataFrame, found list"),
+    "path is a number": (lambda: lxr.load(3), "path: expected the path of a file, found 3"),
+    "no path": (lambda: lxr.utils.save_frame(pd.DataFrame(), None), "path: expected the path of a file, found None"),
+    "wrapped": (lambda: function(1).save("a.pt"), "model: expected a recommender that is made of .*found Wrapped"),
+    "forgetful": (lambda: Forgetful(4).save("a.pt"), "found Forgetful: expected the option sharpness in an attribute"),
+    "no frame": (lambda: lxr.utils.save_frame([1], "a.parquet"), "frame: expected a DataFrame, found list"),
     "mixed column": (
-        lambda: lxr.save_frame(pd.DataFrame({"a": ["b", 1]}, dtype=object), "a.parquet"),
+        lambda: lxr.utils.save_frame(pd.DataFrame({"a": ["b", 1]}, dtype=object), "a.parquet"),
         "frame: expected columns",
     ),
     "same column": (
-        lambda: lxr.save_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]), "a.parquet"),
+        lambda: lxr.utils.save_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]), "a.parquet"),
         "frame: expected columns",
     ),
 }
@@ -599,7 +630,7 @@ OTHERS = {
     "another seed": (lxr.MF(N_ITEMS, n_factors=3, seed=1), lxr.MF(N_ITEMS, n_factors=3, seed=2)),
     "another width": (lxr.MF(N_ITEMS, n_factors=3), lxr.MF(N_ITEMS, n_factors=4)),
     "another class": (lxr.MF(N_ITEMS, n_factors=3), lxr.VAE(N_ITEMS, n_hidden=3, n_latent=2)),
-    "features": (lxr.MF(N_ITEMS, n_factors=3), lxr.MF(N_ITEMS, n_factors=3, n_features=2)),
+    "features": (lxr.MF(N_ITEMS, n_factors=3), lxr.MF(N_ITEMS - 2, n_factors=3, n_features=2)),
     "another function": (function(1), function(-1)),
     "another activation": (lxr.wrap(torch.neg, N_ITEMS, "sigmoid"), lxr.wrap(torch.neg, N_ITEMS, "softmax")),
 }
@@ -656,8 +687,8 @@ def test_a_fingerprint_does_not_depend_on_precision_or_files(tmp_path):
     model = lxr.NCF(N_ITEMS, n_factors=3, layers=(4, 2), seed=3)
     first = Fingerprint.of(model)
     assert not first.differs(Fingerprint.of(copy.deepcopy(model).double()))
-    lxr.save_recommender(model, "ncf", {"n_factors": 3, "layers": (4, 2)}, tmp_path / "ncf.pt")
-    assert not first.differs(Fingerprint.of(lxr.load_recommender(tmp_path / "ncf.pt")))
+    model.save(tmp_path / "ncf.pt")
+    assert not first.differs(Fingerprint.of(lxr.load(tmp_path / "ncf.pt")))
 
 
 BAD_EXPLAINERS = {
@@ -689,7 +720,7 @@ def test_what_makes_no_explainer_is_refused(change, tmp_path):
 def test_files_obey_the_umask(umask, kinds, tmp_path):
     before = os.umask(umask)
     try:
-        lxr.save_frame(pd.DataFrame({"a": [1]}), tmp_path / "new" / "frame.parquet")
+        lxr.utils.save_frame(pd.DataFrame({"a": [1]}), tmp_path / "new" / "frame.parquet")
         write_json({"a": 1}, tmp_path / "record.json")
         (tmp_path / "plain").touch()
     finally:

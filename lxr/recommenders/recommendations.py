@@ -1,0 +1,181 @@
+"""Recommendations: the best items outside each history, by ids with titles and probabilities, or by column."""
+
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.data.inputs import as_histories, as_matrix, check_model
+from lxr.data.interactions import Interactions
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_instance, check_logits, check_positive, first
+from lxr.utils.memory import check_memory
+from lxr.utils.sparse import batches, dense, item_counts
+
+
+def recommend(
+    model: Recommender,
+    data: Interactions,
+    *,
+    users: Any = None,
+    rows: Any = None,
+    n: int = 10,
+    users_per_batch: int = 512,
+) -> pd.DataFrame:
+    """Recommend to each user the items with the highest scores that are not in the history.
+
+    Args:
+        model: the recommender.
+        data: histories, ids and titles.
+        users: user ids, in the order of the result; by default all users of ``data``.
+        rows: rows of ``data.matrix``, in the place of user ids.
+        n: items per user; a user with fewer unseen items gets fewer.
+        users_per_batch: histories that are dense at a time; bounds the memory.
+
+    Returns:
+        One row per recommendation, the best first within each user: ``user`` and ``item`` (ids), ``title`` (the id where
+        there is none), ``score`` (logit), ``probability``, and ``rank`` from 1. Of equal scores, the item of the lowest
+        column comes first.
+
+    Raises:
+        ValueError: an unknown user id, both ``users`` and ``rows``, data of another catalogue, or a logit that is not a
+            number.
+
+    Example:
+        >>> import lxr
+        >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": ["a", "b", "b", "c", "d"], "rating": 5})
+        >>> data = lxr.prepare(ratings, min_users_per_item=1)
+        >>> recommend(lxr.Popularity(data.matrix), data, users=[9, 7])[["user", "item", "score", "rank"]]
+           user item  score  rank
+        0     9    a    1.0     1
+        1     7    c    1.0     1
+        2     7    d    1.0     2
+    """
+    check_model(model)
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    expected, found = ((each.n_items, each.n_features) for each in (model, data))
+    if expected != found:
+        raise ValueError(
+            f"data: expected {expected[0]} items and {expected[1]} user features, as the model has them, "
+            f"found {found[0]} and {found[1]}"
+        )
+    check_positive(n=n, users_per_batch=users_per_batch)
+    chosen = _rows_of(data, users, rows)
+    check_memory(3 * 4 * min(users_per_batch, len(chosen)) * model.n_columns, "users_per_batch")
+    groups = [chosen[group] for group in batches(len(chosen), users_per_batch)]
+    found_items = [best_items(model, dense(data.matrix[group], model.device), n) for group in groups]
+    best = pd.concat(
+        [items.assign(user=data.user_ids[group[items["row"]]]) for group, items in zip(groups, found_items, strict=True)],
+        ignore_index=True,
+    )
+    columns = best["item"].to_numpy()
+    best = best.assign(item=data.item_ids[columns], title=data.titles(columns))
+    return best[["user", "item", "title", "score", "probability", "rank"]]
+
+
+def _rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
+    """Rows (m,) of the users who are asked for: by id, by row, or all."""
+    n_users = len(data.user_ids)
+    if users is not None and rows is not None:
+        raise ValueError("users, rows: expected user ids or rows, found both")
+    if users is not None:
+        return data.rows_of(users)
+    chosen = np.arange(n_users) if rows is None else np.atleast_1d(np.asarray(rows))
+    if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":
+        raise ValueError(f"rows: expected one or more integers, found {rows!r}")
+    outside = (chosen < 0) | (chosen >= n_users)
+    if outside.any():
+        raise ValueError(f"rows: expected rows from 0 to {n_users - 1}, found {chosen[first(outside)]}")
+    return chosen
+
+
+def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Tensor | None = None) -> pd.DataFrame:
+    """The n best items of each history, by column.
+
+    Args:
+        model: the recommender.
+        history: (B, I) histories.
+        n: items per history; fewer where fewer are left.
+        seen: (B, I), what is not recommended; by default the history.
+
+    Returns:
+        One row per recommendation: ``row`` of the history, ``item`` (its column), ``score``, ``probability``, ``rank``.
+
+    Raises:
+        ValueError: a logit that is not a number.
+    """
+    with torch.no_grad():
+        logits = model(history)  # (B, I)
+    check_logits(logits)
+    candidates = logits.masked_fill((history if seen is None else seen) > 0, -torch.inf)
+    worst = candidates.topk(min(max(n, 1), model.n_columns), dim=1).values[:, -1:]  # (B, 1)
+    row, item = ((candidates >= worst) & (candidates > -torch.inf)).nonzero(as_tuple=True)  # all items of equal scores
+    columns = {
+        "row": row,
+        "item": item,
+        "score": candidates[row, item],
+        "probability": model.log_activation(logits)[row, item].exp(),
+    }
+    found = pd.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
+    found = found.sort_values(["row", "score", "item"], ascending=[True, False, True], ignore_index=True)
+    found["rank"] = found.groupby("row").cumcount() + 1
+    return found[found["rank"] <= n].reset_index(drop=True)
+
+
+@overload
+def top_item(model: Recommender, history: torch.Tensor, *, batch_size: int = 512) -> torch.Tensor: ...
+
+
+@overload
+def top_item(model: Recommender, history: sp.csr_matrix, *, batch_size: int = 512) -> np.ndarray: ...
+
+
+def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
+    """The explained item: the unseen item with the highest logit, for each user.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories. A tensor, an array, a frame or lists are taken as they are. A SciPy matrix becomes
+            dense one batch at a time.
+        batch_size: histories per forward pass, if they are sparse.
+
+    Returns:
+        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Of equal logits, the lowest index.
+
+    Raises:
+        ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
+
+    Example:
+        >>> import lxr
+        >>> popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 0, 1]]))
+        >>> top_item(popular, torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
+        tensor([2, 1])
+        >>> top_item(popular, sp.csr_matrix([[1, 0, 0], [0, 0, 1]]))
+        array([2, 1])
+    """
+    check_model(model)
+    check_positive(batch_size=batch_size)
+    if not sp.issparse(history):
+        return _best_of(model, as_histories(model.n_columns, history, model.device))
+    matrix = as_matrix(model.n_columns, history=history)
+    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * model.n_columns, "batch_size")
+    _check_candidates(item_counts(matrix, model.n_features) == model.n_items)
+    groups = batches(matrix.shape[0], batch_size)
+    return np.concatenate([_best_of(model, dense(matrix[users], model.device)).cpu().numpy() for users in groups])
+
+
+def _best_of(model: Recommender, history: torch.Tensor) -> torch.Tensor:
+    """The best unseen item (B,) of checked histories (B, I)."""
+    _check_candidates((model.of_items(history) > 0).all(dim=1))
+    with torch.no_grad():
+        logits = model(history)  # (B, I)
+    check_logits(logits)
+    return logits.masked_fill(history > 0, -torch.inf).argmax(dim=1)
+
+
+def _check_candidates(full: Any) -> None:
+    """Refuse users (B,) who have consumed every item."""
+    if full.any():
+        raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
