@@ -14,7 +14,7 @@ from lxr.recommenders.modes import evaluating, ordinary, with_gradients
 from lxr.recommenders.probes import check_answers
 from lxr.utils.checks import check_differentiable, check_finite, check_instance, check_positive
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress
+from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches, dense
 
 
@@ -128,7 +128,7 @@ class Explainer:
         device = self.model.device
         values = np.empty(matrix.nnz, dtype=np.float32)
         groups = list(batches(matrix.shape[0], users_per_batch))
-        for users in progress(groups, desc=label, unit="batch", disable=label is None):
+        for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
             history = dense(matrix[users], device)
             scores = self._explain_checked(history, torch.from_numpy(target[users]).to(device))
             values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
