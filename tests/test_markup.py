@@ -20,10 +20,9 @@ from nbconvert.filters import markdown2html
 import lxr
 from lxr.app.widgets import Explorer
 from lxr.data.interactions import names_of
+from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
 from lxr.reporting.fonts import drawable, spelled
-from lxr.reporting.formats import FORMATS, to_latex, to_markdown
 from lxr.reporting.html import export_html, figure
-from lxr.reporting.tables import counterfactual_sentence, explanation_table
 from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")

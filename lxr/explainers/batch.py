@@ -10,7 +10,7 @@ import torch
 from lxr.data.inputs import as_csr, as_matrix, as_users
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
-from lxr.metrics.result import check_metric
+from lxr.metrics.names import check_metric
 from lxr.recommenders.recommend import top_items
 from lxr.utils.checks import check_positive
 from lxr.utils.memory import check_memory
@@ -76,7 +76,7 @@ def mean_fidelity(
             of the time of the others.
 
     Returns:
-        The mean; its name says whether lower is better (:func:`lxr.metrics.result.direction`).
+        The mean; its name says whether lower is better (:func:`lxr.metrics.direction`).
 
     Raises:
         ValueError: an unknown metric.

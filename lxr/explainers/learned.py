@@ -14,7 +14,7 @@ from lxr.explainers.base import Explainer
 from lxr.explainers.batch import explain_users
 from lxr.explainers.similarity import RandomOrder
 from lxr.metrics.fidelity import fidelity_per_user
-from lxr.metrics.result import LOWER, direction
+from lxr.metrics.names import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.modes import uncounted

@@ -1,12 +1,11 @@
 """Figures of LXR on paths."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.result import direction
+from lxr.metrics.names import direction
 from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
 from lxr.utils.extras import extra
 
@@ -14,9 +13,6 @@ with extra("plots"):
     import matplotlib.pyplot as plt
     import seaborn as sns
     from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    pass
 
 
 def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
