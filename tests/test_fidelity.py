@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.metrics import direction, rank_of_gain
+from lxr.metrics import METRICS, direction, fidelity_of_scores, fidelity_per_user, is_metric, rank_of_gain
 from lxr.metrics.trajectory import part_sizes
 
 SETTINGS = {
@@ -444,3 +444,29 @@ def test_every_metric_of_both_conventions_has_a_direction(model, history):
     assert {name for name, arrow in arrows.items() if arrow == "↑"} == {
         name for name in arrows if name.startswith(("NEG", "INS"))
     }
+
+
+# --- names and forms
+
+
+def test_metrics_of_the_same_name_with_and_without_a_cutoff_differ():
+    assert direction("NDCG") == "↓" and direction("NDCG@10") == "↑"  # of a perturbed history, and of a recommender
+    assert direction("CDCG@Ke=5") == METRICS["CDCG"].direction and direction("POS@20,Ke=3") == METRICS["POS@K"].direction
+    for name in ("NDCG gain", "users AUC", "POS@20 sd", "POS", 5):
+        assert not is_metric(name)
+    with pytest.raises(ValueError, match="metric: expected one of POS@K, .*, found 'NDCG gain'"):
+        direction("NDCG gain")
+
+
+@pytest.mark.parametrize("metric", ["NDCG", "POS@5", "INS", "DEL@Ke=2"])
+def test_dense_and_sparse_are_one_thing_to_all_that_judges(any_model, history, metric):
+    target, importance = lxr.top_item(any_model, history), history * torch.rand(history.shape)
+    matrix = sp.csr_matrix(history.numpy())
+    scores = sp.csr_matrix((importance[history > 0].numpy(), matrix.indices, matrix.indptr), matrix.shape)
+    forms = [(history, target, importance), (matrix, target.numpy(), scores), (matrix.toarray(), target.tolist(), scores)]
+    for judge in (fidelity_of_scores, fidelity_per_user):
+        first, *others = (judge(any_model, *form, metric) for form in forms)
+        for other in others:
+            np.testing.assert_array_equal(other, first)
+    expected = lxr.evaluate_fidelity(any_model, *forms[0]).per_user()[metric]
+    np.testing.assert_allclose(fidelity_per_user(any_model, *forms[1], metric), expected, rtol=1e-6)

@@ -20,6 +20,7 @@ from lxr.reporting import (
     to_csv,
     to_latex,
     to_markdown,
+    with_directions,
 )
 from lxr.reporting.plots import plot_cost, plot_fidelity, plot_groups, plot_training
 from lxr.reporting.style import style
@@ -237,6 +238,17 @@ def test_a_table_as_text():
     ):
         assert part in latex
     assert to_csv(table, 3, marks).splitlines()[1] == "lxr,0.25,50 %,1"
+
+
+def test_a_table_for_readers_has_arrows_wherever_a_metric_is_named():
+    table = pd.DataFrame(
+        {"metric": ["POS@5"], "NDCG": [0.5], "HR@10": [0.1], "NDCG gain": [1.0], "n": [3]}, index=["DEL@Ke=2"]
+    )
+    shown = with_directions(table)
+    assert shown.columns.tolist() == ["metric", "NDCG ↓", "HR@10 ↑", "NDCG gain", "n"]
+    assert shown.index.tolist() == ["DEL@Ke=2 ↓"] and shown["metric"].tolist() == ["POS@5 ↓"]
+    assert with_directions(table.assign(direction="↓"))["metric"].tolist() == ["POS@5"]
+    assert table.columns[1] == "NDCG" and table["metric"].tolist() == ["POS@5"]  # as it was
 
 
 # --- groups, seeds, published figures

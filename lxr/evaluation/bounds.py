@@ -132,8 +132,8 @@ class GreedySearch(Stepwise):
 
 def greedy_bound(
     model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
+    matrix: object,
+    target: object,
     *,
     singles: int = 5,
     share: float = 0.1,
@@ -150,7 +150,7 @@ def greedy_bound(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
         target: (n,) explained items.
         singles: steps of a single item from the most important one on. (From the least important one on there are none:
             metrics of fixed length do not look there.)
@@ -194,8 +194,8 @@ def greedy_bound(
 
 def random_bound(
     model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
+    matrix: object,
+    target: object,
     *,
     n_orders: int = 5,
     seed: int = 0,

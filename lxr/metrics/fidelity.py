@@ -86,7 +86,7 @@ def evaluate_fidelity(
     scores = as_scores(matrix, importance=importance)
     check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_items, "users_per_batch")
     parts = _dense_batches(model, matrix, items, scores, users_per_batch, label)
-    return FidelityResult.concatenate([_evaluate_dense(model, *part, *options) for part in parts])
+    return FidelityResult.concatenate([_evaluate_dense(model, x, chosen, read, *options) for x, chosen, read in parts])
 
 
 def _dense_batches(
@@ -197,16 +197,14 @@ def ranks_without_most(
     return rank["curve"]
 
 
-def fidelity_of_scores(
-    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
-) -> float:
+def fidelity_of_scores(model: Recommender, matrix: object, target: object, scores: object, metric: str) -> float:
     """One fidelity metric of scores that are there already, mean over users.
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
         target: (n,) explained items.
-        scores: (n, I) CSR, as :func:`lxr.explain_users` returns them.
+        scores: (n, I) scores of their items, CSR or dense.
         metric: any of :meth:`lxr.FidelityResult.per_user`, curves by the mean over their steps. POS@K and NDCG take a third
             of the time of the others.
 
@@ -220,6 +218,7 @@ def fidelity_of_scores(
         >>> fidelity_of_scores(model, sp.csr_matrix([[1, 1, 0, 0]]), np.array([3]), scores, "POS@1,Ke=1")
         0.0
     """
+    matrix, target, scores = _sparse(model, matrix, target, scores)
     if not _is_of_ranks(metric):
         return float(evaluate_fidelity(model, matrix, target, scores).per_user()[metric].mean())
     total, count = 0.0, 0
@@ -229,9 +228,7 @@ def fidelity_of_scores(
     return float(total / count)
 
 
-def fidelity_per_user(
-    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
-) -> np.ndarray:
+def fidelity_per_user(model: Recommender, matrix: object, target: object, scores: object, metric: str) -> np.ndarray:
     """:func:`fidelity_of_scores` of every user.
 
     Args:
@@ -242,9 +239,18 @@ def fidelity_per_user(
 
     Example: see :func:`fidelity_of_scores`.
     """
+    matrix, target, scores = _sparse(model, matrix, target, scores)
     if not _is_of_ranks(metric):
         return evaluate_fidelity(model, matrix, target, scores).per_user()[metric].to_numpy()
     return np.concatenate([values.mean(axis=1) for values in _values_of_ranks(model, matrix, target, scores, metric)])
+
+
+def _sparse(
+    model: Recommender, matrix: object, target: object, scores: object
+) -> tuple[sp.csr_matrix, np.ndarray, sp.csr_matrix]:
+    """Histories, targets and scores of any form, sparse and checked."""
+    histories, items = as_users(model, matrix, target)
+    return histories, items, as_scores(histories, scores=scores)
 
 
 def _is_of_ranks(metric: str) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_pair
+from lxr.data.inputs import as_matrix, as_pair
 from lxr.metrics.agreement import average_ranks, positions
 from lxr.metrics.statistics import bootstrap_interval
 from lxr.utils.checks import check_positive
@@ -17,7 +17,7 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
     """The true reasons of recommendations among planted tastes: the history items of the target's own taste group.
 
     Args:
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories, CSR or dense.
         target: (n,) explained items.
         groups: (I,) taste group of each item, :attr:`lxr.Interactions.item_groups`.
 
@@ -29,6 +29,7 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
         >>> true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=groups).toarray()
         array([[0., 1., 0., 0.]], dtype=float32)
     """
+    matrix = as_matrix(matrix=matrix)
     own = groups[matrix.indices] == groups[target][rows(matrix)]
     return sp.csr_matrix((own.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 

@@ -208,7 +208,7 @@ def counterfactual_sentence(data: Interactions, target: int, counterfactual: Cou
     if counterfactual is None:
         return f"No set was found without which one of the next best items takes the place of {recommended}."
     (replacement,) = _quoted_titles(data, [counterfactual.replacement])
-    removed = _enumeration(_quoted_titles(data, counterfactual.removed))
+    removed = enumeration(_quoted_titles(data, counterfactual.removed))
     return f"Without {removed}, {replacement} would have been recommended instead of {recommended}."
 
 
@@ -244,8 +244,8 @@ def fall_sentence(
     if not len(removed):
         return f"No set was found without which one of the next best items takes place {rank} from {title}."
     others = [f"{len(passing) - count} other{'s' if len(passing) > count + 1 else ''}"] * (len(passing) > count)
-    named = _enumeration([*_quoted_titles(data, passing[:count]), *others])
-    without = _enumeration(_quoted_titles(data, removed))
+    named = enumeration([*_quoted_titles(data, passing[:count]), *others])
+    without = enumeration(_quoted_titles(data, removed))
     return f"Without {without}, {title} would fall from place {rank} to {fallen}: {named} would come before it."
 
 
@@ -254,11 +254,11 @@ def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> lis
     return [quoted(title) for title in data.titles(np.asarray(items, dtype=int))]
 
 
-def _enumeration(names: Sequence[str]) -> str:
+def enumeration(names: Sequence[str]) -> str:
     """Names in a sentence.
 
     Example:
-        >>> _enumeration(["A"]), _enumeration(["A", "B", "C"])
+        >>> enumeration(["A"]), enumeration(["A", "B", "C"])
         ('A', 'A, B and C')
     """
     *others, last = names
