@@ -454,7 +454,7 @@ def test_metrics_of_the_same_name_with_and_without_a_cutoff_differ():
     assert direction("CDCG@Ke=5") == METRICS["CDCG"].direction and direction("POS@20,Ke=3") == METRICS["POS@K"].direction
     for name in ("NDCG gain", "users AUC", "POS@20 sd", "POS", 5):
         assert not is_metric(name)
-    with pytest.raises(ValueError, match="metric: expected one of POS@K, .*, found 'NDCG gain'"):
+    with pytest.raises(ValueError, match=r"metric: expected one of POS@K, .*, found 'NDCG gain'"):
         direction("NDCG gain")
 
 

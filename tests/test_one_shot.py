@@ -10,7 +10,7 @@ import torch
 import lxr
 from lxr.evaluation import against_table, bars_table, between_table, one_shot_rivals
 from lxr.evaluation.one_shot import _share_covered, _verdict
-from lxr.reporting.plots import near_best, pareto_front, plot_pareto
+from lxr.reporting.plots import _near_best, pareto_front, plot_pareto
 
 N_USERS = 40
 
@@ -138,8 +138,8 @@ def test_the_front_is_drawn_through_its_points():
 
 def test_what_is_far_behind_is_named_instead_of_drawn():
     points = pd.DataFrame({"NDCG": [0.1, 0.2, 0.3, 0.75, 0.2], "INS": [0.9, 0.8, 0.8, 0.8, 0.65]}, index=list("abcde"))
-    assert near_best(points).tolist() == [True, True, True, False, True]  # medians are 0.1 from the best
-    assert near_best(points, factor=2).tolist() == [True, True, True, False, False]
+    assert _near_best(points).tolist() == [True, True, True, False, True]  # medians are 0.1 from the best
+    assert _near_best(points, factor=2).tolist() == [True, True, True, False, False]
     far = pd.concat([FIDELITY, pd.DataFrame([[5.0, 0.6]], ["random"], FIDELITY.columns)])
     ax, *_ = plot_pareto(far, [("NDCG", "INS")]).axes
     assert ax.get_title() == "far behind: random"

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import lxr
-from lxr.evaluation.sanity import without_items
+from lxr.evaluation.sanity import _without_items
 from lxr.metrics import (
     agreement_table,
     area_under_roc,
@@ -274,7 +274,7 @@ def test_of_equally_little_influence_the_lowest_item_is_taken(linear):
 
 def test_one_entry_of_each_row_is_taken_out():
     scores = scores_of([0, 2, 3], [7], [0, 0])
-    rest = without_items(scores, np.array([1, 0, 1]))
+    rest = _without_items(scores, np.array([1, 0, 1]))
     assert rest.indptr.tolist() == [0, 2, 2, 3]
     assert rest.indices.tolist() == [0, 2, 0]
     assert rest.data.tolist() == [0, 3, 0]

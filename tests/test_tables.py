@@ -149,7 +149,7 @@ def test_costs_are_per_user_and_drawn(model):
 @pytest.mark.parametrize(("lower_is_better", "kept"), [(True, (2, 0.3)), (False, (3, 0.6))])
 def test_the_training_curve_marks_the_kept_epoch(lower_is_better, kept):
     training = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "NDCG": [0.5, 0.3, 0.6]})
-    figure = plot_training(training, "NDCG", lower_is_better)
+    figure = plot_training(training, "NDCG", lower_is_better=lower_is_better)
     assert tuple(figure.axes[1].lines[-1].get_xydata()[0]) == kept
 
 

@@ -145,7 +145,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
     return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
 
 
-def without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
+def _without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
     """A CSR matrix (n, I) without one entry per row, that of ``items`` (n,); the others keep their values, zeros too."""
     kept = matrix.indices != items[rows(matrix)]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows(matrix)[kept], minlength=matrix.shape[0]))])
@@ -185,7 +185,7 @@ def stability(
     """
     check_positive(count=count)
     long = np.diff(scores.indptr) >= 2
-    before = without_items(scores[long], removed[long])
+    before = _without_items(scores[long], removed[long])
     after = explain_users(explainer, binary_matrix(before.indices, before.indptr, before.shape), target[long])
     shares = np.full(len(target), np.nan)
     shares[long] = top_overlap(before, after, count)

@@ -103,7 +103,7 @@ def score_stretches(
         codes.append(((user * size + start) * size + stop).ravel())
     distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
     user, start, stop = distinct // size**2, distinct // size % size, distinct % size
-    rank, log_prob = score_masked(model, history, target, order, user, start, stop, batch_size)
+    rank, log_prob = _score_masked(model, history, target, order, user, start, stop, batch_size)
 
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
     split = dict(zip(shapes, np.split(position, ends), strict=True))
@@ -114,7 +114,7 @@ def score_stretches(
 
 
 @torch.no_grad()
-def score_masked(
+def _score_masked(
     model: Recommender,
     history: torch.Tensor,
     target: torch.Tensor,

@@ -167,7 +167,7 @@ class UserExplanation:
 
         check_positive(count=count)
         titles = self.data.titles(self.items[:count])
-        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax, self.is_signed)
+        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax=ax, is_signed=self.is_signed)
 
     @property
     def heading(self) -> str:
@@ -209,8 +209,9 @@ def explain_user(
     data: Interactions,
     user: int,
     explainer: str | Explainer = "lxr",
+    *,
     target: int | None = None,
-    seed: int = 42,
+    seed: int = 0,
     **options,
 ) -> UserExplanation:
     """Explain a recommendation of one user.
@@ -240,7 +241,7 @@ def explain_user(
         >>> data = lxr.load_dataset("synthetic")
         >>> model = lxr.Popularity(data.matrix)
         >>> lxr.explain_user(model, data, user=0, explainer="cosine").to_frame(2)["title"].tolist()
-        ['Group E, item 18', 'Group D, item 9']
+        ['Group E, item 18', 'Group F, item 2']
     """
     _check_catalogue(model, data)
     user = _row("user", user, data.matrix.shape[0])

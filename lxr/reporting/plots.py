@@ -113,7 +113,7 @@ def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("ND
         pairs: columns of ``fidelity``, along and up.
     """
     figure, axes = panels(len(pairs), columns=2, size=(5.85, 4.6))
-    near = {pair: near_best(fidelity[list(pair)]) for pair in pairs}
+    near = {pair: _near_best(fidelity[list(pair)]) for pair in pairs}
     known = [name for name in EXPLAINERS if name in fidelity.index]
     drawn = [name for name in known if any(each[name] for each in near.values())]  # in one panel at least
     for ax, pair in zip(axes, pairs, strict=True):
@@ -124,7 +124,7 @@ def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("ND
             ax.plot(*points[points.index == name].to_numpy().T, **style(name) | {"linestyle": "none", "markevery": None})
         others = points.drop(index=known, errors="ignore")
         ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="not registered", zorder=1.5)
-        name_front(ax, front)
+        _name_front(ax, front)
         beyond = ", ".join(name for name in known if not near[pair][name])
         ax.set_title(textwrap.fill(f"far behind: {beyond or 'none'}", 80), fontsize=SMALL)
         ax.set_xlabel(f"{with_direction(pair[0])}, mean over users")
@@ -133,13 +133,13 @@ def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("ND
     return add_legend(figure, axes[0])
 
 
-def near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
+def _near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
     """Whether rows are, in every column, at most ``factor`` times as far from the best of the column as its median is."""
     distance = (points - [points[column].agg("min" if direction(column) == LOWER else "max") for column in points]).abs()
     return (distance <= factor * distance.median() + 1e-9).all(axis=1)
 
 
-def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
+def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
     """Write the names of the points of a front below each other on the left of a panel, with lines to the points.
 
     Args:
@@ -194,6 +194,7 @@ def plot_explanation(
     importance: np.ndarray,
     recommended: str,
     explainer: str,
+    *,
     ax: Axes | None = None,
     is_signed: bool = False,
 ) -> Axes:
@@ -225,7 +226,7 @@ def plot_explanation(
     return ax
 
 
-def plot_training(training: pd.DataFrame, quality: str, lower_is_better: bool = False) -> Figure:
+def plot_training(training: pd.DataFrame, quality: str, *, lower_is_better: bool = False) -> Figure:
     """Training loss and validation quality over epochs, the kept epoch marked.
 
     Args:
