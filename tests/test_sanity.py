@@ -88,7 +88,7 @@ def test_average_ranks_equal_scipys(drawn):
 def test_rank_biased_overlap_by_hand():
     a, b = scores_of([2, 1], [3, 2, 1], [3, 2, 1], [5]), scores_of([1, 2], [1, 2, 3], [9, 8, 7], [1])
     # Two items reversed: p² + (1 − p) p. Three: overlaps 0, 1/2, 1, hence p³ + (1 − p) (p / 2 + p²).
-    np.testing.assert_allclose(rank_biased_overlap(a, b, 0.9), [0.9, 0.729 + 0.1 * (0.45 + 0.81), 1, 1])
+    np.testing.assert_allclose(rank_biased_overlap(a, b, p=0.9), [0.9, 0.729 + 0.1 * (0.45 + 0.81), 1, 1])
 
 
 @pytest.mark.parametrize("p", [0.5, 0.9])
@@ -98,8 +98,8 @@ def test_rank_biased_overlap_equals_the_naive_loop_over_depths(matrix, drawn, p)
         naive.rank_biased_overlap(naive.ordered_items(row, x), naive.ordered_items(row, y), p)
         for row, x, y in zip(matrix.toarray(), *importance, strict=True)
     ]
-    np.testing.assert_allclose(rank_biased_overlap(*drawn, p), expected)
-    np.testing.assert_allclose(agreement_table({"a": drawn[0], "b": drawn[1]}, p).loc["a", "b"], np.mean(expected))
+    np.testing.assert_allclose(rank_biased_overlap(*drawn, p=p), expected)
+    np.testing.assert_allclose(agreement_table({"a": drawn[0], "b": drawn[1]}, p=p).loc["a", "b"], np.mean(expected))
 
 
 def test_positions_put_equal_scores_by_ascending_item():
@@ -124,7 +124,7 @@ def test_scores_of_other_items_are_refused(compare):
 @pytest.mark.parametrize("p", [0, 1, -0.5, np.nan])
 def test_a_persistence_outside_the_unit_interval_is_refused(drawn, p):
     with pytest.raises(ValueError, match="p: expected a number between 0 and 1"):
-        rank_biased_overlap(*drawn, p)
+        rank_biased_overlap(*drawn, p=p)
 
 
 # --- randomised recommenders

@@ -41,7 +41,7 @@ def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
         return row_sums(a, x * y) / np.sqrt(row_sums(a, x**2) * row_sums(a, y**2))
 
 
-def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, p: float = 0.9) -> np.ndarray:
+def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -> np.ndarray:
     """Rank-biased overlap of two orders of each user's history: the overlap at every depth, shallow depths weighing more.
 
     With X_d the number of items that are among the first d of both,
@@ -116,7 +116,7 @@ def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
     return row_sums(a, common) / np.minimum(count, np.diff(a.indptr))
 
 
-def agreement_table(scores: Mapping[str, sp.csr_matrix], p: float = 0.9) -> pd.DataFrame:
+def agreement_table(scores: Mapping[str, sp.csr_matrix], *, p: float = 0.9) -> pd.DataFrame:
     """Explainers × explainers: :func:`rank_biased_overlap` of their orders, mean over users.
 
     Args:

@@ -9,7 +9,7 @@ from lxr.data.interactions import Interactions
 from lxr.metrics.agreement import positions
 
 
-def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, count: int = 5) -> pd.DataFrame:
+def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, *, count: int = 5) -> pd.DataFrame:
     """Which shares of reasons are user features, one row per explainer.
 
     Args:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import direction
+from lxr.reporting.formats import with_direction
 from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
 from lxr.utils.extras import extra
 
@@ -63,7 +64,7 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
     ax.axvline(intact, color="black", linewidth=1)
     ax.set_yticks(range(len(shuffled)), shuffled.index)
     ax.invert_yaxis()
-    ax.set_xlabel(f"{metric} {direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
+    ax.set_xlabel(f"{with_direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
     ax.grid(axis="x", alpha=0.3)
     return figure
 
