@@ -74,16 +74,16 @@ def bare_passes(model: lxr.Recommender, history: torch.Tensor, target: torch.Ten
 def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict[str, float]:
     """Time of one explainer, and its ratios to the bare passes and to the reference implementation."""
     target = lxr.top_item(model, matrix)
-    with lxr.measure(model) as making:
+    with lxr.evaluation.measure_cost(model) as making:
         explainer = lxr.EXPLAINERS[name](model, train, seed=SEED)
-    with lxr.measure(model) as cost:
+    with lxr.evaluation.measure_cost(model) as cost:
         explainer.explain(matrix, target)
     repeats = -(-BATCH // matrix.shape[0])
     some, items = lxr.utils.dense(matrix).repeat(repeats, 1)[:BATCH], torch.from_numpy(target).repeat(repeats)[:BATCH]
     times = side_by_side(
         rounds,
         explain=lambda: explainer.explain(matrix, target),
-        floor=lambda: bare_passes(model, some, items, cost.histories, cost.gradients),
+        floor=lambda: bare_passes(model, some, items, cost.n_scored, cost.n_gradients),
     )
     lengths = np.diff(matrix.indptr)
     typical = int(np.abs(lengths - lengths.mean()).argmin())
@@ -94,9 +94,9 @@ def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict
     return {
         "making [s]": making.seconds,
         "s per 1,000 users": 1000 * per_user,
-        "passes per user": cost.histories / matrix.shape[0],
-        "with gradient": cost.gradients / matrix.shape[0],
-        "explainer / bare passes": times["explain"] / times["floor"] if cost.histories else float("nan"),
+        "passes per user": cost.n_scored / matrix.shape[0],
+        "with gradient": cost.n_gradients / matrix.shape[0],
+        "explainer / bare passes": times["explain"] / times["floor"] if cost.n_scored else float("nan"),
         "reference [s per user]": naive_seconds,
         "reference / explainer": naive_seconds / per_user,
     }

@@ -19,7 +19,8 @@ import lxr
 from lxr.explainers.lxr_network import start_network
 from lxr.utils.sparse import batches
 
-CUTOFFS, LENGTHS, STEPS, BATCH = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10, 512
+CUTOFFS, LENGTHS, STEPS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10
+OPTIONS = {"steps": STEPS, "cutoffs": CUTOFFS, "lengths": LENGTHS, "batch_size": 512}
 
 
 class Recorded(lxr.Recommender):
@@ -71,7 +72,7 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
     importance = torch.rand(history.shape, generator=torch.Generator().manual_seed(0))
 
     def evaluate(recommender: lxr.Recommender = model):
-        lxr.evaluate_fidelity(recommender, history, target, importance, STEPS, CUTOFFS, LENGTHS, BATCH)
+        lxr.evaluate_fidelity(recommender, history, target, importance, **OPTIONS)
 
     recorded = Recorded(model)
     evaluate(recorded)
@@ -138,7 +139,7 @@ def main() -> None:
     for recommender, cls in lxr.RECOMMENDERS.items():  # before anything else takes memory
         model = cls(matrix.shape[1])
         judge = partial(lxr.evaluate_fidelity, model, history, lxr.top_item(model, history), history)
-        _, cost = measured(partial(judge, STEPS, CUTOFFS, LENGTHS, BATCH))
+        _, cost = measured(partial(judge, **OPTIONS))
         peaks[recommender] = {"peak memory of the process [GB]": cost["peak [GB]"]}
     for recommender, cls in lxr.RECOMMENDERS.items():
         model = cls(matrix.shape[1])

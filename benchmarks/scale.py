@@ -58,7 +58,7 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     for name in ("cosine", "gradient", "leave-one-out", "shap"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
         _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: by.explain(test, target))
-    _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_users(model, test, target, scores))
+    _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_fidelity(model, test, target, scores))
     shape = {"ratings": rows, "users": data.matrix.shape[0], "items": data.matrix.shape[1], "interactions": data.matrix.nnz}
     return {"shape": shape, "stages": stages}
 

@@ -27,7 +27,7 @@ Example:
     >>> target = lxr.top_item(model, data.matrix[test])
     >>> explainer = lxr.EXPLAINERS["rank-margin"](model, data.matrix[train])
     >>> scores = explainer.explain(data.matrix[test], target)
-    >>> lxr.evaluate_users(model, data.matrix[test], target, scores).curves["POS@20"].shape  # users, steps
+    >>> lxr.evaluate_fidelity(model, data.matrix[test], target, scores).curves["POS@20"].shape  # users, steps
     (120, 11)
 """
 
@@ -38,8 +38,8 @@ from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
 from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
-from lxr.evaluation.cost import Cost, cost_table, measure
-from lxr.evaluation.sanity import least_influential_item, randomised, shuffled_histories, stability
+from lxr.evaluation.cost import Cost, cost_table
+from lxr.evaluation.sanity import least_influential_item, shuffled_histories, stability
 from lxr.explainers.accent import Counterfactual
 from lxr.explainers.base import Explainer
 from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
@@ -51,7 +51,7 @@ from lxr.explainers.lxr_settings import LXRSettings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.agreement import rank_biased_overlap, rank_correlation
-from lxr.metrics.fidelity import evaluate_fidelity, evaluate_users, ranks_without_most
+from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.ground_truth import true_reasons
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
@@ -110,7 +110,6 @@ __all__ = [
     "cost_table",
     "data",
     "evaluate_fidelity",
-    "evaluate_users",
     "evaluation",
     "exhaustive_optimum",
     "explain_user",
@@ -127,17 +126,14 @@ __all__ = [
     "lxr_loss",
     "mask_function",
     "mean_fidelity",
-    "measure",
     "metrics",
     "open_study",
     "prepare",
     "published_settings",
     "random_bound",
-    "randomised",
     "rank_biased_overlap",
     "rank_correlation",
     "rank_quality",
-    "ranks_without_most",
     "read_ratings_file",
     "recommend",
     "recommenders",

@@ -16,7 +16,7 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.loading import load
 from lxr.recommenders.recommendations import best_items
 from lxr.recommenders.registry import RECOMMENDERS
-from lxr.reporting.explanation import Standing, UserExplanation, explain_history, logits_without, standing
+from lxr.reporting.explanation import TargetRank, UserExplanation, explain_history, logits_without, rank_without
 from lxr.runs.workspace import told_to
 from lxr.utils.environment import results_directory
 from lxr.utils.sparse import dense
@@ -145,13 +145,13 @@ class Recommendation:
         return self.models.data.titles(np.array([self.target]))[0]
 
     @cached_property
-    def baseline(self) -> Standing:
-        """Where the target stands with the whole history."""
+    def baseline(self) -> TargetRank:
+        """Where the target ranks with the whole history."""
         return self.without(())
 
-    def without(self, removed: Iterable[int]) -> Standing:
-        """Where the target stands without some of the items."""
-        return standing(self.models.model, self.history, self.target, sorted(removed))
+    def without(self, removed: Iterable[int]) -> TargetRank:
+        """Where the target ranks without some of the items."""
+        return rank_without(self.models.model, self.history, self.target, sorted(removed))
 
     def what_if(self, removed: Iterable[int]) -> pd.DataFrame:
         """With the whole history (row ``now``) and without some of its items (``without``).

@@ -1,1 +1,42 @@
-"""Level 6: studies that make explainers themselves: bounds, sanity checks, costs, comparisons with publications."""
+"""Level 6: studies that make explainers themselves: bounds, sanity checks, costs, comparisons with publications.
+
+Example:
+    >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
+    >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+    >>> with lxr.evaluation.measure_cost(model) as cost:
+    ...     bound = lxr.evaluation.greedy_bound(model, [[1, 1, 0, 0]], target=[3])
+    >>> bound.fixed["POS@1"][:, 0], cost.n_scored > 0  # without item 0, item 3 is no longer first
+    (array([0.]), True)
+"""
+
+from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
+from lxr.evaluation.cost import Cost, cost_table, measure_cost
+from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
+from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
+from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
+from lxr.evaluation.sanity import least_influential_item, randomized, shuffled_histories, stability
+
+__all__ = [
+    "Cost",
+    "GreedySearch",
+    "against_table",
+    "bars_table",
+    "between_table",
+    "compare_with_published",
+    "cost_table",
+    "exhaustive_optimum",
+    "fidelity_gain",
+    "greedy_bound",
+    "in_published_layout",
+    "least_influential_item",
+    "measure_cost",
+    "one_shot_rivals",
+    "path_agreement_table",
+    "published_fidelity",
+    "random_bound",
+    "randomized",
+    "reliance_table",
+    "shuffled_histories",
+    "signal_table",
+    "stability",
+]

@@ -13,37 +13,37 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_explained, check_model
+from lxr.data.inputs import as_explained, as_users
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.leave_one_out import change_one
 from lxr.explainers.objectives import Objective, RankMargin, target_log_prob
 from lxr.explainers.paths import RankMarginPath, Stepwise
 from lxr.explainers.similarity import RandomOrder
-from lxr.metrics.fidelity import evaluate_users
+from lxr.metrics.fidelity import evaluate_fidelity
+from lxr.metrics.names import CUTOFFS
 from lxr.metrics.result import DESCRIPTION, FidelityResult
 from lxr.metrics.trajectory import ItemOrder
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different, check_integers, check_positive, check_seed
 from lxr.utils.registry import Registry
+from lxr.utils.sparse import USERS_PER_BATCH
 
 
-def target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+def _target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
     """1 + the number of items outside the histories (R, I) whose logits (R, I) are above the target's: (R,)."""
     above = (logits > logits.gather(1, target[:, None])) & (history == 0)
     return 1 + above.sum(dim=1)
 
 
-def standing_by_rank(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """How well the target stands on perturbed histories x: by its rank, then by its rank margin, (R, 2)."""
+def _rank_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """How well the target ranks on perturbed histories x: minus its rank, then its rank margin, (R, 2)."""
     logits = model(x)
     margin = RankMargin.of_catalogue(model.n_columns).of_logits(logits, target, history)
-    return torch.stack([-target_rank(logits, target, history), margin], dim=1)
+    return torch.stack([-_target_rank(logits, target, history), margin], dim=1)
 
 
-def standing_by_probability(
-    model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
-) -> torch.Tensor:
-    """How well the target stands on perturbed histories x: by its log-probability, (R, 1)."""
+def _probability_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    """How probable the target is on perturbed histories x: its log-probability, (R, 1)."""
     return target_log_prob(model, x, target, history)[:, None]
 
 
@@ -52,12 +52,12 @@ class Criterion:
     """What a greedy search looks for.
 
     Attributes:
-        standing: how well the target stands, an objective of one value or of several, of which the first decides.
+        objective: how well the target ranks, one value or several, of which the first decides.
         adding: from the empty history up; else from the whole one down.
         least_first: from the least important item to the most; else from the most important to the least.
     """
 
-    standing: Objective
+    objective: Objective
     adding: bool = False
     least_first: bool = False
 
@@ -65,10 +65,10 @@ class Criterion:
 CRITERIA: dict[str, Criterion] = Registry(
     "criterion",
     {
-        "rank": Criterion(standing_by_rank),
-        "del": Criterion(standing_by_probability),
-        "neg": Criterion(standing_by_rank, least_first=True),
-        "ins": Criterion(standing_by_probability, adding=True),
+        "rank": Criterion(_rank_without),
+        "del": Criterion(_probability_without),
+        "neg": Criterion(_rank_without, least_first=True),
+        "ins": Criterion(_probability_without, adding=True),
     },
 )
 
@@ -105,38 +105,39 @@ class GreedySearch(Stepwise):
     """
 
     def __init__(
-        self, model: Recommender, criterion: str = "rank", singles: int = 5, share: float = 0.1, batch_size: int = 512
+        self, model: Recommender, criterion: str = "rank", *, singles: int = 5, share: float = 0.1, batch_size: int = 512
     ):
         super().__init__(model, singles=singles, share=share, batch_size=batch_size)
         self.criterion = CRITERIA[criterion]
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The place in the greedy order, from the history's length at the most important item down to 1."""
+        """The position in the greedy order, from the history's length at the most important item down to 1."""
         left = super().importance(history, target)
         return 1 + history.sum(dim=1, keepdim=True) - left if self.criterion.least_first else left
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """By how well the target stands after each item: best first where items are to keep it up, else worst first."""
+        """By how well the target ranks after each item: best first where items are to keep it up, else worst first."""
         adding, keeping = self.criterion.adding, self.criterion.adding or self.criterion.least_first
 
-        def standing(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-            return self.criterion.standing(self.model, x, target[user], history[user])
+        def value(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return self.criterion.objective(self.model, x, target[user], history[user])
 
         x = history - rest if adding else rest
-        found = change_one(standing, x, rest, float(adding), self.batch_size)
+        found = change_one(value, x, rest, float(adding), self.batch_size)
         user, item, values = (part.cpu().numpy() for part in found)
         return ItemOrder.by_keys(user, item, values if keeping else -values, len(rest))
 
 
 def greedy_bound(
     model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
+    matrix: object,
+    target: object,
+    *,
     singles: int = 5,
     share: float = 0.1,
     batch_size: int = 512,
-    users_per_batch: int = 256,
+    users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
     **options,
 ) -> FidelityResult:
@@ -148,7 +149,7 @@ def greedy_bound(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
         target: (n,) explained items.
         singles: steps of a single item from the most important one on. (From the least important one on there are none:
             metrics of fixed length do not look there.)
@@ -162,7 +163,7 @@ def greedy_bound(
         Per-user metrics, each the best that any of the orders reaches by that very metric.
 
     Raises:
-        ValueError: as :func:`lxr.evaluate_users`.
+        ValueError: as :func:`lxr.evaluate_fidelity`.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -172,15 +173,19 @@ def greedy_bound(
         >>> greedy.fixed["POS@1"][:, 0], random.fixed["POS@1"][:, 0]  # is item 3 still first after one removal?
         (array([0.]), array([0.5]))
     """
-    check_model(model)
+    matrix, target = as_users(model, matrix, target)
+    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     explainers: dict[str, Explainer] = {}
     if model.differentiable:
         explainers["gradients"] = RankMarginPath(model, singles=singles, share=share, batch_size=batch_size)
     for name, criterion in CRITERIA.items():
-        explainers[name] = GreedySearch(model, name, 0 if criterion.least_first else singles, share, batch_size)
+        explainers[name] = GreedySearch(
+            model, name, singles=0 if criterion.least_first else singles, share=share, batch_size=batch_size
+        )
+    options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
     return FidelityResult.best_of(
         [
-            fidelity_of(explainer, matrix, target, batch_size, users_per_batch, label and f"{label}: {name}", **options)
+            _fidelity_of(explainer, matrix, target, label and f"{label}: {name}", **options)
             for name, explainer in explainers.items()
         ]
     )
@@ -188,12 +193,13 @@ def greedy_bound(
 
 def random_bound(
     model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
+    matrix: object,
+    target: object,
+    *,
     n_orders: int = 5,
     seed: int = 0,
     batch_size: int = 512,
-    users_per_batch: int = 256,
+    users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
     **options,
 ) -> FidelityResult:
@@ -208,33 +214,31 @@ def random_bound(
         Per-user metrics, each the mean over the orders.
 
     Raises:
-        ValueError: as :func:`lxr.evaluate_users`, or ``n_orders`` is not positive.
+        ValueError: as :func:`lxr.evaluate_fidelity`, or ``n_orders`` is not positive.
 
     Example: see :func:`greedy_bound`.
     """
-    check_positive(n_orders=n_orders)
+    check_positive(n_orders=n_orders, batch_size=batch_size, users_per_batch=users_per_batch)
+    matrix, target = as_users(model, matrix, target)
     seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
+    options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
     return FidelityResult.mean_of(
-        [
-            fidelity_of(RandomOrder(model, seed=seed), matrix, target, batch_size, users_per_batch, label, **options)
-            for seed in seeds
-        ]
+        [_fidelity_of(RandomOrder(model, seed=seed), matrix, target, label, **options) for seed in seeds]
     )
 
 
-def fidelity_of(
+def _fidelity_of(
     explainer: Explainer,
     matrix: sp.csr_matrix,
     target: np.ndarray,
-    batch_size: int,
-    users_per_batch: int,
     label: str | None,
+    users_per_batch: int,
     **options,
 ) -> FidelityResult:
     """Explain many users and evaluate the explanations."""
-    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     scores = explainer.explain(matrix, target, users_per_batch=users_per_batch, label=label)
-    return evaluate_users(explainer.model, matrix, target, scores, users_per_batch, label, batch_size=batch_size, **options)
+    options |= {"users_per_batch": users_per_batch, "label": label}
+    return evaluate_fidelity(explainer.model, matrix, target, scores, **options)
 
 
 def fidelity_gain(
@@ -249,8 +253,8 @@ def fidelity_gain(
         metrics: names as in :meth:`lxr.FidelityResult.summary`: ``"POS@20"``, ``"CDCG@Ke=5"``.
 
     Returns:
-        Explainers × metrics; NaN where random and greedy do not differ. An explainer that is worse than random is below 0;
-        one that is better than greedy, which is no optimum, is above 1.
+        Explainers × ``"<metric> gain"``, higher is better whatever the metric; NaN where random and greedy do not differ.
+        An explainer that is worse than random is below 0; one that is better than greedy, which is no optimum, is above 1.
 
     Raises:
         ValueError: results of other users, or an unknown metric.
@@ -260,10 +264,10 @@ def fidelity_gain(
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
         >>> scores = {"good": sp.csr_matrix([[2.0, 1, 0, 0]]), "bad": sp.csr_matrix([[1.0, 2, 0, 0]])}
-        >>> results = {name: lxr.evaluate_users(model, matrix, target, each) for name, each in scores.items()}
+        >>> results = {name: lxr.evaluate_fidelity(model, matrix, target, each) for name, each in scores.items()}
         >>> bounds = random_bound(model, matrix, target, n_orders=20), greedy_bound(model, matrix, target)
         >>> fidelity_gain(results, *bounds, metrics=["NDCG", "INS"]).round(2).to_dict("index")
-        {'good': {'NDCG': 1.0, 'INS': 1.0}, 'bad': {'NDCG': -1.0, 'INS': -1.0}}
+        {'good': {'NDCG gain': 1.0, 'INS gain': 1.0}, 'bad': {'NDCG gain': -1.0, 'INS gain': -1.0}}
     """
     metrics = list(metrics)
     known = random.per_user().columns.drop(list(DESCRIPTION))
@@ -273,13 +277,13 @@ def fidelity_gain(
     for name, result in {"greedy": greedy, **{f"results, {name}": result for name, result in results.items()}}.items():
         if any(not np.array_equal(getattr(result, of), getattr(random, of)) for of in ("target", "history_length")):
             raise ValueError(f"{name}: expected the users and targets of random, found others")
-    floor, ceiling = mean_metrics(random, metrics), mean_metrics(greedy, metrics)
+    floor, ceiling = _mean_metrics(random, metrics), _mean_metrics(greedy, metrics)
     way = (floor - ceiling).where(lambda difference: difference.abs() > 1e-12)
-    means = pd.DataFrame({name: mean_metrics(result, metrics) for name, result in results.items()}).T
-    return ((floor - means) / way).rename_axis("explainer")
+    means = pd.DataFrame({name: _mean_metrics(result, metrics) for name, result in results.items()}).T
+    return ((floor - means) / way).rename_axis("explainer").add_suffix(" gain", axis=1)
 
 
-def mean_metrics(result: FidelityResult, metrics: list[str]) -> pd.Series:
+def _mean_metrics(result: FidelityResult, metrics: list[str]) -> pd.Series:
     """Means over users of some metrics."""
     return result.per_user()[metrics].mean()
 
@@ -290,7 +294,8 @@ def exhaustive_optimum(
     history: torch.Tensor,
     target: torch.Tensor,
     length: int,
-    cutoffs: Sequence[int] = (1, 5, 10, 20, 50, 100),
+    *,
+    cutoffs: Sequence[int] = CUTOFFS,
     batch_size: int = 512,
 ) -> dict[str, np.ndarray]:
     """The best values that any explanation of one or two items can have, by trying all.
@@ -327,11 +332,11 @@ def exhaustive_optimum(
     def scores(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:  # the higher, the better
         only = torch.zeros_like(history[user]).scatter_(1, items, 1.0)
         logits = model(history[user] - only)
-        rank = target_rank(logits, target[user], history[user])
+        rank = _target_rank(logits, target[user], history[user])
         without = model.target_log_prob(logits, target[user])
         return torch.stack([rank, -without, model.target_log_prob(model(only), target[user])], dim=1).double()
 
-    user, items = subsets(history, length)
+    user, items = _subsets(history, length)
     values = in_batches(scores, batch_size, user, items)  # (N, 3)
     best = values.new_full((len(history), 3), -torch.inf).scatter_reduce(0, user[:, None].expand(-1, 3), values, "amax")
     rank, without, only = best.T.cpu().numpy()
@@ -343,7 +348,7 @@ def exhaustive_optimum(
     }
 
 
-def subsets(history: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _subsets(history: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """All subsets of ``length`` items of every history (B, I): users (N,), ascending, and items (N, length).
 
     The one subset of a shorter history names its last item again.

@@ -16,19 +16,19 @@ class Cost:
 
     Attributes:
         seconds: wall time.
-        histories: histories that went through the recommender.
-        gradients: how many of them with gradients, which cost about two forward passes more.
+        n_scored: histories that went through the recommender.
+        n_gradients: how many of them with gradients, which cost about two forward passes more.
 
-    Example: see :func:`measure`.
+    Example: see :func:`measure_cost`.
     """
 
     seconds: float = 0.0
-    histories: int = 0
-    gradients: int = 0
+    n_scored: int = 0
+    n_gradients: int = 0
 
 
 @contextlib.contextmanager
-def measure(model: Recommender) -> Iterator[Cost]:
+def measure_cost(model: Recommender) -> Iterator[Cost]:
     """Measure the work of a ``with`` block, as far as it calls a recommender.
 
     Args:
@@ -40,16 +40,16 @@ def measure(model: Recommender) -> Iterator[Cost]:
     Example:
         >>> import lxr, torch
         >>> model = lxr.MF(3)
-        >>> with measure(model) as cost:
+        >>> with measure_cost(model) as cost:
         ...     scores = model(torch.ones(2, 3))
-        >>> cost.histories
+        >>> cost.n_scored
         2
     """
     cost = Cost()
 
     def count(module, inputs, logits):
-        cost.histories += len(logits)
-        cost.gradients += len(logits) * inputs[0].requires_grad
+        cost.n_scored += len(logits)
+        cost.n_gradients += len(logits) * inputs[0].requires_grad
 
     hook = model.register_forward_hook(count)
     started = time.perf_counter()
@@ -72,7 +72,7 @@ def cost_table(costs: Mapping[str, tuple[Cost, Cost]], n_users: int) -> pd.DataF
         forward passes per user, and how many of these with gradients.
 
     Example:
-        >>> costs = {"lxr": (Cost(seconds=20, histories=9000), Cost(seconds=0.1)), "gradient": (Cost(), Cost(1, 200, 200))}
+        >>> costs = {"lxr": (Cost(seconds=20, n_scored=9000), Cost(seconds=0.1)), "gradient": (Cost(), Cost(1, 200, 200))}
         >>> cost_table(costs, n_users=200).set_index("explainer").T
         explainer                         lxr  gradient
         making it [s]                    20.0       0.0
@@ -85,10 +85,10 @@ def cost_table(costs: Mapping[str, tuple[Cost, Cost]], n_users: int) -> pd.DataF
         {
             "explainer": name,
             "making it [s]": making.seconds,
-            "making it [passes]": making.histories,
+            "making it [passes]": making.n_scored,
             "explaining [s / 1,000 users]": explaining.seconds * 1000 / n_users,
-            "explaining [passes / user]": explaining.histories / n_users,
-            "with gradient [passes / user]": explaining.gradients / n_users,
+            "explaining [passes / user]": explaining.n_scored / n_users,
+            "with gradient [passes / user]": explaining.n_gradients / n_users,
         }
         for name, (making, explaining) in costs.items()
     ]

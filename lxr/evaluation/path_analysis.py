@@ -8,6 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.data.inputs import as_users
 from lxr.explainers.gradients import gradient
 from lxr.explainers.lxr_path import Examples, PathLXR
 from lxr.explainers.lxr_path_signals import relative
@@ -15,7 +16,7 @@ from lxr.explainers.objectives import Objective
 from lxr.metrics.agreement import positions, rank_correlation
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.recommenders.base import Recommender
-from lxr.utils.sparse import batches, binary_matrix, dense, rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches, binary_matrix, dense, rows
 
 
 def path_agreement_table(
@@ -25,13 +26,14 @@ def path_agreement_table(
     objective: Objective,
     path: sp.csr_matrix,
     scores: Mapping[str, sp.csr_matrix],
+    *,
     shares: Sequence[float] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 ) -> pd.DataFrame:
     """How long explanations stay right on the way down a deletion path.
 
     Args:
         model: the explained recommender.
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories: CSR, or dense.
         target: (n,) explained items.
         objective: g, whose gradient says what is right at a point of the path.
         path: (n, I) CSR importance, in whose order items are removed.
@@ -41,7 +43,17 @@ def path_agreement_table(
     Returns:
         Shares × explainers: rank correlation with the gradient at what is left, over the items that are left; mean over
         the users for whom it is defined.
+
+    Example:
+        >>> import lxr
+        >>> model, matrix = lxr.MF(9), sp.csr_matrix(np.tri(3, 9, k=3))
+        >>> target, g = lxr.top_item(model, matrix), lxr.OBJECTIVES["logit"]
+        >>> right = lxr.EXPLAINERS["gradient"](model, matrix, objective="logit").explain(matrix, target)
+        >>> table = path_agreement_table(model, matrix, target, g, right, {"gradient": right}, shares=(0, 0.25))
+        >>> table["gradient"].round(2).tolist()
+        [1.0, 1.0]
     """
+    matrix, target = as_users(model, matrix, target)
     gone, length = positions(path), np.diff(matrix.indptr)
     table = {}
     for share in shares:
@@ -53,7 +65,7 @@ def path_agreement_table(
         }
         rest = binary_matrix(matrix.indices[stays], indptr, matrix.shape)
         now = []
-        for users in batches(len(target), 256):
+        for users in batches(len(target), USERS_PER_BATCH):
             x, history = dense(rest[users], model.device), dense(matrix[users], model.device)
             found = gradient(objective, model, x, torch.from_numpy(target[users]).to(model.device), history)
             now.append(found[x > 0].cpu().numpy())
@@ -72,25 +84,42 @@ def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -
 
     Returns:
         Groups × signals, each relative to its mean size over the history, mean over the items.
+
+    Example:
+        >>> histories = sp.csr_matrix([[1, 1, 0], [1, 0, 1]])
+        >>> examples = Examples(histories, np.array([2, 1]), torch.tensor([[1.0], [3.0], [2.0], [2.0]]))
+        >>> signal_table(examples, ["whole"], np.array(["a", "b", "a", "b"]))
+           whole
+        a   0.75
+        b   1.25
     """
     length = torch.from_numpy(np.diff(examples.matrix.indptr)).long().to(examples.signals.device)
     seen = relative(examples.signals, length).cpu().numpy()
     return pd.DataFrame(seen, columns=list(names)).groupby(groups, observed=True).mean()
 
 
-def reliance_table(explainer: PathLXR, examples: Examples, metric: str, seed: int = 0) -> pd.Series:
+def reliance_table(explainer: PathLXR, examples: Examples, metric: str, *, seed: int = 0) -> pd.Series:
     """Which signals a network relies on: a metric with each of them shuffled among the items of every user.
 
     Args:
         explainer: the trained network.
         examples: of users whom it has not seen.
-        metric: of :func:`lxr.explainers.mean_fidelity`.
+        metric: of :func:`lxr.metrics.fidelity_of_scores`.
         seed: of the shuffling.
 
     Returns:
         The metric, first ``none`` shuffled, then each signal by its name.
 
     Source: Breiman, Random Forests, Machine Learning 2001, section 10 (permutation importance).
+
+    Example:
+        >>> import lxr
+        >>> data, model = lxr.load_dataset("synthetic"), lxr.MF(160, n_factors=4)
+        >>> settings = lxr.PathSettings(epochs=1, n_users=20, looks=(1,))
+        >>> explainer = lxr.train_path_lxr(model, data.matrix[:40], data.matrix[40:60], settings=settings)
+        >>> read = Examples.of(explainer.network.signals, model, data.matrix[60:80])
+        >>> reliance_table(explainer, read, "NDCG").index.tolist()[:2]
+        ['none', 'whole']
     """
     network, about = explainer.network, (explainer.model, examples.matrix, examples.target)
     rng, user = np.random.default_rng(seed), rows(examples.matrix)

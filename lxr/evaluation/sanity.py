@@ -21,7 +21,7 @@ from lxr.utils.checks import check_natural, check_positive, check_seed
 from lxr.utils.sparse import binary_matrix, rows
 
 
-def randomised(model: Recommender, seed: int) -> Iterator[tuple[str, Recommender]]:
+def randomized(model: Recommender, *, seed: int = 0) -> Iterator[tuple[str, Recommender]]:
     """Cascading randomisation: copies of a recommender of which ever more layers are random, from the output to the input.
 
     A layer is a module with parameters of its own. The order is that of registration, reversed: MF loses its item encoder
@@ -46,32 +46,32 @@ def randomised(model: Recommender, seed: int) -> Iterator[tuple[str, Recommender
 
     Example:
         >>> import lxr
-        >>> [layer for layer, _ in randomised(lxr.VAE(10), seed=0)]
+        >>> [layer for layer, _ in randomized(lxr.VAE(10), seed=0)]
         ['output', 'decoder', 'latent', 'encoder']
     """
     layers = [name for name, module in model.named_modules() if list(module.parameters(recurse=False))]
     if not layers:
         raise ValueError(f"model: expected a recommender with parameters to randomise, found none in {type(model).__name__}")
-    return cascade(model, layers[::-1], torch.Generator().manual_seed(check_seed(seed)))
+    return _cascade(model, layers[::-1], torch.Generator().manual_seed(check_seed(seed)))
 
 
-def cascade(model: Recommender, layers: list[str], generator: torch.Generator) -> Iterator[tuple[str, Recommender]]:
+def _cascade(model: Recommender, layers: list[str], generator: torch.Generator) -> Iterator[tuple[str, Recommender]]:
     """Copies of a recommender with the first, the first two, … of the named layers redrawn."""
     for layer in layers:
         model = copy.deepcopy(model)
-        redraw(model.get_submodule(layer), generator)
+        _redraw(model.get_submodule(layer), generator)
         yield layer or type(model).__name__, model
 
 
 @torch.no_grad()
-def redraw(layer: nn.Module, generator: torch.Generator) -> None:
+def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
     """Replace the parameters of one layer, without those below it, by normal draws of their own mean and deviation."""
     for parameter in layer.parameters(recurse=False):
         noise = torch.randn(parameter.shape, generator=generator).to(parameter)
         parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
 
 
-def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
+def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
     """Who consumed what at random: every user keeps the number of items, every item the number of users.
 
     In each round all interactions are paired at random, and the two of a pair exchange their items unless one of the users
@@ -104,7 +104,7 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_fea
     is_item = matrix.indices < matrix.shape[1] - n_features
     row, item = rows(matrix)[is_item], matrix.indices[is_item].astype(np.int64)
     for _ in range(rounds):
-        exchange(row, item, matrix.shape[1], generator)
+        _exchange(row, item, matrix.shape[1], generator)
     indices = matrix.indices.astype(np.int64)
     indices[is_item] = item
     shuffled = binary_matrix(indices, matrix.indptr.copy(), matrix.shape)
@@ -112,12 +112,12 @@ def shuffled_histories(matrix: sp.csr_matrix, seed: int, rounds: int = 10, n_fea
     return shuffled
 
 
-def exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.random.Generator) -> None:
+def _exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.random.Generator) -> None:
     """Let random pairs of interactions (row, item), (nnz,) each, exchange their items in place where that is possible."""
     first, second = generator.permutation(len(item))[: len(item) // 2 * 2].reshape(2, -1)
     proposed = np.stack([row[first] * n_items + item[second], row[second] * n_items + item[first]])  # (2, pairs)
-    _, place, times = np.unique(proposed, return_inverse=True, return_counts=True)
-    twice = times[place].reshape(proposed.shape) > 1  # by two pairs of this round
+    _, index, times = np.unique(proposed, return_inverse=True, return_counts=True)
+    twice = times[index].reshape(proposed.shape) > 1  # by two pairs of this round
     possible = ~(twice | np.isin(proposed, row * n_items + item)).any(axis=0)
     first, second = first[possible], second[possible]
     item[first], item[second] = item[second], item[first]
@@ -144,7 +144,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
     return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
 
 
-def without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
+def _without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
     """A CSR matrix (n, I) without one entry per row, that of ``items`` (n,); the others keep their values, zeros too."""
     kept = matrix.indices != items[rows(matrix)]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows(matrix)[kept], minlength=matrix.shape[0]))])
@@ -152,7 +152,7 @@ def without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
 
 
 def stability(
-    explainer: Explainer, scores: sp.csr_matrix, target: np.ndarray, removed: np.ndarray, count: int = 5
+    explainer: Explainer, scores: sp.csr_matrix, target: np.ndarray, removed: np.ndarray, *, count: int = 5
 ) -> np.ndarray:
     """How much of an explanation is still there when an item that does not matter has left the history.
 
@@ -184,7 +184,7 @@ def stability(
     """
     check_positive(count=count)
     long = np.diff(scores.indptr) >= 2
-    before = without_items(scores[long], removed[long])
+    before = _without_items(scores[long], removed[long])
     after = explainer.explain(binary_matrix(before.indices, before.indptr, before.shape), target[long])
     shares = np.full(len(target), np.nan)
     shares[long] = top_overlap(before, after, count)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from lxr.data.inputs import as_csr, as_matrix
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
-from lxr.metrics.result import check_metric
+from lxr.metrics.names import check_metric
 from lxr.recommenders.recommendations import top_item
 from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
 
@@ -27,7 +27,7 @@ def mean_fidelity(
             of the time of the others.
 
     Returns:
-        The mean; its name says whether lower is better (:func:`lxr.metrics.result.direction`).
+        The mean; its name says whether lower is better (:func:`lxr.metrics.direction`).
 
     Raises:
         ValueError: an unknown metric.

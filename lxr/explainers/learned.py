@@ -13,7 +13,7 @@ from torch import nn
 from lxr.explainers.base import Explainer
 from lxr.explainers.similarity import RandomOrder
 from lxr.metrics.fidelity import fidelity_per_user
-from lxr.metrics.result import LOWER, direction
+from lxr.metrics.names import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.modes import uncounted

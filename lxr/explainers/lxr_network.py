@@ -26,7 +26,7 @@ from lxr.explainers.lxr_settings import (
     LXRSettings,
     default_settings,
 )
-from lxr.metrics.result import LOWER, direction
+from lxr.metrics.names import LOWER, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
 from lxr.recommenders.probes import check_answers

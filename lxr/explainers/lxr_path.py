@@ -29,7 +29,7 @@ from lxr.explainers.objectives import OBJECTIVES, Objective, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath
 from lxr.metrics.agreement import positions
 from lxr.metrics.fidelity import fidelity_of_scores
-from lxr.metrics.result import LOWER, check_metric, direction
+from lxr.metrics.names import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
 from lxr.recommenders.probes import check_answers
@@ -43,7 +43,7 @@ from lxr.utils.checks import (
     check_positive_numbers,
     check_seed,
 )
-from lxr.utils.sparse import batches, dense, few_users, random_subhistories
+from lxr.utils.sparse import batches, dense, random_subhistories, sample_users
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize
 
@@ -262,7 +262,7 @@ def train_path_lxr(
     check_instance(PathSettings, "lxr.PathSettings", settings=settings)
     train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    train_matrix = few_users(train_matrix, settings.n_users, rng)
+    train_matrix = sample_users(train_matrix, settings.n_users, rng)
     train_matrix = sp.vstack(
         [train_matrix, *(random_subhistories(train_matrix, rng) for _ in range(settings.augmentation))], "csr"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 import pandas as pd
 from torch import nn
 
-from lxr.metrics.result import check_metric
+from lxr.metrics.names import check_metric
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_non_negative, check_options, check_positive, check_positive_numbers
 

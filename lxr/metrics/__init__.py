@@ -1,1 +1,61 @@
-"""Level 4: fidelity, agreement and statistics: scores become numbers, whatever explained."""
+"""Level 4: scores become numbers: fidelity, agreement, true reasons, statistics; whatever explained.
+
+Names of metrics are plain: ``"NDCG"``, ``"POS@20"``, ``"DEL@Ke=5"``. :data:`METRICS` knows which way each is better.
+
+Example:
+    >>> import torch, lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+    >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+    >>> result = lxr.metrics.evaluate_fidelity(model, [[1, 1, 0, 0]], target=[3], importance=[[2.0, 1, 0, 0]])
+    >>> result.summary().set_index("metric").loc["INS@Ke=1", "direction"]
+    '↑'
+"""
+
+from lxr.metrics.agreement import agreement_table, positions, rank_biased_overlap, rank_correlation, top_overlap
+from lxr.metrics.comparison import (
+    comparison_table,
+    first_release_table,
+    group_table,
+    quartiles,
+    seed_table,
+    summary_table,
+)
+from lxr.metrics.features import feature_table
+from lxr.metrics.fidelity import evaluate_fidelity, fidelity_of_scores, fidelity_per_user, ranks_without_most
+from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, precision, true_reasons
+from lxr.metrics.names import HIGHER, LOWER, METRICS, Metric, direction, is_metric
+from lxr.metrics.result import FidelityResult, rank_of_gain
+from lxr.metrics.statistics import bootstrap_interval, holm, sign_flip_test
+
+__all__ = [
+    "HIGHER",
+    "LOWER",
+    "METRICS",
+    "FidelityResult",
+    "Metric",
+    "agreement_table",
+    "area_under_roc",
+    "bootstrap_interval",
+    "comparison_table",
+    "direction",
+    "evaluate_fidelity",
+    "feature_table",
+    "fidelity_of_scores",
+    "fidelity_per_user",
+    "first_release_table",
+    "ground_truth_table",
+    "group_table",
+    "holm",
+    "is_metric",
+    "positions",
+    "precision",
+    "quartiles",
+    "rank_biased_overlap",
+    "rank_correlation",
+    "rank_of_gain",
+    "ranks_without_most",
+    "seed_table",
+    "sign_flip_test",
+    "summary_table",
+    "top_overlap",
+    "true_reasons",
+]

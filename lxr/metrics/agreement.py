@@ -1,10 +1,13 @@
 """How alike two explanations of the same recommendations are: correlation of their ranks, overlap of their orders.
 
 Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one row per user, one entry per history item,
-zeros included. All users are compared at once, by arrays with one place per entry.
+zeros included. All users are compared at once, by arrays with one element per entry.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from lxr.data.inputs import as_pair
@@ -38,7 +41,7 @@ def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
         return row_sums(a, x * y) / np.sqrt(row_sums(a, x**2) * row_sums(a, y**2))
 
 
-def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, p: float = 0.9) -> np.ndarray:
+def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -> np.ndarray:
     """Rank-biased overlap of two orders of each user's history: the overlap at every depth, shallow depths weighing more.
 
     With X_d the number of items that are among the first d of both,
@@ -68,10 +71,10 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, p: float = 0.9) -> n
         (array([0.955]), array([0.9]))
     """
     a, b = as_pair(a=a, b=b)
-    return overlap_of_positions(positions(a), positions(b), a.indptr, p)
+    return _overlap_of_positions(positions(a), positions(b), a.indptr, p)
 
 
-def overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarray, p: float) -> np.ndarray:
+def _overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarray, p: float) -> np.ndarray:
     """:func:`rank_biased_overlap` (n,) of two orders, given as :func:`positions` (nnz,) in the rows of ``indptr`` (n + 1,).
 
     An item is among the first d of both from the depth of its worse position on, so the sum over depths is a sum over items
@@ -90,10 +93,22 @@ def overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarr
 
 
 def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
-    """Share of the ``count`` most important items (all of a shorter history) that two explanations have in common, (n,).
+    """Share of the ``count`` most important items (all of a shorter history) that two explanations have in common.
+
+    Args:
+        a: (n, I) CSR scores.
+        b: (n, I) CSR scores of the same history items.
+        count: length of the explanations.
+
+    Returns:
+        (n,) from 0 to 1.
 
     Raises:
         ValueError: the two do not score the same items.
+
+    Example:
+        >>> top_overlap(sp.csr_matrix([[3.0, 2, 1]]), sp.csr_matrix([[3.0, 1, 2]]), count=2)
+        array([0.5])
     """
     a, b = as_pair(a=a, b=b)
     check_positive(count=count)
@@ -101,13 +116,48 @@ def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
     return row_sums(a, common) / np.minimum(count, np.diff(a.indptr))
 
 
+def agreement_table(scores: Mapping[str, sp.csr_matrix], *, p: float = 0.9) -> pd.DataFrame:
+    """Explainers × explainers: :func:`rank_biased_overlap` of their orders, mean over users.
+
+    Args:
+        scores: explainer → (n, I) CSR importance of the same history items.
+        p: persistence; the higher, the deeper an order is read.
+
+    Returns:
+        The table.
+
+    Example:
+        >>> a, b = sp.csr_matrix([[3.0, 2, 1]]), sp.csr_matrix([[3.0, 1, 2]])
+        >>> agreement_table({"a": a, "b": b}).round(2)
+              a     b
+        a  1.00  0.96
+        b  0.96  1.00
+    """
+    first = next(iter(scores.values()))
+    found = {name: positions(as_pair(first=first, **{name: matrix})[1]) for name, matrix in scores.items()}
+    return pd.DataFrame(
+        {a: {b: _overlap_of_positions(found[a], found[b], first.indptr, p).mean() for b in found} for a in found}
+    )
+
+
 def positions(scores: sp.csr_matrix) -> np.ndarray:
-    """Place (nnz,) of every entry in the order of its row: 0 for the highest score, ties by ascending item."""
+    """Position of every entry in the order of its row: 0 for the highest score, ties by ascending item.
+
+    Args:
+        scores: (n, I) CSR.
+
+    Returns:
+        (nnz,) positions.
+
+    Example:
+        >>> positions(sp.csr_matrix([[0.2, 0.7, 0.7], [0, 0, 0.1]]))
+        array([2, 0, 1, 0])
+    """
     row = rows(scores)
     order = np.lexsort((scores.indices, -scores.data, row))
-    place = np.empty(scores.nnz, dtype=np.int64)
-    place[order] = np.arange(scores.nnz) - scores.indptr[row]
-    return place
+    position = np.empty(scores.nnz, dtype=np.int64)
+    position[order] = np.arange(scores.nnz) - scores.indptr[row]
+    return position
 
 
 def average_ranks(scores: sp.csr_matrix) -> np.ndarray:
@@ -118,7 +168,7 @@ def average_ranks(scores: sp.csr_matrix) -> np.ndarray:
     starts = np.ones(scores.nnz, dtype=bool)  # of a run of equal scores in one row
     starts[1:] = (np.diff(data) != 0) | (np.diff(row) != 0)
     run = np.cumsum(starts) - 1
-    place = np.arange(scores.nnz) - scores.indptr[row] + 1
+    position = np.arange(scores.nnz) - scores.indptr[row] + 1
     ranks = np.empty(scores.nnz)
-    ranks[order] = (np.bincount(run, place) / np.bincount(run))[run]
+    ranks[order] = (np.bincount(run, position) / np.bincount(run))[run]
     return ranks

@@ -1,10 +1,14 @@
 """Explanations against true reasons, which are known where tastes were planted (dataset ``synthetic``)."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_pair
+from lxr.data.inputs import as_matrix, as_pair
 from lxr.metrics.agreement import average_ranks, positions
+from lxr.metrics.statistics import bootstrap_interval
 from lxr.utils.checks import check_positive
 from lxr.utils.sparse import row_sums, rows
 
@@ -13,7 +17,7 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
     """The true reasons of recommendations among planted tastes: the history items of the target's own taste group.
 
     Args:
-        matrix: (n, I) CSR histories.
+        matrix: (n, I) histories, CSR or dense.
         target: (n,) explained items.
         groups: (I,) taste group of each item, :attr:`lxr.Interactions.item_groups`.
 
@@ -25,6 +29,7 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
         >>> true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=groups).toarray()
         array([[0., 1., 0., 0.]], dtype=float32)
     """
+    matrix = as_matrix(matrix=matrix)
     own = groups[matrix.indices] == groups[target][rows(matrix)]
     return sp.csr_matrix((own.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
@@ -42,6 +47,11 @@ def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.nda
 
     Raises:
         ValueError: the two are of other entries.
+
+    Example:
+        >>> truth = true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=np.array([0, 1, 0, 1]))
+        >>> precision(sp.csr_matrix([[0.1, 0.9, 0.5, 0]]), truth, count=1)
+        array([1.])
     """
     scores, truth = as_pair(scores=scores, truth=truth)
     check_positive(count=count)
@@ -63,6 +73,11 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
         ValueError: the two are of other entries.
 
     Source: the Mann-Whitney statistic; Hanley & McNeil, Radiology 1982.
+
+    Example:
+        >>> truth = true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=np.array([0, 1, 0, 1]))
+        >>> area_under_roc(sp.csr_matrix([[0.9, 0.5, 0.1, 0]]), truth)  # of the others, one is above the reason
+        array([0.5])
     """
     scores, truth = as_pair(scores=scores, truth=truth)
     n_true = row_sums(truth, truth.data)
@@ -70,3 +85,52 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
     wins = row_sums(scores, average_ranks(scores) * truth.data) - n_true * (n_true + 1) / 2
     with np.errstate(invalid="ignore"):  # 0 / 0 where one kind is absent
         return wins / (n_true * n_other)
+
+
+def ground_truth_table(
+    scores: Mapping[str, sp.csr_matrix],
+    truth: sp.csr_matrix,
+    *,
+    cutoffs: Sequence[int] = (1, 3, 5),
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Explanations against true reasons, one row per explainer.
+
+    Args:
+        scores: explainer → (n, I) CSR importance.
+        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, as :func:`true_reasons` gives it.
+        cutoffs: the K of precision@K.
+        n_resamples: bootstrap samples of the interval.
+        seed: of the resampling.
+
+    Returns:
+        ``precision@K`` and ``AUC``, means over the users for whom they are defined (K true reasons; a history with
+        reasons and other items); the 95 % interval of the AUC (``AUC low``, ``AUC high``); ``fails``: the interval reaches
+        down to 0.5, so that the explainer finds the reasons no better than a random order; and the numbers of users.
+
+    Raises:
+        ValueError: other entries in ``truth``, or no user with both reasons and other items.
+
+    Example:
+        >>> truth = true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=np.array([0, 1, 0, 1]))
+        >>> scores = {"good": sp.csr_matrix([[0.1, 0.9, 0.5, 0]]), "bad": sp.csr_matrix([[0.9, 0.1, 0.5, 0]])}
+        >>> ground_truth_table(scores, truth, cutoffs=[1])[["precision@1", "AUC", "fails"]].T.to_dict("list")
+        {'good': [1.0, 1.0, False], 'bad': [0.0, 0.0, True]}
+    """
+    rows = {}
+    for name, matrix in scores.items():
+        values = pd.DataFrame({f"precision@{count}": precision(matrix, truth, count) for count in cutoffs})
+        values["AUC"] = area_under_roc(matrix, truth)
+        areas = values[["AUC"]].dropna().to_numpy()
+        if not len(areas):
+            raise ValueError("truth: expected at least one user with both reasons and other items, found none")
+        (low,), (high,) = bootstrap_interval(areas, n_resamples=n_resamples, seed=seed)
+        rows[name] = {
+            **values.mean(),
+            "AUC low": low,
+            "AUC high": high,
+            "fails": bool(low <= 0.5),
+            **values.count().rename(lambda metric: f"users {metric}"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("explainer")

@@ -1,4 +1,4 @@
-"""Fidelity metrics of every user: their names and directions, means and intervals."""
+"""Fidelity metrics of every user, their means and intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,29 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from lxr.metrics.names import LOWER, direction, fixed_name
 from lxr.metrics.statistics import bootstrap_interval
 
-LOWER, HIGHER = "↓", "↑"
-# Every metric declares which way is better: POS, NDCG, CDCG and DEL measure what is left of the recommendation once its
-# explanation is gone; NEG and INS what is left of it when only the explanation, or all but the least of it, remains.
-DIRECTIONS = {
-    "POS": LOWER,
-    "NEG": HIGHER,
-    "NDCG": LOWER,
-    "CDCG": LOWER,
-    "DEL": LOWER,
-    "INS": HIGHER,
-    "rankA": LOWER,
-    "rankB": LOWER,
-}
-CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
 # What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
 DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
-
-
-def direction(metric: str) -> str:
-    """Arrow of a metric by its name, ``"POS@20"`` → ``"↓"``."""
-    return DIRECTIONS[metric.split("@")[0]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +57,7 @@ class FidelityResult:
         values |= {f"rankA@{k}": np.maximum(0, k + 1 - rank) / k for k in cutoffs} | {"rankB": 1 / rank}
         return pd.DataFrame({name: curve.mean(axis=1) for name, curve in values.items()})
 
-    def summary(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    def summary(self, *, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Means over users with BCa bootstrap intervals.
 
         Returns:
@@ -84,7 +66,7 @@ class FidelityResult:
             with what there is).
         """
         values = self.per_user().drop(columns=list(DESCRIPTION))
-        low, high = bootstrap_interval(values.to_numpy(dtype=float), level, n_resamples, seed)
+        low, high = bootstrap_interval(values.to_numpy(dtype=float), level=level, n_resamples=n_resamples, seed=seed)
         length = [int(name.partition("Ke=")[2] or 0) for name in values.columns]
         return pd.DataFrame(
             {
@@ -154,23 +136,16 @@ class FidelityResult:
 
 
 def rank_of_gain(gain: np.ndarray) -> np.ndarray:
-    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are."""
-    return np.rint(2 ** (1 / gain) - 1)
+    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are.
 
+    Args:
+        gain: values of NDCG or CDCG, of any shape.
 
-def fixed_name(metric: str, length: int) -> str:
-    """Name of a fixed-length metric: ``("POS@20", 3)`` → ``"POS@20,Ke=3"``, ``("DEL", 3)`` → ``"DEL@Ke=3"``."""
-    return f"{metric},Ke={length}" if "@" in metric else f"{metric}@Ke={length}"
+    Returns:
+        Ranks of the same shape.
 
-
-def check_metric(metric: str) -> None:
-    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
-
-    Raises:
-        ValueError: names the metrics that there are.
+    Example:
+        >>> rank_of_gain(np.array([1, 0.5]))
+        array([1., 3.])
     """
-    ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
-    known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]
-    known += [fixed_name(name, length) for name in [*ranked, "CDCG", "DEL", "INS"] for length in LENGTHS]
-    if metric not in known:
-        raise ValueError(f"unknown metric {metric!r}: expected one of {', '.join(known)}")
+    return np.rint(2 ** (1 / gain) - 1)

@@ -6,7 +6,7 @@ from lxr.utils.checks import check_numbers, check_positive, check_seed
 
 
 def bootstrap_interval(
-    values: np.ndarray, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
+    values: np.ndarray, *, level: float = 0.95, n_resamples: int = 1000, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bias-corrected and accelerated (BCa) bootstrap interval of the mean of each column; rows (users) are resampled.
 
@@ -48,7 +48,7 @@ def bootstrap_interval(
     return low, high
 
 
-def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int = 0, batch_size: int = 1000) -> np.ndarray:
+def sign_flip_test(values: np.ndarray, *, n_permutations: int = 10_000, seed: int = 0, batch_size: int = 1000) -> np.ndarray:
     """Paired two-sided permutation test of equal means, between every two columns; rows (users) are the pairs.
 
     Under the null hypothesis the difference of a user between two explainers is as likely to have the other sign. So signs
@@ -75,12 +75,12 @@ def sign_flip_test(values: np.ndarray, n_permutations: int = 10_000, seed: int =
     """
     check_positive(n_permutations=n_permutations, batch_size=batch_size)
     generator = np.random.default_rng(check_seed(seed))
-    observed = pairwise(values.sum(axis=0))
+    observed = _pairwise(values.sum(axis=0))
     tolerance = 1e-9 * max(1.0, np.abs(values).sum(axis=0).max())  # sums of equal values in another order are equal
     exceeding = np.ones_like(observed)
     for start in range(0, n_permutations, batch_size):
         signs = generator.integers(0, 2, (min(batch_size, n_permutations - start), len(values))) * 2.0 - 1
-        exceeding += (np.abs(pairwise(signs @ values)) >= np.abs(observed) - tolerance).sum(axis=0)
+        exceeding += (np.abs(_pairwise(signs @ values)) >= np.abs(observed) - tolerance).sum(axis=0)
     return exceeding / (n_permutations + 1)
 
 
@@ -91,7 +91,7 @@ def check_permutations(n_permutations: int, n_tests: int) -> None:
         raise ValueError(f"n_permutations: expected at least 20 for each of {n_tests} pairs, found {n_permutations}")
 
 
-def pairwise(values: np.ndarray) -> np.ndarray:
+def _pairwise(values: np.ndarray) -> np.ndarray:
     """All differences of the last axis: (…, n) → (…, n, n)."""
     return values[..., :, None] - values[..., None, :]
 

@@ -60,18 +60,18 @@ class ItemOrder:
 
     @property
     def rank(self) -> np.ndarray:
-        """Place (total,), from 0, of each of :attr:`items` in the order of its user."""
+        """Position (total,), from 0, of each of :attr:`items` in the order of its user."""
         return np.arange(len(self.items)) - self.start.repeat(self.length)
 
     def positions(self, history: torch.Tensor) -> torch.Tensor:
-        """Place in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
+        """Position in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
         user = np.arange(len(self.length)).repeat(self.length)
         result = torch.zeros_like(history)
         result[torch.from_numpy(user), torch.from_numpy(self.items)] = torch.from_numpy(self.rank).to(history)
         return result
 
-    def places(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
-        """Where the items of the stretches [start, stop) of R users stand in a flattened (R, n_items) tensor."""
+    def flat_indices(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
+        """Indices of the items of the stretches [start, stop) of R users in a flattened (R, n_items) tensor."""
         count = stop - start
         first = self.start[user] + start - (count.cumsum() - count)
         item = self.items[np.arange(count.sum()) + first.repeat(count)]
@@ -103,7 +103,7 @@ def score_stretches(
         codes.append(((user * size + start) * size + stop).ravel())
     distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
     user, start, stop = distinct // size**2, distinct // size % size, distinct % size
-    rank, log_prob = score_masked(model, history, target, order, user, start, stop, batch_size)
+    rank, log_prob = _score_masked(model, history, target, order, user, start, stop, batch_size)
 
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
     split = dict(zip(shapes, np.split(position, ends), strict=True))
@@ -114,7 +114,7 @@ def score_stretches(
 
 
 @torch.no_grad()
-def score_masked(
+def _score_masked(
     model: Recommender,
     history: torch.Tensor,
     target: torch.Tensor,
@@ -140,7 +140,7 @@ def score_masked(
         rows = slice(begin, begin + batch_size)
         of = user[rows]  # (R,)
         size, chosen = len(of), target[torch.from_numpy(of).to(device)]
-        kept = torch.from_numpy(order.places(of, start[rows], stop[rows], n_items)).to(device)
+        kept = torch.from_numpy(order.flat_indices(of, start[rows], stop[rows], n_items)).to(device)
         masked.view(-1)[kept] = 1
         logits = model(masked[:size])  # (R, I)
         if begin == 0:  # each time would take longer than the rest

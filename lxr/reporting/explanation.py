@@ -35,13 +35,15 @@ AGAINST = "Below zero (grey): speaks against the recommendation."
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where an item stands among all that the user has not consumed.
+class TargetRank:
+    """Where an item ranks among all that the user has not consumed.
 
     Attributes:
         rank: 1 + the number of items with a higher logit.
         probability: of the item.
         first: the item that is recommended.
+
+    Example: see :func:`explain_user`.
     """
 
     rank: int
@@ -67,7 +69,7 @@ class UserExplanation:
         >>> import lxr
         >>> data = lxr.load_dataset("synthetic")
         >>> explanation = lxr.explain_user(lxr.Popularity(data.matrix), data, user=0, explainer="cosine")
-        >>> explanation.title, explanation.standing.rank
+        >>> explanation.title, explanation.target_rank.rank
         ('Group E, item 1', 1)
     """
 
@@ -114,12 +116,12 @@ class UserExplanation:
         return self.data.titles(np.array([self.target]))[0]
 
     @cached_property
-    def standing(self) -> Standing:
-        """Where the explained item stands."""
+    def target_rank(self) -> TargetRank:
+        """Where the explained item ranks."""
         return self.without([])
 
-    def without(self, items) -> Standing:
-        """Where the explained item would stand without some history items; masking never adds candidates.
+    def without(self, items) -> TargetRank:
+        """Where the explained item would rank without some history items; masking never adds candidates.
 
         Args:
             items: (m,) indices; ``explanation.items[:3]`` are the three most important.
@@ -127,7 +129,7 @@ class UserExplanation:
         Raises:
             ValueError: an item that is not in the history.
         """
-        return standing(self.model, self.history, self.target, items)
+        return rank_without(self.model, self.history, self.target, items)
 
     @cached_property
     def counterfactual(self) -> Counterfactual | None:
@@ -143,13 +145,13 @@ class UserExplanation:
         "Without “A” and “B”, “X” would have been recommended instead of “Y”."; of a target that is not in the first place:
         "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
         """
-        place, found = self.standing.rank, self.counterfactual
-        if place == 1:
+        rank, found = self.target_rank.rank, self.counterfactual
+        if rank == 1:
             return counterfactual_sentence(self.data, self.target, found)
         removed = np.empty(0, dtype=int) if found is None else found.removed
-        before, after = (ahead(self.model, self.history, self.target, items) for items in (removed[:0], removed))
+        before, after = (_ahead(self.model, self.history, self.target, items) for items in (removed[:0], removed))
         passing = [item for item in after if item not in before]
-        return fall_sentence(self.data, self.target, removed, (place, 1 + len(after)), passing)
+        return fall_sentence(self.data, self.target, removed, (rank, 1 + len(after)), passing)
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
@@ -165,14 +167,14 @@ class UserExplanation:
 
         check_positive(count=count)
         titles = self.data.titles(self.items[:count])
-        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax, self.is_signed)
+        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax=ax, is_signed=self.is_signed)
 
     @property
     def heading(self) -> str:
         """Who is recommended what, on one line."""
         who = "A history of one's own" if self.user is None else f"User {plain(self.data.user_ids[self.user])}"
-        place = f"rank {self.standing.rank}, probability {self.standing.probability:.3f}"
-        return f"{who} is recommended {quoted(self.title)} ({place}), by {self.explainer} because of"
+        where = f"rank {self.target_rank.rank}, probability {self.target_rank.probability:.3f}"
+        return f"{who} is recommended {quoted(self.title)} ({where}), by {self.explainer} because of"
 
     @property
     def remarks(self) -> list[str]:
@@ -190,7 +192,7 @@ class UserExplanation:
         titles = [shortened(title, 80) for title in self.data.titles(self.items[:SHOWN])]
         width = max(map(len, titles))
         rows = enumerate(zip(titles, self.numbers, strict=False), start=1)
-        lines = [f"{place:4}. {title:{width}}  {number}" for place, (title, number) in rows]
+        lines = [f"{position:4}. {title:{width}}  {number}" for position, (title, number) in rows]
         remarks = [f"      {remark}" for remark in self.remarks]
         return "\n".join([self.heading, *lines, *remarks, f"({self.scale})", self.sentence])
 
@@ -207,6 +209,7 @@ def explain_user(
     data: Interactions,
     user: int,
     explainer: str | Explainer = "lxr",
+    *,
     target: int | None = None,
     seed: int = 0,
     **options,
@@ -238,10 +241,10 @@ def explain_user(
         >>> data = lxr.load_dataset("synthetic")
         >>> model = lxr.Popularity(data.matrix)
         >>> lxr.explain_user(model, data, user=0, explainer="cosine").to_frame(2)["title"].tolist()
-        ['Group E, item 18', 'Group D, item 9']
+        ['Group E, item 18', 'Group F, item 2']
     """
-    check_catalogue(model, data)
-    user = row("user", user, data.matrix.shape[0])
+    _check_catalogue(model, data)
+    user = _row("user", user, data.matrix.shape[0])
     name = explainer if isinstance(explainer, str) else type(explainer).__name__
     if isinstance(explainer, str):
         train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
@@ -270,20 +273,20 @@ def explain_history(
         of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
     explained = top_item(model, history)[0] if target is None else target
-    history, chosen = as_explained(model, history, [row("target", explained, model.n_items)])
+    history, chosen = as_explained(model, history, [_row("target", explained, model.n_items)])
     scores = explainer._explain_checked(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
 
-def standing(model: Recommender, history: torch.Tensor, target: int, removed) -> Standing:
-    """Where an item stands for a history (1, I) of which the items ``removed`` (m,) are left out."""
+def rank_without(model: Recommender, history: torch.Tensor, target: int, removed) -> TargetRank:
+    """Where an item ranks for a history (1, I) of which the items ``removed`` (m,) are left out."""
     logits = logits_without(model, history, removed)
     candidates = logits.masked_fill(history > 0, -torch.inf)[0]
     probability = float(model.log_activation(logits)[0, target].exp())
-    return Standing(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
+    return TargetRank(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
 
 
-def ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
+def _ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
     """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
     logits = logits_without(model, history, removed)
     before = items_before(logits, history, torch.tensor([target], device=history.device))[0].nonzero().ravel()
@@ -319,7 +322,7 @@ def bars_of(shown: np.ndarray) -> list[str]:
     ]
 
 
-def check_catalogue(model: Recommender, data: Interactions) -> None:
+def _check_catalogue(model: Recommender, data: Interactions) -> None:
     """Refuse data of other items than the recommender's."""
     check_model(model)
     check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
@@ -327,7 +330,7 @@ def check_catalogue(model: Recommender, data: Interactions) -> None:
         raise ValueError(f"data: expected the {model.n_columns} items of the model, found {data.matrix.shape[1]}")
 
 
-def row(name: str, value, count: int) -> int:
+def _row(name: str, value, count: int) -> int:
     """A row or an item, if it is an integer below ``count``."""
     try:
         found = -1 if isinstance(value, bool | np.bool_) else index(value)

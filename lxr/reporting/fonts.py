@@ -60,11 +60,11 @@ def drawable(texts: Sequence[str]) -> tuple[list[str], dict]:
         (['Amélie (2001)'], {})
     """
     usual, characters = FontProperties().get_family(), set("".join(texts))
-    if characters <= characters_of(tuple(usual)):
+    if characters <= _characters_of(tuple(usual)):
         return list(texts), {}
     installed = {font.name for font in font_manager.fontManager.ttflist}
     families = (*usual, *(name for name in FALLBACKS if name in installed))
-    missing = sorted(characters - characters_of(families))
+    missing = sorted(characters - _characters_of(families))
     if missing:
         some = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
         warnings.warn(
@@ -73,22 +73,22 @@ def drawable(texts: Sequence[str]) -> tuple[list[str], dict]:
             f"delete matplotlib's list of fonts in {get_cachedir()}.",
             stacklevel=3,
         )
-    spelling = {ord(character): spelled(character) for character in missing}
+    spelling = {ord(character): _spelled(character) for character in missing}
     return [text.translate(spelling) for text in texts], {"fontfamily": list(families)}
 
 
 @cache
-def characters_of(families: tuple[str, ...]) -> frozenset[str]:
+def _characters_of(families: tuple[str, ...]) -> frozenset[str]:
     """Characters that at least one of some font families can draw."""
     paths = {font_manager.findfont(FontProperties(family=[family])) for family in families}
     return frozenset(chr(code) for path in paths for code in FT2Font(path).get_charmap())
 
 
-def spelled(character: str) -> str:
+def _spelled(character: str) -> str:
     """A character by the sound of its Unicode name, its whole name or its number; nothing for what only changes others.
 
     Example:
-        >>> spelled("と"), spelled("千"), spelled("🎬")
+        >>> _spelled("と"), _spelled("千"), _spelled("🎬")
         ('to', '[U+5343]', '[clapper board]')
     """
     name = unicodedata.name(character, "")

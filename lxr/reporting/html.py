@@ -91,13 +91,13 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
         embed_images=True,
     )
     shown = nbformat.read(notebook, as_version=4)
-    shown.cells = [cell for section in sections(shown.cells) if has_something(section) for cell in section]
+    shown.cells = [cell for section in _sections(shown.cells) if _has_something(section) for cell in section]
     body, _ = exporter.from_notebook_node(shown)
     with atomic_path(path) as temporary:
         temporary.write_text(PAGE.format(name=html_attribute(title), title=html_text(title), body=body), encoding="utf-8")
 
 
-def sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
+def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
     """Cells that are not hidden, by headings of the second level: each begins a section."""
     found: list[list[NotebookNode]] = [[]]
     for cell in cells:
@@ -109,7 +109,7 @@ def sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
     return found
 
 
-def has_something(section: Iterable[NotebookNode]) -> bool:
+def _has_something(section: Iterable[NotebookNode]) -> bool:
     """Whether a section displays something; one of text alone does. What is printed says that a run went as it should."""
     code = [cell for cell in section if cell.cell_type == "code"]
     displayed = (output.output_type in ("display_data", "execute_result") for cell in code for output in cell.outputs)

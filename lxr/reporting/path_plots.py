@@ -1,12 +1,12 @@
 """Figures of LXR on paths."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.result import direction
+from lxr.metrics.names import direction
+from lxr.reporting.formats import with_direction
 from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
 from lxr.utils.extras import extra
 
@@ -14,9 +14,6 @@ with extra("plots"):
     import matplotlib.pyplot as plt
     import seaborn as sns
     from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    pass
 
 
 def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
@@ -67,7 +64,7 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
     ax.axvline(intact, color="black", linewidth=1)
     ax.set_yticks(range(len(shuffled)), shuffled.index)
     ax.invert_yaxis()
-    ax.set_xlabel(f"{metric} {direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
+    ax.set_xlabel(f"{with_direction(metric)} of validation users, signal shuffled (line: not shuffled)", fontsize=SMALL)
     ax.grid(axis="x", alpha=0.3)
     return figure
 

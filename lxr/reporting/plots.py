@@ -3,14 +3,15 @@
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.result import LOWER, FidelityResult, direction
+from lxr.metrics.names import LOWER, direction
+from lxr.metrics.result import FidelityResult
 from lxr.reporting.fonts import drawable
+from lxr.reporting.formats import with_direction
 from lxr.reporting.style import DASHES, PANELS, SMALL, add_legend, draw_line, label_panel, panels, style
 from lxr.utils.extras import extra
 from lxr.utils.markup import plain, shortened
@@ -21,25 +22,22 @@ with extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    pass
-
 
 def pareto_front(table: pd.DataFrame) -> list[str]:
     """Rows that no other row beats: none is as good in every column and better in one.
 
     Args:
-        table: explainers × metrics, each with its direction, as :func:`lxr.reporting.tables.fidelity_table` returns.
+        table: explainers × metrics, as :func:`lxr.reporting.tables.fidelity_table` returns.
 
     Returns:
         Their names, the best of the first column first.
 
     Example:
-        >>> means = {"DEL ↓": [0.1, 0.2, 0.3], "INS ↑": [0.5, 0.7, 0.6]}
+        >>> means = {"DEL": [0.1, 0.2, 0.3], "INS": [0.5, 0.7, 0.6]}
         >>> pareto_front(pd.DataFrame(means, index=["a", "b", "c"]))
         ['a', 'b']
     """
-    signs = [1 if column.endswith(LOWER) else -1 for column in table]
+    signs = [1 if direction(column) == LOWER else -1 for column in table]
     costs = table.to_numpy() * signs
     beaten = [((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any() for row in costs]
     front = table.index[~np.array(beaten)]
@@ -71,7 +69,7 @@ def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
     """Fidelity within groups of users: one column of panels per grouping, one row per metric.
 
     Args:
-        groups: what users are grouped by → what :func:`lxr.reporting.tables.group_table` returns.
+        groups: what users are grouped by → what :func:`lxr.metrics.group_table` returns.
     """
     metrics = list(next(iter(groups.values())).columns[3:])
     figure, axes = panels(len(groups) * len(metrics), columns=len(groups), size=(5.85, 3.3))
@@ -82,12 +80,12 @@ def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
     return add_legend(figure, axes[0])
 
 
-def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG ↓", "CDCG@Ke=5 ↓")) -> Figure:
+def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG", "CDCG@Ke=5")) -> Figure:
     """Fidelity of explainers over the time they take: one panel per metric.
 
     Args:
         fidelity: explainers × metrics, what :func:`lxr.reporting.tables.fidelity_table` returns.
-        cost: what :func:`lxr.cost_table` returns, indexed by the same explainers.
+        cost: what :func:`lxr.evaluation.cost_table` returns, indexed by the same explainers.
         metrics: columns of ``fidelity``.
     """
     figure, axes = panels(len(metrics), columns=2, size=(5.85, 3.6))
@@ -97,15 +95,13 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
             ax.plot(seconds, fidelity[metric][name], **style(name) | {"linestyle": "none", "markevery": None})
         ax.set_xscale("log")
         ax.set_xlabel("explaining 1,000 users [s]")
-        ax.set_ylabel(f"{metric.split()[0]} of the target,\nmost important removed", fontsize=SMALL)
-        ax.set_title(metric, fontsize=11)
+        ax.set_ylabel(f"{metric} of the target,\nmost important removed", fontsize=SMALL)
+        ax.set_title(with_direction(metric), fontsize=11)
         ax.grid(alpha=0.3)
     return add_legend(figure, axes[0])
 
 
-def plot_pareto(
-    fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("NDCG ↓", "DEL ↓"), ("NDCG ↓", "INS ↑"))
-) -> Figure:
+def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("NDCG", "DEL"), ("NDCG", "INS"))) -> Figure:
     """One metric of all explainers against another: one panel per pair, with the front that no explainer beats.
 
     Nothing is better than the front, so that there is room on its better side, the left one, for the names of those on it.
@@ -117,7 +113,7 @@ def plot_pareto(
         pairs: columns of ``fidelity``, along and up.
     """
     figure, axes = panels(len(pairs), columns=2, size=(5.85, 4.6))
-    near = {pair: near_best(fidelity[list(pair)]) for pair in pairs}
+    near = {pair: _near_best(fidelity[list(pair)]) for pair in pairs}
     known = [name for name in EXPLAINERS if name in fidelity.index]
     drawn = [name for name in known if any(each[name] for each in near.values())]  # in one panel at least
     for ax, pair in zip(axes, pairs, strict=True):
@@ -128,22 +124,22 @@ def plot_pareto(
             ax.plot(*points[points.index == name].to_numpy().T, **style(name) | {"linestyle": "none", "markevery": None})
         others = points.drop(index=known, errors="ignore")
         ax.plot(*others.to_numpy().T, ".", color="0.6", markersize=5, label="not registered", zorder=1.5)
-        name_front(ax, front)
+        _name_front(ax, front)
         beyond = ", ".join(name for name in known if not near[pair][name])
         ax.set_title(textwrap.fill(f"far behind: {beyond or 'none'}", 80), fontsize=SMALL)
-        ax.set_xlabel(f"{pair[0]}, mean over users")
-        ax.set_ylabel(f"{pair[1]}, mean over users")
+        ax.set_xlabel(f"{with_direction(pair[0])}, mean over users")
+        ax.set_ylabel(f"{with_direction(pair[1])}, mean over users")
         ax.grid(alpha=0.3)
     return add_legend(figure, axes[0])
 
 
-def near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
+def _near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
     """Whether rows are, in every column, at most ``factor`` times as far from the best of the column as its median is."""
-    distance = (points - [points[column].agg("min" if LOWER in column else "max") for column in points]).abs()
+    distance = (points - [points[column].agg("min" if direction(column) == LOWER else "max") for column in points]).abs()
     return (distance <= factor * distance.median() + 1e-9).all(axis=1)
 
 
-def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
+def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
     """Write the names of the points of a front below each other on the left of a panel, with lines to the points.
 
     Args:
@@ -172,23 +168,23 @@ def name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
 
 
 def plot_gain(gain: pd.DataFrame) -> Figure:
-    """Fidelity gain: one panel per metric, explainers below each other in the order of the registry.
+    """Fidelity gain: one panel per column, explainers below each other in the order of the registry.
 
     Args:
-        gain: explainers × metrics, what :func:`lxr.fidelity_gain` returns; what is missing is left out.
+        gain: explainers × gains, what :func:`lxr.evaluation.fidelity_gain` returns; what is missing is left out.
     """
     names = [name for name in EXPLAINERS if name in gain.index] + [name for name in gain.index if name not in EXPLAINERS]
     figure, axes = panels(len(gain.columns), size=(3.9, 3.6))
-    for place, (ax, metric) in enumerate(zip(axes, gain.columns, strict=True)):
+    for panel, (ax, column) in enumerate(zip(axes, gain.columns, strict=True)):
         for bound in (0, 1):
             ax.axvline(bound, color="0.6", linewidth=1)
         for row, name in enumerate(names):
-            ax.plot(gain[metric][name], row, **style(name) | {"linestyle": "none", "markevery": None})
-        ax.set_yticks(range(len(names)), names if place % 3 == 0 else [""] * len(names), fontsize=SMALL)
+            ax.plot(gain[column][name], row, **style(name) | {"linestyle": "none", "markevery": None})
+        ax.set_yticks(range(len(names)), names if panel % 3 == 0 else [""] * len(names), fontsize=SMALL)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.locator_params(axis="x", nbins=6)
         ax.set_xlabel("gain: 0 random, 1 greedy", fontsize=SMALL)
-        ax.set_title(metric, fontsize=11)
+        ax.set_title(column, fontsize=11)
         ax.grid(alpha=0.3)
     return figure
 
@@ -198,6 +194,7 @@ def plot_explanation(
     importance: np.ndarray,
     recommended: str,
     explainer: str,
+    *,
     ax: Axes | None = None,
     is_signed: bool = False,
 ) -> Axes:
@@ -229,7 +226,7 @@ def plot_explanation(
     return ax
 
 
-def plot_training(training: pd.DataFrame, quality: str, lower_is_better: bool = False) -> Figure:
+def plot_training(training: pd.DataFrame, quality: str, *, lower_is_better: bool = False) -> Figure:
     """Training loss and validation quality over epochs, the kept epoch marked.
 
     Args:
@@ -291,7 +288,7 @@ def plot_agreement(agreement: pd.DataFrame) -> Figure:
     """Heat map of the agreement between explainers.
 
     Args:
-        agreement: what :func:`lxr.reporting.tables.agreement_table` returns.
+        agreement: what :func:`lxr.metrics.agreement_table` returns.
     """
     size = 1.6 + 0.62 * len(agreement)
     figure, ax = plt.subplots(figsize=(size + 1, size), layout="constrained")

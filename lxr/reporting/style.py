@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
-from lxr.metrics.result import direction
+from lxr.metrics.names import METRICS, kind_of
+from lxr.reporting.formats import with_direction
 from lxr.utils.extras import extra
 
 with extra("plots"):
@@ -19,14 +20,6 @@ MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 PATH_RED = "#a50026"
 SMALL = 9  # points: figures of three panels are scaled down to the width of a page
-TITLES = {
-    "POS": "users with target in top {k}, most important removed",
-    "NEG": "users with target in top {k}, least important removed",
-    "NDCG": "NDCG of the target, most important removed",
-    "CDCG": "DCG of the target, most important removed",
-    "DEL": "probability of the target, most important removed",
-    "INS": "probability of the target, only most important kept",
-}
 
 
 def style(explainer: str) -> dict:
@@ -74,12 +67,11 @@ def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1))
 
 def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> None:
     """Title with direction, axes with units."""
-    kind, _, cutoff = metric.partition("@")
-    description = TITLES[kind].format(k=cutoff)
-    ax.set_title(f"{metric} {direction(metric)}", fontsize=11)
+    kind, (_, _, cutoff) = kind_of(metric), metric.partition("@")
+    ax.set_title(with_direction(metric), fontsize=11)
     ax.set_xlabel(x_label)
-    what, _, change = description.partition(", ")
-    unit = " / unperturbed" if relative else " [share]" if kind in ("POS", "NEG") else ""
+    what, _, change = METRICS[kind].title.format(k=cutoff).partition(", ")
+    unit = " / unperturbed" if relative else " [share]" if kind in ("POS@K", "NEG@K") else ""
     ax.set_ylabel(f"{what}{unit},\n{change}", fontsize=SMALL)
     ax.grid(alpha=0.3)
 

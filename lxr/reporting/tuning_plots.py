@@ -46,18 +46,18 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     history.set_ylabel(f"{metric} of validation users")
     history.legend(frameon=False, fontsize=SMALL)
 
-    shares = option_importance(study)
+    shares = _option_importance(study)
     importance.barh(list(shares)[::-1], list(shares.values())[::-1], color="0.4")
     importance.set_xlabel("importance [share]" if shares else "importance: too few trials")
 
     rank = values.rank(ascending=not lower, pct=True)
     space = complete[0].distributions
-    places = {name: axis_places([trial.params[name] for trial in complete], space[name]) for name in space}
+    positions = {name: _axis_positions([trial.params[name] for trial in complete], space[name]) for name in space}
     for row, share in enumerate(rank):
-        heights = [height[row] for height, _ in places.values()]
+        heights = [height[row] for height, _ in positions.values()]
         lines.plot(heights, color=plt.cm.Greys(0.15 + 0.85 * share), linewidth=2.2 if row == rank.idxmax() else 0.9)
-    labels = [f"{name}\n{values}" for name, (_, values) in places.items()]
-    staggered = ["\n\n" * (place % 2) + label for place, label in enumerate(labels)]  # neighbours may be long
+    labels = [f"{name}\n{values}" for name, (_, values) in positions.items()]
+    staggered = ["\n\n" * (index % 2) + label for index, label in enumerate(labels)]  # neighbours may be long
     lines.set_xticks(range(len(space)), staggered, fontsize=SMALL)
     lines.set_yticks([])
     for ax, title in ((history, "history"), (importance, "importance"), (lines, "options, best trial thick")):
@@ -66,8 +66,8 @@ def plot_tuning(study: "optuna.Study") -> Figure:
     return figure
 
 
-def axis_places(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
-    """Places from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
+def _axis_positions(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
+    """Positions from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
     if hasattr(distribution, "choices"):
         numbers = np.array([distribution.choices.index(value) for value in values]) / max(1, len(distribution.choices) - 1)
         return numbers, ", ".join(map(str, distribution.choices))
@@ -76,7 +76,7 @@ def axis_places(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
     return (scale(values) - scale(low)) / max(scale(high) - scale(low), 1e-12), f"{low:g} – {high:g}"
 
 
-def option_importance(study: "optuna.Study") -> dict[str, float]:
+def _option_importance(study: "optuna.Study") -> dict[str, float]:
     """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
     with extra("tuning"):
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances

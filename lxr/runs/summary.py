@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lxr.reporting.formats import with_directions
 from lxr.reporting.html import export_html
 from lxr.runs.pipeline import Outcome, Pipeline
 from lxr.runs.stage import Stage
@@ -43,7 +44,7 @@ def main_tables(root: Path, recommenders: Sequence[str]) -> str:
     """The headline metrics of every explainer, from the tables that the evaluation has written."""
     parts = []
     for recommender in recommenders:
-        table = pd.read_csv(root / headline(recommender), index_col=0)
+        table = with_directions(pd.read_csv(root / headline(recommender), index_col=0))
         parts.append(f"{recommender}\n{table.to_string(float_format='{:.3f}'.format)}")
     return "\n\n".join(parts)
 

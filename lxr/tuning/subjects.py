@@ -12,7 +12,7 @@ import torch
 from lxr.data.inputs import as_matrix, check_model
 from lxr.explainers.batch import mean_fidelity
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
-from lxr.metrics.result import LOWER, check_metric, direction
+from lxr.metrics.names import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import top_item

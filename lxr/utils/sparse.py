@@ -6,6 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+USERS_PER_BATCH = 512  # whose histories are dense at a time
+
 
 def rows(matrix: sp.csr_matrix) -> np.ndarray:
     """Row (nnz,) of every entry of a CSR matrix, as int64."""
@@ -71,7 +73,7 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(items), n_items))
 
 
-def few_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
+def sample_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
     """At most ``n_users`` random rows, in their order."""
     if matrix.shape[0] <= n_users:
         return matrix

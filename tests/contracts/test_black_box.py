@@ -43,29 +43,31 @@ def test_evaluation(models, history):
     for model in models:
         explainer = lxr.EXPLAINERS["leave-one-out"](model, None)
         scores = explainer.explain(matrix, target)
-        removed = lxr.least_influential_item(model, matrix, target)
+        removed = lxr.evaluation.least_influential_item(model, matrix, target)
         results = {
-            "leave-one-out": lxr.evaluate_users(model, matrix, target, scores),
-            "random": lxr.random_bound(model, matrix, target),
+            "leave-one-out": lxr.evaluate_fidelity(model, matrix, target, scores),
+            "random": lxr.evaluation.random_bound(model, matrix, target),
             "greedy": lxr.metrics.result.FidelityResult.best_of(
                 [searched(model, matrix, target, name) for name in ("rank", "ins")]
             ),
         }
         frame = pd.concat({name: result.per_user() for name, result in results.items()}, axis=1)
-        frame["stability"] = lxr.stability(explainer, scores, target, removed)
-        optimum = lxr.exhaustive_optimum(model, history, torch.from_numpy(target), 2)
+        frame["stability"] = lxr.evaluation.stability(explainer, scores, target, removed)
+        optimum = lxr.evaluation.exhaustive_optimum(model, history, torch.from_numpy(target), 2)
         frames.append(frame.assign(**{f"best {name}": values for name, values in optimum.items()}))
     pd.testing.assert_frame_equal(*frames)
 
 
 def searched(model, matrix, target, criterion):
     """What a greedy search achieves."""
-    return lxr.evaluate_users(model, matrix, target, lxr.GreedySearch(model, criterion).explain(matrix, target))
+    return lxr.evaluate_fidelity(
+        model, matrix, target, lxr.evaluation.GreedySearch(model, criterion).explain(matrix, target)
+    )
 
 
 def test_the_greedy_bound_does_without_gradients(models, history):
     matrix, target = sp.csr_matrix(history.numpy()), lxr.top_item(models[1], history).numpy()
-    box, same = (lxr.greedy_bound(model, matrix, target).per_user() for model in models)
-    with_direction = [(name, lxr.metrics.result.direction(name)) for name in box.columns[4:]]
+    box, same = (lxr.evaluation.greedy_bound(model, matrix, target).per_user() for model in models)
+    with_direction = [(name, lxr.metrics.direction(name)) for name in box.columns[4:]]
     assert all((box[name] >= same[name]).all() for name, arrow in with_direction if arrow == "↓")
     assert all((box[name] <= same[name]).all() for name, arrow in with_direction if arrow == "↑")

@@ -44,7 +44,7 @@ def test_gpu_equals_cpu(cls):
         target = lxr.top_item(model, matrix)
         scores = {name: lxr.EXPLAINERS[name](model, train).explain(matrix, target) for name in COMPARED}
         # Judged by the same order on both devices: a tie in the importance may fall either way.
-        result = lxr.evaluate_users(model, matrix, target, scores["cosine"])
+        result = lxr.evaluate_fidelity(model, matrix, target, scores["cosine"])
         tables[device] = target, scores, result
     assert (tables["cpu"][0] == tables["cuda"][0]).all()
     for name, scores in tables["cpu"][1].items():
@@ -63,5 +63,5 @@ def test_what_is_trained_on_a_gpu_explains_as_well(name):
     for device in ("cpu", "cuda"):
         explainer = lxr.EXPLAINERS[name](model.to(device), train, validation, epochs=3)
         scores = explainer.explain(matrix, target)
-        means[device] = lxr.evaluate_users(model, matrix, target, scores).per_user()[["POS@20", "NDCG", "INS"]].mean()
+        means[device] = lxr.evaluate_fidelity(model, matrix, target, scores).per_user()[["POS@20", "NDCG", "INS"]].mean()
     np.testing.assert_allclose(means["cpu"], means["cuda"], atol=0.01)

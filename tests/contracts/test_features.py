@@ -13,8 +13,9 @@ from lxr.data.datasets import Dataset
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
+from lxr.metrics import feature_table
 from lxr.recommenders.ranking import hide_one_item, hide_share
-from lxr.reporting.tables import counterfactual_sentence, feature_table
+from lxr.reporting import counterfactual_sentence
 
 N_ITEMS, N_FEATURES = 16, 4
 N_COLUMNS = N_ITEMS + N_FEATURES
@@ -209,7 +210,7 @@ def test_a_feature_is_explained_like_an_item_that_is_out_of_the_question(name, a
     scores = [EXPLAINERS[name](each, matrix, matrix, **options).explain(matrix, target) for each in (model, hopeless)]
     np.testing.assert_allclose(scores[0].data, scores[1].data, atol=1e-5)
     found, expected = (
-        lxr.evaluate_users(each, matrix, target, scores[0]).per_user().to_numpy(float) for each in (model, hopeless)
+        lxr.evaluate_fidelity(each, matrix, target, scores[0]).per_user().to_numpy(float) for each in (model, hopeless)
     )
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -252,7 +253,7 @@ def test_a_feature_is_no_target(model, users):
 
 def test_users_keep_their_features_when_histories_are_shuffled(users):
     matrix = sp.csr_matrix(users.numpy())
-    shuffled = lxr.shuffled_histories(matrix, seed=0, n_features=N_FEATURES)
+    shuffled = lxr.evaluation.shuffled_histories(matrix, seed=0, n_features=N_FEATURES)
     assert (shuffled[:, N_ITEMS:] != matrix[:, N_ITEMS:]).nnz == 0
     assert (shuffled[:, :N_ITEMS] != matrix[:, :N_ITEMS]).nnz > 0
     for axis in (0, 1):

@@ -52,7 +52,7 @@ PLAIN = {
     "RankMargin": (lxr.explainers.RankMargin, lxr.explainers.RankMargin),
     "SoftRank": (lxr.explainers.SoftRank, lxr.explainers.SoftRank),
     "Budget": (lxr.tuning.Budget, lxr.tuning.Budget),
-    "GreedySearch": (lxr.GreedySearch, lambda **options: lxr.GreedySearch(lxr.MF(10), **options)),
+    "GreedySearch": (lxr.evaluation.GreedySearch, lambda **options: lxr.evaluation.GreedySearch(lxr.MF(10), **options)),
     "ExplainerNetwork": (
         lxr.explainers.ExplainerNetwork,
         lambda **options: lxr.explainers.ExplainerNetwork(10, 4, **options),
@@ -67,15 +67,21 @@ PLAIN = {
     ),
     "top_item": (lxr.top_item, lambda **options: lxr.top_item(lxr.MF(10), MATRIX, **options)),
     "rank_quality": (lxr.rank_quality, lambda **options: lxr.rank_quality(lxr.MF(10), MATRIX, **options)),
-    "random_bound": (lxr.random_bound, lambda **options: lxr.random_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
-    "greedy_bound": (lxr.greedy_bound, lambda **options: lxr.greedy_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options)),
+    "random_bound": (
+        lxr.evaluation.random_bound,
+        lambda **options: lxr.evaluation.random_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options),
+    ),
+    "greedy_bound": (
+        lxr.evaluation.greedy_bound,
+        lambda **options: lxr.evaluation.greedy_bound(lxr.MF(10), MATRIX[:2], [5, 5], **options),
+    ),
     "shuffled_histories": (
-        lxr.shuffled_histories,
-        lambda **options: lxr.shuffled_histories(MATRIX, **{"seed": 0} | options),
+        lxr.evaluation.shuffled_histories,
+        lambda **options: lxr.evaluation.shuffled_histories(MATRIX, **{"seed": 0} | options),
     ),
     "rank_biased_overlap": (
-        lxr.rank_biased_overlap,
-        lambda **options: lxr.rank_biased_overlap(sp.csr_matrix([[1.0, 2]]), sp.csr_matrix([[1.0, 2]]), **options),
+        lxr.metrics.rank_biased_overlap,
+        lambda **options: lxr.metrics.rank_biased_overlap(sp.csr_matrix([[1.0, 2]]), sp.csr_matrix([[1.0, 2]]), **options),
     ),
 }
 CASES = [
@@ -169,7 +175,7 @@ def test_choices_and_names_are_listed_where_there_is_none_such():
         "n_items or width ": lambda: lxr.explainers.ExplainerNetwork(10**9, 10**5),
         "steps": lambda: PLAIN["evaluate_fidelity"][1](steps=10**12),
         "n_users": lambda: lxr.split_users(10**13, seed=42),
-        "users_per_batch": lambda: lxr.evaluate_users(*wide(), users_per_batch=2 * 10**4),
+        "users_per_batch": lambda: lxr.evaluate_fidelity(*wide(), users_per_batch=2 * 10**4),
         "batch_size": lambda: lxr.top_item(*wide()[:2], batch_size=2 * 10**4),
     }.items(),
 )

@@ -12,7 +12,8 @@ import pytest
 import lxr
 from lxr.utils.environment import PROJECT_ROOT
 
-EXPORTED = {name: getattr(lxr, name) for name in lxr.__all__}
+PACKAGES = (lxr, lxr.metrics, lxr.evaluation, lxr.reporting)
+EXPORTED = {name: getattr(package, name) for package in PACKAGES for name in package.__all__}
 OBJECTS = {name: value for name, value in EXPORTED.items() if inspect.isroutine(value) or inspect.isclass(value)}
 PACKAGES = (lxr.utils, lxr.data, lxr.recommenders, lxr.explainers, lxr.tuning)
 FOUND_ELSEWHERE = {

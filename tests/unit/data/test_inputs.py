@@ -104,9 +104,9 @@ def test_every_form_is_explained_and_judged_alike(form, train_matrix):
         assert sp.issparse(each) == sp.issparse(value)
         np.testing.assert_array_equal(each.toarray() if sp.issparse(each) else each.numpy(), scores.toarray())
         assert not sp.issparse(each) or each.nnz == matrix.nnz  # zeros included
-    expected = lxr.evaluate_users(model, matrix, target, scores).summary()
+    expected = lxr.evaluate_fidelity(model, matrix, target, scores).summary()
     for importance in (scores, shuffled(scores), scores.tocoo(), scores.toarray(), torch.from_numpy(scores.toarray())):
-        pd.testing.assert_frame_equal(lxr.evaluate_users(model, value, target, importance).summary(), expected)
+        pd.testing.assert_frame_equal(lxr.evaluate_fidelity(model, value, target, importance).summary(), expected)
     assert lxr.rank_quality(model, value) == lxr.rank_quality(model, matrix)
 
 
@@ -200,9 +200,9 @@ def test_what_is_no_target_is_refused_at_every_entrance(name):
         lambda: explainer.explain(ROWS, target),
         lambda: explainer.explain(ROWS.toarray(), target),
         lambda: lxr.evaluate_fidelity(model, ROWS, target, ROWS),
-        lambda: lxr.evaluate_users(model, ROWS, target, ROWS),
-        lambda: lxr.exhaustive_optimum(model, ROWS, target, length=1),
-        lambda: lxr.greedy_bound(model, ROWS, target),
+        lambda: lxr.evaluate_fidelity(model, ROWS, target, ROWS),
+        lambda: lxr.evaluation.exhaustive_optimum(model, ROWS, target, length=1),
+        lambda: lxr.evaluation.greedy_bound(model, ROWS, target),
     ):
         with pytest.raises(ValueError, match=f"^target(: |, ){message}"):
             call()
@@ -251,7 +251,7 @@ def test_two_explanations_are_compared_in_one_order():
     a, b = (sp.csr_matrix(np.array([[3.0, 0, 1, 2]])), sp.csr_matrix(np.array([[1.0, 0, 2, 4]])))
     first, second = as_pair(a=a, b=shuffled(b))
     assert first.indices.tolist() == second.indices.tolist() == [0, 2, 3] and second.data.tolist() == [1, 2, 4]
-    np.testing.assert_array_equal(lxr.rank_correlation(a, shuffled(b)), lxr.rank_correlation(a, b))
+    np.testing.assert_array_equal(lxr.metrics.rank_correlation(a, shuffled(b)), lxr.metrics.rank_correlation(a, b))
 
 
 def test_stale_flags_of_scipy_are_not_believed():
@@ -272,7 +272,7 @@ def test_a_model_or_an_explainer_of_another_kind_is_refused():
         lambda: lxr.fit(None, ROWS, ROWS),
         lambda: lxr.EXPLAINERS["cosine"](torch.nn.Linear(4, 4), ROWS),
         lambda: lxr.evaluate_fidelity(3, ROWS, [1, 0], ROWS),
-        lambda: lxr.greedy_bound(None, ROWS, [1, 0]),
+        lambda: lxr.evaluation.greedy_bound(None, ROWS, [1, 0]),
         lambda: lxr.train_path_lxr(lambda x: x, ROWS),
     ):
         with pytest.raises(ValueError, match=r"^model: expected a recommender \(lxr.wrap makes one\), found "):
@@ -300,9 +300,9 @@ def accepted() -> dict[str, Callable]:
         # Integers are items, however many bits they have; more items than a type can count are not representable in it.
         "a list of targets": lambda: cosine.explain(ROWS, [1, 0]),
         "targets of eight bits": lambda: cosine.explain(ROWS, target.astype(np.uint8)),
-        "a list of targets to judge": lambda: lxr.evaluate_users(model, ROWS, [1, 0], scores),
+        "a list of targets to judge": lambda: lxr.evaluate_fidelity(model, ROWS, [1, 0], scores),
         # Dense scores are read at the history items, where every user has one.
-        "dense scores": lambda: lxr.evaluate_users(model, ROWS, target, scores.toarray()),
+        "dense scores": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores.toarray()),
         "scores in an array": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores.toarray()),
         # A set of items is an importance of two levels.
         "a set as importance": lambda: lxr.evaluate_fidelity(model, ROWS, target, scores.toarray() > 0.15),

@@ -53,7 +53,7 @@ def users(any_model, history):
 
 def assert_equals_naive_search(model, history, criterion, singles, share):
     target = lxr.top_item(model, history)
-    found = lxr.GreedySearch(model, criterion, singles, share).explain(history, target)
+    found = lxr.evaluation.GreedySearch(model, criterion, singles=singles, share=share).explain(history, target)
     expected = [
         naive.greedy_search(model, row, item, criterion, singles, share)
         for row, item in zip(history.tolist(), target.tolist(), strict=True)
@@ -69,7 +69,7 @@ def fixed_by_length(result, length):
 def assert_not_worse(better, worse, explainer=""):
     """Every metric of ``better`` is at least as good, up to single precision, for every user."""
     for name, values in worse.items():
-        sign = 1 if lxr.metrics.result.direction(name) == "↓" else -1
+        sign = 1 if lxr.metrics.direction(name) == "↓" else -1
         assert (sign * (better[name] - values) <= 1e-6 * np.maximum(values, 1)).all(), f"{explainer} {name}"
 
 
@@ -86,7 +86,7 @@ def test_greedy_search_equals_the_naive_one(precise, history, criterion, singles
 def test_greedy_search_takes_the_lowest_of_equal_items(integer, history, criterion):
     assert_equals_naive_search(integer, history, criterion, 5, 0.1)
     alike = lxr.wrap(lambda x: x.sum(dim=1, keepdim=True) + torch.zeros(20), 20, "sigmoid")
-    found = lxr.GreedySearch(alike, criterion).explain(history, lxr.top_item(alike, history))
+    found = lxr.evaluation.GreedySearch(alike, criterion).explain(history, lxr.top_item(alike, history))
     orders = [naive.ordered_items(*user) for user in zip(history.tolist(), found.tolist(), strict=True)]
     step = -1 if criterion == "neg" else 1  # which goes first is the least important
     assert orders == [naive.items_of(row)[::step] for row in history.tolist()]
@@ -100,10 +100,10 @@ def test_rank_search_by_hand(linear):
     assert model(history)[0, 3:].tolist() == [-9, 3, 1]
     # Without 0: 3 against 3, rank 1; without 1: 2 against 0, rank 1; without 2: 1 against 2, rank 2. So 2 goes first, and
     # then 0 (1 against 4, rank 2) rather than 1 (0 against 1, rank 2).
-    assert lxr.GreedySearch(model, "rank").explain(history, target)[0, :3].tolist() == [2, 1, 3]
-    assert lxr.GreedySearch(model, "del").explain(history, target)[0, :3].tolist() == [1, 2, 3]
+    assert lxr.evaluation.GreedySearch(model, "rank").explain(history, target)[0, :3].tolist() == [2, 1, 3]
+    assert lxr.evaluation.GreedySearch(model, "del").explain(history, target)[0, :3].tolist() == [1, 2, 3]
     # What may go: 1 (2 against 0) rather than 0 (3 against 3), then 0 (2 against 2, rank 1) rather than 2 (0 against 1).
-    assert lxr.GreedySearch(model, "neg").explain(history, target)[0, :3].tolist() == [2, 1, 3]
+    assert lxr.evaluation.GreedySearch(model, "neg").explain(history, target)[0, :3].tolist() == [2, 1, 3]
 
 
 @pytest.mark.parametrize("criterion", ["del", "ins"])
@@ -111,14 +111,14 @@ def test_rank_search_by_hand(linear):
 def test_on_additive_recommenders_probability_search_sorts_by_coefficient(linear, history, criterion, singles, share):
     weights = np.random.default_rng(6).integers(-3, 4, (20, 20))
     target = (history == 0).int().argmax(dim=1)
-    found = lxr.GreedySearch(linear(weights), criterion, singles, share).explain(history, target)
+    found = lxr.evaluation.GreedySearch(linear(weights), criterion, singles=singles, share=share).explain(history, target)
     for row, scores, item in zip(history.tolist(), found.tolist(), target.tolist(), strict=True):
         assert naive.ordered_items(row, scores) == naive.ordered_items(row, weights[:, item])
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_greedy_search_keeps_the_contract_of_explainers(model, history, criterion, unchanged_model, untouched_rng):
-    explainer, target = lxr.GreedySearch(model, criterion), lxr.top_item(model, history)
+    explainer, target = lxr.evaluation.GreedySearch(model, criterion), lxr.top_item(model, history)
     with unchanged_model(model), untouched_rng():
         found = explainer.explain(history, target)
     assert sorted(found[-1][history[-1] > 0].tolist()) == list(range(1, int(history[-1].sum()) + 1))
@@ -132,9 +132,9 @@ def test_greedy_search_keeps_the_contract_of_explainers(model, history, criterio
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, history, criterion):
     target, sizes = lxr.top_item(model, history), []
-    expected = lxr.GreedySearch(model, criterion).explain(history, target)
+    expected = lxr.evaluation.GreedySearch(model, criterion).explain(history, target)
     hook = model.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
-    found = lxr.GreedySearch(model, criterion, batch_size=3).explain(history, target)
+    found = lxr.evaluation.GreedySearch(model, criterion, batch_size=3).explain(history, target)
     hook.remove()
     assert max(sizes) <= 3
     assert torch.equal(found, expected)
@@ -143,7 +143,7 @@ def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, hi
 def test_greedy_search_refuses_bad_users(bad_users, linear):
     history, target, message = bad_users
     with pytest.raises(ValueError, match=message):
-        lxr.GreedySearch(linear(np.eye(20))).explain(history, target)
+        lxr.evaluation.GreedySearch(linear(np.eye(20))).explain(history, target)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_greedy_search_refuses_bad_users(bad_users, linear):
 )
 def test_greedy_search_refuses_bad_options(linear, options, message):
     with pytest.raises(ValueError, match=message):
-        lxr.GreedySearch(linear(np.eye(20)), **options)
+        lxr.evaluation.GreedySearch(linear(np.eye(20)), **options)
 
 
 # --- bounds
@@ -165,34 +165,34 @@ def test_greedy_search_refuses_bad_options(linear, options, message):
 
 def test_greedy_bound_is_the_best_of_its_orders(users, history):
     model, matrix, target = users
-    bound = lxr.greedy_bound(*users)
-    orders = [lxr.GreedySearch(model, name, 0 if name == "neg" else 5) for name in CRITERIA]
+    bound = lxr.evaluation.greedy_bound(*users)
+    orders = [lxr.evaluation.GreedySearch(model, name, singles=0 if name == "neg" else 5) for name in CRITERIA]
     orders += [lxr.EXPLAINERS["rank-margin-path"](model, None)] if model.differentiable else []
-    results = [lxr.evaluate_users(model, matrix, target, order.explain(matrix, target)) for order in orders]
+    results = [lxr.evaluate_fidelity(model, matrix, target, order.explain(matrix, target)) for order in orders]
     for name, values in bound.curves.items():
-        best = BEST[lxr.metrics.result.direction(name)]
+        best = BEST[lxr.metrics.direction(name)]
         expected = [best(users) for users in zip(*(result.curves[name].mean(axis=1) for result in results), strict=True)]
         np.testing.assert_allclose(values.mean(axis=1), expected)
     for name, values in bound.fixed.items():
         each = np.stack([result.fixed[name] for result in results])
-        best = each.min(axis=0) if lxr.metrics.result.direction(name) == "↓" else each.max(axis=0)
+        best = each.min(axis=0) if lxr.metrics.direction(name) == "↓" else each.max(axis=0)
         np.testing.assert_array_equal(values, best)
 
 
 @pytest.mark.slow
 def test_no_explainer_beats_the_greedy_bound_by_one_item(users, train_matrix):
     model, matrix, target = users
-    bound = fixed_by_length(lxr.greedy_bound(*users), 1)
+    bound = fixed_by_length(lxr.evaluation.greedy_bound(*users), 1)
     for name in lxr.EXPLAINERS if model.differentiable else lxr.EXPLAINERS.keys() - NEED_GRADIENT:
         explainer = lxr.EXPLAINERS[name](model, train_matrix, **OPTIONS.get(name, {}))
-        result = lxr.evaluate_users(model, matrix, target, explainer.explain(matrix, target))
+        result = lxr.evaluate_fidelity(model, matrix, target, explainer.explain(matrix, target))
         assert_not_worse(bound, fixed_by_length(result, 1), name)
 
 
 @pytest.mark.slow
 def test_bounds_do_not_depend_on_batches(users):
     options = {"steps": 3, "cutoffs": (2,), "lengths": (1, 2)}
-    for bound in (lxr.greedy_bound, lxr.random_bound):
+    for bound in (lxr.evaluation.greedy_bound, lxr.evaluation.random_bound):
         expected = bound(*users, **options)
         found = bound(*users, batch_size=3, users_per_batch=2, label="bound", **options)
         assert found.lengths == (1, 2)
@@ -204,14 +204,14 @@ def test_bounds_do_not_depend_on_batches(users):
 
 def test_random_bound_is_the_mean_of_several_orders(users):
     model, matrix, target = users
-    one, same, other = (lxr.random_bound(*users, n_orders=1, seed=seed) for seed in (3, 3, 4))
+    one, same, other = (lxr.evaluation.random_bound(*users, n_orders=1, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.curves["DEL"], same.curves["DEL"])
     assert not np.array_equal(one.curves["DEL"], other.curves["DEL"])
     seeds = np.random.SeedSequence(3).generate_state(2)
     orders = [lxr.EXPLAINERS["random"](model, None, seed=int(seed)).explain(matrix, target) for seed in seeds]
-    first, second = (lxr.evaluate_users(model, matrix, target, order) for order in orders)
+    first, second = (lxr.evaluate_fidelity(model, matrix, target, order) for order in orders)
     assert not np.array_equal(first.curves["DEL"], second.curves["DEL"])
-    bound = lxr.random_bound(*users, n_orders=2, seed=3)
+    bound = lxr.evaluation.random_bound(*users, n_orders=2, seed=3)
     for kind in ("curves", "fixed"):
         for name, values in getattr(bound, kind).items():
             np.testing.assert_allclose(values, (getattr(first, kind)[name] + getattr(second, kind)[name]) / 2)
@@ -220,11 +220,11 @@ def test_random_bound_is_the_mean_of_several_orders(users):
 @pytest.mark.parametrize(
     ("bound", "options", "message"),
     [
-        (lxr.greedy_bound, {"singles": 1.5}, "singles: expected an integer of at least 0, found 1.5"),
-        (lxr.greedy_bound, {"share": 2}, "share: expected a number above 0 and up to 1, found 2"),
-        (lxr.greedy_bound, {"lengths": ()}, "lengths: expected one or more positive integers"),
-        (lxr.random_bound, {"n_orders": 0}, "n_orders: expected a positive integer, found 0"),
-        (lxr.random_bound, {"users_per_batch": 0}, "users_per_batch: expected a positive integer, found 0"),
+        (lxr.evaluation.greedy_bound, {"singles": 1.5}, "singles: expected an integer of at least 0, found 1.5"),
+        (lxr.evaluation.greedy_bound, {"share": 2}, "share: expected a number above 0 and up to 1, found 2"),
+        (lxr.evaluation.greedy_bound, {"lengths": ()}, "lengths: expected one or more positive integers"),
+        (lxr.evaluation.random_bound, {"n_orders": 0}, "n_orders: expected a positive integer, found 0"),
+        (lxr.evaluation.random_bound, {"users_per_batch": 0}, "users_per_batch: expected a positive integer, found 0"),
     ],
 )
 def test_bounds_refuse_bad_options(users, bound, options, message):
@@ -239,17 +239,17 @@ METRICS = ["POS@5", "NDCG", "NEG@5", "DEL", "INS", "CDCG@Ke=5", "DEL@Ke=2", "INS
 
 
 def test_gain_is_zero_for_random_and_one_for_greedy(users):
-    random, greedy = lxr.random_bound(*users), lxr.greedy_bound(*users)
-    gain = lxr.fidelity_gain({"random": random, "greedy": greedy}, random, greedy, METRICS)
-    assert gain.columns.tolist() == METRICS
+    random, greedy = lxr.evaluation.random_bound(*users), lxr.evaluation.greedy_bound(*users)
+    gain = lxr.evaluation.fidelity_gain({"random": random, "greedy": greedy}, random, greedy, METRICS)
+    assert gain.columns.tolist() == [f"{metric} gain" for metric in METRICS]
     np.testing.assert_allclose(gain.loc["random"], 0)
     np.testing.assert_allclose(gain.loc["greedy"], 1)
 
 
 def test_gain_by_hand(users):
-    random, greedy = lxr.random_bound(*users), lxr.greedy_bound(*users)
-    found = lxr.random_bound(*users, n_orders=1, seed=8)
-    gain = lxr.fidelity_gain({"one": found, "other": greedy}, random, greedy, ["INS", "DEL@Ke=2"])
+    random, greedy = lxr.evaluation.random_bound(*users), lxr.evaluation.greedy_bound(*users)
+    found = lxr.evaluation.random_bound(*users, n_orders=1, seed=8)
+    gain = lxr.evaluation.fidelity_gain({"one": found, "other": greedy}, random, greedy, ["INS", "DEL@Ke=2"])
     means = [(r.curves["INS"].mean(), r.fixed["DEL"][:, 1].mean()) for r in (random, found, greedy)]
     expected = [(low - value) / (low - high) for low, value, high in zip(*means, strict=True)]
     pd.testing.assert_series_equal(gain.loc["one"], pd.Series(expected, gain.columns, name="one"))
@@ -273,25 +273,25 @@ def test_gain_is_missing_where_there_is_no_way_to_go(linear, histories):
     model = linear(np.zeros((20, 20)), bias=np.arange(20.0))  # whatever is removed, nothing changes
     matrix = sp.csr_matrix(histories([3, 4]).numpy())
     users = model, matrix, lxr.top_item(model, matrix)
-    random, greedy = lxr.random_bound(*users), lxr.random_bound(*users, seed=1)
-    assert lxr.fidelity_gain({"random": random}, random, greedy, ["POS@1", "DEL"]).isna().all(axis=None)
+    random, greedy = lxr.evaluation.random_bound(*users), lxr.evaluation.random_bound(*users, seed=1)
+    assert lxr.evaluation.fidelity_gain({"random": random}, random, greedy, ["POS@1", "DEL"]).isna().all(axis=None)
     rounded = replace(random, curves={name: values + 1e-15 for name, values in random.curves.items()})
-    assert lxr.fidelity_gain({"random": random}, random, rounded, ["POS@1", "DEL"]).isna().all(axis=None)
+    assert lxr.evaluation.fidelity_gain({"random": random}, random, rounded, ["POS@1", "DEL"]).isna().all(axis=None)
 
 
 def test_gain_refuses_unknown_metrics_and_other_users(users):
-    random = lxr.random_bound(*users)
+    random = lxr.evaluation.random_bound(*users)
     for metric in ("CDCG", "rank", "POS@20,Ke=9"):
         with pytest.raises(ValueError, match=f"metrics: expected some of POS@1, .*, found '{metric}'"):
-            lxr.fidelity_gain({}, random, random, ["DEL", metric])
+            lxr.evaluation.fidelity_gain({}, random, random, ["DEL", metric])
     with pytest.raises(ValueError, match="results, jaccard: expected the users and targets of random, found others"):
-        lxr.fidelity_gain({"jaccard": random.select(np.array([0, 1]))}, random, random, ["DEL"])
+        lxr.evaluation.fidelity_gain({"jaccard": random.select(np.array([0, 1]))}, random, random, ["DEL"])
     with pytest.raises(ValueError, match="greedy: expected the users and targets of random, found others"):
-        lxr.fidelity_gain({}, random, random.select(np.array([1, 0, 2, 3, 4, 5, 6])), ["DEL"])
+        lxr.evaluation.fidelity_gain({}, random, random.select(np.array([1, 0, 2, 3, 4, 5, 6])), ["DEL"])
 
 
 def test_selected_users_are_those_rows(users):
-    result = lxr.random_bound(*users)
+    result = lxr.evaluation.random_bound(*users)
     frame = result.select(np.array([5, 0])).per_user()
     pd.testing.assert_frame_equal(frame, result.per_user().iloc[[5, 0]].reset_index(drop=True))
 
@@ -302,7 +302,7 @@ def test_selected_users_are_those_rows(users):
 @pytest.mark.parametrize("length", [1, 2])
 def test_exhaustive_optimum_equals_the_naive_loop(any_model, history, length):
     target = lxr.top_item(any_model, history)
-    found = lxr.exhaustive_optimum(any_model, history, target, length, CUTOFFS)
+    found = lxr.evaluation.exhaustive_optimum(any_model, history, target, length, cutoffs=CUTOFFS)
     expected = [
         naive.exhaustive_optimum(any_model, row, item, length, CUTOFFS)
         for row, item in zip(history.tolist(), target.tolist(), strict=True)
@@ -314,8 +314,10 @@ def test_exhaustive_optimum_equals_the_naive_loop(any_model, history, length):
 
 def test_greedy_is_optimal_for_one_item_and_not_always_for_two(users, history):
     model, _, target = users
-    bound = lxr.greedy_bound(*users)
-    optimum = {length: lxr.exhaustive_optimum(model, history, torch.from_numpy(target), length) for length in (1, 2)}
+    bound = lxr.evaluation.greedy_bound(*users)
+    optimum = {
+        length: lxr.evaluation.exhaustive_optimum(model, history, torch.from_numpy(target), length) for length in (1, 2)
+    }
     for name, values in fixed_by_length(bound, 1).items():
         np.testing.assert_allclose(values, optimum[1][name], rtol=1e-5, err_msg=name)
     assert_not_worse(optimum[2], fixed_by_length(bound, 2))
@@ -328,8 +330,10 @@ def test_greedy_misses_a_pair_that_matters_only_together():
 
     model = lxr.wrap(scorer, 6, "sigmoid")
     history, target = torch.tensor([[1.0, 1, 1, 0, 0, 0]]), torch.tensor([4])
-    search = lxr.evaluate_fidelity(model, history, target, lxr.GreedySearch(model, "del").explain(history, target))
-    optimum = lxr.exhaustive_optimum(model, history, target, 2)
+    search = lxr.evaluate_fidelity(
+        model, history, target, lxr.evaluation.GreedySearch(model, "del").explain(history, target)
+    )
+    optimum = lxr.evaluation.exhaustive_optimum(model, history, target, 2)
     sigmoid = [1 / (1 + np.exp(-value)) for value in (1.0, 3.0, 4.0)]
     assert search.fixed["DEL"][0, 1] == pytest.approx(sigmoid[1] / sigmoid[2])  # without 0 and 1 the logit is 3
     assert optimum["DEL"][0] == pytest.approx(sigmoid[0] / sigmoid[2])  # without 1 and 2 it is 1
@@ -337,9 +341,9 @@ def test_greedy_misses_a_pair_that_matters_only_together():
 
 def test_batch_size_bounds_the_exhaustive_search_and_changes_nothing(model, history):
     target, sizes = lxr.top_item(model, history), []
-    expected = lxr.exhaustive_optimum(model, history, target, 2)
+    expected = lxr.evaluation.exhaustive_optimum(model, history, target, 2)
     hook = model.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
-    found = lxr.exhaustive_optimum(model, history, target, 2, batch_size=3)
+    found = lxr.evaluation.exhaustive_optimum(model, history, target, 2, batch_size=3)
     hook.remove()
     assert max(sizes) <= 3
     for name, values in expected.items():
@@ -358,10 +362,10 @@ def test_batch_size_bounds_the_exhaustive_search_and_changes_nothing(model, hist
 def test_exhaustive_optimum_refuses_bad_options(linear, history, options, message):
     model = linear(np.eye(20))
     with pytest.raises(ValueError, match=message):
-        lxr.exhaustive_optimum(model, history, lxr.top_item(model, history), **options)
+        lxr.evaluation.exhaustive_optimum(model, history, lxr.top_item(model, history), **options)
 
 
 def test_exhaustive_optimum_refuses_bad_users(bad_users, linear):
     history, target, message = bad_users
     with pytest.raises(ValueError, match=message):
-        lxr.exhaustive_optimum(linear(np.eye(20)), history, target, 1)
+        lxr.evaluation.exhaustive_optimum(linear(np.eye(20)), history, target, 1)

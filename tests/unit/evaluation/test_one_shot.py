@@ -1,4 +1,4 @@
-"""Explainers that imitate paths against one-shot ones: tests, verdicts, shares and fronts on numbers made by hand."""
+"""Explainers that imitate paths against one-shot ones: tests, _verdicts, shares and fronts on numbers made by hand."""
 
 from dataclasses import replace
 
@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import lxr
-from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals, share_covered, verdict
-from lxr.reporting.plots import near_best, pareto_front, plot_pareto
+from lxr.evaluation import against_table, bars_table, between_table, one_shot_rivals
+from lxr.evaluation.one_shot import _share_covered, _verdict
+from lxr.reporting.plots import _near_best, pareto_front, plot_pareto
 
 N_USERS = 40
 
@@ -19,7 +20,7 @@ def results(model, train_matrix):
     """Maker of results whose NDCG and INS are the given means, for every user with the same small noise."""
     matrix = train_matrix[:N_USERS]
     scores = lxr.EXPLAINERS["random"](model, train_matrix).explain(matrix, target := lxr.top_item(model, matrix))
-    base = lxr.evaluate_users(model, matrix, target, scores)
+    base = lxr.evaluate_fidelity(model, matrix, target, scores)
     noise = np.random.default_rng(0).normal(0, 0.01, (N_USERS, 1))
     noise -= noise.mean()
 
@@ -62,7 +63,7 @@ def test_too_few_permutations_are_refused(results):
     ],
 )
 def test_a_verdict_depends_on_the_direction_of_the_metric(metric, difference, p, expected):
-    assert verdict(metric, difference, p) == expected
+    assert _verdict(metric, difference, p) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,13 +78,13 @@ def test_a_verdict_depends_on_the_direction_of_the_metric(metric, difference, p,
     ],
 )
 def test_the_share_of_a_distance(metric, start, reached, end, share):
-    assert share_covered(metric, start, reached, end) == pytest.approx(share, nan_ok=True)
+    assert _share_covered(metric, start, reached, end) == pytest.approx(share, nan_ok=True)
 
 
 def test_the_bar_is_the_best_of_the_others(results):
     made = results(ours=(0.3, 0.6), a=(0.5, 0.8), b=(0.4, 0.7), path=(0.2, 0.65))
     bars = bars_table(against_table(made, "ours", ["a", "b"], ["NDCG", "INS"]), made, ["path"])
-    assert bars["best other"].to_dict() == {"NDCG ↓": "b", "INS ↑": "a"}
+    assert bars["best other"].to_dict() == {"NDCG": "b", "INS": "a"}
     assert bars["verdict"].tolist() == ["better", "worse"]
     assert bars["others better"].tolist() == [0, 2]
     assert np.allclose(bars[["mean", "explainer", "difference"]], [[0.4, 0.3, -0.1], [0.8, 0.6, -0.2]])
@@ -116,7 +117,7 @@ def test_of_a_linear_logit_all_one_shot_explanations_are_its_weights(linear):
 
 
 FIDELITY = pd.DataFrame(
-    {"NDCG ↓": [0.3, 0.4, 0.5, 0.3, 0.6], "INS ↑": [0.5, 0.7, 0.6, 0.4, 0.7]},
+    {"NDCG": [0.3, 0.4, 0.5, 0.3, 0.6], "INS": [0.5, 0.7, 0.6, 0.4, 0.7]},
     index=["lxr", "gradient", "spinrec", "leave-one-out", "gradient logit"],
 )
 
@@ -128,7 +129,7 @@ def test_the_front_is_what_no_other_beats():
 
 
 def test_the_front_is_drawn_through_its_points():
-    ax, *_ = plot_pareto(FIDELITY, [("NDCG ↓", "INS ↑")]).axes
+    ax, *_ = plot_pareto(FIDELITY, [("NDCG", "INS")]).axes
     front, *points = ax.lines
     assert front.get_xydata().tolist() == [[0.3, 0.5], [0.4, 0.7]]
     assert {line.get_label(): line.get_xydata()[0].tolist() for line in points[:4]} == FIDELITY.T.iloc[:, :4].to_dict("list")
@@ -136,10 +137,10 @@ def test_the_front_is_drawn_through_its_points():
 
 
 def test_what_is_far_behind_is_named_instead_of_drawn():
-    points = pd.DataFrame({"NDCG ↓": [0.1, 0.2, 0.3, 0.75, 0.2], "INS ↑": [0.9, 0.8, 0.8, 0.8, 0.65]}, index=list("abcde"))
-    assert near_best(points).tolist() == [True, True, True, False, True]  # medians are 0.1 from the best
-    assert near_best(points, factor=2).tolist() == [True, True, True, False, False]
+    points = pd.DataFrame({"NDCG": [0.1, 0.2, 0.3, 0.75, 0.2], "INS": [0.9, 0.8, 0.8, 0.8, 0.65]}, index=list("abcde"))
+    assert _near_best(points).tolist() == [True, True, True, False, True]  # medians are 0.1 from the best
+    assert _near_best(points, factor=2).tolist() == [True, True, True, False, False]
     far = pd.concat([FIDELITY, pd.DataFrame([[5.0, 0.6]], ["random"], FIDELITY.columns)])
-    ax, *_ = plot_pareto(far, [("NDCG ↓", "INS ↑")]).axes
+    ax, *_ = plot_pareto(far, [("NDCG", "INS")]).axes
     assert ax.get_title() == "far behind: random"
     assert "random" not in [line.get_label() for line in ax.lines]

@@ -338,7 +338,7 @@ def test_accent_removes_the_smallest_set_that_flips_the_ranking(linear, train_ma
     (found,) = explainer.counterfactuals(history, target)
     assert found.removed.tolist() == [2]  # 6 − 3 = 3 is less than 3.5
     assert found.replacement == 6
-    assert lxr.ranks_without_most(model, history, target, explainer.explain(history, target), steps=3).tolist() == [
+    assert lxr.metrics.ranks_without_most(model, history, target, explainer.explain(history, target), steps=3).tolist() == [
         [1, 2, 2, 3]
     ]
 
@@ -633,9 +633,9 @@ def test_long_histories_get_four_subsets_per_item(model, train_matrix, histories
     history = histories([18])
     target = lxr.top_item(model, history)
     explainer = make("shap-items", model, train_matrix, n_samples=10)
-    with lxr.measure(model) as cost, pytest.warns(UserWarning, match="four samples per item"):
+    with lxr.evaluation.measure_cost(model) as cost, pytest.warns(UserWarning, match="four samples per item"):
         explainer.explain(history, target)
-    assert cost.histories == 4 * 18 + 2  # and the whole and the empty history
+    assert cost.n_scored == 4 * 18 + 2  # and the whole and the empty history
 
 
 def test_a_function_of_the_mask_is_in_log_odds_by_default(linear):

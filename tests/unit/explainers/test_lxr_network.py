@@ -211,7 +211,7 @@ def test_lxr_is_more_faithful_than_random_and_popularity(explainer, model, data)
 
     def areas(explainer):
         importance = explainer.explain(test, target)
-        curves = lxr.evaluate_users(model, test, target, importance).curves
+        curves = lxr.evaluate_fidelity(model, test, target, importance).curves
         return np.array([curves["POS@20"].mean(), curves["NDCG"].mean()])
 
     found = areas(explainer)

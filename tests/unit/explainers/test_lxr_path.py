@@ -10,9 +10,9 @@ from lxr.explainers.gradients import gradient
 from lxr.explainers.lxr_path import Examples, default_path_settings, pair_loss, position_loss, teacher_positions
 from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers, single_answers
 from lxr.explainers.paths import GradientPath
-from lxr.metrics.agreement import positions
+from lxr.metrics import positions
 from lxr.metrics.trajectory import ItemOrder
-from lxr.utils.sparse import few_users, random_subhistories
+from lxr.utils.sparse import random_subhistories, sample_users
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 NAMES = ["lxr-path-rank", "lxr-path-score", "lxr-path-pure-rank", "lxr-path-pure-score"]
@@ -180,11 +180,11 @@ def test_random_parts_are_parts(train_matrix):
 
 
 def test_no_more_users_than_told(train_matrix):
-    few = few_users(train_matrix, 7, np.random.default_rng(0))
+    few = sample_users(train_matrix, 7, np.random.default_rng(0))
     rows = {tuple(row) for row in train_matrix.toarray()}
     assert few.shape == (7, 20)
     assert all(tuple(row) in rows for row in few.toarray())
-    assert few_users(train_matrix, 60, np.random.default_rng(0)) is train_matrix
+    assert sample_users(train_matrix, 60, np.random.default_rng(0)) is train_matrix
 
 
 @pytest.mark.slow
@@ -224,12 +224,12 @@ def test_saved_and_loaded_it_explains_the_same(name, model, train_matrix, histor
 def test_only_the_pure_one_explains_without_a_gradient(model, train_matrix, history):
     target = lxr.top_item(model, history)
     made = {name: lxr.EXPLAINERS[name](model, train_matrix, **QUICK) for name in NAMES}
-    with lxr.measure(model) as pure:
+    with lxr.evaluation.measure_cost(model) as pure:
         made["lxr-path-pure-rank"].explain(history, target)
-    assert (pure.histories, pure.gradients) == (len(history), 0)
-    with lxr.measure(model) as looking:
+    assert (pure.n_scored, pure.n_gradients) == (len(history), 0)
+    with lxr.evaluation.measure_cost(model) as looking:
         made["lxr-path-rank"].explain(history, target)
-    assert (looking.histories, looking.gradients) == (10 * len(history), 10 * len(history))
+    assert (looking.n_scored, looking.n_gradients) == (10 * len(history), 10 * len(history))
     assert [made[name].needs_gradient for name in NAMES] == [True, True, False, False]
 
 

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.metrics.result import direction, rank_of_gain
+from lxr.metrics import METRICS, direction, fidelity_of_scores, fidelity_per_user, is_metric, rank_of_gain
 from lxr.metrics.trajectory import part_sizes
 
 SETTINGS = {
@@ -138,7 +138,8 @@ def test_worst_explanation_by_hand(linear):
     weights = np.zeros((6, 6))
     weights[:4, 4], weights[:4, 5] = [4, 2, 1, 0], [0, 1, 2, 3]
     history, importance = torch.tensor([[1.0, 1, 1, 1, 0, 0]]), torch.tensor([[0.0, 1, 2, 3, 0, 0]])
-    result = lxr.evaluate_fidelity(linear(weights), history, torch.tensor([4]), importance, 4, (1,), (1,))
+    options = {"steps": 4, "cutoffs": (1,), "lengths": (1,)}
+    result = lxr.evaluate_fidelity(linear(weights), history, torch.tensor([4]), importance, **options)
     assert result.curves["POS@1"].tolist() == [[1, 1, 1, 1, 1]]  # 7, 7, 6, 4, 0 against 6, 3, 1, 0, 0
     assert result.curves["NEG@1"].tolist() == [[1, 0, 0, 0, 1]]  # 7, 3, 1, 0, 0 against 6, 6, 5, 3, 0
     assert result.curves["INS"][0] == pytest.approx([0.5, 0.5, 0.7310585786, 0.9525741268, 0.9990889488])
@@ -149,7 +150,8 @@ def test_softmax_recommender_by_hand(linear):
     weights = np.zeros((4, 4))
     weights[0], weights[1] = np.log([1, 1, 2, 1]), np.log([1, 1, 4, 4])
     history, importance = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([[1.0, 2, 0, 0]])
-    result = lxr.evaluate_fidelity(linear(weights, "softmax"), history, torch.tensor([2]), importance, 2, (1,), (1, 2))
+    options = {"steps": 2, "cutoffs": (1,), "lengths": (1, 2)}
+    result = lxr.evaluate_fidelity(linear(weights, "softmax"), history, torch.tensor([2]), importance, **options)
     assert result.curves["DEL"][0] == pytest.approx([8 / 14, 2 / 5, 1 / 4])
     assert result.curves["INS"][0] == pytest.approx([1 / 4, 4 / 10, 8 / 14])
     assert result.fixed["DEL"][0] == pytest.approx([0.7, 0.4375])
@@ -182,7 +184,8 @@ def test_ties_go_to_the_lower_item(linear):
     weights = np.zeros((4, 4))
     weights[0, 2], weights[1, 3] = 1, 1
     history = torch.tensor([[1.0, 1, 0, 0]])
-    result = lxr.evaluate_fidelity(linear(weights), history, torch.tensor([2]), torch.zeros(1, 4), 2, (1,), (1,))
+    options = {"steps": 2, "cutoffs": (1,), "lengths": (1,)}
+    result = lxr.evaluate_fidelity(linear(weights), history, torch.tensor([2]), torch.zeros(1, 4), **options)
     assert result.curves["POS@1"].tolist() == [[1, 0, 1]]
     assert result.curves["NEG@1"].tolist() == [[1, 1, 1]]
 
@@ -278,7 +281,7 @@ def test_batch_equals_single_users(any_model, history):
 @pytest.mark.parametrize("users_per_batch", [1, 3, 512])
 def test_sparse_users_equal_dense_ones(any_model, history, users_per_batch):
     history, target, importance = explained(any_model, history, "tied")
-    found = lxr.evaluate_users(
+    found = lxr.evaluate_fidelity(
         any_model,
         sp.csr_matrix(history.numpy()),
         target.numpy(),
@@ -396,7 +399,7 @@ def test_the_row_of_a_sparse_user_is_named(linear, histories):
     history[3] = 0
     matrix = sp.csr_matrix(history.numpy())
     with pytest.raises(ValueError, match="history, row 3: expected at least one item"):
-        lxr.evaluate_users(linear(np.eye(20)), matrix, target, matrix, users_per_batch=2)
+        lxr.evaluate_fidelity(linear(np.eye(20)), matrix, target, matrix, users_per_batch=2)
 
 
 def test_unsigned_importance_is_ordered_like_signed():
@@ -415,7 +418,7 @@ def test_sparse_importance_of_another_shape_is_refused():
     matrix = sp.csr_matrix(np.array([[1, 0, 0, 0], [0, 1, 0, 0]], dtype=np.float32))
     for wrong in (sp.vstack([matrix, matrix]).tocsr(), matrix[:1]):
         with pytest.raises(ValueError, match="importance: expected scores of shape"):
-            lxr.evaluate_users(model, matrix, np.array([3, 3]), wrong)
+            lxr.evaluate_fidelity(model, matrix, np.array([3, 3]), wrong)
 
 
 # --- conventions
@@ -441,3 +444,29 @@ def test_every_metric_of_both_conventions_has_a_direction(model, history):
     assert {name for name, arrow in arrows.items() if arrow == "↑"} == {
         name for name in arrows if name.startswith(("NEG", "INS"))
     }
+
+
+# --- names and forms
+
+
+def test_metrics_of_the_same_name_with_and_without_a_cutoff_differ():
+    assert direction("NDCG") == "↓" and direction("NDCG@10") == "↑"  # of a perturbed history, and of a recommender
+    assert direction("CDCG@Ke=5") == METRICS["CDCG"].direction and direction("POS@20,Ke=3") == METRICS["POS@K"].direction
+    for name in ("NDCG gain", "users AUC", "POS@20 sd", "POS", 5):
+        assert not is_metric(name)
+    with pytest.raises(ValueError, match=r"metric: expected one of POS@K, .*, found 'NDCG gain'"):
+        direction("NDCG gain")
+
+
+@pytest.mark.parametrize("metric", ["NDCG", "POS@5", "INS", "DEL@Ke=2"])
+def test_dense_and_sparse_are_one_thing_to_all_that_judges(any_model, history, metric):
+    target, importance = lxr.top_item(any_model, history), history * torch.rand(history.shape)
+    matrix = sp.csr_matrix(history.numpy())
+    scores = sp.csr_matrix((importance[history > 0].numpy(), matrix.indices, matrix.indptr), matrix.shape)
+    forms = [(history, target, importance), (matrix, target.numpy(), scores), (matrix.toarray(), target.tolist(), scores)]
+    for judge in (fidelity_of_scores, fidelity_per_user):
+        first, *others = (judge(any_model, *form, metric) for form in forms)
+        for other in others:
+            np.testing.assert_array_equal(other, first)
+    expected = lxr.evaluate_fidelity(any_model, *forms[0]).per_user()[metric]
+    np.testing.assert_allclose(fidelity_per_user(any_model, *forms[1], metric), expected, rtol=1e-6)

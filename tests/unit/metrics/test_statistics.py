@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lxr.metrics.statistics import bootstrap_interval, holm, sign_flip_test
+from lxr.metrics import bootstrap_interval, holm, sign_flip_test
 
 # --- intervals
 
@@ -47,7 +47,7 @@ def test_limits_are_a_function_of_the_seed():
 
 def test_a_higher_level_is_a_wider_interval():
     values = np.random.default_rng(2).exponential(size=(80, 1))
-    widths = [np.subtract(*bootstrap_interval(values, level)[::-1])[0] for level in (0.5, 0.9, 0.99)]
+    widths = [np.subtract(*bootstrap_interval(values, level=level)[::-1])[0] for level in (0.5, 0.9, 0.99)]
     assert 0 < widths[0] < widths[1] < widths[2]
 
 
@@ -115,30 +115,35 @@ def test_identical_explainers_are_never_called_different():
 
 def test_under_the_null_hypothesis_the_test_errs_as_often_as_it_says():
     # 60 experiments of 10 explainers without any difference: 5 independent pairs of columns each.
-    p = [sign_flip_test(shifted(40, [0.0] * 10, seed), 400)[np.arange(0, 10, 2), np.arange(1, 10, 2)] for seed in range(60)]
+    p = [
+        sign_flip_test(shifted(40, [0.0] * 10, seed), n_permutations=400)[np.arange(0, 10, 2), np.arange(1, 10, 2)]
+        for seed in range(60)
+    ]
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
     assert 0.4 <= np.mean(np.array(p) <= 0.5) <= 0.6
 
 
 def test_after_the_correction_an_error_among_all_pairs_is_rare():
     pairs = np.triu_indices(6, k=1)
-    errors = [(holm(sign_flip_test(shifted(40, [0.0] * 6, seed), 999)[pairs]) < 0.05).any() for seed in range(100)]
+    errors = [
+        (holm(sign_flip_test(shifted(40, [0.0] * 6, seed), n_permutations=999)[pairs]) < 0.05).any() for seed in range(100)
+    ]
     assert np.mean(errors) <= 0.1
 
 
 def test_a_difference_is_found_through_noise_that_both_share():
     values = shifted(100, [0.0, 0.15])
-    assert sign_flip_test(values, 2000)[0, 1] < 0.01
+    assert sign_flip_test(values, n_permutations=2000)[0, 1] < 0.01
     (low, high) = bootstrap_interval(values)
     assert low[1] < high[0]  # though the intervals overlap
 
 
 def test_the_smallest_p_and_the_seed():
     values = shifted(100, [0.0, 5.0, 0.01])
-    first = sign_flip_test(values, 199, seed=3)
+    first = sign_flip_test(values, n_permutations=199, seed=3)
     assert first[0, 1] == 1 / 200
-    np.testing.assert_array_equal(sign_flip_test(values, 199, seed=3, batch_size=7), first)
-    assert (sign_flip_test(values, 199, seed=4) != first).any()
+    np.testing.assert_array_equal(sign_flip_test(values, n_permutations=199, seed=3, batch_size=7), first)
+    assert (sign_flip_test(values, n_permutations=199, seed=4) != first).any()
 
 
 def test_holm_by_hand():

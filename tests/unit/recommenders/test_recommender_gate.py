@@ -169,9 +169,9 @@ def test_judging_a_hostile_recommender_is_judging_its_twin():
     assert lxr.rank_quality(hostile, matrix) == lxr.rank_quality(twin, matrix)
     target = lxr.top_item(hostile, matrix)
     scores = made("random", twin).explain(matrix, target)
-    found, expected = (lxr.evaluate_users(model, matrix, target, scores).per_user() for model in (hostile, twin))
+    found, expected = (lxr.evaluate_fidelity(model, matrix, target, scores).per_user() for model in (hostile, twin))
     pd.testing.assert_frame_equal(found, expected)
-    bounds = [lxr.greedy_bound(model, matrix[:5], target[:5]).per_user() for model in (hostile, twin)]
+    bounds = [lxr.evaluation.greedy_bound(model, matrix[:5], target[:5]).per_user() for model in (hostile, twin)]
     pd.testing.assert_frame_equal(*bounds)
     assert hostile.training
 
@@ -423,12 +423,12 @@ def test_one_item_that_matters_is_enough(n_items, item):
 
 def test_questions_are_not_counted():
     model, history = lxr.MF(N_ITEMS), users()
-    with lxr.measure(model) as cost:
+    with lxr.evaluation.measure_cost(model) as cost:
         lxr.EXPLAINERS["gradient"](model, None)
-    assert cost.histories == 0
-    with lxr.measure(model) as cost:
+    assert cost.n_scored == 0
+    with lxr.evaluation.measure_cost(model) as cost:
         model(history)
-    assert cost.histories == len(history)
+    assert cost.n_scored == len(history)
 
 
 # Probabilities
@@ -600,9 +600,9 @@ def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
     model, matrix = tame(*parts()), training_users()
     target = lxr.top_item(model, matrix)
     scores = made("leave-one-out", model).explain(matrix, target)
-    with lxr.measure(model) as cost, untouched_rng():
+    with lxr.evaluation.measure_cost(model) as cost, untouched_rng():
         report_unlearned(model, "leave-one-out", scores, target, "INS")
-    assert cost.histories == 0
+    assert cost.n_scored == 0
 
 
 @pytest.mark.skipif(not AMAZON.exists(), reason="needs the checkpoint of CFExpRec in ../shared/data")

@@ -8,7 +8,7 @@ import torch
 
 import lxr
 from lxr.explainers.accent import ACCENT
-from lxr.reporting.tables import counterfactual_sentence
+from lxr.reporting import counterfactual_sentence
 
 matplotlib.use("agg")
 # Item 0 speaks for item 4 by 3, item 1 by 1, item 2 against it by 1; item 1 for item 5 by 2.
@@ -64,7 +64,7 @@ def test_the_sentence_is_that_of_accent_and_true(toy, explanation):
 def test_a_later_recommendation_gets_its_own_counterfactual(toy):
     model, data = toy
     later = lxr.explain_user(model, data, np.int64(0), "random", target=torch.tensor(5))
-    assert (later.target, later.standing.rank, later.standing.first) == (5, 2, 4)
+    assert (later.target, later.target_rank.rank, later.target_rank.first) == (5, 2, 4)
     # Only item 1 speaks for item 5: without it, its logit is that of item 3, which does not pass it.
     assert later.sentence == "No set was found without which one of the next best items takes place 2 from “<f>”."
 
@@ -87,7 +87,7 @@ def test_a_set_after_which_the_place_is_the_same_does_not_count(linear):
     data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 1, 0, 0, 0]]), np.array([7]), np.arange(6))
     explain = lxr.EXPLAINERS["gradient"](linear(weights), data.matrix)
     second = lxr.explain_user(explain.model, data, 0, explain, target=4)
-    assert (second.standing.rank, second.without([0]).rank, second.without([0]).first) == (2, 2, 5)
+    assert (second.target_rank.rank, second.without([0]).rank, second.without([0]).first) == (2, 2, 5)
     assert second.counterfactual is None
 
 

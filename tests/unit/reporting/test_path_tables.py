@@ -7,12 +7,12 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
+from lxr.evaluation import path_agreement_table, reliance_table, signal_table
 from lxr.explainers.gradients import GradientTimesInput, gradient
 from lxr.explainers.lxr_path import Examples, OrderNetwork, signals_of
 from lxr.explainers.lxr_path_signals import PathGradients, SingleItemAnswers
 from lxr.explainers.registry import LXR_FAMILIES
-from lxr.metrics.agreement import rank_correlation
+from lxr.metrics import rank_correlation
 from lxr.reporting.path_plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals
 from lxr.reporting.style import style
 

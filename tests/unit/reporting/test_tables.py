@@ -8,22 +8,21 @@ import pytest
 import torch
 
 import lxr
-from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
-from lxr.reporting.formats import to_csv, to_latex, to_markdown
-from lxr.reporting.plots import plot_cost, plot_fidelity, plot_groups, plot_training
-from lxr.reporting.style import style
-from lxr.reporting.tables import (
-    comparison_table,
+from lxr.evaluation import Cost, compare_with_published, cost_table, in_published_layout, published_fidelity
+from lxr.metrics import comparison_table, group_table, quartiles, seed_table, summary_table
+from lxr.reporting import (
     counterfactual_sentence,
     data_table,
     fall_sentence,
     fidelity_table,
-    group_table,
     mark_best,
-    quartiles,
-    seed_table,
-    summary_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+    with_directions,
 )
+from lxr.reporting.plots import plot_cost, plot_fidelity, plot_groups, plot_training
+from lxr.reporting.style import style
 
 
 @pytest.fixture
@@ -103,42 +102,45 @@ def test_a_fall_is_said_with_places(data, removed, places, passing, expected):
 
 def test_passes_and_gradients_are_counted_while_measuring(model, train_matrix, history):
     target, n_items = lxr.top_item(model, history), int(history.sum())
-    with lxr.measure(model) as cost:
+    with lxr.evaluation.measure_cost(model) as cost:
         lxr.EXPLAINERS["leave-one-out"](model, train_matrix).explain(history, target)
-    assert (cost.histories, cost.gradients) == (len(history) + n_items, 0)
-    with lxr.measure(model) as cost:
+    assert (cost.n_scored, cost.n_gradients) == (len(history) + n_items, 0)
+    with lxr.evaluation.measure_cost(model) as cost:
         lxr.EXPLAINERS["integrated-gradients"](model, train_matrix, n_steps=6).explain(history, target)
-    assert (cost.histories, cost.gradients) == (6 * len(history), 6 * len(history))
+    assert (cost.n_scored, cost.n_gradients) == (6 * len(history), 6 * len(history))
     model(history)
-    assert cost.histories == 6 * len(history)  # no longer
+    assert cost.n_scored == 6 * len(history)  # no longer
     assert cost.seconds > 0
 
 
 def test_passes_without_a_gradient_of_the_history_are_no_gradients(history):
     model = lxr.MF(20)
-    with lxr.measure(model) as cost:
+    with lxr.evaluation.measure_cost(model) as cost:
         assert model(history).requires_grad  # by its weights
-    assert (cost.histories, cost.gradients) == (len(history), 0)
+    assert (cost.n_scored, cost.n_gradients) == (len(history), 0)
 
 
 def test_measuring_ends_with_an_error_too(model, history):
-    with pytest.raises(KeyError), lxr.measure(model) as cost:
+    with pytest.raises(KeyError), lxr.evaluation.measure_cost(model) as cost:
         model(history)
         time.sleep(0.05)
         raise KeyError
     model(history)
-    assert cost.histories == len(history)
+    assert cost.n_scored == len(history)
     assert 0.05 <= cost.seconds < 5
 
 
 def test_costs_are_per_user_and_drawn(model):
     costs = {
-        "random": (lxr.Cost(), lxr.Cost(seconds=0.5)),
-        "lxr": (lxr.Cost(seconds=3.0, histories=70), lxr.Cost(seconds=0.25, histories=20, gradients=10)),
+        "random": (Cost(), Cost(seconds=0.5)),
+        "lxr": (
+            Cost(seconds=3.0, n_scored=70),
+            Cost(seconds=0.25, n_scored=20, n_gradients=10),
+        ),
     }
-    table = lxr.cost_table(costs, n_users=5).set_index("explainer")
+    table = cost_table(costs, n_users=5).set_index("explainer")
     assert table.loc["lxr"].tolist() == [3.0, 70, 50.0, 4.0, 2.0]
-    figure = plot_cost(pd.DataFrame({"NDCG ↓": {"random": 0.9, "lxr": 0.4}}), table, ["NDCG ↓"])
+    figure = plot_cost(pd.DataFrame({"NDCG": {"random": 0.9, "lxr": 0.4}}), table, ["NDCG"])
     points = {line.get_label(): line.get_xydata()[0].tolist() for line in figure.axes[0].lines}
     assert points == {"random": [100.0, 0.9], "lxr": [50.0, 0.4]}
 
@@ -146,7 +148,7 @@ def test_costs_are_per_user_and_drawn(model):
 @pytest.mark.parametrize(("lower_is_better", "kept"), [(True, (2, 0.3)), (False, (3, 0.6))])
 def test_the_training_curve_marks_the_kept_epoch(lower_is_better, kept):
     training = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "NDCG": [0.5, 0.3, 0.6]})
-    figure = plot_training(training, "NDCG", lower_is_better)
+    figure = plot_training(training, "NDCG", lower_is_better=lower_is_better)
     assert tuple(figure.axes[1].lines[-1].get_xydata()[0]) == kept
 
 
@@ -210,15 +212,15 @@ def test_the_best_and_what_is_not_told_apart_from_it_are_marked(results):
     assert marks.loc["random"].tolist() == ["", ""]
     for column in marks:
         assert sorted(marks.loc[["leave-one-out", "gradient"], column]) == ["best", "tie"]
-    assert table["NDCG ↓"]["random"] > table["NDCG ↓"]["gradient"] and table["INS ↑"]["random"] < table["INS ↑"]["gradient"]
+    assert table["NDCG"]["random"] > table["NDCG"]["gradient"] and table["INS"]["random"] < table["INS"]["gradient"]
 
 
 def test_a_table_as_text():
     table = pd.DataFrame(
-        {"NDCG ↓": [0.25, 0.3, 0.5], "note": ["50 %", "a_b", "-"], "n": [1, 2, 3]}, index=["lxr", "x_y", "random"]
+        {"NDCG": [0.25, 0.3, 0.5], "note": ["50 %", "a_b", "-"], "n": [1, 2, 3]}, index=["lxr", "x_y", "random"]
     )
     marks = pd.DataFrame("", table.index, table.columns)
-    marks["NDCG ↓"] = ["best", "tie", ""]
+    marks["NDCG"] = ["best", "tie", ""]
     table.index.name = "explainer"
     markdown = [line.split() for line in to_markdown(table, 3, marks).splitlines()]
     assert markdown[2] == ["|", "lxr", "|", "**0.250**", "|", "50", "%", "|", "1", "|"]
@@ -235,6 +237,17 @@ def test_a_table_as_text():
     ):
         assert part in latex
     assert to_csv(table, 3, marks).splitlines()[1] == "lxr,0.25,50 %,1"
+
+
+def test_a_table_for_readers_has_arrows_wherever_a_metric_is_named():
+    table = pd.DataFrame(
+        {"metric": ["POS@5"], "NDCG": [0.5], "HR@10": [0.1], "NDCG gain": [1.0], "n": [3]}, index=["DEL@Ke=2"]
+    )
+    shown = with_directions(table)
+    assert shown.columns.tolist() == ["metric", "NDCG ↓", "HR@10 ↑", "NDCG gain", "n"]
+    assert shown.index.tolist() == ["DEL@Ke=2 ↓"] and shown["metric"].tolist() == ["POS@5 ↓"]
+    assert with_directions(table.assign(direction="↓"))["metric"].tolist() == ["POS@5"]
+    assert table.columns[1] == "NDCG" and table["metric"].tolist() == ["POS@5"]  # as it was
 
 
 # --- groups, seeds, published figures

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr.reporting.formats import from_csv, to_csv
+from lxr.reporting import from_csv, to_csv
 from lxr.runs.export import datasets_of, export, main
 
 TABLE = pd.DataFrame(
     {
-        "NDCG ↓": [0.25, 0.3, 0.125678],
+        "NDCG": [0.25, 0.3, 0.125678],
         "share": [0.5, np.nan, 1.0],
         "trials": [9, "", 12],
         "value": [0.5, "tanh", True],
@@ -22,7 +22,7 @@ TABLE = pd.DataFrame(
     index=pd.Index(["lxr", "x_y", "007"], name="explainer"),
 )
 MARKS = pd.DataFrame("", TABLE.index, TABLE.columns)
-MARKS["NDCG ↓"] = ["tie", "", "best"]
+MARKS["NDCG"] = ["tie", "", "best"]
 KINDS = ("md", "tex")
 
 
@@ -50,6 +50,7 @@ def test_an_export_is_what_a_run_writes(results):
     assert sorted(path.name for path in export(results / "toy", KINDS)) == sorted(written)
     assert texts(tables) == written
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in written["headline_mf.md"].splitlines()]
+    assert rows[0][:3] == ["explainer", "NDCG ↓", "share"]
     assert rows[2] == ["lxr", "0.250 †", "0.500", "9", "0.5", "M&#42;A&#42;S&#42;H", "1"]
     assert rows[3] == ["x_y", "0.300", "", "", "tanh", "R&D 50 %", "2"]
     assert rows[4] == ["007", "**0.126**", "1.000", "12", "True", "", "3"]

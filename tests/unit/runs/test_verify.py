@@ -18,7 +18,7 @@ from lxr.utils.storage import DataError
 TABLE = pd.DataFrame(
     {
         "explainer": ["lxr", "lime"],
-        "NDCG ↓": ["0.512 [0.400, 0.600]", "0.457 [0.400, 0.500]"],
+        "NDCG": ["0.512 [0.400, 0.600]", "0.457 [0.400, 0.500]"],
         "n_users": ["188", "187"],
         "p": ["0.0104", "1.0"],
         "difference": ["-0.2", "0.0004"],
@@ -27,12 +27,12 @@ TABLE = pd.DataFrame(
 )
 SHARES = {
     "nothing": ({}, []),
-    "a mean": ({(0, "NDCG ↓"): "0.506 [0.400, 0.600]"}, [0.01]),
-    "a bound": ({(1, "NDCG ↓"): "0.457 [0.430, 0.500]"}, [0.05]),
+    "a mean": ({(0, "NDCG"): "0.506 [0.400, 0.600]"}, [0.01]),
+    "a bound": ({(1, "NDCG"): "0.457 [0.430, 0.500]"}, [0.05]),
     "a count": ({(1, "n_users"): "188"}, [float("inf")]),
     "a number with another sign": ({(1, "difference"): "-0.0196"}, [0.1]),
     "a number that is none": ({(0, "difference"): "nan"}, [float("inf")]),
-    "an interval that is gone": ({(0, "NDCG ↓"): "0.512"}, [float("inf")]),
+    "an interval that is gone": ({(0, "NDCG"): "0.512"}, [float("inf")]),
     "a name": ({(0, "explainer"): "lxr-pos"}, [float("inf")]),
     "an answer": ({(0, "fails"): "True"}, [float("inf")]),
     "two cells": ({(0, "p"): "0.0204", (1, "p"): "0.99"}, [0.01, 0.01]),
@@ -58,7 +58,7 @@ def test_what_differs_and_how_much(changes, shares):
 @pytest.mark.parametrize("other", [TABLE[:1], TABLE.rename(columns={"p": "q"}), TABLE[TABLE.columns[::-1]]])
 def test_tables_of_another_shape_differ_as_wholes(other):
     (cell,) = compare_tables(TABLE, other).itertuples()
-    assert cell.share == float("inf") and cell.committed.startswith("2 rows of explainer, NDCG ↓, n_users")
+    assert cell.share == float("inf") and cell.committed.startswith("2 rows of explainer, NDCG, n_users")
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ def test_a_table_is_read_as_it_is_written_without_measured_times(committed):
     ("changes", "passes", "tolerance", "differing"),
     [
         ({}, "3.5", 0, []),
-        ({(0, "NDCG ↓"): "0.511 [0.400, 0.600]", (0, "p"): "0.9"}, "3.5", 0, ["NDCG ↓", "p"]),
-        ({(0, "NDCG ↓"): "0.511 [0.400, 0.600]", (0, "p"): "0.9"}, "3.5", 0.01, []),
-        ({(0, "NDCG ↓"): "0.411 [0.400, 0.600]"}, "3.4", 0.1, ["NDCG ↓"]),
-        ({(0, "NDCG ↓"): "0.411 [0.400, 0.600]"}, "3.4", 0.02, ["passes [share of users]", "NDCG ↓"]),
+        ({(0, "NDCG"): "0.511 [0.400, 0.600]", (0, "p"): "0.9"}, "3.5", 0, ["NDCG", "p"]),
+        ({(0, "NDCG"): "0.511 [0.400, 0.600]", (0, "p"): "0.9"}, "3.5", 0.01, []),
+        ({(0, "NDCG"): "0.411 [0.400, 0.600]"}, "3.4", 0.1, ["NDCG"]),
+        ({(0, "NDCG"): "0.411 [0.400, 0.600]"}, "3.4", 0.02, ["passes [share of users]", "NDCG"]),
     ],
 )
 def test_runs_are_compared_within_a_tolerance(committed, tmp_path, changes, passes, tolerance, differing):
@@ -110,7 +110,7 @@ def test_runs_are_compared_within_a_tolerance(committed, tmp_path, changes, pass
 
 
 def test_it_says_how_close_what_is_close_is(committed, tmp_path):
-    found = write(tmp_path / "found", {"tests_mf": changed({(0, "NDCG ↓"): "0.506 [0.400, 0.600]", (0, "p"): "0.9"})})
+    found = write(tmp_path / "found", {"tests_mf": changed({(0, "NDCG"): "0.506 [0.400, 0.600]", (0, "p"): "0.9"})})
     described = verify(committed, found).describe()
     assert "2 differ within the tolerance (by at most 0.0100 of the largest of their column), 0 beyond it" in described
 

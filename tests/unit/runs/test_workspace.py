@@ -51,7 +51,7 @@ def test_a_table_is_written_rounded(workspace):
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in (directory / "fidelity.md").read_text().splitlines()
     ]
-    assert rows[0] == ["explainer", "POS@20", "n_users"]
+    assert rows[0] == ["explainer", "POS@20 ↓", "n_users"]
     assert rows[2:] == [["lxr", "0.123", "10"], ["random", "0.500", "12"]]
     pd.testing.assert_frame_equal(pd.read_csv(directory / "fidelity.csv", index_col=0), returned)
     pd.testing.assert_frame_equal(TABLE, before)

@@ -14,7 +14,7 @@ import pytest
 import lxr
 from lxr.explainers.lxr_settings import settings_from
 from lxr.recommenders.training import FIT_SPACE
-from lxr.reporting.tables import tuning_table
+from lxr.reporting import tuning_table
 from lxr.reporting.tuning_plots import plot_tuning
 from lxr.tuning.records import trial_table, tuning_record
 from lxr.tuning.spaces import distributions, grid, points_inside
@@ -556,7 +556,7 @@ def test_mean_fidelity_is_the_mean_of_the_evaluation(model, train_matrix, histor
     explainer = lxr.EXPLAINERS["cosine"](model, train_matrix)
     target = lxr.top_item(model, train_matrix)
     scores = explainer.explain(train_matrix, target)
-    values = lxr.evaluate_users(model, train_matrix, target, scores).per_user()
+    values = lxr.evaluate_fidelity(model, train_matrix, target, scores).per_user()
     for metric in ("POS@5", "POS@100", "NDCG", "NEG@5", "DEL", "INS", "CDCG@Ke=3", "POS@5,Ke=2"):
         assert lxr.explainers.mean_fidelity(explainer, train_matrix, metric=metric) == pytest.approx(
             values[metric].mean(), abs=1e-6

@@ -21,10 +21,9 @@ from nbconvert.filters import markdown2html
 import lxr
 from lxr.app import Explorer
 from lxr.data.interactions import names_of
-from lxr.reporting.fonts import drawable, spelled
-from lxr.reporting.formats import FORMATS, to_latex, to_markdown
+from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
+from lxr.reporting.fonts import _spelled, drawable
 from lxr.reporting.html import export_html, figure
-from lxr.reporting.tables import counterfactual_sentence, explanation_table
 from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")
@@ -236,7 +235,7 @@ def test_what_no_font_has_is_spelled(monkeypatch):
         (title, other), options = drawable(["千と🎬", "plain"])
     assert (title, other) == ("[U+5343]to[clapper board]", "plain") and len(said) == 1
     assert options["fontfamily"] == mpl.rcParams["font.family"]
-    assert spelled("\u200d") == ""
+    assert _spelled("\u200d") == ""
 
 
 def test_the_report_runs_nothing_and_asks_for_nothing(catalogue, tmp_path):

@@ -675,9 +675,9 @@ def test_all_trained_explainers_refuse_another_recommender(name, planted, tmp_pa
 def test_a_fingerprint_stays_the_same(any_model, unchanged_model, untouched_rng, tmp_path):
     before = Fingerprint.of(any_model.eval())
     any_model.train()
-    with unchanged_model(any_model), untouched_rng(), lxr.measure(any_model) as cost:
+    with unchanged_model(any_model), untouched_rng(), lxr.evaluation.measure_cost(any_model) as cost:
         again = Fingerprint.of(any_model)
-    assert cost.histories == 0
+    assert cost.n_scored == 0
     assert not before.differs(again) and not again.differs(before)
     save_weights(before.state, tmp_path / "fingerprint.pt")
     assert not before.differs(Fingerprint.of_state(torch.load(tmp_path / "fingerprint.pt", weights_only=True)))
