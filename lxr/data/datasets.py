@@ -117,10 +117,10 @@ DATASETS: dict[str, Dataset] = Registry(
     "dataset",
     {
         "synthetic": Dataset(
-            lambda data_dir: synthetic_ratings(),
+            lambda data_dir: synthetic_ratings(seed=7),
             min_rating=4,
             description="planted taste groups",
-            read_users=lambda data_dir: synthetic_users(),
+            read_users=lambda data_dir: synthetic_users(seed=7),
         ),
         "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K", read_users=read_ml_100k_users),
         "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M", read_users=read_ml_1m_users),

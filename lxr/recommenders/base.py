@@ -95,30 +95,30 @@ class Recommender(nn.Module):
         Raises:
             ValueError: an unknown activation, or ``forward`` returns something else than one number per item.
         """
-        logits = self.answer(history)
+        logits = self._answer(history)
         return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
 
-    def answer(self, history: torch.Tensor) -> torch.Tensor:
+    def _answer(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to checked logits (B, I), those of features included."""
         check_choice(ACTIVATIONS, activation=self.activation)
         check_width(self.n_columns, history)
         history = ordinary(history if history.is_floating_point() else history.float())
-        x = self.handed(history)
+        x = self._handed(history)
         version = None if x.is_inference() else x._version
         with contextlib.nullcontext() if self.is_learning else evaluating(self):
             try:
                 logits = super().__call__(x) if self.is_counted else self.forward(x)
             except RuntimeError as error:
                 raise explained(error, self.asked) from error
-        self.watch(history, x, version)
-        return self.checked(logits, history)
+        self._watch(history, x, version)
+        return self._checked(logits, history)
 
-    def handed(self, history: torch.Tensor) -> torch.Tensor:
+    def _handed(self, history: torch.Tensor) -> torch.Tensor:
         """Histories (B, I) as ``forward`` gets them: in its precision, and a copy unless it is known to leave them alone."""
         x = history.to(self.precision or history.dtype)
         return x.clone() if x is history and (self.works_in_place is not False or x.is_inference()) else x
 
-    def watch(self, history: torch.Tensor, x: torch.Tensor, version: int | None) -> None:
+    def _watch(self, history: torch.Tensor, x: torch.Tensor, version: int | None) -> None:
         """Find out whether ``forward``, which got histories x (B, I) for ``history`` (B, I), works in place.
 
         Raises:
@@ -133,7 +133,7 @@ class Recommender(nn.Module):
         if self.works_in_place is None:  # NumPy's view of a tensor does not count its versions
             self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
 
-    def checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    def _checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
         """What ``forward`` has returned for histories (B, I), as logits (B, I) of their precision."""
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
@@ -212,7 +212,7 @@ class Recommender(nn.Module):
         """Whether logits have a gradient with respect to the history, as one history shows."""
         with with_gradients(), uncounted(self):
             x = torch.eye(1, self.n_columns, device=self.device, requires_grad=True)
-            total = self.answer(x).sum()
+            total = self._answer(x).sum()
             return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
 
     def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
