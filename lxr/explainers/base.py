@@ -106,7 +106,7 @@ class Explainer:
             array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
         """
         if sp.issparse(history):
-            matrix, target = as_users(self.model, as_matrix(self.model.n_items, history=history), target)
+            matrix, target = as_users(self.model, as_matrix(self.model.n_columns, history=history), target)
             lengths = np.diff(matrix.indptr)
             self.warn_about_long_histories(lengths)
             scores = self._explain_matrix(matrix, target, users_per_batch, label)
@@ -124,7 +124,7 @@ class Explainer:
     ) -> sp.csr_matrix:
         """:meth:`explain` for checked CSR histories, dense one batch at a time."""
         check_positive(users_per_batch=users_per_batch)
-        check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * self.model.n_items, "users_per_batch")
+        check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * self.model.n_columns, "users_per_batch")
         device = self.model.device
         values = np.empty(matrix.nnz, dtype=np.float32)
         groups = list(batches(matrix.shape[0], users_per_batch))
