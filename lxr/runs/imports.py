@@ -9,6 +9,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Library:
             modules = {definition.module for definition in self.closure(Module(code, LIBRARY.name), texts)}
         except SyntaxError:
             modules = set(self.paths)
-        paths = sorted([*(self.paths[name] for name in modules), *self._data_of(modules)])
+        data = [path for path, naming in self._naming.items() if naming & modules]
+        paths = sorted([*(self.paths[name] for name in modules), *data])
         return {path.relative_to(LIBRARY.parent).as_posix(): self._hash(path) for path in paths}
 
     def closure(self, code: Module, texts: Iterable[str]) -> set[Definition]:
@@ -130,13 +132,13 @@ class Library:
         """All of a module, or of all modules of a package."""
         return {Definition(name, ALL) for name in self.paths if f"{name}.".startswith(f"{package}.")}
 
-    def _data_of(self, modules: set[str]) -> list[Path]:
-        """Data files that one of these modules names; one that no module names counts with all of its package."""
-        found = []
+    @cached_property
+    def _naming(self) -> dict[Path, set[str]]:
+        """Data files → the modules beside them that name them; if none does, all of these modules."""
+        found = {}
         for path in sorted(LIBRARY.rglob("*.csv")):
-            neighbours = [name for name, other in self.paths.items() if other.parent == path.parent]
-            naming = [name for name in neighbours if path.name in self.module(name).uses(ALL).literals] or neighbours
-            found += [path] if modules.intersection(naming) else []
+            beside = {name for name, other in self.paths.items() if other.parent == path.parent}
+            found[path] = {name for name in beside if path.name in self.module(name).uses(ALL).literals} or beside
         return found
 
     def _module_name(self, path: Path) -> str:

@@ -83,9 +83,9 @@ class Pipeline:
 
     def __post_init__(self):
         self.by_name = {stage.name: stage for stage in self.stages}
-        library = Library()
+        library, packages = Library(), package_versions()
         for name in TopologicalSorter({stage.name: stage.needs for stage in self.stages}).static_order():
-            self.parts[name] = self._parts(self.by_name[name], library)
+            self.parts[name] = self._parts(self.by_name[name], library) | {"packages": packages}
             self.keys[name] = _hash(self.parts[name])
 
     @property
@@ -102,7 +102,7 @@ class Pipeline:
         }
 
     def _parts(self, stage: Stage, library: Library) -> dict:
-        """Everything that determines what a stage computes, given its input files."""
+        """What determines the result of a stage, given its input files, but for the packages, which are those of all."""
         parameters = {name: value for name, value in stage.parameters.items() if name not in DIRECTORIES}
         texts = texts_in(parameters)
         plugins = plugins_of(texts)
@@ -114,7 +114,6 @@ class Pipeline:
             "needs": {need: self.keys[need] for need in stage.needs},
             "library": library.sources("\n".join(sources), texts),
             "plugins": {name: sha256(path) for name, path in plugins.items()},
-            "packages": package_versions(),
         }
         return json.loads(json.dumps(parts))  # as a record has them
 
