@@ -138,7 +138,7 @@ def test_the_page_and_the_provenance_are_made_again(tiny_run, name, damage):
     options, root = cli.parse([*TINY, "--results", str(results)]), results / "synthetic"
     before = [(root / path).read_bytes() for path in ("report.html", "run.json")]
     damage(root / name)
-    outcomes = Pipeline(plan_stages(options), root, options.jobs).run()
+    outcomes = Pipeline(plan_stages(options), root, jobs=options.jobs).run()
     assert [stage for stage, outcome in outcomes.items() if outcome.state != "skipped"] == ["summary"]
     assert [(root / path).read_bytes() for path in ("report.html", "run.json")] == before
 

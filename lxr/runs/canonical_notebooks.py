@@ -41,7 +41,7 @@ def make_inputs(notebook: Path) -> None:
     if all(_is_made(stage, root) for stage in stages):
         return
     with only_run(root, options.wait):
-        outcomes = Pipeline(stages, root, options.jobs).run()
+        outcomes = Pipeline(stages, root, jobs=options.jobs).run()
     failures = [outcome.detail for outcome in outcomes.values() if outcome.state == "failed"]
     if failures:
         raise DataError(failures[0])

@@ -74,7 +74,7 @@ def run(options: RunOptions) -> int:
     """Run what is not up to date, and print what came out; returns the exit status."""
     started = time.perf_counter()
     stages, root = plan_stages(options), options.root
-    pipeline = Pipeline(stages, root, options.jobs, options.force)
+    pipeline = Pipeline(stages, root, jobs=options.jobs, force=options.force)
     try:
         with only_run(root, options.wait):
             print(f"{options.dataset_name}: {len(stages)} stages, results in {root}")
@@ -109,7 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if options.dry_run:
-            print(options.source.describe(options.seed, options.user_features, options.test_users))
+            about = options.source.describe(options.seed, user_features=options.user_features, n_test=options.test_users)
+            print(about)
             return 0
         if options.uses_tuned and not options.tune:
             say_what_is_untuned(options)

@@ -33,17 +33,17 @@ class Source:
 
     @property
     def parameters(self) -> dict:
-        """Those of the notebook that prepares the data."""
+        """Parameters of the notebook that prepares the data."""
         own = {"ratings_file": self.ratings_file, **self.rule, "repeats": self.repeats}
         return own if self.ratings_file else {"data_dir": str(self.data_dir)}
 
     def read(self, user_features: bool = False) -> pd.DataFrame:
-        """The ratings, and what is known of the users if that is asked for."""
+        """Read the ratings, with features of the users if they are asked for."""
         own = self.ratings_file
         return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features)
 
-    def describe(self, seed: int, user_features: bool = False, n_test: int | None = None) -> str:
-        """What there is, what is kept of it by the rule, and who trains, validates and tests by the split of a seed."""
+    def describe(self, seed: int, *, user_features: bool = False, n_test: int | None = None) -> str:
+        """Describe the data before and after preparation, and the parts of the split of a seed."""
         ratings = self.read(user_features)
         data = prepare(ratings, **self.rule, repeats=self.repeats)
         check_candidates(data)

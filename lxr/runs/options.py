@@ -47,6 +47,10 @@ class OptionError(ValueError):
     Args:
         name: the field of :class:`RunOptions`.
         message: what was expected and what was found.
+
+    Example:
+        >>> OptionError("test_users", "expected at least 1, found 0").option
+        '--test-users'
     """
 
     def __init__(self, name: str, message: str):
@@ -56,12 +60,7 @@ class OptionError(ValueError):
     @property
     def option(self) -> str:
         """The option as it is spelled on the command line."""
-        return option_of(self.name)
-
-
-def option_of(name: str) -> str:
-    """A field of :class:`RunOptions` as it is spelled on the command line."""
-    return "--plugin" if name == "plugins" else f"--{name.replace('_', '-')}"
+        return "--plugin" if self.name == "plugins" else f"--{self.name.replace('_', '-')}"
 
 
 def default_jobs() -> int:

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -48,7 +48,12 @@ CHANGES = {
 
 @dataclass
 class Outcome:
-    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, and why."""
+    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, why, and how long it took.
+
+    Example:
+        >>> Outcome("done", "not finished before", seconds=2.5).state
+        'done'
+    """
 
     state: str
     detail: str = ""
@@ -70,10 +75,18 @@ class Pipeline:
         keys: name of each stage → its key.
         records: name of each stage that is done or skipped → its record.
         made: each file that these stages have made → name of the stage and hash of the file.
+
+    Example:
+        >>> import lxr
+        >>> options = lxr.runs.RunOptions(dataset="synthetic", before="02_mf")
+        >>> pipeline = Pipeline(lxr.runs.plan_stages(options), options.root / "nowhere")
+        >>> pipeline.state(pipeline.stages[0])
+        ('missing', 'not finished before')
     """
 
     stages: Sequence[Stage]
     root: Path
+    _: KW_ONLY
     jobs: int = 1
     force: bool = False
     parts: dict[str, dict] = field(default_factory=dict, init=False)

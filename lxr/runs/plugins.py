@@ -23,6 +23,12 @@ def load_plugin(path: str | Path) -> tuple[str, ...]:
 
     Raises:
         ValueError: the file cannot be read, fails, or registers nothing.
+
+    Example:
+        >>> load_plugin("nothing.py")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: ...nothing.py: FileNotFoundError: ...
     """
     path = Path(path).resolve()
     if path not in _loaded:

@@ -27,6 +27,11 @@ class Stage:
         resumable: it runs even if nothing has changed, and continues its own earlier work.
         action: called with the pipeline, the stage's workspace and the parameters. It reads, writes and finishes by the
             workspace, as a notebook does.
+
+    Example:
+        >>> stage = Stage("05_lxr-mf", NOTEBOOKS / "05_lxr.ipynb", {"recommender": "mf"}, needs=("02_mf",))
+        >>> stage.label, stage.path(Path("results/synthetic"), "logs", "log").as_posix()
+        ('notebooks/05_lxr.ipynb', 'results/synthetic/logs/05_lxr-mf.log')
     """
 
     name: str

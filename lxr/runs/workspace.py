@@ -202,6 +202,10 @@ def stage_parameters(root: Path, stage: str) -> dict:
 
     Raises:
         DataError: the record is damaged.
+
+    Example:
+        >>> stage_parameters(Path("nowhere"), "02_mf")
+        {}
     """
     path = root / "stages" / f"{stage}.json"
     record = read_json(path)
