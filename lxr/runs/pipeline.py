@@ -139,8 +139,10 @@ class Pipeline:
         record = stage.record(self.root)
         if record is None or "key" not in record:
             return "not finished before"
-        if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs", "made_from")):
+        if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs")):
             return "its record is damaged"
+        if not isinstance(record.get("made_from"), dict):
+            return "its record is of an earlier version"
         data_dir = stage.parameters.get("data_dir")
         if data_dir and not all(Path(name).is_relative_to(data_dir) for name in record["sources"]):
             return "it read another data directory"
