@@ -67,7 +67,6 @@ from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
 from lxr.reporting.explanation import UserExplanation, explain_user
 from lxr.runs.plugins import load_plugins_of_run
-from lxr.runs.workspace import Workspace
 from lxr.tuning.records import load_tuned
 from lxr.tuning.studies import Budget, open_study, tune
 from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
@@ -106,7 +105,6 @@ __all__ = [
     "SoftRank",
     "Tuning",
     "UserExplanation",
-    "Workspace",
     "cost_table",
     "data",
     "evaluate_fidelity",

@@ -17,7 +17,7 @@ from lxr.recommenders.loading import load
 from lxr.recommenders.recommendations import best_items
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.reporting.explanation import TargetRank, UserExplanation, explain_history, logits_without, rank_without
-from lxr.runs.workspace import told_to
+from lxr.runs.workspace import stage_parameters
 from lxr.utils.environment import results_directory
 from lxr.utils.sparse import dense
 from lxr.utils.storage import DataError, read_frame
@@ -83,9 +83,9 @@ class TrainedModels:
     @cached_property
     def told(self) -> dict:
         """What the run's explainers were told: ``options`` by name, and ``seed``."""
-        told = [told_to(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
-        options = {name: chosen for each in told for name, chosen in each.get("options", {}).items()}
-        return {"options": options, "seed": next((each["seed"] for each in told if "seed" in each), 0)}
+        stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
+        options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
+        return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
 
     def explainer(self, name: str) -> Explainer:
         """An explainer by its name, made when it is first asked for."""

@@ -1,1 +1,24 @@
-"""Level 7: notebooks as stages of a run, its files, verification and summaries."""
+"""Level 7: notebooks as stages of a run, its files, verification and summaries.
+
+:class:`RunOptions` has the options of ``python run_all.py``, :func:`plan_stages` makes stages of them, and :class:`Pipeline`
+runs these. A notebook finds its files by its :class:`Workspace`.
+"""
+
+from lxr.runs.options import OptionError, RunOptions
+from lxr.runs.pipeline import Outcome, Pipeline
+from lxr.runs.plugins import load_plugin
+from lxr.runs.stage import Stage
+from lxr.runs.stages import plan_stages
+from lxr.runs.workspace import Workspace, stage_parameters
+
+__all__ = [
+    "OptionError",
+    "Outcome",
+    "Pipeline",
+    "RunOptions",
+    "Stage",
+    "Workspace",
+    "load_plugin",
+    "plan_stages",
+    "stage_parameters",
+]

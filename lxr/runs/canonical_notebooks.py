@@ -1,7 +1,8 @@
 """Notebooks in the one form in which they are committed: `python -m lxr.runs.canonical_notebooks notebooks/*.ipynb`.
 
-Executed from top to bottom on a clean kernel with their own (tiny) parameters; counts 1 … N; of the outputs only text is
-kept, so that two canonical runs are the same byte for byte and `pytest --nbval` has something to compare.
+Executed from top to bottom on a clean kernel with their own (tiny) parameters, after the stages that they need; counts 1
+… N; of the outputs only text is kept, so that two canonical runs are the same byte for byte and `pytest --nbval` has
+something to compare.
 """
 
 import os
@@ -10,15 +11,46 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from lxr.runs.stage import KERNEL
+from lxr.runs.execution import KERNEL
+from lxr.runs.options import RunOptions, notebook_names
+from lxr.runs.pipeline import Pipeline
+from lxr.runs.plan import TINY_DATASET
+from lxr.runs.stage import Stage
+from lxr.runs.stages import plan_stages
 from lxr.utils.extras import extra
-from lxr.utils.storage import atomic_path
+from lxr.utils.locks import only_run
+from lxr.utils.storage import DataError, atomic_path
 
 with extra("runs"):
     import nbformat
     from nbclient import NotebookClient
 
 KEPT_TYPES = ("text/plain",)
+
+
+def make_inputs(notebook: Path) -> None:
+    """Run the stages that a notebook of this repository needs with its own parameters, if a file of theirs is missing.
+
+    Raises:
+        DataError: a stage failed.
+    """
+    if notebook.stem not in notebook_names():  # an example, which needs none
+        return
+    options = RunOptions(dataset=TINY_DATASET, recommenders=("mf",), before=notebook.stem, wait=True)
+    stages, root = plan_stages(options), options.root
+    if all(_is_made(stage, root) for stage in stages):
+        return
+    with only_run(root, options.wait):
+        outcomes = Pipeline(stages, root, jobs=options.jobs).run()
+    failures = [outcome.detail for outcome in outcomes.values() if outcome.state == "failed"]
+    if failures:
+        raise DataError(failures[0])
+
+
+def _is_made(stage: Stage, root: Path) -> bool:
+    """Whether a stage, or its notebook opened by itself, has left a record and all outputs that it names."""
+    record = stage.record(root)
+    return record is not None and all((root / name).is_file() for name in record["outputs"])
 
 
 def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -62,6 +94,7 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 def canonicalise(path: Path) -> None:
     """Execute a notebook and replace it by its canonical form; an error in a cell leaves it as it is."""
+    make_inputs(path)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **KERNEL).execute()
     with atomic_path(path) as temporary:

@@ -1,6 +1,5 @@
 """The command line: which notebooks of a dataset run, from raw ratings to tables and figures."""
 
-import argparse
 import shutil
 import sys
 import time
@@ -8,12 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.runs.options import parse
+from lxr.runs import execution  # noqa: F401 - without the extra that runs notebooks, this is where it is said
+from lxr.runs.options import RunOptions
+from lxr.runs.parser import parse
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.stages import TINY_DATASET, stages_of
+from lxr.runs.stages import plan_stages
 from lxr.runs.summary import count, main_tables, stage_table, time_table
 from lxr.runs.terminal import coloured, print_anything
-from lxr.runs.verify import committed_run, tables_of, verify
+from lxr.runs.verify import TOLERANCE, committed_run, tables_of, verify
 from lxr.tuning.records import load_tuned
 from lxr.utils.locks import only_run
 from lxr.utils.records import read_json, write_json
@@ -29,64 +30,68 @@ def collect_tuned(root: Path, recommender: str) -> Path:
     return path
 
 
-def say_what_is_untuned(options: argparse.Namespace) -> None:
-    """Tell of hyperparameters that are there, but were tuned on the validation users of another split."""
+def say_what_is_untuned(options: RunOptions) -> None:
+    """Print which tuned hyperparameters are not used, since they belong to another split."""
     for recommender in options.recommenders:
-        seeds = {record["seed"] for record in load_tuned(options.dataset, recommender, options.results).values()}
+        records = load_tuned(options.dataset_name, recommender, options.results_root)
+        seeds = {record["seed"] for record in records.values()}
         if seeds and options.seed not in seeds:
             print(f"{recommender}: hyperparameters were tuned on the split of --seed {min(seeds)}, and are not used")
 
 
-def verify_run(options: argparse.Namespace) -> int:
+def verify_run(options: RunOptions) -> int:
     """Compare the tables of a run, made now or before, with the committed ones; returns the exit status."""
     with TemporaryDirectory(prefix="lxr-verify-") as directory:
-        elsewhere = Path(directory)
-        expected, said = committed_run(options.results / options.dataset, elsewhere / "committed", options.against)
-        tables_of(expected)  # nothing is run in vain
-        found = (elsewhere if options.verify is True else options.verify.resolve()) / options.dataset
-        if options.verify is True:
-            place_tuned(options, expected, found)
-            if status := run(argparse.Namespace(**vars(options) | {"results": elsewhere})):
+        temporary = Path(directory)
+        expected, said = committed_run(options.root, temporary / "committed", options.against)
+        tables_of(expected)  # fail early if there is nothing to compare
+        if isinstance(options.verify, Path):
+            found = options.in_results(options.verify.resolve())
+        else:
+            found = options.in_results(temporary)
+            place_tuned(options, expected, found.root)
+            if status := run(found):
                 print("nothing of it is kept: run with --results DIR, and then --verify DIR", file=sys.stderr)
                 return status
-        verification = verify(expected, found, options.tolerance)
+        tolerance = TOLERANCE if options.tolerance is None else options.tolerance
+        verification = verify(expected, found.root, tolerance)
     print(f"\n{said}, verified:\n{verification.describe()}")
     return 1 if len(verification.differences) else 0
 
 
-def place_tuned(options: argparse.Namespace, expected: Path, found: Path) -> None:
+def place_tuned(options: RunOptions, expected: Path, found: Path) -> None:
     """Put the hyperparameters that belong to the expected tables where a run looks for them first."""
-    found.mkdir()
+    found.mkdir(parents=True)
     for tuned in expected.glob("tuned_*.json"):
         shutil.copy(tuned, found)
-    if expected != options.results / options.dataset:  # no committed ones: those of the directory are not used instead
+    if expected != options.root:  # no committed ones: those of the directory are not used instead
         for recommender in options.recommenders:
             if not (found / f"tuned_{recommender}.json").exists():
                 write_json({}, found / f"tuned_{recommender}.json")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: RunOptions) -> int:
     """Run what is not up to date, and print what came out; returns the exit status."""
     started = time.perf_counter()
-    stages, root = stages_of(options), options.results / options.dataset
-    pipeline = Pipeline(stages, root, options.jobs, options.force)
+    stages, root = plan_stages(options), options.root
+    pipeline = Pipeline(stages, root, jobs=options.jobs, force=options.force)
     try:
         with only_run(root, options.wait):
-            print(f"{options.dataset}: {len(stages)} stages, results in {root}")
+            print(f"{options.dataset_name}: {len(stages)} stages, results in {root}")
             outcomes = pipeline.run()
             failures = {name: outcome for name, outcome in outcomes.items() if outcome.state in ("failed", "not run")}
-            places = {name: root / name for name in ("notebooks", "logs")}
+            made = {name: root / name for name in ("notebooks", "logs")}
             if not failures and options.tune:
-                places |= {f"tuned {name}": collect_tuned(root, name) for name in options.recommenders}
+                made |= {f"tuned {name}": collect_tuned(root, name) for name in options.recommenders}
             elif not failures and not options.before:
                 print(f"\n{main_tables(root, options.recommenders)}")
-                places = {"report": root / "report.html", "tables": root / "tables", "figures": root / "figures"} | places
+                made = {"report": root / "report.html", "tables": root / "tables", "figures": root / "figures"} | made
     except KeyboardInterrupt:
         print("\ninterrupted: what was finished is kept, the next run goes on from there", file=sys.stderr)
         return 130
     if times := time_table(outcomes):
         print(f"\n{times}")
-    print("\n" + "\n".join(f"{name:<15}  {path}" for name, path in places.items()))
+    print("\n" + "\n".join(f"{name:<15}  {path}" for name, path in made.items()))
     counts = count([outcome.state for outcome in outcomes.values()], ("done", "skipped", "failed", "not run"))
     print(f"{counts}; {time.perf_counter() - started:.1f} s")
     for name, outcome in failures.items():
@@ -104,13 +109,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if options.dry_run:
-            print(options.source.describe(options.seed, options.user_features, options.test_users))
+            about = options.source.describe(options.seed, user_features=options.user_features, n_test=options.test_users)
+            print(about)
             return 0
-        tiny = options.smoke or options.dataset == TINY_DATASET
-        if not (options.tune or tiny) and options.hyperparameters == "tuned":
+        if options.uses_tuned and not options.tune:
             say_what_is_untuned(options)
-        if options.list:
-            print(stage_table(Pipeline(stages_of(options), options.results / options.dataset, force=options.force)))
+        if options.list_stages:
+            print(stage_table(Pipeline(plan_stages(options), options.root, force=options.force)))
             return 0
         return run(options) if options.verify is None else verify_run(options)
     except (ValueError, OSError, MemoryError) as error:  # DataError is a ValueError

@@ -1,329 +1,399 @@
-"""The options of a run: the parser of the command line, and the checks of what it is given."""
+"""The options of a run, and their checks."""
 
-import argparse
+import copy
 import math
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
-from lxr.data.datasets import DATASETS
-from lxr.data.ratings import REPEATS
+from lxr.data.datasets import DATASETS, preparation_rule
+from lxr.data.ratings import REPEATS, Repeats
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
-from lxr.runs.data_source import SMOKE, WITH_FEATURES, check_name, name_of, place, source_of
+from lxr.runs.data_source import Source
+from lxr.runs.plan import EXPLORE, REPORT, TINY_DATASET
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
-from lxr.runs.stages import EXPLORE, REPORT, TINY_DATASET
-from lxr.runs.verify import TOLERANCE
-from lxr.utils.checks import HIGHEST_SEED
+from lxr.runs.workspace import PREPARATION, stage_parameters
+from lxr.utils.checks import HIGHEST_SEED, is_integer, is_number
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
-DEFAULT_RECOMMENDERS = ["mf", "vae"]
-EXAMPLES = """examples:
-  python run_all.py                                    everything of MovieLens 100K; again: what has changed
-  python run_all.py --smoke                            a tiny run on generated data, offline, in two minutes
-  python run_all.py --dataset ml-1m --recommenders mf  another dataset, one recommender
-  python run_all.py --ratings my.csv --min-rating 4    a file of your own; with --dry-run: what is kept of it
-  python run_all.py --list                             which stages are done, stale or missing
-  python run_all.py --verify                           compare the tables of a run here with the committed ones
-"""
+DEFAULT_RECOMMENDERS = ("mf", "vae")
+DEVICES = ("auto", "cpu", "cuda")
+SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results for tiny runs, and with features of users
+RESERVED = (SMOKE, WITH_FEATURES, "seeds")
+COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
+RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
+LOWEST = {
+    "jobs": 1,
+    "workers": 1,
+    "trials": 0,
+    "minutes": 0,
+    "test_users": 1,
+    "tolerance": 0,
+    "min_items_per_user": 1,
+    "min_users_per_item": 1,
+    "min_rating": -math.inf,
+}
+FRACTIONS = ("minutes", "tolerance", "min_rating")  # all others of these are integers
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; a bad one exits with status 2."""
-    parser = make_parser()
-    options = parser.parse_args(arguments)
-    try:
-        check_numbers(options)
-        check_together(options)
-        complete(options)
-        options.source = source_of(options)
-        check_places(options)
-        choose_device(options.device)
-    except ValueError as error:
-        parser.error(str(error))
-    return options
+class OptionError(ValueError):
+    """An option that cannot be used.
+
+    Args:
+        name: the field of :class:`RunOptions`.
+        message: what was expected and what was found.
+
+    Example:
+        >>> OptionError("test_users", "expected at least 1, found 0").option
+        '--test-users'
+    """
+
+    def __init__(self, name: str, message: str):
+        super().__init__(f"{name}: {message}")
+        self.name, self.message = name, message
+
+    @property
+    def option(self) -> str:
+        """The option as it is spelled on the command line."""
+        return "--plugin" if self.name == "plugins" else f"--{self.name.replace('_', '-')}"
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line. Options that not every command uses are None unless they are given."""
-    parser = argparse.ArgumentParser(
-        usage="python run_all.py [options]",
-        description="Regenerate every table and figure of a dataset by running the notebooks that are not up to date.\n"
-        "What an option is without being given stands in brackets.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_what_to_run(parser.add_argument_group("what to run"))
-    add_data(parser.add_argument_group("data and results"))
-    add_tuning(parser.add_argument_group("tuning"))
-    add_how(parser.add_argument_group("how to run"))
-    add_instead(parser.add_argument_group("instead of a run"))
-    add_file_options(parser)
-    return parser
+def default_jobs() -> int:
+    """Notebooks that run at a time by default."""
+    return min(2, os.cpu_count() or 1)
 
 
-def add_what_to_run(group: argparse._ArgumentGroup) -> None:
-    """Add the options that choose stages."""
-    default = f"ml-100k, or {TINY_DATASET} with --smoke"
-    group.add_argument("--dataset", metavar="NAME", help=f"{', '.join(DATASETS)}, or of a file of your own ({default})")
-    group.add_argument(
-        "--recommenders",
-        nargs="+",
-        choices=list(RECOMMENDERS),
-        default=DEFAULT_RECOMMENDERS,
-        metavar="NAME",
-        help=f"some of {' '.join(RECOMMENDERS)} ({' '.join(DEFAULT_RECOMMENDERS)})",
-    )
-    group.add_argument(
-        "--explainers",
-        nargs="+",
-        metavar="NAME",
-        help=f"some of {' '.join(EXPLAINERS)} (all, with those of plugins)",
-    )
-    group.add_argument(
-        "--plugin",
-        nargs="+",
-        type=place,
-        default=[],
-        dest="plugins",
-        metavar="FILE",
-        help="Python files that register explainers of your own: lxr.explainers.register",
-    )
-    group.add_argument(
-        "--seed", type=int, default=42, metavar="N", help="of the split, the training and the explainers (42)"
-    )
-    group.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="repeat all training with these seeds, on the same split",
-    )
-    group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
-    group.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, on synthetic data")
-    notebooks = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))] + [EXPLORE]
-    group.add_argument("--before", choices=notebooks, metavar="NOTEBOOK", help="only what this notebook needs, as 05_lxr")
+def notebook_names() -> list[str]:
+    """Notebooks that ``before`` may name."""
+    return [*(path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))), EXPLORE]
 
 
-def add_data(group: argparse._ArgumentGroup) -> None:
-    """Add the options of data and results."""
-    group.add_argument("--data-dir", type=place, metavar="DIR", help="raw data ($LXR_DATA_DIR, else Data/)")
-    group.add_argument(
-        "--results", type=place, default=PROJECT_ROOT / "results", metavar="DIR", help="directory of all results (results/)"
-    )
-    group.add_argument(
-        "--test-users", type=int, metavar="N", help="explain and judge a random sample of so many test users, not all"
-    )
-    group.add_argument(
-        "--user-features",
-        action="store_true",
-        help="histories also hold what is known of the users (personal data); results go to user-features/ of the results",
-    )
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of a run: those of ``python run_all.py --help``, with the same defaults.
 
+    Options that need another one, or that must not go with another one, are None unless they are given. Properties have
+    the value that the run uses.
 
-def add_tuning(group: argparse._ArgumentGroup) -> None:
-    """Add the options of tuning."""
-    group.add_argument(
-        "--hyperparameters",
-        choices=["tuned", "published"],
-        help="those found by --tune for this split, or LXR's published ones and the defaults of everything else (tuned)",
-    )
-    group.add_argument(
-        "--tune",
-        choices=["recommenders", "explainers"],
-        help="only look for hyperparameters, and leave them in tuned_*.json of the results; goes on with what is there",
-    )
-    group.add_argument("--trials", type=int, metavar="N", help="of every study (20, or 5 if tiny)")
-    group.add_argument("--minutes", type=float, metavar="M", help="after which no study begins another trial")
-    group.add_argument("--workers", type=int, metavar="N", help="processes that share each study (1)")
-
-
-def add_how(group: argparse._ArgumentGroup) -> None:
-    """Add the options of the machine, and of what is there already."""
-    jobs = min(2, os.cpu_count() or 1)
-    group.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="a GPU if there is one (auto)")
-    group.add_argument("--jobs", type=int, default=jobs, metavar="N", help=f"notebooks at a time ({jobs})")
-    group.add_argument("--force", action="store_true", help="run everything, unchanged or not")
-    group.add_argument("--wait", action="store_true", help="wait for another run in the same results to end, do not refuse")
-
-
-def add_instead(group: argparse._ArgumentGroup) -> None:
-    """Add the options that look at a command or its results."""
-    one = group.add_mutually_exclusive_group()
-    one.add_argument("--dry-run", action="store_true", help="only say what is kept of the data")
-    one.add_argument("--list", action="store_true", help="only say which stages are done, stale or missing, and why")
-    one.add_argument(
-        "--verify",
-        nargs="?",
-        type=place,
-        const=True,
-        metavar="DIR",
-        help="run in a temporary directory, or take what an earlier run with --results DIR has left, and compare its tables "
-        "with those of the results as committed, or as they are outside of git; the exit status is 1 if a value differs",
-    )
-    group.add_argument(
-        "--against", metavar="REV", help="compare with the tables of this commit, branch or tag, with --verify (HEAD)"
-    )
-    group.add_argument(
-        "--tolerance",
-        type=float,
-        metavar="SHARE",
-        help=f"of the largest value of a column, by which its numbers may differ with --verify ({TOLERANCE}); 0: none may",
-    )
-
-
-def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the command line's options of a file of one's own."""
-    group = parser.add_argument_group(
-        "a file of your own",
-        "in the place of a registered dataset. Its results are named after it, unless\n"
-        "--dataset names them; that name is all that a later command needs.",
-    )
-    group.add_argument("--ratings", type=place, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
-    group.add_argument("--user-column", metavar="NAME", help="of users (user)")
-    group.add_argument("--item-column", metavar="NAME", help="of items (item)")
-    group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
-    group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
-    group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--timestamp-column", metavar="NAME", help="of times (timestamp, if there is one)")
-    group.add_argument(
-        "--repeats",
-        choices=REPEATS,
-        help="a user's several rows for one item: the newest counts, the oldest, or their sum, as for plays",
-    )
-    group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
-    group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
-    group.add_argument("--items", type=place, metavar="PATH", help="another such file (or .item), with titles of items")
-    group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
-
-
-def check_together(options: argparse.Namespace) -> None:
-    """Refuse options that do nothing without another one, or beside it.
-
-    Those that look at a command or its results (``--dry-run``, ``--list``, ``--verify``) go with any other.
+    Attributes:
+        dataset: name of a registered dataset, or of a file; by default that of ``ratings``, MovieLens 100K otherwise.
+        recommenders: names in :data:`lxr.RECOMMENDERS`.
+        explainers: names in :data:`lxr.EXPLAINERS`; by default all, with those of the plugins.
+        plugins: Python files that register explainers.
+        seed: of the split, the training and the explainers.
+        seeds: further seeds, of repeated trainings on the same split.
+        ablation: also train LXR without each of its parts.
+        smoke: a tiny run.
+        before: run only the stages that this notebook needs.
+        data_dir: directory of the raw data.
+        results: directory of all results.
+        test_users: number of test users that are explained and judged; by default all.
+        user_features: include features of the users in histories.
+        hyperparameters: the tuned ones, which are the default, or the published ones.
+        tune: only search for hyperparameters.
+        trials, minutes, workers: see ``tune``.
+        device, jobs: device of PyTorch; notebooks at a time.
+        force, wait: run all stages, even those that are up to date; wait for another run in the same results to end.
+        dry_run, list_stages: only describe the data, or the stages.
+        verify: compare tables: True for those of a new run, or a directory of results.
+        against: commit, branch or tag to compare with.
+        tolerance: see :func:`lxr.runs.verify.verify`.
+        ratings, items: files of ratings and titles in the place of a registered dataset.
+        user_column, item_column, rating_column, timestamp_column, title_column: columns of these files.
+        min_rating, min_items_per_user, min_users_per_item, repeats: see :func:`lxr.prepare`.
+        implicit: there are no ratings; every row counts.
 
     Raises:
-        ValueError: names them.
+        OptionError: an option cannot be used, or not beside another one.
+
+    Example:
+        >>> import lxr
+        >>> options = lxr.runs.RunOptions(dataset="synthetic", recommenders=("mf",), explainers=("random", "lxr"))
+        >>> [stage.name for stage in lxr.runs.plan_stages(options)][:3]
+        ['01_data_preparation', '02_mf', '05_lxr-mf']
+    """
+
+    dataset: str | None = None
+    recommenders: Sequence[str] = DEFAULT_RECOMMENDERS
+    explainers: Sequence[str] | None = None
+    plugins: Sequence[str | Path] = ()
+    seed: int = 42
+    seeds: Sequence[int] = ()
+    ablation: bool = False
+    smoke: bool = False
+    before: str | None = None
+    data_dir: str | Path | None = None
+    results: Path = field(default_factory=lambda: PROJECT_ROOT / "results")
+    test_users: int | None = None
+    user_features: bool = False
+    hyperparameters: Literal["tuned", "published"] | None = None
+    tune: Literal["recommenders", "explainers"] | None = None
+    trials: int | None = None
+    minutes: float | None = None
+    workers: int | None = None
+    device: str = "auto"
+    jobs: int = field(default_factory=default_jobs)
+    force: bool = False
+    wait: bool = False
+    dry_run: bool = False
+    list_stages: bool = False
+    verify: Literal[True] | Path | None = None
+    against: str | None = None
+    tolerance: float | None = None
+    ratings: Path | None = None
+    items: Path | None = None
+    user_column: str | None = None
+    item_column: str | None = None
+    rating_column: str | None = None
+    timestamp_column: str | None = None
+    title_column: str | None = None
+    min_rating: float | None = None
+    min_items_per_user: int | None = None
+    min_users_per_item: int | None = None
+    repeats: Repeats | None = None
+    implicit: bool = False
+
+    def __post_init__(self):
+        for name in ("results", "ratings", "items", "verify"):
+            value = getattr(self, name)
+            if value is not None and value is not True:
+                object.__setattr__(self, name, Path(value).expanduser())
+        object.__setattr__(self, "results", self.results.resolve())
+        _check_choices(self)
+        # In the order of the registry, each once.
+        object.__setattr__(self, "recommenders", tuple(name for name in RECOMMENDERS if name in self.recommenders))
+        _check_numbers(self)
+        _check_combinations(self)
+        _check_name(self)
+        _check_user_features(self)
+        if self.tune == "explainers" and not any(EXPLAINERS[name].search_space for name in self.chosen_explainers):
+            raise OptionError("tune", f"none of {', '.join(self.chosen_explainers)} has options")
+        assert self.chosen_explainers and self.source  # found now, so that errors in them are those of this call
+        _check_directories(self)
+        choose_device(self.device)
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether notebooks keep their own parameters."""
+        return self.smoke or self.dataset == TINY_DATASET
+
+    @property
+    def dataset_name(self) -> str:
+        """The name of the dataset, and of the directory of its results."""
+        if self.dataset is not None:
+            return self.dataset
+        if self.ratings:
+            return Path(self.ratings.name.removesuffix(".gz")).stem  # plays of plays.csv.gz
+        return TINY_DATASET if self.smoke else "ml-100k"
+
+    @property
+    def results_root(self) -> Path:
+        """Directory of all results of runs of this kind: ``results``, or a directory below it."""
+        root = self.results
+        if self.smoke and self.dataset_name != TINY_DATASET:  # a tiny run never replaces a full one
+            root /= SMOKE
+        if self.user_features and root.name != WITH_FEATURES:  # nor one with user features one without
+            root /= WITH_FEATURES
+        return root
+
+    @property
+    def root(self) -> Path:
+        """Directory of the run: ``<results_root>/<dataset_name>``."""
+        return self.results_root / self.dataset_name
+
+    @property
+    def raw_data(self) -> Path:
+        """Directory of the raw data."""
+        return data_directory(self.data_dir).resolve()
+
+    @property
+    def uses_tuned(self) -> bool:
+        """Whether hyperparameters that were tuned for this split are used."""
+        return not self.is_tiny and self.hyperparameters != "published"
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether nothing is written to the results."""
+        return self.dry_run or self.list_stages or self.verify is not None
+
+    @cached_property
+    def chosen_explainers(self) -> list[str]:
+        """Primary names of the explainers of the run in the order of the registry, each once."""
+        for path in self.plugins:
+            try:
+                load_plugin(path)
+            except ValueError as error:
+                raise OptionError("plugins", str(error)) from error
+        for name in self.explainers or ():
+            _check_choice("explainers", name, EXPLAINERS)
+        wanted = {EXPLAINERS.primary(name) for name in self.explainers or EXPLAINERS}
+        return [name for name in EXPLAINERS if name in wanted]
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the data come from: a registered dataset, ``ratings``, or the file of an earlier run."""
+        return _source_of(self)
+
+    def in_results(self, results: Path) -> "RunOptions":
+        """The same run of the same data, with another directory of all results."""
+        other = copy.copy(self)
+        object.__setattr__(other, "results", results)
+        return other
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str] | dict[str, Any]) -> None:
+    """Refuse a value that is none of the choices, as a parser of command lines does."""
+    if value not in choices:
+        raise OptionError(name, f"invalid choice: {value!r} (choose from {', '.join(map(repr, choices))})")
+
+
+def _check_choices(options: RunOptions) -> None:
+    """Refuse names that are not known."""
+    for name in options.recommenders:
+        _check_choice("recommenders", name, RECOMMENDERS)
+    if not options.recommenders:
+        raise OptionError("recommenders", "expected at least one, found none")
+    _check_choice("device", options.device, DEVICES)
+    for name, known in {
+        "hyperparameters": ("tuned", "published"),
+        "tune": ("recommenders", "explainers"),
+        "repeats": tuple(REPEATS),
+        "before": notebook_names(),
+    }.items():
+        if (value := getattr(options, name)) is not None:
+            _check_choice(name, value, known)
+
+
+def _check_numbers(options: RunOptions) -> None:
+    """Refuse numbers beyond their bounds, and the same seed twice."""
+    for name, lowest in LOWEST.items():
+        value = getattr(options, name)
+        right = is_number(value) if name in FRACTIONS else is_integer(value)
+        if value is not None and not (right and value >= lowest):
+            raise OptionError(name, f"expected {f'at least {lowest}' if lowest > -math.inf else 'a number'}, found {value}")
+    for name, seeds in (("seed", [options.seed]), ("seeds", options.seeds)):
+        for seed in seeds:
+            if not (is_integer(seed) and 0 <= seed <= HIGHEST_SEED):
+                raise OptionError(name, f"expected 0 to {HIGHEST_SEED}, found {seed}")
+    if len(set(options.seeds)) < len(options.seeds):
+        raise OptionError("seeds", f"expected different seeds, found {' '.join(map(str, options.seeds))}")
+    if options.seed in options.seeds:
+        raise OptionError("seeds", f"expected other seeds than that of --seed, found {options.seed}")
+
+
+def _check_combinations(options: RunOptions) -> None:
+    """Refuse options that do nothing without another one, or that do not go with another one.
+
+    Those that look at a command or its results (``--dry-run``, ``--list``, ``--verify``) go with any other.
     """
     for needed, names in (("tune", ("trials", "minutes", "workers")), ("verify", ("tolerance", "against"))):
         for name in names:
             if getattr(options, name) is not None and getattr(options, needed) is None:
-                raise ValueError(f"argument {option(name)}: expected --{needed} beside it")
-    tiny = options.smoke or options.dataset == TINY_DATASET
-    alone = f"--smoke or --dataset {TINY_DATASET}"
+                raise OptionError(name, f"expected --{needed} beside it")
+    tunes_recommenders = options.tune == "recommenders"
     for name, other, refused in (
         ("tune", "--seeds", options.seeds),
         ("tune", "--ablation", options.ablation),
         ("tune", "--before", options.before),
-        ("hyperparameters", alone, tiny),
-        ("hyperparameters", "--tune recommenders", options.tune == "recommenders"),
-        ("explainers", "--tune recommenders", options.tune == "recommenders"),
+        ("hyperparameters", f"--smoke or --dataset {TINY_DATASET}", options.is_tiny),
+        ("hyperparameters", "--tune recommenders", tunes_recommenders),
+        ("explainers", "--tune recommenders", tunes_recommenders),
         ("ablation", f"--before {options.before}", options.before and options.before != REPORT),
     ):
         if refused and getattr(options, name) not in (None, False):
-            raise ValueError(f"argument {option(name)}: expected alone, found {other} beside it")
+            raise OptionError(name, f"expected alone, found {other} beside it")
     for name in ("tune", "before"):
         if options.verify is not None and getattr(options, name):
-            raise ValueError(f"argument --verify: expected a whole run, found {option(name)} beside it")
+            raise OptionError("verify", f"expected a whole run, found --{name} beside it")
 
 
-def check_numbers(options: argparse.Namespace) -> None:
-    """Refuse numbers beyond their bounds, and the same seed twice.
-
-    Raises:
-        ValueError: names the option, its bounds and the number.
-    """
-    for name, lowest in (
-        ("jobs", 1),
-        ("workers", 1),
-        ("trials", 0),
-        ("minutes", 0),
-        ("test_users", 1),
-        ("tolerance", 0),
-        ("min_items_per_user", 1),
-        ("min_users_per_item", 1),
-        ("min_rating", -math.inf),
-    ):
-        value = getattr(options, name)
-        if value is not None and not lowest <= value < math.inf:
-            bound = f"at least {lowest}" if lowest > -math.inf else "a number"
-            raise ValueError(f"argument {option(name)}: expected {bound}, found {value}")
-    for name, seeds in (("--seed", [options.seed]), ("--seeds", options.seeds)):
-        for seed in seeds:
-            if not 0 <= seed <= HIGHEST_SEED:
-                raise ValueError(f"argument {name}: expected 0 to {HIGHEST_SEED}, found {seed}")
-    if len(set(options.seeds)) < len(options.seeds):
-        raise ValueError(f"argument --seeds: expected different seeds, found {' '.join(map(str, options.seeds))}")
-    if options.seed in options.seeds:
-        raise ValueError(f"argument --seeds: expected other seeds than that of --seed, found {options.seed}")
+def _check_name(options: RunOptions) -> None:
+    """Refuse a dataset's name that cannot be the name of a directory of results, or is in use."""
+    name, ratings = options.dataset_name, options.ratings
+    expected = f"expected a new name for {ratings}, found {name!r}" if ratings else f"expected a name, found {name!r}"
+    if name.casefold() in RESERVED:
+        raise OptionError("dataset", f"{expected}, which has a meaning of its own (as {', '.join(RESERVED)})")
+    if not name.isprintable() or name != name.strip(" ") or name[:1] in ("", ".", "~", "-") or set(name) & set('/\\:*?"<>|'):
+        raise OptionError("dataset", f"{expected}, which cannot be the name of a directory everywhere")
+    if ratings and name in DATASETS:
+        raise OptionError("dataset", f"{expected}, which is a registered dataset")
 
 
-def check_places(options: argparse.Namespace) -> None:
-    """Refuse directories that cannot be read or written.
-
-    Raises:
-        ValueError: names the option and the place.
-    """
-    for name in ("data_dir", "results"):
-        path = getattr(options, name)
-        there = next(folder for folder in (path, *path.parents) if folder.exists())
-        if not there.is_dir():
-            raise ValueError(f"argument {option(name)}: expected a directory, found a file {there}")
-    looks = options.dry_run or options.list or options.verify is not None
-    if not looks and not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"argument --results: expected a directory that can be written, found {there}")
-
-
-def complete(options: argparse.Namespace) -> None:
-    """Fill in what was not given, and make paths absolute.
-
-    Raises:
-        ValueError: an option does not go with the dataset or the explainers.
-    """
-    default = TINY_DATASET if options.smoke else "ml-100k"
-    options.named = options.dataset is not None
-    if not options.named:
-        options.dataset = name_of(options.ratings) if options.ratings else default
-    check_name(options)
-    options.hyperparameters = options.hyperparameters or "tuned"
-    options.workers = options.workers or 1
-    options.tolerance = TOLERANCE if options.tolerance is None else options.tolerance
-    options.data_dir, options.results = data_directory(options.data_dir).resolve(), options.results.resolve()
-    if options.smoke and options.dataset != TINY_DATASET:
-        options.results /= SMOKE  # a tiny run never replaces a full one
-    if options.user_features and options.results.name != WITH_FEATURES:
-        options.results /= WITH_FEATURES  # nor one with user features one without
+def _check_user_features(options: RunOptions) -> None:
+    """Refuse to read features of users from a dataset that has none."""
     telling = [name for name, dataset in DATASETS.items() if dataset.read_users]
-    if options.user_features and options.dataset not in telling:
-        found = f"expected one of {', '.join(telling)} as --dataset, found {options.dataset}"
-        raise ValueError(f"argument --user-features: {found}")
-    # In the order of the registry, each once.
-    options.recommenders = [name for name in RECOMMENDERS if name in options.recommenders]
-    options.explainers = chosen_explainers(options.explainers, options.plugins)
-    if options.tune == "explainers" and not any(EXPLAINERS[name].search_space for name in options.explainers):
-        raise ValueError(f"argument --tune: none of {', '.join(options.explainers)} has options")
+    if options.user_features and options.dataset_name not in telling:
+        expected = f"expected one of {', '.join(telling)} as --dataset"
+        raise OptionError("user_features", f"{expected}, found {options.dataset_name}")
 
 
-def chosen_explainers(names: list[str] | None, plugins: list[Path]) -> list[str]:
-    """The primary names of explainers in the order of the registry, each once; all of them if none is given.
-
-    Raises:
-        ValueError: an unknown name, or a plugin that cannot be used.
-    """
-    for path in plugins:
-        try:
-            load_plugin(path)
-        except ValueError as error:
-            raise ValueError(f"argument --plugin: {error}") from error
-    for name in names or ():
-        if name not in EXPLAINERS:
-            known = ", ".join(map(repr, EXPLAINERS))
-            raise ValueError(f"argument --explainers: invalid choice: {name!r} (choose from {known})")
-    wanted = {EXPLAINERS.primary(name) for name in names or EXPLAINERS}
-    return [name for name in EXPLAINERS if name in wanted]
+def _check_directories(options: RunOptions) -> None:
+    """Refuse directories that cannot be read or written."""
+    for name, path in (("data_dir", options.raw_data), ("results", options.results_root)):
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        if not existing.is_dir():
+            raise OptionError(name, f"expected a directory, found a file {existing}")
+    if not options.only_looks and not os.access(existing, os.W_OK | os.X_OK):
+        raise OptionError("results", f"expected a directory that can be written, found {existing}")
 
 
-def option(name: str) -> str:
-    """An option as it is called on the command line."""
-    return f"--{name.replace('_', '-')}"
+def _source_of(options: RunOptions) -> Source:
+    """The source of the data: a registered dataset, ``ratings``, or the file from which the results were made."""
+    name, repeats = options.dataset_name, options.repeats
+    given = {option: value for option in (*COLUMNS, *RULE) if (value := getattr(options, option)) is not None}
+    if options.ratings:
+        ratings_file = _ratings_file(options, given)
+        if options.implicit:
+            given.setdefault("min_rating", 1)
+        rule = preparation_rule(name, **{option: given[option] for option in RULE if option in given})
+    elif given or options.items or options.implicit or repeats:
+        raise OptionError("ratings", "expected, beside options of a file of your own")
+    elif name in DATASETS:
+        ratings_file, rule = {}, preparation_rule(name)
+    else:
+        parameters = stage_parameters(options.root, PREPARATION)
+        ratings_file = dict(parameters.get("ratings_file", {}))
+        if not ratings_file:
+            known = ", ".join(map(repr, DATASETS))
+            raise OptionError("dataset", f"invalid choice: {name!r} (choose from {known}, or give --ratings)")
+        rule, repeats = {option: parameters[option] for option in RULE}, parameters.get("repeats")
+    for key in [key for key in ("path", "items_path") if key in ratings_file]:
+        path = (NOTEBOOKS / ratings_file[key]).resolve()  # a notebook may have had a relative one
+        if not path.is_file():
+            raise OptionError("ratings", f"expected a file {path}, found none")
+        ratings_file[key] = str(path)
+    return Source(name, options.raw_data, ratings_file, rule, repeats)
+
+
+def _ratings_file(options: RunOptions, given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of :func:`lxr.read_ratings_file`; ``given`` has the columns and thresholds that the options name."""
+    counts_plays = options.implicit and options.repeats == "sum"  # --min-rating may then be a number of plays
+    two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
+    if two or not (options.implicit or "min_rating" in given):
+        raise OptionError("ratings", "expected either --min-rating or --implicit beside it")
+    if "title_column" in given and not options.items:
+        raise OptionError("title_column", "expected --items beside it, which may be the file of --ratings")
+    files = {"path": options.ratings, "items_path": options.items}
+    ratings_file: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path}
+    ratings_file |= {name: given[name] for name in COLUMNS if name in given}
+    if options.implicit:
+        ratings_file["rating_column"] = None
+    _check_replaced(options, ratings_file["path"])
+    return ratings_file
+
+
+def _check_replaced(options: RunOptions, path: str) -> None:
+    """Refuse a file whose name alone would make its results replace those of another file."""
+    before = stage_parameters(options.root, PREPARATION).get("ratings_file", {}).get("path")
+    if options.dataset is not None or not before or (NOTEBOOKS / before).resolve() == Path(path):
+        return
+    raise OptionError(
+        "ratings",
+        f"{options.root} has results of another file, {before}: name this one with --dataset NAME "
+        f"(--dataset {options.dataset_name} replaces the other)",
+    )

@@ -1,38 +1,59 @@
 """Notebooks as stages of a directed graph: run by papermill, skipped when nothing they depend on has changed.
 
-A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of the notebook's
-code, its parameters, the keys of the stages it needs, the sources of ``lxr``, the plugins that register explainers of its
-parameters, and the versions of the packages. The record has the hash of every file that the stage read and wrote, its
-executed notebook included, and the key of the stage that made each file that it read. A stage is skipped when its key and
-all those files are unchanged. It fails when it has read a file that is not as the stages that it needs have left it.
+A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of everything
+that determines the result. That is the notebook's code, its parameters, the keys of the stages it needs, the sources of
+``lxr`` that it can use (see :mod:`lxr.runs.imports`), the plugins that register explainers of its parameters, and the
+versions of the packages. The record has these parts, so that the next run can say which of them has changed. It also has
+the hash of every file that the stage read and wrote, its executed notebook included, and the key of the stage that made
+each file that it read.
+
+A stage is skipped when its key and all those files are unchanged. It fails when it has read a file that is not as the
+stages that it needs have left it.
 """
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import psutil
 from tqdm.auto import tqdm
 
-from lxr.runs.plugins import PLUGINS, loaded_plugins, plugin_hashes
-from lxr.runs.stage import PLACES, Stage, called, code_of, execute
+from lxr.runs.imports import Library, texts_in
+from lxr.runs.plugins import PLUGINS, loaded_plugins, plugins_of
+from lxr.runs.stage import DIRECTORIES, Stage, check_parameters, read_code
 from lxr.runs.terminal import coloured
 from lxr.runs.workspace import RUN, Workspace
-from lxr.utils.environment import PROJECT_ROOT, package_versions
+from lxr.utils.environment import package_versions
 from lxr.utils.records import write_json
 from lxr.utils.storage import DataError, sha256, sweep
+
+LONGEST_VALUE = 120  # characters of a parameter that a record keeps as it is; of a longer one, it keeps the hash
+# How a change of one part of what a result is made from is described.
+CHANGES = {
+    "parameters": "parameter {name}: {new}, was {old}",
+    "library": "{name} has changed",
+    "plugins": "the plugin of {name} has changed",
+    "packages": "{name}: {new}, was {old}",
+    "needs": "it needs {name}, which has changed",
+}
 
 
 @dataclass
 class Outcome:
-    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, and why."""
+    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, why, and how long it took.
+
+    Example:
+        >>> Outcome("done", "not finished before", seconds=2.5).state
+        'done'
+    """
 
     state: str
     detail: str = ""
@@ -50,23 +71,35 @@ class Pipeline:
         force: run every stage, whatever its stamp says.
 
     Attributes:
+        parts: name of each stage → what its result is made from.
         keys: name of each stage → its key.
         records: name of each stage that is done or skipped → its record.
         made: each file that these stages have made → name of the stage and hash of the file.
+
+    Example:
+        >>> import lxr
+        >>> options = lxr.runs.RunOptions(dataset="synthetic", before="02_mf")
+        >>> pipeline = Pipeline(lxr.runs.plan_stages(options), options.root / "nowhere")
+        >>> pipeline.state(pipeline.stages[0])
+        ('missing', 'not finished before')
     """
 
     stages: Sequence[Stage]
     root: Path
+    _: KW_ONLY
     jobs: int = 1
     force: bool = False
+    parts: dict[str, dict] = field(default_factory=dict, init=False)
     keys: dict[str, str] = field(default_factory=dict, init=False)
     records: dict[str, dict] = field(default_factory=dict, init=False)
     made: dict[Path, tuple[str, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         self.by_name = {stage.name: stage for stage in self.stages}
+        library, packages = Library(), package_versions()
         for name in TopologicalSorter({stage.name: stage.needs for stage in self.stages}).static_order():
-            self.keys[name] = self.key(self.by_name[name])
+            self.parts[name] = self._parts(self.by_name[name], library) | {"packages": packages}
+            self.keys[name] = _hash(self.parts[name])
 
     @property
     def threads(self) -> int:
@@ -81,34 +114,40 @@ class Pipeline:
             PLUGINS: os.pathsep.join(map(str, loaded_plugins())),
         }
 
-    def key(self, stage: Stage) -> str:
-        """Hash of everything that determines what a stage computes, given its input files."""
+    def _parts(self, stage: Stage, library: Library) -> dict:
+        """What determines the result of a stage, given its input files, but for the packages, which are those of all."""
+        parameters = {name: value for name, value in stage.parameters.items() if name not in DIRECTORIES}
+        texts = texts_in(parameters)
+        plugins = plugins_of(texts)
+        code, source = _code_of(stage)
+        sources = [source, *(path.read_text(encoding="utf-8") for path in plugins.values())]
         parts = {
-            "code": code_of(stage),
-            "parameters": {name: value for name, value in stage.parameters.items() if name not in PLACES},
-            "needs": [self.keys[need] for need in stage.needs],
-            "sources": library_hash(),
-            "plugins": plugin_hashes(names_in(stage.parameters)),
-            "packages": package_versions(),
+            "code": code,
+            "parameters": {name: _shortened(value) for name, value in parameters.items()},
+            "needs": {need: self.keys[need] for need in stage.needs},
+            "library": library.sources("\n".join(sources), texts),
+            "plugins": {name: sha256(path) for name, path in plugins.items()},
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return json.loads(json.dumps(parts))  # as a record has them
 
     def why_stale(self, stage: Stage) -> str:
         """Why a stage has to run, or an empty string if it has not."""
         if self.force:
             return "forced"
-        if stage.goes_on:
-            return "it goes on with what is there"
+        if stage.resumable:
+            return "it resumes its earlier work"
         record = stage.record(self.root)
         if record is None or "key" not in record:
             return "not finished before"
         if not all(isinstance(record.get(kind), dict) for kind in ("sources", "inputs", "outputs")):
             return "its record is damaged"
+        if not isinstance(record.get("made_from"), dict):
+            return "its record is of an earlier version"
         data_dir = stage.parameters.get("data_dir")
         if data_dir and not all(Path(name).is_relative_to(data_dir) for name in record["sources"]):
             return "it read another data directory"
         if record["key"] != self.keys[stage.name]:
-            return "its code, parameters or what it needs have changed"
+            return self._change(stage, record["made_from"])
         files = self.files(stage, record, "inputs") | self.files(stage, record, "outputs")
         files |= {Path(name): expected for name, expected in record["sources"].items()}
         for path, expected in files.items():
@@ -118,10 +157,22 @@ class Pipeline:
                 return f"{path} has changed or is damaged"
         return ""
 
+    def _change(self, stage: Stage, before: dict) -> str:
+        """The first of the parts of a stage that is not as it was, by its name."""
+        now = self.parts[stage.name]
+        if now["code"] != before.get("code"):
+            return f"the code of {stage.label} has changed"
+        changes = (
+            text.format(name=name, new=new, old=old)
+            for kind, text in CHANGES.items()
+            for name, new, old in _differences(now[kind], before.get(kind, {}))
+        )
+        return next(changes, "its record is of another version")
+
     def files(self, stage: Stage, record: dict, kind: str) -> dict[Path, str]:
         """Paths → hashes of the ``"inputs"`` or ``"outputs"`` in the record of a stage."""
-        place = (self.root / stage.name).parent
-        return {place / name: expected for name, expected in record[kind].items()}
+        folder = (self.root / stage.name).parent
+        return {folder / name: expected for name, expected in record[kind].items()}
 
     def state(self, stage: Stage) -> tuple[str, str]:
         """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
@@ -172,6 +223,8 @@ class Pipeline:
 
     def run_stage(self, stage: Stage) -> Outcome:
         """Run one stage, or say that it need not."""
+        from lxr.runs.execution import execute  # it needs an extra, which a plan of stages does not
+
         reason = self.why_stale(stage)
         if not reason:
             self.note(stage, stage.record(self.root) or {})
@@ -184,9 +237,9 @@ class Pipeline:
             if not error:
                 self.stamp(stage)
         except OSError as failure:  # a results directory that is read-only, full, or no directory
-            error = f"{called(stage)}: cannot write to {self.root}: {failure}"
+            error = f"{stage.label}: cannot write to {self.root}: {failure}"
         except DataError as failure:
-            error = f"{called(stage)}: {failure}"
+            error = f"{stage.label}: {failure}"
         seconds = time.perf_counter() - started
         if error:
             tqdm.write(f"  {coloured('FAIL')} {stage.name} after {seconds:.1f} s")
@@ -197,12 +250,13 @@ class Pipeline:
     def act(self, stage: Stage, action: Callable[..., None]) -> str:
         """Run the action of a stage; returns an empty string, or what failed."""
         stage.path(self.root, "stages", "json").unlink(missing_ok=True)
-        place = (self.root / stage.name).parent
-        workspace = Workspace(place.parent, place.name, Path(stage.name).name)
+        path = self.root / stage.name
+        folders = {"dataset": path.parent.name, "results": path.parent.parent}
+        workspace = Workspace(path.name, folders | stage.parameters)
         try:
             action(self, workspace, **stage.parameters)
         except Exception as error:  # as in a notebook
-            return f"{called(stage)}: {type(error).__name__}: {error}"
+            return f"{stage.label}: {type(error).__name__}: {error}"
         return ""
 
     def stamp(self, stage: Stage) -> None:
@@ -221,7 +275,7 @@ class Pipeline:
             record["outputs"][executed.relative_to((self.root / stage.name).parent).as_posix()] = sha256(executed)
         makers = [self.maker(stage, read, digest) for read, digest in self.files(stage, record, "inputs").items()]
         record["made_by"] = {name: self.keys[maker] for name, maker in zip(record["inputs"], makers, strict=True)}
-        record["key"] = self.keys[stage.name]
+        record |= {"made_from": self.parts[stage.name], "key": self.keys[stage.name]}
         write_json(record, path)
         self.note(stage, record)
 
@@ -267,9 +321,38 @@ class Pipeline:
         return same and self.files(maker, now, "outputs").get(path) == digest
 
 
-def names_in(parameters: dict) -> set[str]:
-    """All names in those parameters that are lists, as of the explainers that a stage makes, tunes or judges."""
-    return {name for value in parameters.values() if isinstance(value, list) for name in value if isinstance(name, str)}
+def _hash(value: object) -> str:
+    """Hash of a value that JSON knows."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _shortened(value: object) -> object:
+    """A value, or the beginning of its hash if it is long."""
+    return value if len(json.dumps(value)) <= LONGEST_VALUE else f"#{_hash(value)[:12]}"
+
+
+def _code_of(stage: Stage) -> tuple[str, str]:
+    """The hash of a stage's code, and the source from which its imports are found.
+
+    The defaults of parameters that the stage replaces are not part of that source.
+
+    Raises:
+        ValueError: the stage has a parameter that the notebook does not have.
+    """
+    if stage.notebook is None:
+        source = Path(inspect.getfile(stage.action)).read_text(encoding="utf-8") if stage.action else ""
+        return _hash(source), source
+    code = read_code(stage.notebook)
+    check_parameters(stage, code)
+    defaults = [value for name, value in code.defaults.items() if name not in stage.parameters]
+    return _hash([code.parameters, code.cells]), "\n".join([*code.cells, *defaults])
+
+
+def _differences(now: dict, before: dict) -> Iterator[tuple[str, object, object]]:
+    """Names whose values differ, with both values; a name that is missing has the value None."""
+    for name in dict.fromkeys([*now, *before]):
+        if now.get(name) != before.get(name):
+            yield name, now.get(name), before.get(name)
 
 
 @contextlib.contextmanager
@@ -285,13 +368,3 @@ def environment_variables(**values: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def library_hash() -> str:
-    """Hash of the sources of this package."""
-    digest = hashlib.sha256()
-    library = PROJECT_ROOT / "lxr"
-    for path in sorted(library.rglob("*.*")):
-        if path.suffix in (".py", ".csv"):
-            digest.update(path.relative_to(library).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.utils.storage import sha256
 
 PLUGINS = "LXR_PLUGINS"  # environment variable: the files that `import lxr` loads, separated as in PATH
 _loaded: dict[Path, tuple[str, ...]] = {}  # file → names of its explainers
@@ -24,6 +23,12 @@ def load_plugin(path: str | Path) -> tuple[str, ...]:
 
     Raises:
         ValueError: the file cannot be read, fails, or registers nothing.
+
+    Example:
+        >>> load_plugin("nothing.py")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: ...nothing.py: FileNotFoundError: ...
     """
     path = Path(path).resolve()
     if path not in _loaded:
@@ -62,7 +67,7 @@ def loaded_plugins() -> list[Path]:
     return list(_loaded)
 
 
-def plugin_hashes(names: Iterable[str]) -> dict[str, str]:
-    """Hashes of the files that have registered some of these explainers, by the explainer."""
+def plugins_of(names: Iterable[str]) -> dict[str, Path]:
+    """Names of explainers that plugins have registered → the file, of those names."""
     wanted = set(names)
-    return {name: sha256(path) for path, registered in _loaded.items() for name in registered if name in wanted}
+    return {name: path for path, registered in _loaded.items() for name in registered if name in wanted}

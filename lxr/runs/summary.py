@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from lxr.reporting.formats import with_directions
-from lxr.reporting.html import export_html
 from lxr.runs.pipeline import Outcome, Pipeline
 from lxr.runs.stage import Stage
 from lxr.runs.terminal import coloured
@@ -15,7 +14,7 @@ from lxr.utils.environment import environment
 from lxr.utils.records import read_json, write_json
 
 SUMMARY = "summary"
-RAW_PLACES = ("data_dir", "ratings_file")
+RAW_PATHS = ("data_dir", "ratings_file")
 
 
 def stage_table(pipeline: Pipeline) -> str:
@@ -83,9 +82,11 @@ def summarise(pipeline: Pipeline, workspace: Workspace, report: str, title: str,
             path = workspace.input(stage.path(Path(), "stages", "json").as_posix())
             records[stage.name] = read_json(path) or {}
     write_json(provenance(workspace.root, records, pipeline.threads), workspace.output("run.json"))
+    from lxr.reporting.html import export_html  # it needs an extra, which a plan of stages does not
+
     executed = pipeline.by_name[report].path(Path(), "notebooks", "ipynb").as_posix()
     export_html(workspace.input(executed), workspace.output("report.html"), title)
-    workspace.finish(report=report, title=title, recommenders=list(recommenders))
+    workspace.finish()
 
 
 def provenance(root: Path, records: Mapping[str, dict], threads: int) -> dict:
@@ -107,7 +108,7 @@ def provenance(root: Path, records: Mapping[str, dict], threads: int) -> dict:
         | {
             name: {
                 # Without paths; the names and checksums of files are in "data".
-                "parameters": {key: value for key, value in record["parameters"].items() if key not in RAW_PLACES},
+                "parameters": {key: value for key, value in record["parameters"].items() if key not in RAW_PATHS},
                 "commit": record["environment"]["commit"],
                 "seconds": record["seconds"],
             }

@@ -89,16 +89,16 @@ def verify(committed: Path, found: Path, tolerance: float = TOLERANCE) -> Verifi
     return Verification(cells, n_values, len(both), not_made, not_committed)
 
 
-def committed_run(root: Path, place: Path, revision: str | None = None) -> tuple[Path, str]:
+def committed_run(root: Path, empty: Path, revision: str | None = None) -> tuple[Path, str]:
     """Find the tables and hyperparameters with which a run is compared.
 
     Args:
         root: directory of the results, ``<results>/<dataset>``.
-        place: an empty directory, to which committed files are written.
+        empty: an empty directory, to which committed files are written.
         revision: commit, branch or tag; by default HEAD.
 
     Returns:
-        Either ``place``, with the files as git has them, or, where git has none, ``root``; and a sentence that says which.
+        Either ``empty``, with the files as git has them, or, where git has none, ``root``; and a sentence that says which.
 
     Raises:
         DataError: a revision is given, and git has no tables of it.
@@ -110,11 +110,11 @@ def committed_run(root: Path, place: Path, revision: str | None = None) -> tuple
             raise DataError(f"argument --against: expected a commit with {root / 'tables'}, found {revision!r}")
         return root, f"{root}, as it is: git has no tables of it"
     for name in names:
-        path = place / name
+        path = empty / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(git(root, "cat-file", "blob", shown[name]).stdout)
     described = git(root, "log", "-1", "--format=%h of %cs", revision or "HEAD").stdout.decode().strip()
-    return place, f"{root}, as in commit {described}"
+    return empty, f"{root}, as in commit {described}"
 
 
 def committed_files(root: Path, revision: str) -> dict[str, str]:
@@ -132,10 +132,10 @@ def committed_files(root: Path, revision: str) -> dict[str, str]:
 
 def git(root: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Call git in a directory, or where that does not exist, in the nearest above it that does."""
-    place = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    existing = next(folder for folder in (root, *root.parents) if folder.is_dir())
     command = ["git", *arguments]
     try:
-        return subprocess.run(command, cwd=place, capture_output=True, check=False)
+        return subprocess.run(command, cwd=existing, capture_output=True, check=False)
     except FileNotFoundError:  # git is not installed
         return subprocess.CompletedProcess(command, 1, b"", b"")
 

@@ -10,7 +10,7 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     <recommender>/cost/<name>.parquet     what they cost (05, 06)
     <recommender>/fidelity/<name>.parquet every metric of every test user (07)
     tables/, figures/                     what people read; tables/marks/ the marks of tables that have any
-    stages/<stage>.json                   what each stage read, wrote and was told
+    stages/<stage>.json                   parameters, inputs and outputs of each stage
     notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed
     logs/<stage>.log                      what they wrote to standard output and error
     run.json                              commit, versions, machine, parameters, data and durations of the whole
@@ -20,11 +20,11 @@ A run of one dataset lives in ``<results>/<dataset>/``:
 
 import io
 import os
-import subprocess
-import sys
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ import pandas as pd
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
 from lxr.reporting.formats import FORMATS, from_csv, to_csv
-from lxr.utils.environment import DATA_DIR, PROJECT_ROOT, data_directory, environment, in_checkout, results_directory
+from lxr.utils.environment import PROJECT_ROOT, environment, in_checkout, results_directory
 from lxr.utils.extras import extra
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, atomic_path, sha256
@@ -45,77 +45,63 @@ class Workspace:
     """One stage's view of the files of a run: it notes what the stage reads and writes, for the stage's record.
 
     Args:
-        results: directory of all results; a relative path starts at the project root, wherever the notebook runs, or at the
-            working directory where the package is installed without the project.
-        dataset: name of the dataset, and of the directory below ``results``.
         stage: name of the notebook, ``"05_lxr"``.
-        recommender: the recommender that the stage is about, if it is about one.
+        parameters: parameters of the stage, for its record. The workspace itself uses three of them: ``dataset``, the
+            name of the dataset and of the directory below the results; ``results``, the directory of all results, where a
+            relative one starts at the project root, or at the working directory where the package is installed without
+            the project; and ``recommender``, if the stage is about one.
 
     Example:
-        >>> workspace = Workspace("results", "synthetic", "05_lxr", "mf")
+        >>> import lxr
+        >>> parameters = {"dataset": "synthetic", "recommender": "mf", "results": "results", "seed": 42}
+        >>> workspace = lxr.runs.Workspace("05_lxr", parameters)
         >>> workspace.name
         '05_lxr-mf'
     """
 
-    def __init__(self, results: str | Path, dataset: str, stage: str, recommender: str | None = None):
-        self.results, self.dataset, self.stage, self.recommender = results_directory(results), dataset, stage, recommender
-        self.name = f"{stage}-{recommender}" if recommender else stage
-        self.root = self.results / dataset
+    def __init__(self, stage: str, parameters: Mapping[str, Any]):
+        self.stage, self.dataset, self.results = stage, parameters["dataset"], results_directory(parameters["results"])
+        self.recommender: str | None = parameters.get("recommender")
+        # Results can be moved: where they are is no parameter of what was computed.
+        self.parameters = {name: value for name, value in parameters.items() if name != "results"}
+        self.name = f"{stage}-{self.recommender}" if self.recommender else stage
+        self.root = self.results / self.dataset
         self.started = time.perf_counter()
         self.inputs: dict[Path, str] = {}  # path -> hash of what was read
         self.outputs: list[Path] = []
         self.n_users: int | None = None  # of the data, once they are read
 
     def input(self, relative: str) -> Path:
-        """Path of a file that an earlier stage made; if it is missing, the earlier stages are run first.
+        """Path of a file that an earlier stage made.
 
         Raises:
-            DataError: the earlier stages did not make it.
+            DataError: it is missing; says which command makes it.
         """
         path = self.root / relative
         if not path.is_file():
-            self.make(path)
+            raise DataError(f"{path} is missing: {self._remedy()}")
         self.inputs[path] = self.inputs.get(path) or sha256(path)
         return path
 
-    def make(self, path: Path) -> None:
-        """Run the earlier stages, once any other run in the directory has ended.
-
-        Raises:
-            DataError: they did not make the file, or cannot be run: within a run, all that is needed has been run, and an
-                installed copy of the package has no notebooks.
-        """
+    def _remedy(self) -> str:
+        """How to make a missing input."""
         running = os.environ.get(RUN)
         if running and self.root.is_relative_to(running):
-            raise DataError(f"{path} is missing: none of the stages that {self.name} needs has made it")
+            return f"none of the stages that {self.name} needs has made it"
         if not in_checkout():
-            raise DataError(f"{path} is missing, and only a clone of the repository has the notebooks that make it")
-        command = [sys.executable, "run_all.py", "--dataset", self.dataset, "--results", str(self.results)]
-        command += ["--before", self.stage] + (["--recommenders", self.recommender] if self.recommender else [])
-        command += ["--wait", *self.as_prepared()]
-        # A relative directory of raw data starts where this process runs.
-        places = {DATA_DIR: str(data_directory().absolute())} if os.environ.get(DATA_DIR) else {}
-        print(f"{path.name} is missing: running what {self.name} needs", file=sys.stderr)
-        finished = subprocess.run(
-            command,
-            cwd=PROJECT_ROOT,
-            env=os.environ | places,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-        if finished.returncode or not path.is_file():
-            raise DataError(f"{path} is missing, and {' '.join(command[1:])} did not make it:\n{finished.stderr[-2000:]}")
+            return "only a clone of the repository has the notebooks that make it"
+        command = ["python", "run_all.py", "--dataset", self.dataset, "--results", str(self.results), "--before", self.stage]
+        command += ["--recommenders", self.recommender] if self.recommender else []
+        return f"run {shlex.join(command + self._options_of_the_data())}"
 
-    def as_prepared(self) -> list[str]:
-        """Options of ``run_all.py`` with which the data stay what they are; others would replace them."""
-        told = told_to(self.root, PREPARATION)
-        values = {"--seed": told.get("seed"), "--test-users": told.get("n_test")}
-        if told.get("data_dir"):  # a notebook may have been told a relative one
-            values["--data-dir"] = (PROJECT_ROOT / "notebooks" / Path(told["data_dir"]).expanduser()).resolve()
+    def _options_of_the_data(self) -> list[str]:
+        """Options of ``run_all.py`` with which the data were prepared; others would replace them."""
+        prepared = stage_parameters(self.root, PREPARATION)
+        values = {"--seed": prepared.get("seed"), "--test-users": prepared.get("n_test")}
+        if prepared.get("data_dir"):  # a notebook may have had a relative one
+            values["--data-dir"] = (PROJECT_ROOT / "notebooks" / Path(prepared["data_dir"]).expanduser()).resolve()
         given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
-        return given + ["--user-features"] * bool(told.get("user_features"))
+        return given + ["--user-features"] * bool(prepared.get("user_features"))
 
     def output(self, relative: str) -> Path:
         """Path of a file that this stage makes."""
@@ -134,19 +120,20 @@ class Workspace:
         """Index arrays of the training, validation and test users of the run."""
         return load_split(self.input("split.npz"), n_users=self.n_users)
 
-    def table(self, name: str, place: str = "") -> pd.DataFrame:
+    def table(self, name: str, folder: str = "") -> pd.DataFrame:
         """A table that an earlier stage has written, its first column as index.
 
         Args:
             name: of its files.
-            place: of a repeated training, a folder below the run's: ``"seeds/1/ml-1m/"``.
+            folder: of a repeated training, below that of the run: ``"seeds/1/ml-1m/"``.
         """
-        return pd.read_csv(self.input(f"{place}tables/{name}.csv"), index_col=0)
+        return pd.read_csv(self.input(f"{folder}tables/{name}.csv"), index_col=0)
 
     def save_table(
         self,
         frame: pd.DataFrame,
         name: str,
+        *,
         decimals: int = 4,
         marks: pd.DataFrame | None = None,
         formats: Sequence[str] = tuple(FORMATS),
@@ -167,11 +154,11 @@ class Workspace:
         csv = to_csv(rounded, decimals)
         table, _ = from_csv(csv)  # as an export finds it
         texts = {kind: csv if kind == "csv" else FORMATS[kind](table, decimals, marks) for kind in formats}
-        places = {f"tables/{name}.{kind}": text for kind, text in texts.items()}
+        files = {f"tables/{name}.{kind}": text for kind, text in texts.items()}
         if marks is not None:
-            places[f"tables/marks/{name}.csv"] = marks.to_csv()
-        for place, text in places.items():
-            with atomic_path(self.output(place)) as temporary:
+            files[f"tables/marks/{name}.csv"] = marks.to_csv()
+        for file, text in files.items():
+            with atomic_path(self.output(file)) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return rounded
 
@@ -191,16 +178,16 @@ class Workspace:
             # Without date and version in it, the same figure is the same file.
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
-    def finish(self, sources: tuple[str, ...] = (), **parameters) -> None:
+    def finish(self, *, sources: Sequence[str] = (), **found: Any) -> None:
         """Write the stage's record, ``stages/<name>.json``: the last thing a stage does.
 
         Args:
             sources: raw files that were read, outside of the run's directory.
-            parameters: what the stage was told, seed included.
+            found: facts that the stage has found out on its way; the record keeps them with the parameters.
         """
         record = {
             "stage": self.name,
-            "parameters": parameters,
+            "parameters": self.parameters | found,
             "sources": {str(path): sha256(Path(path)) for path in sources},
             "inputs": {path.relative_to(self.root).as_posix(): digest for path, digest in self.inputs.items()},
             "outputs": {path.relative_to(self.root).as_posix(): sha256(path) for path in dict.fromkeys(self.outputs)},
@@ -210,11 +197,15 @@ class Workspace:
         write_json(record, self.root / "stages" / f"{self.name}.json")
 
 
-def told_to(root: Path, stage: str) -> dict:
+def stage_parameters(root: Path, stage: str) -> dict:
     """Parameters of a stage of the run in ``root``, by its record; empty if it has left none.
 
     Raises:
         DataError: the record is damaged.
+
+    Example:
+        >>> stage_parameters(Path("nowhere"), "02_mf")
+        {}
     """
     path = root / "stages" / f"{stage}.json"
     record = read_json(path)

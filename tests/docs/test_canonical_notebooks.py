@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from lxr.runs.canonical_notebooks import canonical
-from lxr.runs.stage import parameters_of
+from lxr.runs.stage import read_code
 from lxr.utils.environment import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
@@ -70,7 +70,7 @@ def test_at_least_three_cells_are_compared(code):
 def test_it_has_one_parameters_cell_of_plain_values(path, notebook):
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
-    assert {"dataset", "results", "seed"} <= set(parameters_of(path))
+    assert {"dataset", "results", "seed"} <= set(read_code(path).defaults)
 
 
 def test_it_is_thin_and_small(path, code):

@@ -150,7 +150,7 @@ def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(
         'sklearn is not installed: pip install "lxr[explainers]"',
         'captum is not installed: pip install "lxr[explainers]"',
         'matplotlib is not installed: pip install "lxr[plots]"',
-        'nbformat is not installed: pip install "lxr[runs]"',
+        'papermill is not installed: pip install "lxr[runs]"',
         'ipywidgets is not installed: pip install "lxr[app]"',
         'optuna is not installed: pip install "lxr[tuning]"',
     ]

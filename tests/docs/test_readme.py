@@ -11,7 +11,7 @@ import pytest
 import lxr
 from lxr.runs import cli
 from lxr.runs.export import export_table
-from lxr.runs.stages import stages_of
+from lxr.runs.stages import plan_stages
 from lxr.runs.workspace import PREPARATION
 from lxr.utils.environment import PROJECT_ROOT
 
@@ -69,7 +69,7 @@ def shop(tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_are_understood(shop, command):
     options = cli.parse(shlex.split(command, comments=True))
-    assert stages_of(options)
+    assert plan_stages(options)
 
 
 @pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])

@@ -12,7 +12,7 @@ import pytest
 
 from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.stages import stages_of
+from lxr.runs.stages import plan_stages
 from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.locks import LOCK
 
@@ -86,7 +86,7 @@ def test_whatever_is_damaged_is_made_again(undisturbed, tmp_path, trials):
         shutil.copytree(undisturbed, results)
         options = cli.parse([*TINY, "--results", str(results)])
         root = results / "synthetic"
-        pipeline = Pipeline(stages_of(options), root)
+        pipeline = Pipeline(plan_stages(options), root)
         stage = generator.choice(pipeline.stages)
         names = [f"stages/{stage.name}.json", *stage.record(root)["outputs"]]
         assert f"notebooks/{stage.name}.ipynb" in names

@@ -18,8 +18,7 @@ from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split, split_users
 from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.stages import build_stages, stages_of
-from lxr.runs.workspace import Workspace
+from lxr.runs.stages import build_stages, plan_stages
 from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import read_json
 
@@ -128,8 +127,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     assert "0 done, 9 skipped" in second.stdout
     other = cli.parse([*TINY, "--results", str(results), "--seed", "7"])
     pipeline = Pipeline(build_stages(other), results / "synthetic")
-    stale = "its code, parameters or what it needs have changed"
-    assert [pipeline.why_stale(stage) for stage in pipeline.stages] == [stale] * 8
+    assert [pipeline.why_stale(stage) for stage in pipeline.stages] == ["parameter seed: 7, was 42"] * 8
 
 
 @pytest.mark.parametrize("name", ["report.html", "run.json", "stages/summary.json"])
@@ -140,7 +138,7 @@ def test_the_page_and_the_provenance_are_made_again(tiny_run, name, damage):
     options, root = cli.parse([*TINY, "--results", str(results)]), results / "synthetic"
     before = [(root / path).read_bytes() for path in ("report.html", "run.json")]
     damage(root / name)
-    outcomes = Pipeline(stages_of(options), root, options.jobs).run()
+    outcomes = Pipeline(plan_stages(options), root, jobs=options.jobs).run()
     assert [stage for stage, outcome in outcomes.items() if outcome.state != "skipped"] == ["summary"]
     assert [(root / path).read_bytes() for path in ("report.html", "run.json")] == before
 
@@ -174,12 +172,6 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
     assert "2 done, 7 skipped" in again.stdout
-
-
-def test_a_notebook_opened_on_its_own_makes_what_it_needs(tmp_path):
-    path = Workspace(tmp_path, "synthetic", "02_mf").input("interactions.npz")
-    assert path == tmp_path / "synthetic" / "interactions.npz"
-    assert path.is_file()
 
 
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path):

@@ -11,7 +11,8 @@ import pytest
 import lxr
 from lxr.data.datasets import DATASETS, Dataset
 from lxr.runs import cli
-from lxr.runs.stages import AGAINST_ONE_SHOT, RECOMMENDER_START, build_stages, restrict, stages_of
+from lxr.runs.plan import ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
+from lxr.runs.stages import build_stages, plan_stages, restrict
 from lxr.utils.records import read_json
 
 
@@ -130,18 +131,18 @@ def test_a_tilde_is_the_home_directory_in_every_path(tmp_path, monkeypatch):
         "~/plays.csv",
     ]
     options = cli.parse([*places, "--implicit"])
-    assert (options.results, options.data_dir, options.verify) == tuple(tmp_path / name for name in "rdv")
+    assert (options.results, options.raw_data, options.verify) == tuple(tmp_path / name for name in "rdv")
     assert options.source.ratings_file["path"] == options.source.ratings_file["items_path"] == str(tmp_path / "plays.csv")
     monkeypatch.setenv("LXR_DATA_DIR", "~/raw")
-    assert cli.parse([]).data_dir == tmp_path / "raw"
-    assert lxr.Workspace("~/r", "toy", "02_mf").root == tmp_path / "r" / "toy"
+    assert cli.parse([]).raw_data == tmp_path / "raw"
+    assert lxr.runs.Workspace("02_mf", {"dataset": "toy", "results": "~/r"}).root == tmp_path / "r" / "toy"
 
 
 def test_relative_paths_start_where_the_command_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LXR_DATA_DIR", "raw")
     options = cli.parse(["--results", "here"])
-    assert (options.results, options.data_dir) == (tmp_path / "here", tmp_path / "raw")
+    assert (options.results, options.raw_data) == (tmp_path / "here", tmp_path / "raw")
 
 
 def test_too_few_users_are_one_line_and_no_traceback(tmp_path, capsys):
@@ -171,11 +172,11 @@ def test_without_notebooks_that_is_said(tmp_path, monkeypatch, capsys):
 
 def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
     options = cli.parse(["--recommenders", "mf", "--seeds", "1"])
-    *others, last = stages_of(options)
+    *others, last = plan_stages(options)
     assert others == build_stages(options) and last.name == "summary"
     assert set(last.needs) == {stage.name for stage in others} and last.parameters["report"] == "08_report"
     for partly in (["--before", "08_report"], ["--tune", "recommenders"]):
-        assert "summary" not in [stage.name for stage in stages_of(cli.parse(partly))]
+        assert "summary" not in [stage.name for stage in plan_stages(cli.parse(partly))]
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
@@ -213,10 +214,10 @@ def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand
         assert {"random", "lire", "leave-one-out", "spinrec"} < set(one_shot)
         assert not [name for name in one_shot if "lxr" in name or "path" in name]
     assert told["08_report"]["one_shot"] is True
-    few = parameters("--explainers", *AGAINST_ONE_SHOT)
+    few = parameters("--explainers", *ONE_SHOT_OPPONENTS)
     assert few["07_one_shot-mf"]["one_shot"] == ["leave-one-out"]
-    for name in AGAINST_ONE_SHOT:
-        fewer = parameters("--explainers", *(AGAINST_ONE_SHOT - {name}))
+    for name in ONE_SHOT_OPPONENTS:
+        fewer = parameters("--explainers", *(ONE_SHOT_OPPONENTS - {name}))
         assert "07_one_shot-mf" not in fewer and fewer["08_report"]["one_shot"] is False
 
 
@@ -268,7 +269,7 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     told = parameters(*chosen, "--ablation", "--seeds", "1")
     for folder in ("", "seeds/1/ml-100k/"):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
-        assert told[f"{folder}02_mf"]["batch_size"] == RECOMMENDER_START["mf"]["batch_size"]
+        assert told[f"{folder}02_mf"]["batch_size"] == TUNABLE_PARAMETERS["mf"]["batch_size"]
         assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
         assert told[f"{folder}05_path-mf"]["explainers"] == ["lxr-path-rank"]
         assert told[f"{folder}05_path-mf"]["options"] == {"lxr-path-rank": PATH_TOLD}
@@ -324,10 +325,13 @@ def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):
 
 
 def test_second_names_are_first_ones():
-    assert cli.parse(["--explainers", "lxr-combined", "random"]).explainers == ["random", "lxr"]
-    assert cli.parse(["--explainers", "lxr-path-pure", "lxr-path"]).explainers == ["lxr-path-rank", "lxr-path-pure-rank"]
-    assert cli.parse([]).explainers == list(lxr.EXPLAINERS)
-    assert not lxr.EXPLAINERS.aliases.keys() & set(cli.parse([]).explainers)
+    assert cli.parse(["--explainers", "lxr-combined", "random"]).chosen_explainers == ["random", "lxr"]
+    assert cli.parse(["--explainers", "lxr-path-pure", "lxr-path"]).chosen_explainers == [
+        "lxr-path-rank",
+        "lxr-path-pure-rank",
+    ]
+    assert cli.parse([]).chosen_explainers == list(lxr.EXPLAINERS)
+    assert not lxr.EXPLAINERS.aliases.keys() & set(cli.parse([]).chosen_explainers)
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):
@@ -351,9 +355,9 @@ def test_a_tiny_run_asks_of_a_notebook_what_it_does_by_itself():
 
 def test_a_tiny_run_never_replaces_a_full_one():
     full, tiny = (cli.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--smoke"]))
-    assert tiny.results == full.results / "smoke"
+    assert tiny.results_root == full.results_root / "smoke"
     assert "n_factors" not in build_stages(tiny)[1].parameters
-    assert cli.parse(["--smoke"]).results == full.results
+    assert cli.parse(["--smoke"]).results_root == full.results_root
 
 
 def test_user_features_need_a_dataset_that_has_them(monkeypatch, capsys):
@@ -367,12 +371,15 @@ def test_user_features_need_a_dataset_that_has_them(monkeypatch, capsys):
 
 def test_a_run_with_user_features_never_replaces_one_without():
     plain, told = (cli.parse(["--dataset", "ml-100k", *more]) for more in ([], ["--user-features"]))
-    assert told.results == plain.results / "user-features"
-    again = cli.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results)])
-    assert again.results == told.results  # what a notebook that is opened there asks for
+    assert told.results_root == plain.results_root / "user-features"
+    again = cli.parse(["--dataset", "ml-100k", "--user-features", "--results", str(told.results_root)])
+    assert again.results_root == told.results_root  # what a notebook that is opened there asks for
     assert build_stages(told)[0].parameters["user_features"] is True
     assert "user_features" not in build_stages(plain)[0].parameters
-    assert cli.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results == plain.results / "smoke/user-features"
+    assert (
+        cli.parse(["--smoke", "--user-features", "--dataset", "ml-1m"]).results_root
+        == plain.results_root / "smoke/user-features"
+    )
 
 
 def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
@@ -398,4 +405,4 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
     options = cli.parse(["--before", notebook, "--recommenders", "mf"])
-    assert [stage.name for stage in stages_of(options)] == ["01_data_preparation", *needs]
+    assert [stage.name for stage in plan_stages(options)] == ["01_data_preparation", *needs]

@@ -1,6 +1,7 @@
 """Where the data of a run come from: the command line's options of a file, what later commands know of it, the dry run."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import lxr
 from lxr.runs import cli
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stage import NOTEBOOKS
-from lxr.runs.stages import build_stages, stages_of
+from lxr.runs.stages import build_stages, plan_stages
 from lxr.runs.summary import provenance
 from lxr.runs.workspace import PREPARATION
 
@@ -150,7 +151,7 @@ def test_a_later_command_needs_only_the_name(shop):
     root = shop / "results" / "shop"
     keys = [Pipeline(build_stages(cli.parse(arguments)), root).keys for arguments in (first, later)]
     assert keys[0] == keys[1]
-    before = stages_of(cli.parse([*later, "--before", "02_mf"]))
+    before = plan_stages(cli.parse([*later, "--before", "02_mf"]))
     assert [stage.parameters for stage in before] == [preparation(first)]
     (shop / "shop.csv.gz").unlink()
     with pytest.raises(SystemExit):
@@ -239,7 +240,12 @@ def test_a_dry_run_of_a_bad_file_says_why(shop, capsys):
 def test_a_file_is_prepared_again_where_it_is_missing_or_has_changed(shop):
     results = shop / "results"
     record(results / "shop", preparation(command(shop, "--min-rating", "4")))
-    data = lxr.Workspace(results, "shop", "02_mf").interactions()  # as a notebook that is opened on its own
+    workspace = lxr.runs.Workspace("02_mf", {"dataset": "shop", "results": results})
+    with pytest.raises(lxr.DataError, match=r"run (python run_all\.py .* --before 02_mf --seed 42)$") as caught:
+        workspace.interactions()
+    remedy = shlex.split(str(caught.value).partition("run_all.py ")[2])
+    assert cli.main(remedy) == 0
+    data = workspace.interactions()
     assert data.matrix.shape == (11, 5) and data.user_ids[0] == "u0"
     stage = build_stages(cli.parse(["--dataset", "shop", "--results", str(results)]))[0]
     pipeline = Pipeline([stage], results / "shop")

@@ -13,8 +13,9 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from lxr.runs.canonical_notebooks import canonicalise
+from lxr.runs.execution import execute
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.stage import Stage, execute
+from lxr.runs.stage import Stage
 from lxr.runs.summary import stage_table
 from lxr.runs.terminal import COLOURS, coloured
 from lxr.utils.environment import PROJECT_ROOT
@@ -26,7 +27,7 @@ import sys
 import lxr
 print(f"{name} goes to standard output")
 print(f"{name} goes to standard error", file=sys.stderr)
-workspace = lxr.Workspace(results, "toy", name)
+workspace = lxr.runs.Workspace(name, {"dataset": "toy", "results": results})
 text = "".join(workspace.input(f"{need}.txt").read_text() for need in needs)
 if fail:
     raise RuntimeError("the toy was told to fail")

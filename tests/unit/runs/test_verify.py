@@ -1,6 +1,5 @@
 """Verification: what counts as the same table, what is said of the rest, and the command's exit status."""
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lxr.runs import cli
+from lxr.runs import RunOptions, cli
 from lxr.runs.verify import committed_run, compare_tables, read_table, verify
 from lxr.tuning import load_tuned
 from lxr.utils.records import read_json
@@ -136,9 +135,9 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
     (committed / "tuned_mf.json").write_text("{}")
     places = []
 
-    def run(options: argparse.Namespace) -> int:
+    def run(options: RunOptions) -> int:
         places.append(options.results)
-        assert [path.name for path in (options.results / "ml-100k").iterdir()] == ["tuned_mf.json"]
+        assert [path.name for path in options.root.iterdir()] == ["tuned_mf.json"]
         write(options.results, {"tests_mf": changed({(1, "n_users"): "1"})})
         return status
 
@@ -205,8 +204,8 @@ def test_a_committed_run_that_was_removed_can_be_verified(repository, tmp_path, 
 
 
 def test_the_hyperparameters_of_a_verification_are_the_committed_ones(repository, monkeypatch):
-    def run(options: argparse.Namespace) -> int:
-        tuned = {path.name: read_json(path) for path in (options.results / "ml-100k").iterdir()}
+    def run(options: RunOptions) -> int:
+        tuned = {path.name: read_json(path) for path in options.root.iterdir()}
         assert tuned == {"tuned_mf.json": {"lime": {"options": {"n": "186"}, "seed": 42}}, "tuned_vae.json": {}}
         assert load_tuned("ml-100k", "vae", options.results) == {}
         write(options.results, {"tests_mf": changed({(1, "n_users"): "186"})})

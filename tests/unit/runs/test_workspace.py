@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ def digest(path) -> str:
 
 @pytest.fixture
 def workspace(tmp_path):
-    return lxr.Workspace(tmp_path, "toy", "05_lxr", "mf")
+    parameters = {"dataset": "toy", "results": tmp_path, "recommender": "mf", "seed": 7, "explainers": ["lxr"], "path": "é"}
+    return lxr.runs.Workspace("05_lxr", parameters)
 
 
 def figure() -> Figure:
@@ -87,11 +89,12 @@ def test_the_record_tells_what_was_read_written_and_told(workspace, tmp_path):
     workspace.output("mf/lxr.pt").write_text("network")
     workspace.save_table(TABLE, "fidelity")
     workspace.save_figure(figure(), "curves")
-    workspace.finish(sources=(str(source),), seed=7, explainers=["lxr", "random"], path="é")
+    workspace.finish(sources=(str(source),), settings={"lxr": {"epochs": 3}})
 
     record = json.loads((workspace.root / "stages" / "05_lxr-mf.json").read_text())
     assert record["stage"] == "05_lxr-mf"
-    assert record["parameters"] == {"seed": 7, "explainers": ["lxr", "random"], "path": "é"}
+    expected = {"dataset": "toy", "recommender": "mf", "seed": 7, "explainers": ["lxr"], "path": "é"}
+    assert record["parameters"] == expected | {"settings": {"lxr": {"epochs": 3}}}
     assert record["sources"] == {str(source): digest(source)}
     assert record["inputs"] == {"mf/recommender.pt": hashlib.sha256(b"weights").hexdigest()}
     tables = [f"tables/fidelity.{kind}" for kind in ("csv", "md", "tex")]
@@ -115,15 +118,16 @@ def test_the_processor_is_named_as_the_system_names_it():
 
 
 def test_a_stage_without_a_recommender_has_its_own_name(tmp_path):
-    workspace = lxr.Workspace(tmp_path, "toy", "01_data_preparation")
+    workspace = lxr.runs.Workspace("01_data_preparation", {"dataset": "toy", "results": tmp_path})
     workspace.finish()
     record = read_json(tmp_path / "toy" / "stages" / "01_data_preparation.json")
-    assert record["outputs"] == record["inputs"] == record["parameters"] == {}
+    assert record["outputs"] == record["inputs"] == {} and record["parameters"] == {"dataset": "toy"}
 
 
 def test_relative_results_are_below_the_project(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert lxr.Workspace("results", "toy", "05_lxr").root == workspace_module.PROJECT_ROOT / "results" / "toy"
+    workspace = lxr.runs.Workspace("05_lxr", {"dataset": "toy", "results": "results"})
+    assert workspace.root == workspace_module.PROJECT_ROOT / "results" / "toy"
 
 
 @pytest.fixture
@@ -143,7 +147,7 @@ def installed(monkeypatch, tmp_path) -> Path:
 
 
 def test_an_installed_package_writes_to_the_working_directory_and_reads_from_a_cache(installed):
-    workspace = lxr.Workspace("results", "toy", "05_lxr")
+    workspace = lxr.runs.Workspace("05_lxr", {"dataset": "toy", "results": "results"})
     assert workspace.root == installed / "results" / "toy"
     workspace.save_table(TABLE, "fidelity")
     workspace.finish()
@@ -158,11 +162,10 @@ def test_an_installed_package_writes_to_the_working_directory_and_reads_from_a_c
         trained("results")
 
 
-def test_an_installed_package_says_that_it_has_no_notebooks(installed, runs):
-    commands = runs(0)
-    with pytest.raises(lxr.DataError, match=r"mf/recommender.pt is missing, and only a clone of the repository has"):
-        lxr.Workspace("results", "toy", "05_lxr", "mf").input("mf/recommender.pt")
-    assert commands == []
+def test_an_installed_package_says_that_it_has_no_notebooks(installed):
+    parameters = {"dataset": "toy", "results": "results", "recommender": "mf"}
+    with pytest.raises(lxr.DataError, match=r"mf/recommender.pt is missing: only a clone of the repository has"):
+        lxr.runs.Workspace("05_lxr", parameters).input("mf/recommender.pt")
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
@@ -198,87 +201,33 @@ def test_what_is_written_is_read(tmp_path):
 # --- inputs ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def runs(monkeypatch):
-    """Replace the run of the earlier stages: (return code, what it does); the commands are noted."""
-    commands = []
-
-    def replace(returncode, work=lambda: None):
-        def run(command, **options):
-            commands.append(command)
-            work()
-            return subprocess.CompletedProcess(command, returncode, "", "notebook 02_mf failed in cell 3\n")
-
-        monkeypatch.setattr(workspace_module.subprocess, "run", run)
-        return commands
-
-    return replace
-
-
-@pytest.mark.parametrize("returncode", [0, 1])
-def test_an_input_that_cannot_be_made_is_named(workspace, runs, returncode):
-    runs(returncode)
+def test_a_missing_input_is_named_with_the_command_that_makes_it(workspace):
     with pytest.raises(lxr.DataError) as caught:
         workspace.input("mf/recommender.pt")
-    message = str(caught.value)
-    assert str(workspace.root / "mf" / "recommender.pt") in message and "notebook 02_mf failed in cell 3" in message
-    assert "run_all.py --dataset toy" in message and "--before 05_lxr --recommenders mf" in message
-    assert not workspace.inputs
+    command = f"python run_all.py --dataset toy --results {workspace.results} --before 05_lxr --recommenders mf"
+    assert str(caught.value) == f"{workspace.root / 'mf' / 'recommender.pt'} is missing: run {command}"
+    assert not workspace.inputs and not workspace.root.exists()
 
 
-def test_an_input_that_is_there_although_the_run_failed_is_not_trusted(workspace, runs):
-    runs(1, lambda: workspace.output("half.npz").write_text("half"))
-    with pytest.raises(lxr.DataError, match=r"half\.npz"):
-        workspace.input("half.npz")
-
-
-def test_a_missing_input_is_made_by_the_earlier_stages(workspace, runs):
-    path = workspace.root / "interactions.npz"
-
-    def make():
-        path.parent.mkdir(parents=True)
-        path.write_text("made")
-
-    commands = runs(0, make)
-    assert workspace.input("interactions.npz") == path
-    command = [sys.executable, "run_all.py", "--dataset", "toy", "--results", str(workspace.results)]
-    assert commands == [[*command, "--before", "05_lxr", "--recommenders", "mf", "--wait"]]
-    assert workspace.input("interactions.npz") == path and len(commands) == 1  # it is there now
-
-
-def test_what_is_missing_is_made_as_the_data_were(workspace, runs):
-    record = workspace.root / "stages" / "01_data_preparation.json"
-    record.parent.mkdir(parents=True)
-    cases = [
+@pytest.mark.parametrize(
+    ("parameters", "options"),
+    [
         ({}, []),
         ({"user_features": True, "n_test": None}, ["--user-features"]),
         ({"n_test": 9}, ["--test-users", "9"]),
-        ({"data_dir": "/raw"}, ["--data-dir", "/raw"]),
+        ({"data_dir": "/raw data"}, ["--data-dir", "/raw data"]),
         ({"data_dir": "../raw"}, ["--data-dir", str(workspace_module.PROJECT_ROOT / "raw")]),  # from the notebooks
-    ]
-    for parameters, told in cases:
-        record.write_text(json.dumps({"parameters": {"seed": 7} | parameters}))
-        commands = runs(1)
-        with pytest.raises(lxr.DataError):
-            workspace.input("mf/recommender.pt")
-        command = commands[-1]
-        assert command[command.index("--seed") :] == ["--seed", "7", *told]
-
-
-def test_a_directory_of_raw_data_stays_the_same_for_the_run_that_is_started(workspace, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    environments = []
-
-    def run(command, env, **options):
-        environments.append(env)
-        return subprocess.CompletedProcess(command, 1, "", "")
-
-    monkeypatch.setattr(workspace_module.subprocess, "run", run)
-    for told, expected in (("raw", str(tmp_path / "raw")), ("", "")):
-        monkeypatch.setenv("LXR_DATA_DIR", told)
-        with pytest.raises(lxr.DataError):
-            workspace.input("mf/recommender.pt")
-        assert environments[-1]["LXR_DATA_DIR"] == expected
+    ],
+    ids=str,
+)
+def test_the_command_keeps_the_data_as_they_were_prepared(workspace, parameters, options):
+    record = workspace.root / "stages" / "01_data_preparation.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"parameters": {"seed": 7} | parameters}))
+    with pytest.raises(lxr.DataError) as caught:
+        workspace.input("mf/recommender.pt")
+    command = shlex.split(str(caught.value))
+    assert command[command.index("--seed") :] == ["--seed", "7", *options]
 
 
 def test_an_input_is_noted_as_it_was_read(workspace):
@@ -293,16 +242,14 @@ def test_an_input_is_noted_as_it_was_read(workspace):
     assert record["inputs"] == {"mf/recommender.pt": expected}
 
 
-def test_within_a_run_no_other_is_started_in_its_directory(workspace, monkeypatch, runs, tmp_path):
-    commands = runs(1)
+def test_within_a_run_the_graph_of_stages_is_at_fault(workspace, monkeypatch, tmp_path):
     monkeypatch.setenv("LXR_RUN", str(workspace.root))
-    for place in (workspace, lxr.Workspace(workspace.root / "seeds" / "1", "toy", "05_lxr", "mf")):
+    repeated = {"dataset": "toy", "results": workspace.root / "seeds" / "1", "recommender": "mf"}
+    for each in (workspace, lxr.runs.Workspace("05_lxr", repeated)):
         with pytest.raises(lxr.DataError, match="is missing: none of the stages that 05_lxr-mf needs has made it"):
-            place.input("mf/recommender.pt")
-    assert commands == []
-    with pytest.raises(lxr.DataError):
-        lxr.Workspace(tmp_path, "another", "05_lxr", "mf").input("mf/recommender.pt")
-    assert len(commands) == 1
+            each.input("mf/recommender.pt")
+    with pytest.raises(lxr.DataError, match=r"is missing: run python run_all\.py --dataset another"):
+        lxr.runs.Workspace("05_lxr", {"dataset": "another", "results": tmp_path}).input("mf/recommender.pt")
 
 
 def test_the_data_of_a_run_are_read_and_noted(workspace):

@@ -24,7 +24,7 @@ from lxr.data import load_split
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.workspace import told_to
+from lxr.runs.workspace import stage_parameters
 from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import plain, read_json, write_json
 from lxr.utils.storage import (
@@ -197,13 +197,13 @@ def test_the_same_content_is_the_same_file(kinds, histories):
 
 
 def test_a_damaged_record_is_not_taken_for_none(tmp_path):
-    workspace = lxr.Workspace(tmp_path, "toy", "05_lxr", "mf")
-    assert told_to(workspace.root, workspace.name) == {}
+    workspace = lxr.runs.Workspace("05_lxr", {"dataset": "toy", "results": tmp_path, "recommender": "mf"})
+    assert stage_parameters(workspace.root, workspace.name) == {}
     workspace.finish(options={"lxr": {"epochs": 3}})
     record = workspace.root / "stages" / "05_lxr-mf.json"
     record.write_text(record.read_text(encoding="utf-8").replace("3", "4"), encoding="utf-8")
     with pytest.raises(lxr.DataError, match=r"05_lxr-mf\.json is damaged"):
-        told_to(workspace.root, workspace.name)
+        stage_parameters(workspace.root, workspace.name)
 
 
 def test_a_record_written_by_hand_is_taken_and_one_changed_by_hand_is_not(tmp_path):
@@ -313,7 +313,7 @@ def test_a_split_of_more_users_is_refused(tmp_path):
 
 
 def test_a_run_refuses_the_split_of_other_data(tmp_path, histories):
-    workspace = lxr.Workspace(tmp_path, "toy", "02_mf", "mf")
+    workspace = lxr.runs.Workspace("02_mf", {"dataset": "toy", "results": tmp_path, "recommender": "mf"})
     interactions(histories).save(workspace.root / "interactions.npz")
     lxr.data.save_split(*lxr.split_users(30, seed=42), workspace.root / "split.npz")
     assert workspace.interactions().n_duplicates == 4
@@ -841,10 +841,10 @@ import lxr
 from lxr.runs.terminal import print_anything
 from lxr.utils.records import write_json, read_json
 print_anything()
-workspace = lxr.Workspace(sys.argv[1], "toy", "07_evaluation", "mf")
+workspace = lxr.runs.Workspace("07_evaluation", {"dataset": "toy", "results": sys.argv[1], "recommender": "mf"})
 workspace.save_table(pd.DataFrame({"NDCG ↓": [0.5]}, index=pd.Index(["Amélie → 千"], name="title")), "table")
 workspace.finish(name="Amélie → 千")
-assert read_json(workspace.root / "stages/07_evaluation-mf.json")["parameters"] == {"name": "Amélie → 千"}
+assert read_json(workspace.root / "stages/07_evaluation-mf.json")["parameters"]["name"] == "Amélie → 千"
 print("τ ↓")
 print("τ ↓", file=sys.stderr)
 """

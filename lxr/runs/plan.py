@@ -1,0 +1,52 @@
+"""Names of the notebooks and their parameters in a full run: the tables from which a run is planned."""
+
+from typing import Any
+
+from lxr.explainers.registry import EXPLAINERS
+
+TINY_DATASET = "synthetic"
+RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
+TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "05_tuning", "05_lxr", "05_path", "06_baselines"
+EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
+ONE_SHOT, REPORT = "07_one_shot", "08_report"
+EXPLORE = "explore"  # no stage of a run, but --before names it
+ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
+JUDGING = ("07_sanity", "07_bounds", "07_evaluation", ONE_SHOT)  # the slowest first, so that no processor is idle at the end
+JUDGING_OF_REPEATED_SEEDS = ("07_evaluation", ONE_SHOT)
+
+# Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
+ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
+    name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
+}
+
+# Hyperparameters of the recommenders in a full run: those that tuning may replace, and those that it may not.
+TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {
+    "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
+    "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
+    "ncf": {"n_factors": 64, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
+}
+FIXED_PARAMETERS: dict[str, dict[str, Any]] = {
+    "mf": {"epochs": 300},
+    "vae": {"epochs": 200, "anneal_steps": 500},
+    "ncf": {"epochs": 200},
+}
+FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")  # hyperparameters of the training, not of the class
+
+# The notebooks' own defaults are the tiny run; these make it a full one. Keys: a notebook, or a notebook and a recommender.
+FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
+    LXR_NOTEBOOK: {"epochs": 40},
+    TUNING: {"trials": 20, "n_users": 300},
+    "05_ablation": {"epochs": 40},
+    "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
+    "07_evaluation": {"n_resamples": 1000},
+    "07_bounds": {"n_users": 200, "n_exhaustive": 100},
+    # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
+    "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
+    "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
+    "07_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
+}
+
+
+def notebook_of(explainer: str) -> str:
+    """The notebook that makes an explainer."""
+    return {"lxr": LXR_NOTEBOOK, "lxr-path": PATH_NOTEBOOK}.get(EXPLAINERS[explainer].family, BASELINES)
