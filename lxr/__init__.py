@@ -31,28 +31,19 @@ Example:
     (120, 11)
 """
 
-from lxr import data, evaluation, explainers, metrics, recommenders, reporting, runs, tuning, utils
+from lxr import app, data, evaluation, explainers, metrics, recommenders, reporting, runs, tuning, utils
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
 from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
-from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
-from lxr.evaluation.cost import Cost, cost_table
-from lxr.evaluation.sanity import least_influential_item, shuffled_histories, stability
-from lxr.explainers.accent import Counterfactual
 from lxr.explainers.base import Explainer
-from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
-from lxr.explainers.lime import mask_function
-from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
+from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
-from lxr.explainers.lxr_refined import RefinedLXR
-from lxr.explainers.lxr_settings import LXRSettings, published_settings
-from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
+from lxr.explainers.lxr_settings import LXRSettings
+from lxr.explainers.objectives import OBJECTIVES
 from lxr.explainers.registry import EXPLAINERS
-from lxr.metrics.agreement import rank_biased_overlap, rank_correlation
 from lxr.metrics.fidelity import evaluate_fidelity
-from lxr.metrics.ground_truth import true_reasons
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.loading import load
@@ -67,9 +58,6 @@ from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
 from lxr.reporting.explanation import UserExplanation, explain_user
 from lxr.runs.plugins import load_plugins_of_run
-from lxr.tuning.records import load_tuned
-from lxr.tuning.studies import Budget, open_study, tune
-from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
 from lxr.utils.storage import DataError
 
 __version__ = "0.1.0"
@@ -83,70 +71,40 @@ __all__ = [
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",
-    "Budget",
-    "Cost",
-    "Counterfactual",
     "DataError",
     "Dataset",
     "Explainer",
-    "ExplainerNetwork",
-    "ExplainerTuning",
     "FidelityResult",
-    "GreedySearch",
     "Interactions",
     "LXRSettings",
     "PathLXR",
     "PathSettings",
     "Popularity",
-    "RankMargin",
     "Recommender",
-    "RecommenderTuning",
-    "RefinedLXR",
-    "SoftRank",
-    "Tuning",
     "UserExplanation",
-    "cost_table",
+    "app",
     "data",
     "evaluate_fidelity",
     "evaluation",
-    "exhaustive_optimum",
     "explain_user",
     "explainers",
-    "fidelity_gain",
     "fit",
-    "greedy_bound",
-    "least_influential_item",
     "load",
     "load_dataset",
     "load_ratings",
-    "load_scores",
-    "load_tuned",
-    "lxr_loss",
-    "mask_function",
-    "mean_fidelity",
     "metrics",
-    "open_study",
     "prepare",
-    "published_settings",
-    "random_bound",
-    "rank_biased_overlap",
-    "rank_correlation",
     "rank_quality",
     "read_ratings_file",
     "recommend",
     "recommenders",
     "reporting",
     "runs",
-    "save_scores",
-    "shuffled_histories",
     "split_users",
-    "stability",
     "top_item",
     "train_lxr",
     "train_path_lxr",
     "train_recommender",
-    "true_reasons",
-    "tune",
     "tuning",
     "utils",
     "wrap",
