@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import shap
 import torch
-from measuring import dataset_at_hand, naive, seconds, side_by_side
+from measuring import dataset_at_hand, oracles, seconds, side_by_side
 
 import lxr
 from lxr.explainers.registry import LXR_FAMILIES
@@ -31,15 +31,15 @@ def one_by_one(
 ) -> Callable[[], object] | None:
     """The reference implementation of an explainer with its default options, for one user; None if there is none."""
     model = explainer.model
-    double, margin = copy.deepcopy(model).double(), naive.rank_margin
-    starts = functools.partial(naive.baseline_user, train, row, target, SEED)
-    items = naive.items_of(row)
+    double, margin = copy.deepcopy(model).double(), oracles.rank_margin
+    starts = functools.partial(oracles.baseline_user, train, row, target, SEED)
+    items = oracles.items_of(row)
 
     def kernel_shap():
         def score(masks):
             histories = ([item for item, kept in zip(items, mask, strict=True) if kept] for mask in masks)
             return np.array(
-                [naive.log_odds(naive.logits_of(model, kept), target, items, model.activation) for kept in histories]
+                [oracles.log_odds(oracles.logits_of(model, kept), target, items, model.activation) for kept in histories]
             )
 
         explainer = shap.KernelExplainer(score, np.zeros((1, len(items))))
@@ -47,17 +47,17 @@ def one_by_one(
 
     empty = [0.0] * len(row)
     return {
-        "lime": lambda: naive.lime(model, row, target, naive.log_odds, SEED, 150, 50, 100),
-        "lire": lambda: naive.lire(model, train, row, target, naive.log_odds, SEED, 200, 50, 0.1),
-        "shap": lambda: naive.shap_clusters(model, row, target, explainer.cluster),
+        "lime": lambda: oracles.lime(model, row, target, oracles.log_odds, SEED, 150, 50, 100),
+        "lire": lambda: oracles.lire(model, train, row, target, oracles.log_odds, SEED, 200, 50, 0.1),
+        "shap": lambda: oracles.shap_clusters(model, row, target, explainer.cluster),
         "shap-items": kernel_shap,
-        "accent": lambda: naive.accent(model, row, target, 5),
-        "leave-one-out": lambda: naive.leave_one_out(model, row, target, naive.log_prob),
-        "gradient": lambda: naive.gradient_times_input(double, row, target, naive.log_prob),
-        "integrated-gradients": lambda: naive.integrated_gradients(double, row, empty, target, naive.log_prob, 20),
-        "spinrec": lambda: naive.spinrec(double, row, [starts(draw) for draw in range(10)], target, naive.log_prob, 10),
-        "rank-margin": lambda: naive.gradient_times_input(double, row, target, margin),
-        "rank-margin-path": lambda: naive.gradient_path(double, row, target, margin, 5, 0.1),
+        "accent": lambda: oracles.accent(model, row, target, 5),
+        "leave-one-out": lambda: oracles.leave_one_out(model, row, target, oracles.log_prob),
+        "gradient": lambda: oracles.gradient_times_input(double, row, target, oracles.log_prob),
+        "integrated-gradients": lambda: oracles.integrated_gradients(double, row, empty, target, oracles.log_prob, 20),
+        "spinrec": lambda: oracles.spinrec(double, row, [starts(draw) for draw in range(10)], target, oracles.log_prob, 10),
+        "rank-margin": lambda: oracles.gradient_times_input(double, row, target, margin),
+        "rank-margin-path": lambda: oracles.gradient_path(double, row, target, margin, 5, 0.1),
     }.get(name)
 
 

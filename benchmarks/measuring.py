@@ -12,7 +12,7 @@ import psutil
 import lxr
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import naive  # noqa: F401  (the reference implementations, for whoever measures against them)
+import oracles  # noqa: F401  (the reference implementations, for whoever measures against them)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,6 +1,7 @@
-"""Small recommenders that nobody wrote as an ``lxr`` model, each as its own package would hand it over."""
+"""Small recommenders: those of the registry, and models of others, each as its own package would hand it over."""
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -65,3 +66,34 @@ NEED_GRADIENT = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in
     "rank-margin-path",
     "soft-rank-path",
 ]
+
+
+TINY = {
+    "mf": {"n_factors": 4},
+    "vae": {"n_hidden": 16, "n_latent": 4},
+    "ncf": {"n_factors": 4, "layers": [6, 3], "max_pairs": 3 * N_ITEMS},
+}
+
+
+def small(name, seed=0, **options) -> lxr.Recommender:
+    """A small untrained recommender of the registry."""
+    return lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
+
+
+def with_biases(model: lxr.Recommender) -> lxr.Recommender:
+    """Biases are not zero either."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    return model
+
+
+def function(sign):
+    """A recommender without weights."""
+    weights = torch.linspace(-1, 1, N_ITEMS * N_ITEMS).reshape(N_ITEMS, N_ITEMS)
+    return lxr.wrap(lambda history: sign * history @ weights, N_ITEMS, "sigmoid")
+
+
+def network_of(model):
+    """An untrained LXR of a recommender."""
+    return lxr.LXR(model, lxr.explainers.ExplainerNetwork(N_ITEMS, 4), lxr.LXRSettings(hidden_size=4), pd.DataFrame())

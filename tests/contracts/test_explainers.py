@@ -1,26 +1,27 @@
-"""One contract for all explainers; similarities and the random order against naive loops or answers known by hand."""
+"""One contract for all explainers."""
 
-import naive
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from explaining import assert_close
 from toys import NEED_GRADIENT, black_box
 
 import lxr
 from lxr.explainers.registry import LXR_FAMILIES
 
 FAMILY = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
+
+
 # Everything else runs as it is.
 OPTIONS = {"shap-items": {"n_samples": 100}} | {name: {"epochs": 2, "hidden_size": 8} for name in FAMILY}
+
+
 SIGNED = ["lime", "lire", "shap", "shap-items", "accent", "leave-one-out", "gradient", "integrated-gradients", "spinrec"]
+
+
 SIGNED += ["rank-margin"]
-SIMILARITIES = {
-    "jaccard": naive.jaccard,
-    "cosine": naive.cosine,
-    "tf-idf": naive.tf_idf,
-    "popularity": naive.popularity,
-}
+
 
 NO_GRADIENT = {
     "popularity": lxr.Popularity,
@@ -48,11 +49,6 @@ def name(request):
 def make(name, model, train_matrix, seed=0, **options):
     """An explainer with tiny options."""
     return lxr.EXPLAINERS[name](model, train_matrix, seed=seed, **OPTIONS.get(name, {}) | options)
-
-
-def assert_close(found, expected, tolerance=1e-5):
-    """Equal up to single precision."""
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_one_finite_score_per_history_item(name, any_model, train_matrix, history):
@@ -199,55 +195,3 @@ def test_unknown_explainer_is_refused():
 def test_training_users_of_another_catalogue_are_refused(name, model, train_matrix):
     with pytest.raises(ValueError, match=r"train_matrix: expected \(users, 20\).*found \(\d+, 19\)"):
         make(name, model, train_matrix[:, :-1])
-
-
-@pytest.mark.parametrize("name", SIMILARITIES)
-def test_similarity_equals_the_naive_loop(name, model, train_matrix, history, untrained_item):
-    target = lxr.top_item(model, history)
-    target[0] = int((history[0] == 0).nonzero()[0])
-    assert history[-1, untrained_item] == 1
-    found = make(name, model, train_matrix).explain(history, target)
-    train, users = train_matrix.toarray().tolist(), zip(history.tolist(), target.tolist(), strict=True)
-    assert_close(found, [naive.similarity_scores(SIMILARITIES[name], train, *user) for user in users])
-
-
-def test_similarities_by_hand(model):
-    # Items 0 and 1 share one of three users; item 2 has the user of item 1 alone, who consumes three items.
-    train = np.zeros((3, 20), dtype=np.float32)
-    train[[0, 1], 0], train[[1, 2], 1], train[2, 2], train[2, 3] = 1, 1, 1, 1
-    history, target = torch.zeros(1, 20), torch.tensor([1])
-    history[0, [0, 2]] = 1
-    expected = {"jaccard": [1 / 3, 1 / 2], "cosine": [1 / 2, 1 / np.sqrt(2)], "popularity": [2, 1]}
-    middle, last = np.log(21 / 3) + 1, np.log(21 / 4) + 1  # the users 1 and 2, of two and three items
-    first = np.log(21 / 2) + 1  # the user 0, of one item
-    of_target = np.hypot(middle, last)
-    expected["tf-idf"] = [middle**2 / (of_target * np.hypot(first, middle)), last / of_target]
-    for name, values in expected.items():
-        found = lxr.EXPLAINERS[name](model, sp.csr_matrix(train)).explain(history, target)
-        assert_close(found[0, [0, 2]], values)
-
-
-def test_random_scores_are_uniform_and_differ_between_users(model, train_matrix, histories):
-    history = histories([10] * 400)
-    target = (history == 0).int().argmax(dim=1)
-    found = make("random", model, train_matrix).explain(history, target)[history > 0]
-    assert found.min() >= 0
-    assert found.max() < 1
-    assert abs(float(found.mean()) - 0.5) < 0.02  # 4000 draws of standard deviation 0.29: four standard errors
-    assert len(found.unique()) > 3900
-
-
-def test_similarities_do_not_depend_on_the_type_or_order_of_the_matrix():
-    data = lxr.load_dataset("synthetic").matrix
-    model, matrix = lxr.MF(data.shape[1], n_factors=4), data[:40]
-    target = lxr.top_item(model, matrix)
-    expected = lxr.EXPLAINERS["cosine"](model, data).explain(matrix, target)
-    for kind in (bool, "int8", "float64"):
-        other = lxr.EXPLAINERS["cosine"](model, data.astype(kind)).explain(matrix, target)
-        np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)
-    backwards = matrix.copy()
-    for begin, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
-        backwards.indices[begin:end] = matrix.indices[begin:end][::-1]
-    backwards.has_sorted_indices = False
-    other = lxr.EXPLAINERS["cosine"](model, data).explain(backwards, target)
-    np.testing.assert_allclose(other.toarray(), expected.toarray(), rtol=1e-5)

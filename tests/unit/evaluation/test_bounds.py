@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-import naive
 import numpy as np
+import oracles
 import pandas as pd
 import pytest
 import scipy.sparse as sp
@@ -55,7 +55,7 @@ def assert_equals_naive_search(model, history, criterion, singles, share):
     target = lxr.top_item(model, history)
     found = lxr.evaluation.GreedySearch(model, criterion, singles=singles, share=share).explain(history, target)
     expected = [
-        naive.greedy_search(model, row, item, criterion, singles, share)
+        oracles.greedy_search(model, row, item, criterion, singles, share)
         for row, item in zip(history.tolist(), target.tolist(), strict=True)
     ]
     np.testing.assert_array_equal(found, expected)
@@ -87,9 +87,9 @@ def test_greedy_search_takes_the_lowest_of_equal_items(integer, history, criteri
     assert_equals_naive_search(integer, history, criterion, 5, 0.1)
     alike = lxr.wrap(lambda x: x.sum(dim=1, keepdim=True) + torch.zeros(20), 20, "sigmoid")
     found = lxr.evaluation.GreedySearch(alike, criterion).explain(history, lxr.top_item(alike, history))
-    orders = [naive.ordered_items(*user) for user in zip(history.tolist(), found.tolist(), strict=True)]
+    orders = [oracles.ordered_items(*user) for user in zip(history.tolist(), found.tolist(), strict=True)]
     step = -1 if criterion == "neg" else 1  # which goes first is the least important
-    assert orders == [naive.items_of(row)[::step] for row in history.tolist()]
+    assert orders == [oracles.items_of(row)[::step] for row in history.tolist()]
 
 
 def test_rank_search_by_hand(linear):
@@ -113,7 +113,7 @@ def test_on_additive_recommenders_probability_search_sorts_by_coefficient(linear
     target = (history == 0).int().argmax(dim=1)
     found = lxr.evaluation.GreedySearch(linear(weights), criterion, singles=singles, share=share).explain(history, target)
     for row, scores, item in zip(history.tolist(), found.tolist(), target.tolist(), strict=True):
-        assert naive.ordered_items(row, scores) == naive.ordered_items(row, weights[:, item])
+        assert oracles.ordered_items(row, scores) == oracles.ordered_items(row, weights[:, item])
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -304,7 +304,7 @@ def test_exhaustive_optimum_equals_the_naive_loop(any_model, history, length):
     target = lxr.top_item(any_model, history)
     found = lxr.evaluation.exhaustive_optimum(any_model, history, target, length, cutoffs=CUTOFFS)
     expected = [
-        naive.exhaustive_optimum(any_model, row, item, length, CUTOFFS)
+        oracles.exhaustive_optimum(any_model, row, item, length, CUTOFFS)
         for row, item in zip(history.tolist(), target.tolist(), strict=True)
     ]
     assert list(found) == list(expected[0])

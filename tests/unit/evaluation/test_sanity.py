@@ -1,131 +1,18 @@
-"""Checks of explanations: meaningless recommenders, unrelated items, true reasons, agreement of orders."""
+"""Sanity checks: meaningless recommenders, shuffled histories, unrelated items, stability."""
 
-import naive
 import numpy as np
-import pandas as pd
+import oracles
 import pytest
 import scipy.sparse as sp
 import torch
-from scipy import stats
-from sklearn.metrics import roc_auc_score
+from explaining import scores_of
 
 import lxr
 from lxr.evaluation.sanity import _without_items
 from lxr.metrics import (
-    agreement_table,
-    area_under_roc,
-    ground_truth_table,
-    positions,
-    precision,
-    rank_biased_overlap,
     rank_correlation,
     top_overlap,
 )
-from lxr.metrics.agreement import average_ranks
-from lxr.reporting.plots import plot_agreement, plot_sanity
-
-
-def scores_of(*users) -> sp.csr_matrix:
-    """CSR scores of users who are given by their lists of scores; item i is the i-th of a list."""
-    lengths = [len(user) for user in users]
-    indices = np.concatenate([np.arange(length) for length in lengths])
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return sp.csr_matrix((np.concatenate(users).astype(np.float32), indices, indptr), shape=(len(users), max(lengths)))
-
-
-def lists_of(scores: sp.csr_matrix) -> list[np.ndarray]:
-    """Scores of each user, by ascending item."""
-    return np.split(scores.data, scores.indptr[1:-1])
-
-
-@pytest.fixture
-def matrix(history):
-    return sp.csr_matrix(history.numpy())
-
-
-@pytest.fixture
-def drawn(matrix):
-    """Two explanations of the same histories: small integers, so that many are equal, and negative ones."""
-    generator = np.random.default_rng(3)
-    return [
-        sp.csr_matrix((generator.integers(-2, 3, matrix.nnz).astype(np.float32), matrix.indices, matrix.indptr))
-        for _ in range(2)
-    ]
-
-
-@pytest.fixture
-def trained(planted):
-    """An MF trained on planted tastes."""
-    model = lxr.MF(20, n_factors=8)
-    lxr.fit(model, *planted, epochs=60, batch_size=20, learning_rate=0.02)
-    return model
-
-
-# --- rank correlation
-
-
-def test_rank_correlation_by_hand():
-    a = scores_of([3, 2, 1], [3, 2, 1], [1, 2, 3, 4], [5], [1, 1, 1])
-    b = scores_of([30, 20, 10], [1, 2, 3], [1, 3, 2, 4], [5], [1, 2, 3])
-    np.testing.assert_allclose(rank_correlation(a, b), [1, -1, 0.8, np.nan, np.nan])  # 1 − 6 · 2 / (4 · 15)
-
-
-@pytest.mark.filterwarnings("ignore:An input array is constant", "ignore:One or more sample")
-def test_rank_correlation_equals_scipys(drawn):
-    pairs = [(x, y) for x, y in zip(*map(lists_of, drawn), strict=True)]
-    expected = [stats.spearmanr(x, y).statistic if len(x) > 1 else np.nan for x, y in pairs]
-    np.testing.assert_allclose(rank_correlation(*drawn), expected, atol=1e-12)
-
-
-def test_average_ranks_equal_scipys(drawn):
-    expected = np.concatenate([stats.rankdata(user) for user in lists_of(drawn[0])])
-    np.testing.assert_array_equal(average_ranks(drawn[0]), expected)
-
-
-# --- rank-biased overlap
-
-
-def test_rank_biased_overlap_by_hand():
-    a, b = scores_of([2, 1], [3, 2, 1], [3, 2, 1], [5]), scores_of([1, 2], [1, 2, 3], [9, 8, 7], [1])
-    # Two items reversed: p² + (1 − p) p. Three: overlaps 0, 1/2, 1, hence p³ + (1 − p) (p / 2 + p²).
-    np.testing.assert_allclose(rank_biased_overlap(a, b, p=0.9), [0.9, 0.729 + 0.1 * (0.45 + 0.81), 1, 1])
-
-
-@pytest.mark.parametrize("p", [0.5, 0.9])
-def test_rank_biased_overlap_equals_the_naive_loop_over_depths(matrix, drawn, p):
-    importance = [scores.toarray() for scores in drawn]
-    expected = [
-        naive.rank_biased_overlap(naive.ordered_items(row, x), naive.ordered_items(row, y), p)
-        for row, x, y in zip(matrix.toarray(), *importance, strict=True)
-    ]
-    np.testing.assert_allclose(rank_biased_overlap(*drawn, p=p), expected)
-    np.testing.assert_allclose(agreement_table({"a": drawn[0], "b": drawn[1]}, p=p).loc["a", "b"], np.mean(expected))
-
-
-def test_positions_put_equal_scores_by_ascending_item():
-    assert positions(scores_of([1, 2, 2], [0, 0])).tolist() == [2, 0, 1, 0, 1]
-
-
-def test_agreement_is_one_with_itself_and_symmetric(drawn):
-    table = agreement_table({"lxr": drawn[0], "random": drawn[1]})
-    np.testing.assert_allclose(np.diag(table), 1)
-    assert table.loc["lxr", "random"] == table.loc["random", "lxr"] < 1
-    texts = [text.get_text() for text in plot_agreement(table).axes[0].texts]
-    assert texts == [f"{value:.2f}" for value in table.to_numpy().ravel()]
-
-
-@pytest.mark.parametrize("compare", [rank_correlation, rank_biased_overlap, precision, area_under_roc])
-def test_scores_of_other_items_are_refused(compare):
-    options = (1,) if compare is precision else ()
-    with pytest.raises(ValueError, match=r"(b|truth): expected scores of the same 3 history items"):
-        compare(scores_of([1, 2, 3]), scores_of([1, 2], [3]), *options)
-
-
-@pytest.mark.parametrize("p", [0, 1, -0.5, np.nan])
-def test_a_persistence_outside_the_unit_interval_is_refused(drawn, p):
-    with pytest.raises(ValueError, match="p: expected a number between 0 and 1"):
-        rank_biased_overlap(*drawn, p=p)
-
 
 # --- randomised recommenders
 
@@ -260,8 +147,8 @@ def test_the_least_influential_item_equals_the_naive_loop(model, history, matrix
     target = lxr.top_item(model, matrix)
     expected = []
     for row, item in zip(history.tolist(), target.tolist(), strict=True):
-        change = naive.leave_one_out(model, row, item, naive.log_odds)
-        expected.append(min(naive.items_of(row), key=lambda i: abs(change[i])))
+        change = oracles.leave_one_out(model, row, item, oracles.log_odds)
+        expected.append(min(oracles.items_of(row), key=lambda i: abs(change[i])))
     assert lxr.evaluation.least_influential_item(model, matrix, target).tolist() == expected
 
 
@@ -317,85 +204,9 @@ def test_an_explainer_that_looks_at_items_one_by_one_is_stable(model, matrix, tr
     assert np.nanmean(shares["random"]) < 0.8
 
 
-# --- true reasons
-
-
-def test_true_reasons_are_the_items_of_the_targets_group():
-    matrix = sp.csr_matrix(np.array([[1, 1, 0, 1], [0, 1, 1, 0]], dtype=np.float32))
-    truth = lxr.metrics.true_reasons(matrix, target=np.array([2, 3]), groups=np.array([0, 1, 0, 1]))
-    assert truth.indices.tolist() == matrix.indices.tolist()
-    assert truth.data.tolist() == [1, 0, 0, 1, 0]
-
-
-def test_precision_and_area_by_hand():
-    truth = scores_of([1, 0, 1, 0], [0, 1], [1, 1])
-    scores = scores_of([4, 3, 2, 1], [2, 1], [1, 2])
-    np.testing.assert_allclose(precision(scores, truth, 1), [1, 0, 1])
-    np.testing.assert_allclose(precision(scores, truth, 2), [0.5, np.nan, 1])  # the second user has one reason only
-    np.testing.assert_allclose(area_under_roc(scores, truth), [0.75, 0, np.nan])
-
-
-def test_area_equals_scikit_learns(drawn):
-    truth = drawn[1].copy()
-    truth.data = (truth.data > 0).astype(np.float32)
-    expected = [
-        roc_auc_score(true, score) if 0 < true.sum() < len(true) else np.nan
-        for true, score in zip(lists_of(truth), lists_of(drawn[0]), strict=True)
-    ]
-    assert np.isfinite(expected).sum() >= 4
-    np.testing.assert_allclose(area_under_roc(drawn[0], truth), expected)
-
-
 @pytest.fixture
 def tastes(trained, planted):
     """Two tastes, even and odd items: (validation histories, targets of the trained MF, true reasons)."""
     _, matrix = planted
     target = lxr.top_item(trained, matrix)
     return matrix, target, lxr.metrics.true_reasons(matrix, target, groups=np.arange(20) % 2)
-
-
-def test_perfect_explanations_find_all_reasons_and_reversed_ones_none():
-    generator = np.random.default_rng(0)
-    truth = scores_of(*[generator.permutation([1] * n_true + [0] * 5) for n_true in (5, 6, 7, 3, 2, 0)], [1])
-    opposite = truth.copy()
-    opposite.data = -truth.data
-    table = ground_truth_table({"lxr": truth, "random": opposite}, truth, cutoffs=(2, 5))
-    measures = ["AUC", "AUC low", "AUC high"]
-    assert (table.loc["lxr", ["precision@2", "precision@5", *measures]] == 1).all()
-    assert (table.loc["random", ["precision@2", "precision@5", *measures]] == 0).all()
-    assert table["fails"].to_dict() == {"lxr": False, "random": True}
-    assert table.filter(like="users").loc["lxr"].tolist() == [5, 3, 5]
-
-
-def test_a_random_explainer_fails_and_leave_one_out_does_not(trained, planted):
-    train, matrix = planted[0], sp.vstack(planted, format="csr")
-    target = lxr.top_item(trained, matrix)
-    truth = lxr.metrics.true_reasons(matrix, target, groups=np.arange(20) % 2)  # two tastes, even and odd items
-    explainers = {name: lxr.EXPLAINERS[name](trained, train) for name in ("random", "leave-one-out")}
-    scores = {name: explainer.explain(matrix, target) for name, explainer in explainers.items()}
-    table = ground_truth_table(scores, truth)
-    assert table["fails"].to_dict() == {"random": True, "leave-one-out": False}
-    assert table.loc["leave-one-out", "AUC"] > 0.9
-
-
-def test_without_reasons_and_others_there_is_no_truth_to_find():
-    with pytest.raises(ValueError, match="truth: expected at least one user with both"):
-        ground_truth_table({"lxr": scores_of([1, 2])}, scores_of([1, 1]))
-
-
-# --- figure
-
-
-def test_the_sanity_figure_shows_every_value():
-    table = pd.DataFrame(
-        {"output": [0.5, 1.0], "input": [0.1, 1.0], "shuffled": [0.2, 1.0], "other seed": [0.9, 1.0]}, ["lxr", "jaccard"]
-    )
-    left, right = plot_sanity(table, ["output", "input"], {"shuffled": "full", "other seed": "none"}).axes
-    assert {line.get_label(): line.get_ydata().tolist() for line in left.lines} == {
-        "lxr": [1, 0.5, 0.1],
-        "jaccard": [1, 1, 1],
-    }
-    assert [line.get_xdata().item() for line in right.lines] == [0.2, 0.9, 1, 1]
-    assert [label.get_text() for label in left.get_xticklabels()] == ["none", "+ output", "+ input"]
-    assert [line.get_fillstyle() for line in right.lines] == ["full", "none"] * 2
-    assert right.get_title() == "shuffled (●), other seed (○)"

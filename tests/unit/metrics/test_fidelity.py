@@ -1,7 +1,7 @@
 """The fidelity metrics: equal to the naive ones, right where the answer is known by hand, and lawful."""
 
-import naive
 import numpy as np
+import oracles
 import pytest
 import scipy.sparse as sp
 import torch
@@ -49,13 +49,13 @@ def assert_equals_naive(model, history, target, importance, **options):
     cutoffs = options.get("cutoffs", (1, 5, 10, 20, 50, 100))
     result = lxr.evaluate_fidelity(model, history, target, importance, **options)
     users = list(zip(history.tolist(), target.tolist(), importance.tolist(), strict=True))
-    assert_same(result.curves, naive.stacked([naive.curve_metrics(model, *user, steps, cutoffs) for user in users]))
-    assert_same(result.fixed, naive.stacked([naive.fixed_metrics(model, *user, lengths, cutoffs) for user in users]))
+    assert_same(result.curves, oracles.stacked([oracles.curve_metrics(model, *user, steps, cutoffs) for user in users]))
+    assert_same(result.fixed, oracles.stacked([oracles.fixed_metrics(model, *user, lengths, cutoffs) for user in users]))
     for row, (consumed, item, _) in enumerate(users):
-        logits = naive.logits_at(model, consumed)
+        logits = oracles.logits_at(model, consumed)
         assert result.history_length[row] == sum(consumed)
-        assert result.rank[row] == naive.target_rank(logits, item, naive.items_of(consumed))
-        assert result.prob[row] == pytest.approx(naive.probability(logits, item, model.activation), rel=1e-5)
+        assert result.rank[row] == oracles.target_rank(logits, item, oracles.items_of(consumed))
+        assert result.prob[row] == pytest.approx(oracles.probability(logits, item, model.activation), rel=1e-5)
     assert result.target.tolist() == target.tolist()
     assert result.lengths == lengths
     return result
@@ -92,7 +92,7 @@ def test_ranks_are_right_where_probabilities_saturate(linear, histories, activat
     target = model(history).masked_fill(history > 0, -torch.inf).topk(2, dim=1).indices[:, 1]
     result = lxr.evaluate_fidelity(model, history, target, scores(history), steps=4, cutoffs=(1, 5), lengths=(1, 3))
     users = list(zip(history.tolist(), target.tolist(), scores(history).tolist(), strict=True))
-    curves = naive.stacked([naive.curve_metrics(model, *user, 4, (1, 5)) for user in users])
+    curves = oracles.stacked([oracles.curve_metrics(model, *user, 4, (1, 5)) for user in users])
     assert len(np.unique(curves["NDCG"])) > 5  # ranks do move
     for name in ("NDCG", "POS@1", "POS@5", "NEG@1", "NEG@5"):
         np.testing.assert_allclose(result.curves[name], curves[name], rtol=1e-12, err_msg=name)
@@ -428,7 +428,7 @@ def test_the_first_release_convention_equals_the_naive_loop(any_model, history):
     history, target, importance = explained(any_model, history)
     found = lxr.evaluate_fidelity(any_model, history, target, importance, cutoffs=(1, 5, 100)).first_release()
     users = zip(history.tolist(), target.tolist(), importance.tolist(), strict=True)
-    expected = [naive.first_release(any_model, *user, steps=10, cutoffs=(1, 5, 100)) for user in users]
+    expected = [oracles.first_release(any_model, *user, steps=10, cutoffs=(1, 5, 100)) for user in users]
     assert list(found.columns) == list(expected[0])
     np.testing.assert_allclose(found, [list(user.values()) for user in expected], rtol=1e-5, atol=1e-7)
 

@@ -1,7 +1,6 @@
-"""What is saved can be read, and belongs: checksums, content, fingerprints, text in every locale, permissions, leftovers."""
+"""One contract for all files that the project writes: checksums, content, text in every locale, permissions, leftovers."""
 
 import ast
-import copy
 import json
 import multiprocessing
 import os
@@ -18,11 +17,10 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import N_ITEMS, function, network_of
 
 import lxr
 from lxr.data import load_split
-from lxr.explainers.registry import EXPLAINERS
-from lxr.recommenders.fingerprint import Fingerprint
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.workspace import stage_parameters
 from lxr.utils.environment import PROJECT_ROOT
@@ -41,7 +39,6 @@ from lxr.utils.storage import (
 )
 from lxr.utils.weights import save_weights
 
-N_ITEMS = 20
 NASTY = ["", "Ulee's Gold", "千と千尋の神隠し", "🎬 " * 30, "a\x00b", "nul at the end\x00", "x" * 5000, "M*A*S*H\n| $"]
 
 
@@ -224,6 +221,8 @@ GOOD = {
     "item_ids": np.array([1, 2, 3]),
     "n_duplicates": np.array(0),
 }
+
+
 BAD_ARRAYS = {
     "column too high": {"indices": np.array([0, 3, 1])},
     "column far too high": {"indices": np.array([0, 2**40, 1])},
@@ -610,85 +609,6 @@ def test_scores_that_are_not_finite_are_not_written(value, histories, tmp_path):
     with pytest.raises(lxr.DataError, match="expected the name of a file to write, found a directory"):
         lxr.explainers.save_scores(scores_of(histories), tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-# --- explainers belong to their recommender --------------------------------------------------------------------------
-
-
-def function(sign):
-    """A recommender without weights."""
-    weights = torch.linspace(-1, 1, N_ITEMS * N_ITEMS).reshape(N_ITEMS, N_ITEMS)
-    return lxr.wrap(lambda history: sign * history @ weights, N_ITEMS, "sigmoid")
-
-
-def network_of(model):
-    """An untrained LXR of a recommender."""
-    return lxr.LXR(model, lxr.explainers.ExplainerNetwork(N_ITEMS, 4), lxr.LXRSettings(hidden_size=4), pd.DataFrame())
-
-
-OTHERS = {
-    "another seed": (lxr.MF(N_ITEMS, n_factors=3, seed=1), lxr.MF(N_ITEMS, n_factors=3, seed=2)),
-    "another width": (lxr.MF(N_ITEMS, n_factors=3), lxr.MF(N_ITEMS, n_factors=4)),
-    "another class": (lxr.MF(N_ITEMS, n_factors=3), lxr.VAE(N_ITEMS, n_hidden=3, n_latent=2)),
-    "features": (lxr.MF(N_ITEMS, n_factors=3), lxr.MF(N_ITEMS - 2, n_factors=3, n_features=2)),
-    "another function": (function(1), function(-1)),
-    "another activation": (lxr.wrap(torch.neg, N_ITEMS, "sigmoid"), lxr.wrap(torch.neg, N_ITEMS, "softmax")),
-}
-
-
-@pytest.mark.parametrize("models", OTHERS.values(), ids=OTHERS)
-def test_an_explainer_refuses_another_recommender(models, tmp_path):
-    model, other = models
-    path = tmp_path / "lxr.pt"
-    network_of(model).save(path)
-    assert lxr.LXR.load(path, model).model is model
-    with pytest.raises(
-        lxr.DataError, match=rf"lxr\.pt: expected an explainer of this recommender \({type(other).__name__} of"
-    ):
-        lxr.LXR.load(path, other)
-    taken = lxr.LXR.load(path, other, allow_other=True)
-    taken.save(path)  # it is still that of the first
-    assert lxr.LXR.load(path, model).model is model
-
-
-def test_a_recommender_trained_on_is_another(planted, tmp_path):
-    model = lxr.MF(N_ITEMS, n_factors=3)
-    explainer = network_of(model)
-    lxr.fit(model, *planted, epochs=1)
-    explainer.save(tmp_path / "lxr.pt")
-    with pytest.raises(lxr.DataError, match="found one of another"):
-        lxr.LXR.load(tmp_path / "lxr.pt", model)
-
-
-@pytest.mark.parametrize("name", ["lxr", "lxr-path-rank", "lxr-path-pure-rank"])
-def test_all_trained_explainers_refuse_another_recommender(name, planted, tmp_path):
-    model = lxr.MF(N_ITEMS, n_factors=3, seed=1)
-    EXPLAINERS[name](model, *planted, epochs=1).save(tmp_path / "a.pt")
-    assert EXPLAINERS[name].load(tmp_path / "a.pt", model).model is model
-    with pytest.raises(lxr.DataError, match="expected an explainer of this recommender"):
-        EXPLAINERS[name].load(tmp_path / "a.pt", lxr.MF(N_ITEMS, n_factors=3, seed=2))
-    other = lxr.PathLXR if name == "lxr" else lxr.LXR
-    with pytest.raises(lxr.DataError, match=f"expected an explainer of the class {other.__name__}"):
-        other.load(tmp_path / "a.pt", model)
-
-
-def test_a_fingerprint_stays_the_same(any_model, unchanged_model, untouched_rng, tmp_path):
-    before = Fingerprint.of(any_model.eval())
-    any_model.train()
-    with unchanged_model(any_model), untouched_rng(), lxr.evaluation.measure_cost(any_model) as cost:
-        again = Fingerprint.of(any_model)
-    assert cost.n_scored == 0
-    assert not before.differs(again) and not again.differs(before)
-    save_weights(before.state, tmp_path / "fingerprint.pt")
-    assert not before.differs(Fingerprint.of_state(torch.load(tmp_path / "fingerprint.pt", weights_only=True)))
-
-
-def test_a_fingerprint_does_not_depend_on_precision_or_files(tmp_path):
-    model = lxr.NCF(N_ITEMS, n_factors=3, layers=(4, 2), seed=3)
-    first = Fingerprint.of(model)
-    assert not first.differs(Fingerprint.of(copy.deepcopy(model).double()))
-    model.save(tmp_path / "ncf.pt")
-    assert not first.differs(Fingerprint.of(lxr.load(tmp_path / "ncf.pt")))
 
 
 BAD_EXPLAINERS = {

@@ -1,0 +1,39 @@
+"""How tests make explainers, and compare what they answer with naive code."""
+
+import numpy as np
+import scipy.sparse as sp
+
+import lxr
+
+OBJECTIVES = list(lxr.OBJECTIVES)
+
+
+def make(name, model, train_matrix, **options):
+    return lxr.EXPLAINERS[name](model, train_matrix, **options)
+
+
+def assert_close(found, expected, tolerance=1e-5):
+    """Equal up to single precision."""
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def users_of(history, target):
+    return list(zip(history.tolist(), target.tolist(), strict=True))
+
+
+def constant(objective):
+    """An objective as the naive loops know it: a smooth rank with one τ."""
+    return lxr.explainers.SoftRank(1.0, 1.0) if objective == "soft-rank" else lxr.OBJECTIVES[objective]
+
+
+def scores_of(*users) -> sp.csr_matrix:
+    """CSR scores of users who are given by their lists of scores; item i is the i-th of a list."""
+    lengths = [len(user) for user in users]
+    indices = np.concatenate([np.arange(length) for length in lengths])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sp.csr_matrix((np.concatenate(users).astype(np.float32), indices, indptr), shape=(len(users), max(lengths)))
+
+
+def lists_of(scores: sp.csr_matrix) -> list[np.ndarray]:
+    """Scores of each user, by ascending item."""
+    return np.split(scores.data, scores.indptr[1:-1])

@@ -1,0 +1,139 @@
+"""Splits of users, and hidden items."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import lxr
+from lxr.data import load_split
+from lxr.recommenders.ranking import hide_one_item, hide_share
+from lxr.utils.sparse import batches
+
+
+def test_a_split_is_saved_and_loaded(tmp_path):
+    parts = lxr.split_users(20, seed=42)
+    lxr.data.save_split(*parts, tmp_path / "split.npz")
+    for found, expected in zip(load_split(tmp_path / "split.npz"), parts, strict=True):
+        assert found.tolist() == expected.tolist()
+
+
+# --- splits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "n_users, options, sizes",
+    [
+        (6037, {}, (4225, 604, 1208)),
+        (942, {}, (658, 95, 189)),
+        (10, {}, (7, 1, 2)),
+        (3, {}, (1, 1, 1)),
+        (100, {"validation": 0.25, "test": 0.5}, (25, 25, 50)),
+        (11, {"validation": 0.01, "test": 0.01}, (9, 1, 1)),
+    ],
+)
+def test_split_users_is_disjoint_and_complete(n_users, options, sizes):
+    parts = lxr.split_users(n_users, **options)
+    assert tuple(len(part) for part in parts) == sizes
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n_users))
+    for part in parts:
+        assert np.issubdtype(part.dtype, np.integer) and (np.diff(part) > 0).all()
+
+
+def test_split_users_is_a_function_of_its_seed():
+    np.random.seed(1)
+    first = lxr.split_users(200, seed=42)
+    np.random.seed(2)
+    for found, expected in zip(lxr.split_users(200, seed=42), first, strict=True):
+        assert found.tolist() == expected.tolist()
+    assert lxr.split_users(200, seed=43)[2].tolist() != first[2].tolist()
+    # Every user has its turn: the test part is not a stretch of the ids.
+    assert set(range(200)) == set(np.concatenate([lxr.split_users(200, seed=seed)[2] for seed in range(60)]).tolist())
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, np.nan])
+def test_bad_shares_are_refused(name, share):
+    with pytest.raises(ValueError, match=f"{name}: expected a share between 0 and 1, found {share}"):
+        lxr.split_users(100, **{name: share})
+
+
+@pytest.mark.parametrize("n_users, options", [(0, {}), (1, {}), (2, {}), (100, {"validation": 0.5, "test": 0.5})])
+def test_a_split_without_training_users_is_refused(n_users, options):
+    with pytest.raises(ValueError, match=f"no training user is left of {n_users} with validation=0.*, test=0"):
+        lxr.split_users(n_users, **options)
+
+
+BAD_SPLITS = [
+    *(("n_users", value) for value in (10.5, np.nan, "10", None, True, [10])),
+    *(("validation", value) for value in ("a", None, True, [0.1])),
+    *(("test", value) for value in ("0.2", 1j)),
+    *(("seed", value) for value in (-1, 1.5, "1", None, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_SPLITS, ids=str)
+def test_bad_arguments_of_a_split_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, found "):
+        lxr.split_users(**{"n_users": 100, name: value})
+
+
+@pytest.fixture
+def histories() -> sp.csr_matrix:
+    """Random histories of 1 to 12 of 30 items."""
+    generator = np.random.default_rng(3)
+    matrix = np.zeros((60, 30), dtype=np.float32)
+    for row in matrix:
+        row[generator.choice(30, generator.integers(1, 13), replace=False)] = 1
+    assert (matrix.sum(axis=1) == 1).any()
+    return sp.csr_matrix(matrix)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 1.0])
+def test_hidden_and_rest_are_the_history(histories, share):
+    before = histories.copy()
+    rest, hidden = hide_share(histories, share=share, seed=0)
+    eligible = histories[np.diff(histories.indptr) >= 2].toarray()
+    assert (rest.toarray() + hidden.toarray() == eligible).all()
+    assert rest.nnz + hidden.nnz == eligible.sum()  # no stored zeros
+    expected = [min(max(int(share * n), 1), n - 1) for n in eligible.sum(axis=1).astype(int)]
+    assert np.diff(hidden.indptr).tolist() == expected
+    assert (histories != before).nnz == 0 and (histories.data == 1).all()
+
+
+def test_one_hidden_item_and_the_rest_are_the_history(histories):
+    rest, hidden = hide_one_item(histories, seed=0)
+    eligible = histories[np.diff(histories.indptr) >= 2].toarray()
+    assert rest.nnz == eligible.sum() - len(eligible)
+    restored = rest.toarray()
+    assert (restored[np.arange(len(hidden)), hidden] == 0).all()
+    restored[np.arange(len(hidden)), hidden] = 1
+    assert (restored == eligible).all()
+    assert (histories.data == 1).all()
+
+
+def test_what_is_hidden_is_a_function_of_the_seed(histories):
+    assert hide_one_item(histories, seed=1)[1].tolist() == hide_one_item(histories, seed=1)[1].tolist()
+    assert hide_one_item(histories, seed=1)[1].tolist() != hide_one_item(histories, seed=2)[1].tolist()
+    first, again, other = (hide_share(histories, 0.3, seed)[1] for seed in (1, 1, 2))
+    assert (first != again).nnz == 0 and (first != other).nnz > 0
+
+
+def test_every_item_of_a_history_can_be_hidden():
+    history = sp.csr_matrix(np.array([[1, 0, 1, 1, 0, 1]], dtype=np.float32))
+    assert {int(hide_one_item(history, seed)[1][0]) for seed in range(60)} == {0, 2, 3, 5}
+    assert {int(hide_share(history, 0.25, seed)[1].indices[0]) for seed in range(60)} == {0, 2, 3, 5}
+
+
+def test_nothing_can_be_hidden_of_single_items():
+    with pytest.raises(ValueError, match="at least one user with two or more items"):
+        hide_one_item(sp.csr_matrix(np.eye(4, dtype=np.float32)), seed=0)
+
+
+def test_dense_batches_are_the_matrix(histories):
+    parts = [lxr.utils.dense(histories[users]) for users in batches(60, 7)]
+    assert [len(part) for part in parts] == [7] * 8 + [4]
+    assert all(part.dtype == torch.float32 for part in parts)
+    assert torch.equal(torch.cat(parts), torch.from_numpy(histories.toarray()))
+    order = np.random.default_rng(0).permutation(60)
+    assert np.concatenate(list(batches(60, 7, order))).tolist() == order.tolist()

@@ -1,0 +1,48 @@
+"""Synthetic data: two planted tastes, by seed."""
+
+import numpy as np
+import pandas as pd
+
+import lxr
+from lxr.data import synthetic
+
+
+def test_synthetic_needs_no_data_directory(offline, tmp_path):
+    data = lxr.load_dataset("synthetic", tmp_path / "none")
+    assert data.matrix.shape == (600, 160)
+    assert not (tmp_path / "none").exists()
+
+
+def test_synthetic_is_a_function_of_its_seed():
+    np.random.seed(1)
+    first = synthetic.synthetic_ratings(seed=3)
+    np.random.seed(2)
+    again, other = synthetic.synthetic_ratings(seed=3), synthetic.synthetic_ratings(seed=4)
+    pd.testing.assert_frame_equal(first, again)
+    assert first.attrs == again.attrs
+    assert not first[["user", "item"]].equals(other[["user", "item"]])
+    pd.testing.assert_frame_equal(lxr.load_ratings("synthetic"), synthetic.synthetic_ratings(seed=7))
+
+
+def test_synthetic_titles_tell_the_planted_groups():
+    data = lxr.load_dataset("synthetic")
+    letters = [title.removeprefix("Group ").partition(",")[0] for title in data.item_titles]
+    assert letters == ["ABCDEFGH"[group] for group in data.item_groups]
+    assert sorted(np.unique(data.item_groups, return_counts=True)[1]) == [20] * 8
+    assert len(set(data.item_titles)) == 160
+
+
+def test_synthetic_histories_lie_in_two_groups():
+    data = lxr.load_dataset("synthetic")
+    per_group = data.matrix @ np.eye(8)[data.item_groups]  # (users, groups)
+    in_two = np.sort(per_group, axis=1)[:, -2:].sum(axis=1) / per_group.sum(axis=1)
+    assert (in_two > 0.5).all()
+    # 85 % are drawn from the two groups, and a quarter of the rest falls there; a little less, as items run out.
+    assert 0.82 < in_two.mean() < 0.9
+    assert np.diff(data.matrix.indptr).min() >= 8 and np.diff(data.matrix.indptr).max() <= 24
+
+
+def test_synthetic_without_noise_lies_in_two_groups_alone():
+    ratings = synthetic.synthetic_ratings(n_users=50, noise=0.0, seed=7)
+    groups = ratings["item"].map(ratings.attrs["groups"]).groupby(ratings["user"]).nunique()
+    assert groups.max() == 2

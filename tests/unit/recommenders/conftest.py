@@ -1,0 +1,10 @@
+"""What the tests of recommenders share."""
+
+import pytest
+from toys import TINY
+
+
+@pytest.fixture(params=TINY)
+def name(request):
+    """Every registered recommender."""
+    return request.param

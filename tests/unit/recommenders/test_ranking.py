@@ -1,0 +1,56 @@
+"""Ranking quality: against the naive loop, and by hand."""
+
+import numpy as np
+import oracles
+import pytest
+import scipy.sparse as sp
+from toys import N_ITEMS
+
+import lxr
+from lxr.recommenders.ranking import hide_one_item
+
+
+def test_rank_quality_equals_the_naive_loop(any_model, train_matrix):
+    for seed in (0, 1):
+        rest, hidden = hide_one_item(train_matrix, seed)
+        expected = oracles.rank_quality(any_model, rest.toarray().tolist(), hidden.tolist())
+        assert lxr.rank_quality(any_model, train_matrix, seed=seed) == pytest.approx(expected)
+
+
+def test_hidden_item_is_one_of_the_history(train_matrix):
+    matrix = sp.vstack([train_matrix, sp.csr_matrix(np.eye(3, N_ITEMS, dtype=np.float32))]).tocsr()  # and three of one item
+    before = matrix.copy()
+    rest, hidden = hide_one_item(matrix, seed=0)
+    assert rest.shape == train_matrix.shape
+    restored = rest.toarray()
+    assert (restored[np.arange(60), hidden] == 0).all()
+    restored[np.arange(60), hidden] = 1
+    np.testing.assert_array_equal(restored, train_matrix.toarray())
+    np.testing.assert_array_equal(matrix.toarray(), before.toarray())
+
+
+def test_rank_quality_by_hand(linear):
+    # One user of the items 0 and 1; whichever is hidden, 8 of the 18 others score higher and 2 as high: the tenth place.
+    bias = [5.0, 5.0, *[9.0] * 8, *[5.0] * 2, *[1.0] * 8]
+    matrix = sp.csr_matrix(np.eye(1, N_ITEMS, dtype=np.float32) + np.eye(1, N_ITEMS, 1, dtype=np.float32))
+    quality = lxr.rank_quality(linear(np.zeros((N_ITEMS, N_ITEMS)), bias=bias), matrix)
+    assert quality == pytest.approx(
+        {"HR@10": 1, "HR@50": 1, "HR@100": 1, "NDCG@10": 0.2890648, "MRR": 0.1, "MPR": 0.5}, abs=1e-6
+    )
+
+
+def test_constant_scores_are_worth_a_random_order(linear, train_matrix):
+    assert lxr.rank_quality(linear(np.zeros((N_ITEMS, N_ITEMS))), train_matrix)["MPR"] == 0.5
+
+
+def test_rank_quality_leaves_everything_alone(model, train_matrix, unchanged_model, untouched_rng):
+    before = train_matrix.copy()
+    with unchanged_model(model), untouched_rng():
+        lxr.rank_quality(model, train_matrix)
+    assert train_matrix.nnz == before.nnz
+    np.testing.assert_array_equal(train_matrix.toarray(), before.toarray())
+
+
+def test_rank_quality_needs_a_user_of_two_items(linear):
+    with pytest.raises(ValueError, match="matrix: expected at least one user with two or more items"):
+        lxr.rank_quality(linear(np.eye(N_ITEMS)), sp.csr_matrix(np.eye(N_ITEMS, dtype=np.float32)))
