@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from measuring import dataset_at_hand, measured, naive, side_by_side
+from measuring import dataset_at_hand, measured, oracles, side_by_side
 
 import lxr
 from lxr.explainers.lxr_network import start_network
@@ -62,8 +62,8 @@ def tensor_loop(model: lxr.Recommender, row: torch.Tensor, target: int, importan
 def naive_metrics(model: lxr.Recommender, row: torch.Tensor, target: int, importance: torch.Tensor) -> None:
     """The metrics of one user by the reference implementation of the tests."""
     row, importance = row.tolist(), importance.tolist()
-    naive.curve_metrics(model, row, target, importance, STEPS, CUTOFFS)
-    naive.fixed_metrics(model, row, target, importance, LENGTHS, CUTOFFS)
+    oracles.curve_metrics(model, row, target, importance, STEPS, CUTOFFS)
+    oracles.fixed_metrics(model, row, target, importance, LENGTHS, CUTOFFS)
 
 
 def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, sample: int) -> dict[str, float]:

@@ -130,6 +130,7 @@ print(message(lambda: lxr.tuning.open_study("x.journal")))
 """
 
 
+@pytest.mark.slow
 def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(tmp_path):
     names = {distribution for extra, names in EXTRAS.items() if extra != "all" for distribution in names}
     absent = {module for module in DISTRIBUTIONS if module[0].isalpha() and distribution(module) in names}

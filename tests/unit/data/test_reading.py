@@ -492,6 +492,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), WRITERS.values(), ids=WRITERS)
 @given(frame=frames())
 def test_a_frame_is_read_as_it_was_written_or_refused(tmp_path_factory, name, options, frame):

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import torch
 
 import lxr
 from lxr.data import load_split
 from lxr.recommenders.ranking import hide_one_item, hide_share
-from lxr.utils.sparse import batches
 
 
 def test_a_split_is_saved_and_loaded(tmp_path):
@@ -128,12 +126,3 @@ def test_every_item_of_a_history_can_be_hidden():
 def test_nothing_can_be_hidden_of_single_items():
     with pytest.raises(ValueError, match="at least one user with two or more items"):
         hide_one_item(sp.csr_matrix(np.eye(4, dtype=np.float32)), seed=0)
-
-
-def test_dense_batches_are_the_matrix(histories):
-    parts = [lxr.utils.dense(histories[users]) for users in batches(60, 7)]
-    assert [len(part) for part in parts] == [7] * 8 + [4]
-    assert all(part.dtype == torch.float32 for part in parts)
-    assert torch.equal(torch.cat(parts), torch.from_numpy(histories.toarray()))
-    order = np.random.default_rng(0).permutation(60)
-    assert np.concatenate(list(batches(60, 7, order))).tolist() == order.tolist()
