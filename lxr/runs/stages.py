@@ -122,7 +122,7 @@ class _Graph:
             needs = [data, self.train(recommender, data)]
             explained = self.explain(recommender, needs)
             if explore:
-                self.add(EXPLORE, {}, [*needs, *(name for name in explained if LXR_NOTEBOOK in name)], recommender)
+                self.add(EXPLORE, {}, [*needs, *(name for name in explained if BASELINES not in name)], recommender)
             if self.options.ablation and not self.is_repeated:
                 self.ablate(recommender, needs)
             self.judge(recommender, [*needs, *explained])

@@ -65,6 +65,22 @@ def test_files_and_folders_can_be_read_at_one_sitting():
         folder.name: len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) for folder in folder_set()
     }
     assert {name: count for name, count in sizes.items() if count > 17} == {}
+    functions = {f"{path.stem}.{name}": lines for path in MODULES for name, lines in function_lengths(path)}
+    assert {name: count for name, count in functions.items() if count > 60} == {}
+
+
+def function_lengths(path: Path) -> Iterator[tuple[str, int]]:
+    """Names of the functions of a module, and their lines without the docstring."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            docstring = node.body[0] if ast.get_docstring(node) else None
+            longer = docstring.end_lineno - docstring.lineno + 1 if docstring else 0
+            yield node.name, node.end_lineno - node.lineno + 1 - longer
+
+
+def test_unit_tests_mirror_the_package():
+    folders = {path.parent.name for path in (PROJECT_ROOT / "tests/unit").glob("*/test_*.py")}
+    assert folders == FLOORS.keys()
 
 
 def folder_set() -> set[Path]:
