@@ -41,10 +41,15 @@ def make_inputs(notebook: Path) -> None:
     if all(_is_made(stage, root) for stage in stages):
         return
     with only_run(root, options.wait):
-        outcomes = Pipeline(stages, root, jobs=options.jobs).run()
+        outcomes = Pipeline(stages, root, jobs=os.cpu_count() or 1).run()  # one thread each, see use_one_thread
     failures = [outcome.detail for outcome in outcomes.values() if outcome.state == "failed"]
     if failures:
         raise DataError(failures[0])
+
+
+def use_one_thread() -> None:
+    """Let kernels compute with one thread: the last digits of a sum depend on the number of threads."""
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _is_made(stage: Stage, root: Path) -> bool:
@@ -92,7 +97,7 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     return result
 
 
-def canonicalise(path: Path) -> None:
+def canonicalize(path: Path) -> None:
     """Execute a notebook and replace it by its canonical form; an error in a cell leaves it as it is."""
     make_inputs(path)
     notebook = nbformat.read(path, as_version=4)
@@ -104,8 +109,9 @@ def canonicalise(path: Path) -> None:
 def main(paths: list[str]) -> None:
     """Bring notebooks into their canonical form, in the given order."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar's text differs from run to run
+    use_one_thread()
     for path in tqdm(paths, desc="notebooks", disable=None):
-        canonicalise(Path(path))
+        canonicalize(Path(path))
 
 
 if __name__ == "__main__":

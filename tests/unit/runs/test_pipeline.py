@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from lxr.runs.canonical_notebooks import canonicalise
+from lxr.runs.canonical_notebooks import canonicalize
 from lxr.runs.execution import execute
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stage import Stage
@@ -348,9 +348,9 @@ def test_the_kernel_is_this_interpreter_whatever_is_on_the_path(plain_notebook, 
     (other / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Other", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     assert execute(plain_stage(plain_notebook, tmp_path), tmp_path) == ""
-    canonicalised = shutil.copy(plain_notebook, tmp_path)
+    canonicalized = shutil.copy(plain_notebook, tmp_path)
     with pytest.raises(CellExecutionError, match=re.escape(sys.executable)):  # as told by that one
-        canonicalise(Path(canonicalised))
+        canonicalize(Path(canonicalized))
 
 
 def test_the_kernel_uses_the_library_of_the_run(plain_notebook, tmp_path, monkeypatch):
