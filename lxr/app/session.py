@@ -81,8 +81,8 @@ class TrainedModels:
         return self.folder / f"{needed}.pt" if EXPLAINERS[needed].is_trained else None
 
     @cached_property
-    def told(self) -> dict:
-        """What the run's explainers were told: ``options`` by name, and ``seed``."""
+    def recorded(self) -> dict:
+        """How the run has made its explainers: ``options`` by name, and ``seed``."""
         stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
         options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
         return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
@@ -95,13 +95,13 @@ class TrainedModels:
 
     def make(self, name: str) -> Explainer:
         """An explainer as the run has made it; networks are read, not trained."""
-        spec, path, options = EXPLAINERS[name], self.network(name), self.told["options"].get(name, {})
+        spec, path, options = EXPLAINERS[name], self.network(name), self.recorded["options"].get(name, {})
         if path and (load := spec.load):
             return load(path, self.model)
         if spec.depends_on:
             options = options | {"explainer": self.explainer(spec.depends_on)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]
-        return spec(self.model, *histories, seed=self.told["seed"], **options)
+        return spec(self.model, *histories, seed=self.recorded["seed"], **options)
 
     def scores_asked(self, name: str) -> float | None:
         """Scores of histories that an explainer asks for, per user, if the run has measured it."""
