@@ -26,14 +26,19 @@ EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which o
 
 
 def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
-    """Dataset → recommenders, of which ``run_all.py`` has left a trained model below ``results``.
+    """Find the recommenders that ``run_all.py`` has trained.
 
     Args:
         results: directory of all results; a relative path starts at the project root.
         dataset, recommender: that must be among them, if given.
 
+    Returns:
+        Dataset → names of its recommenders that have a trained model below ``results``.
+
     Raises:
         DataError: there is none, or not that one; the message says which command makes it.
+
+    Example: see :class:`Exploration`.
     """
     results = results_directory(results)
     found: dict[str, list[str]] = {}
@@ -64,6 +69,8 @@ class TrainedModels:
 
     Raises:
         DataError: a file is missing or corrupt.
+
+    Example: see :class:`Exploration`.
     """
 
     def __init__(self, results: str | Path, dataset: str, recommender: str):
@@ -119,6 +126,8 @@ class Recommendation:
         user: row of the user; None if the history is one's own.
         target: the explained item.
         explanations: so far, by explainer.
+
+    Example: see :class:`Exploration`.
     """
 
     models: TrainedModels

@@ -50,6 +50,11 @@ CHANGES = {
 class Outcome:
     """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, why, and how long it took.
 
+    Attributes:
+        state: one of these words.
+        detail: why; what failed.
+        seconds: wall time.
+
     Example:
         >>> Outcome("done", "not finished before", seconds=2.5).state
         'done'
