@@ -1,15 +1,15 @@
 """LXR and its rivals on the authors' own recommender: `python benchmarks/authors_recommender.py recommender_model.pt`.
 
 The file is `Data_preprocessing/recommender_model.pt` of the first release of LXR (ExplainingRecommendations/LXR on GitHub).
-It is the authors' and no part of this repository. Data are those of that release: MovieLens 1M, every rating a positive, no
-core. Test users are the published ones; all others are training users, of which a tenth chooses the epoch of what is trained.
-LXR has the published hyperparameters, its rivals have their defaults: nothing is tuned.
+It is the authors' and no part of this repository. Data are those of that release: MovieLens 1M, every rating a positive,
+no core. Test users are the published ones; all others are training users, of whom a tenth chooses the epoch of what is
+trained. LXR has the published hyperparameters, its rivals have their defaults: nothing is tuned.
 
 Tables go to `results/authors-mf/tables`, and what they were made with to `results/authors-mf/run.json`:
 
 - `headline`: means over the test users;
 - `against_lxr`: LXR against every other explainer, with the 95 % interval of the difference;
-- `published_curves`: beside the published figures, which are of a later MF of the authors, with Kendall's τ of the orders;
+- `published_curves`: beside the published figures, whose MF may be another one, with Kendall's τ of the orders;
 - `ranking`: the recommender beside popularity, and the share of users with ties at a float32 probability of 1.
 """
 
@@ -46,7 +46,7 @@ AUTHORS = "mf of the authors"
 
 
 def ranking_table(model: lxr.Recommender, train: sp.csr_matrix, test: sp.csr_matrix) -> pd.DataFrame:
-    """Ranking quality beside popularity, and the share of users of whom several candidates have a probability of exactly 1."""
+    """Ranking quality beside popularity, and the share of users with several candidates of probability exactly 1."""
     history = lxr.utils.dense(test)
     with torch.no_grad():
         at_one = ((torch.sigmoid(model(history)) == 1) & (history == 0)).sum(dim=1)

@@ -159,8 +159,8 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
 
     Returns:
         Indexed by metric: the means of ``start``, ``end`` and the explainer; its difference to each of
-        them with its 95 % interval, the corrected p and the verdict on it; and ``share``, of the distance from start to end that it covers, see
-        :func:`_share_covered`.
+        them with its 95 % interval, the corrected p and the verdict on it; and ``share``, of the distance from start to end
+        that it covers, see :func:`_share_covered`.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2

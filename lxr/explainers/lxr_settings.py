@@ -55,7 +55,8 @@ class LXRSettings:
         activation: ``"tanh"``, or ``"relu"`` as the authors' first release has for the VAE.
         inputs: what the network looks at: ``"both"`` history and target, or only one of them.
         initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
-        warm_start: start the encoders from the recommender's, as the authors' first release does; ``hidden_size`` is then theirs.
+        warm_start: start the encoders from the recommender's, as the authors' first release does; ``hidden_size`` is then
+            theirs.
         criterion: metric of the validation users by which the epoch is chosen, any of
             :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
 
@@ -91,9 +92,7 @@ class LXRSettings:
         check_metric(self.criterion)
 
 
-def published_settings(
-    dataset: str, recommender: str, variant: Variant | Literal["pos-warm"] = "combined"
-) -> LXRSettings:
+def published_settings(dataset: str, recommender: str, variant: Variant | Literal["pos-warm"] = "combined") -> LXRSettings:
     """The hyperparameters that the authors of LXR report, for the nearest configuration.
 
     Args:

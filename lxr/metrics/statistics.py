@@ -151,7 +151,7 @@ def equivalence_test(
         >>> equivalence_test(values, margin=0.05).round(2)[0, 1]  # six users: about 1 / 2^6, the least p
         np.float64(0.02)
         >>> equivalence_test(values, margin=0.001).round(1)[0, 1]
-        np.float64(0.4)
+        np.float64(0.3)
     """
     check_positive_numbers(margin=margin)
     check_positive(n_permutations=n_permutations, batch_size=batch_size)

@@ -1,7 +1,9 @@
 """Published figures, and ours in their layout."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import train_test_split
 
 import lxr
 from lxr.evaluation import authors_recommender, in_published_layout, published_fidelity, published_test_users
@@ -66,5 +68,8 @@ def test_the_published_test_users_are_a_fifth_and_always_the_same():
     users = published_test_users(6040)
     assert len(users) == 1208 and len(set(users.tolist())) == 1208 and (users[1:] > users[:-1]).all()
     assert users[:3].tolist() == [8, 14, 15]
+    for n_users in (2, 11, 6037, 6040):
+        expected = train_test_split(np.arange(n_users), test_size=0.2, random_state=42)[1]
+        np.testing.assert_array_equal(published_test_users(n_users), np.sort(expected))
     with pytest.raises(ValueError, match="n_users"):
         published_test_users(1)
