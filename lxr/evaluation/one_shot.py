@@ -65,8 +65,8 @@ def against_table(
 
     Returns:
         One row per metric and other: ``metric``, ``other``, its ``mean``, that of the ``explainer``,
-        ``difference`` (of the explainer less the other), ``low`` and ``high``, its 95 % interval over users, ``p_holm``,
-        corrected for all rows, and ``verdict`` on the explainer, see :func:`_verdict`.
+        ``difference`` (of the explainer less the other), ``low`` and ``high``, its 95 % interval over users, which is not
+        corrected, ``p_holm``, corrected for all rows, and ``verdict`` on the explainer, see :func:`_verdict`.
 
     Raises:
         ValueError: so few permutations that no corrected p could be below 5 %.

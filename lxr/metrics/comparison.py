@@ -48,7 +48,8 @@ def comparison_table(
 
     Returns:
         One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first less mean of the
-        second), ``low`` and ``high``, its 95 % interval (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the
+        second), ``low`` and ``high``, its 95 % interval, not corrected
+        for the number of pairs (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the
         sign-flip permutation test over users (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for
         all pairs of that metric.
 

@@ -1,4 +1,4 @@
-"""Numbers and comparisons in the prose of README.md and results/README.md follow from the committed tables."""
+"""Numbers and comparisons in the prose of README.md, results/README.md and docs follow from the committed tables."""
 
 import re
 
@@ -10,7 +10,8 @@ from prose import places, uncovered
 
 from lxr.utils.environment import PROJECT_ROOT
 
-PAGES = {name: (PROJECT_ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "results/README.md")}
+PATHS = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "results/README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
+PAGES = {path.relative_to(PROJECT_ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PATHS}
 QUOTES = [*MEASURED, *DEFINITIONS]
 
 
