@@ -13,13 +13,20 @@ from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gai
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
-from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
+from lxr.evaluation.published import (
+    authors_recommender,
+    compare_with_published,
+    in_published_layout,
+    published_fidelity,
+    published_test_users,
+)
 from lxr.evaluation.sanity import least_influential_item, randomized, shuffled_histories, stability
 
 __all__ = [
     "Cost",
     "GreedySearch",
     "against_table",
+    "authors_recommender",
     "bars_table",
     "between_table",
     "compare_with_published",
@@ -33,6 +40,7 @@ __all__ = [
     "one_shot_rivals",
     "path_agreement_table",
     "published_fidelity",
+    "published_test_users",
     "random_bound",
     "randomized",
     "reliance_table",

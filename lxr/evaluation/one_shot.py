@@ -14,7 +14,7 @@ from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.objectives import Objective, RankMargin, SoftRank
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
-from lxr.metrics.statistics import check_permutations, holm, sign_flip_test
+from lxr.metrics.statistics import check_permutations, difference_interval, holm, sign_flip_test
 from lxr.recommenders.base import Recommender
 
 _METHODS: dict[str, type[LeaveOneOut | GradientTimesInput]] = {"leave-one-out": LeaveOneOut, "gradient": GradientTimesInput}
@@ -65,8 +65,8 @@ def against_table(
 
     Returns:
         One row per metric and other: ``metric``, ``other``, its ``mean``, that of the ``explainer``,
-        ``difference`` (of the explainer less the other), ``p_holm``, corrected for all rows, and ``verdict`` on the
-        explainer, see :func:`_verdict`.
+        ``difference`` (of the explainer less the other), ``low`` and ``high``, its 95 % interval over users, which is not
+        corrected, ``p_holm``, corrected for all rows, and ``verdict`` on the explainer, see :func:`_verdict`.
 
     Raises:
         ValueError: so few permutations that no corrected p could be below 5 %.
@@ -91,6 +91,8 @@ def against_table(
         values = np.column_stack([frame[metric] for frame in per_user])  # (n_users, 1 + n_others)
         mean = values.mean(axis=0)
         columns = {"other": list(others), "mean": mean[1:], "explainer": mean[0], "difference": mean[0] - mean[1:]}
+        low, high = difference_interval(values, seed=seed)
+        columns |= {"low": low[0, 1:], "high": high[0, 1:]}
         p = sign_flip_test(values, n_permutations=n_permutations, seed=seed)[0, 1:]
         tables.append(pd.DataFrame({"metric": metric} | columns | {"p_holm": p}))
     table = pd.concat(tables, ignore_index=True)
@@ -157,8 +159,8 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
 
     Returns:
         Indexed by metric: the means of ``start``, ``end`` and the explainer; its difference to each of
-        them, the corrected p and the verdict on it; and ``share``, of the distance from start to end that it covers, see
-        :func:`_share_covered`.
+        them with its 95 % interval, the corrected p and the verdict on it; and ``share``, of the distance from start to end
+        that it covers, see :func:`_share_covered`.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -174,7 +176,7 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
     from_start, from_end = (against[against["other"] == name].set_index("metric") for name in (start, end))
     table = pd.DataFrame({start: from_start["mean"], end: from_end["mean"], "explainer": from_start["explainer"]})
     for name, tests in ((start, from_start), (end, from_end)):
-        for column in ("difference", "p_holm", "verdict"):
+        for column in ("difference", "low", "high", "p_holm", "verdict"):
             table[f"{column}, {name}"] = tests[column]
     table["share"] = [_share_covered(*row) for row in table[[start, "explainer", end]].itertuples(name=None)]
     return table

@@ -1,21 +1,95 @@
-"""Figures that the authors of LXR have published, and ours in the same layout."""
+"""Figures, test users and recommender that the authors of LXR have published, and our figures in their layout."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
 
-from lxr.utils.checks import check_choice
+from lxr.recommenders.mf import MF
+from lxr.utils.checks import check_choice, check_natural
+from lxr.utils.storage import DataError, short
+from lxr.utils.weights import restore_weights
 
 FIDELITY = Path(__file__).with_name("published_fidelity.csv")
 KINDS = ("curves", "fixed")
+AUTHORS_LAYERS = {"history_encoder.weight": "mlp.linear_x.weight", "item_encoder.weight": "mlp.linear_y.weight"}
+
+
+def authors_recommender(path: str | Path) -> MF:
+    """The MF recommender of the first release of LXR, from its weights.
+
+    Args:
+        path: ``Data_preprocessing/recommender_model.pt`` of the first release. Its items are those of MovieLens 1M with
+            every rating as a positive and no core, in the order of their ids.
+
+    Returns:
+        A recommender with the authors' weights and biases of zero, since theirs has none.
+
+    Raises:
+        DataError: no such file, no weights of two linear layers, other shapes, or numbers that are not finite.
+
+    Source: Barkan et al., WWW 2024, repository ExplainingRecommendations/LXR: 20 factors, 3,706 items.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     names = ("mlp.linear_x.weight", "mlp.linear_y.weight")
+        ...     torch.save({name: torch.eye(2, 5) for name in names}, f"{folder}/model.pt")
+        ...     model = authors_recommender(f"{folder}/model.pt")
+        >>> model.n_items, model.n_factors, model.activation
+        (5, 2, 'sigmoid')
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file of somebody else: torch raises many kinds
+        raise DataError(f"{path}: expected weights saved by PyTorch, found something else ({short(error)})") from error
+    found = list(state) if isinstance(state, dict) else type(state).__name__
+    if not isinstance(state, dict) or set(state) != set(AUTHORS_LAYERS.values()):
+        raise DataError(f"{path}: expected the weights {', '.join(AUTHORS_LAYERS.values())}, found {found}")
+    weights = {own: state[theirs] for own, theirs in AUTHORS_LAYERS.items()}
+    shapes = [tuple(getattr(weight, "shape", ())) for weight in weights.values()]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 2 or 0 in shapes[0]:
+        raise DataError(f"{path}: expected two matrices (n_factors, n_items), found shapes {shapes[0]} and {shapes[1]}")
+    n_factors, n_items = shapes[0]
+    model = MF(n_items, n_factors=n_factors)
+    biases = {name.replace("weight", "bias"): torch.zeros(n_factors) for name in weights}
+    restore_weights(model, weights | biases, path)
+    return model.eval()
+
+
+def published_test_users(n_users: int) -> np.ndarray:
+    """The test users of the code that the authors published.
+
+    Args:
+        n_users: number of users, in the order of their ids.
+
+    Returns:
+        Ascending indices of a fifth of the users, rounded up.
+
+    Raises:
+        ValueError: ``n_users`` is not a natural number of at least 2.
+
+    Source: ``train_test_split(test_size=.2, random_state=42)`` of scikit-learn in the data preparation of their code.
+
+    Example:
+        >>> published_test_users(10)
+        array([1, 8])
+    """
+    check_natural(n_users=n_users)
+    if n_users < 2:
+        raise ValueError(f"n_users: expected at least 2, found {n_users}")
+    order = np.random.RandomState(42).permutation(n_users)  # the legacy generator, as scikit-learn uses it
+    return np.sort(order[: math.ceil(n_users / 5)])
 
 
 def published_fidelity(dataset: str, recommender: str, kind: str = "curves") -> pd.DataFrame:
     """Published means of fidelity metrics; empty where there are none.
 
     Args:
-        dataset, recommender: as in this project; the authors trained a recommender of their own, which is not available.
+        dataset, recommender: as in this project. The figures are of a recommender that the authors trained, not of ours.
         kind: ``"curves"``: mean over the eleven steps from 0 % to 100 % of the history removed, or ``"fixed"``: mean over
             the lengths Ke = 1 … 5, where DEL and INS are not divided by the unperturbed probability.
 

@@ -22,7 +22,7 @@ HIDDEN_ACTIVATIONS: dict[HiddenActivation, type[nn.Module]] = {"tanh": nn.Tanh, 
 Settings = TypeVar("Settings", bound="DataclassInstance")
 PUBLISHED = Path(__file__).with_name("published_hyperparameters.csv")
 VARIANTS = get_args(Variant)
-FIRST_RELEASE: Final = "first-release"
+POS_WARM: Final = "pos-warm"
 CHOICES = {
     "activation": get_args(HiddenActivation),
     "inputs": get_args(Inputs),
@@ -52,10 +52,11 @@ class LXRSettings:
         learning_rate_decay: factor of the learning rate after every epoch.
         batch_size: users per step.
         epochs: passes over the training users.
-        activation: ``"tanh"``, or ``"relu"`` as the first release used for the VAE.
+        activation: ``"tanh"``, or ``"relu"`` as the authors' first release has for the VAE.
         inputs: what the network looks at: ``"both"`` history and target, or only one of them.
         initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
-        warm_start: start the encoders from the recommender's, as the first release did; ``hidden_size`` is then theirs.
+        warm_start: start the encoders from the recommender's, as the authors' first release does; ``hidden_size`` is then
+            theirs.
         criterion: metric of the validation users by which the epoch is chosen, any of
             :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
 
@@ -91,17 +92,16 @@ class LXRSettings:
         check_metric(self.criterion)
 
 
-def published_settings(
-    dataset: str, recommender: str, variant: Variant | Literal["first-release"] = "combined"
-) -> LXRSettings:
+def published_settings(dataset: str, recommender: str, variant: Variant | Literal["pos-warm"] = "combined") -> LXRSettings:
     """The hyperparameters that the authors of LXR report, for the nearest configuration.
 
     Args:
         dataset: its own row if there is one, else the row of MovieLens 1M.
         recommender: ``"mf"`` or ``"vae"``; any other has the row of MF.
-        variant: ``"combined"``, ``"pos"`` or ``"neg"``; or ``"first-release"``: the network of the first release of their
-            code, which has no negative term, starts from the recommender's encoders and for the VAE has ReLU activations,
-            with the values of ``"pos"``.
+        variant: ``"combined"``, ``"pos"`` or ``"neg"``; or ``"pos-warm"``: the values of ``"pos"``, encoders that start
+            from the recommender's, and for the VAE ReLU activations. These three are choices of the first release of their
+            code. It is not that release, whose head for MF goes from 2h over 3h to n, for the VAE has one layer, and whose
+            size term is the sum of the mask over the whole catalogue, weighed by .00055 to .0055.
 
     Returns:
         The settings; what the authors do not report has its default.
@@ -113,10 +113,10 @@ def published_settings(
         >>> published_settings("ml-100k", "vae").hidden_size
         128
     """
-    if variant == FIRST_RELEASE:
+    if variant == POS_WARM:
         activation: HiddenActivation = "relu" if recommender == "vae" else "tanh"
         return replace(published_settings(dataset, recommender, "pos"), warm_start=True, activation=activation)
-    check_choice((*VARIANTS, FIRST_RELEASE), variant=variant)
+    check_choice((*VARIANTS, POS_WARM), variant=variant)
     table = pd.read_csv(PUBLISHED)
     dataset = dataset if dataset in set(table["dataset"]) else "ml-1m"
     recommender = recommender if recommender in set(table["recommender"]) else "mf"

@@ -24,7 +24,13 @@ from lxr.metrics.fidelity import evaluate_fidelity, fidelity_of_scores, fidelity
 from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, precision, true_reasons
 from lxr.metrics.names import HIGHER, LOWER, METRICS, Metric, direction, is_metric
 from lxr.metrics.result import FidelityResult, rank_of_gain
-from lxr.metrics.statistics import bootstrap_interval, holm, sign_flip_test
+from lxr.metrics.statistics import (
+    bootstrap_interval,
+    difference_interval,
+    equivalence_test,
+    holm,
+    sign_flip_test,
+)
 
 __all__ = [
     "HIGHER",
@@ -36,7 +42,9 @@ __all__ = [
     "area_under_roc",
     "bootstrap_interval",
     "comparison_table",
+    "difference_interval",
     "direction",
+    "equivalence_test",
     "evaluate_fidelity",
     "feature_table",
     "fidelity_of_scores",

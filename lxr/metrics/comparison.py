@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lxr.metrics.result import FidelityResult
-from lxr.metrics.statistics import check_permutations, holm, sign_flip_test
+from lxr.metrics.statistics import check_permutations, difference_interval, holm, sign_flip_test
 
 
 def summary_table(results: Mapping[str, FidelityResult], *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -48,8 +48,10 @@ def comparison_table(
 
     Returns:
         One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first less mean of the
-        second), ``p`` of the sign-flip permutation test over users (:func:`lxr.metrics.statistics.sign_flip_test`), and
-        ``p_holm``, corrected for all pairs of that metric.
+        second), ``low`` and ``high``, its 95 % interval, not corrected
+        for the number of pairs (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the
+        sign-flip permutation test over users (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for
+        all pairs of that metric.
 
     Raises:
         ValueError: so few permutations that no corrected p could be below 5 %.
@@ -73,6 +75,7 @@ def comparison_table(
     for metric in metrics:
         values = np.column_stack([frame[metric] for frame in per_user])  # (n_users, n_explainers)
         mean, p = values.mean(axis=0), sign_flip_test(values, n_permutations=n_permutations, seed=seed)[first, second]
+        low, high = difference_interval(values, seed=seed)
         tables.append(
             pd.DataFrame(
                 {
@@ -80,6 +83,8 @@ def comparison_table(
                     "explainer": np.array(names)[first],
                     "other": np.array(names)[second],
                     "difference": mean[first] - mean[second],
+                    "low": low[first, second],
+                    "high": high[first, second],
                     "p": p,
                     "p_holm": holm(p),
                 }

@@ -3,19 +3,41 @@
 import importlib
 
 import pytest
+import torch
 
 import lxr
 from lxr.explainers.registry import LXR_FAMILIES
 
 
 @pytest.fixture
-def explainers(monkeypatch):
-    """The benchmark of the explainers, as a module."""
+def benchmark_of(monkeypatch):
+    """A benchmark, as a module, by its name."""
     monkeypatch.syspath_prepend(lxr.utils.environment.PROJECT_ROOT / "benchmarks")
-    return importlib.import_module("explainers")
+    return importlib.import_module
+
+
+@pytest.fixture
+def explainers(benchmark_of):
+    """The benchmark of the explainers."""
+    return benchmark_of("explainers")
 
 
 @pytest.mark.parametrize("name", [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in LXR_FAMILIES])
 def test_every_explainer_can_be_measured(explainers, train_matrix, name):
     costs = explainers.costs(name, lxr.MF(train_matrix.shape[1], n_factors=4), train_matrix, train_matrix[:3], rounds=1)
     assert costs["s per 1,000 users"] > 0 and costs["making [s]"] >= 0
+
+
+def test_the_authors_recommender_has_its_tables(benchmark_of, train_matrix):
+    module = benchmark_of("authors_recommender")
+    model = lxr.MF(train_matrix.shape[1], n_factors=4)
+    with torch.no_grad():
+        model.item_encoder.weight.fill_(1.0)
+        model.history_encoder.weight.fill_(100.0)  # so that every probability is 1
+    names = ["jaccard", "lxr", "leave-one-out"]
+    tables = {name: table for name, (table, _) in module.tables_of(model, train_matrix, train_matrix[:9], names).items()}
+    assert list(tables) == ["ranking", "headline", "against_lxr", "published_curves"]
+    assert tables["ranking"].loc[module.AUTHORS, "users with ties at 1"] == 1
+    assert list(tables["headline"].index) == names
+    assert set(tables["against_lxr"]["other"]) == {"jaccard", "leave-one-out"}
+    assert "Kendall τ" in tables["published_curves"].index

@@ -488,13 +488,13 @@ def test_settings_of_the_nearest_configuration_are_published_for_the_unknown():
         assert lxr.explainers.published_settings("nothing", "known", variant) == lxr.explainers.published_settings(
             "ml-1m", "mf", variant
         )
-    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, first-release, found 'both'"):
+    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, pos-warm, found 'both'"):
         lxr.explainers.published_settings("ml-1m", "mf", "both")
 
 
-def test_the_first_release_is_a_warm_start_without_the_negative_term():
+def test_pos_warm_is_a_warm_start_without_the_negative_term():
     for recommender, activation in (("mf", "tanh"), ("vae", "relu")):
-        found = lxr.explainers.published_settings("ml-1m", recommender, "first-release")
+        found = lxr.explainers.published_settings("ml-1m", recommender, "pos-warm")
         expected = lxr.explainers.published_settings("ml-1m", recommender, "pos")
         assert found == settings_from({"warm_start": True, "activation": activation}, expected)
         assert found.lambda_neg == 0

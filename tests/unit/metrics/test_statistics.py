@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lxr.metrics import bootstrap_interval, holm, sign_flip_test
+from lxr.metrics import bootstrap_interval, difference_interval, equivalence_test, holm, sign_flip_test
 
 # --- intervals
 
@@ -150,3 +150,70 @@ def test_holm_by_hand():
     # 3 · 0.01, max(0.03, 2 · 0.02), max(0.04, 0.03), back in the order of the tests.
     np.testing.assert_allclose(holm(np.array([0.03, 0.01, 0.02])), [0.04, 0.03, 0.04])
     assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]
+
+
+# --- intervals of differences
+
+
+def test_the_interval_of_a_difference_is_that_of_the_paired_differences():
+    values = np.random.default_rng(0).normal([0.4, 0.5, 0.5], 0.2, size=(300, 3)) + np.linspace(0, 5, 300)[:, None]
+    low, high = difference_interval(values, n_resamples=4000)
+    for first, second in itertools.combinations(range(3), 2):
+        difference = values[:, first] - values[:, second]
+        expected = difference.mean() + np.array([-1.96, 1.96]) * difference.std() / np.sqrt(300)
+        np.testing.assert_allclose([low[first, second], high[first, second]], expected, atol=0.003)
+    np.testing.assert_allclose(low, -high.T)
+    assert (low.diagonal() == 0).all() and (high.diagonal() == 0).all()
+
+
+def test_the_interval_of_a_constant_difference_is_that_constant():
+    values = np.random.default_rng(1).random((20, 1)) + np.array([[0.0, 0.25]])
+    low, high = difference_interval(values, n_resamples=50)
+    np.testing.assert_allclose([low[1, 0], high[1, 0], low[0, 1], high[0, 1]], [0.25, 0.25, -0.25, -0.25])
+
+
+def test_the_interval_of_a_difference_is_the_same_in_batches_and_for_a_seed():
+    values = np.random.default_rng(2).random((40, 2))
+    whole = difference_interval(values, n_resamples=90, seed=3)
+    np.testing.assert_allclose(difference_interval(values, n_resamples=90, seed=3, batch_size=7), whole)
+    assert (difference_interval(values, n_resamples=90, seed=4)[0] != whole[0]).any()
+    with pytest.raises(ValueError, match="level"):
+        difference_interval(values, level=1.5)
+
+
+# --- equivalence
+
+
+def every_flip(differences, margin):
+    """The two one-sided p by all 2^n sign flips: the larger one."""
+    flips = np.array(list(itertools.product([-1, 1], repeat=len(differences))))
+    shifted_both = (margin + differences, margin - differences)
+    return max((flips @ shifted >= shifted.sum() - 1e-9).mean() for shifted in shifted_both)
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.05, 0.2])
+def test_equivalence_is_that_of_all_sign_flips(margin):
+    values = np.random.default_rng(5).normal([0.5, 0.52], 0.05, size=(10, 2))
+    p = equivalence_test(values, margin, n_permutations=40_000)
+    assert p[0, 1] == p[1, 0] == pytest.approx(every_flip(values[:, 0] - values[:, 1], margin), abs=0.01)
+
+
+def test_no_evidence_of_a_difference_is_no_evidence_of_equality():
+    few = np.random.default_rng(6).normal(0.5, 0.2, size=(8, 2))
+    assert sign_flip_test(few)[0, 1] > 0.05 and equivalence_test(few, 0.02)[0, 1] > 0.05
+    many = np.tile(few[:, :1], (100, 2)) + np.random.default_rng(7).normal(0, 0.01, size=(800, 2))
+    assert equivalence_test(many, 0.02)[0, 1] < 0.001
+
+
+def test_at_the_margin_equivalence_is_found_as_rarely_as_it_says():
+    found = []
+    for seed in range(300):
+        values = np.random.default_rng(seed).normal([0.0, 0.1], 0.3, size=(60, 2))
+        found.append(equivalence_test(values, 0.1, n_permutations=400, seed=seed)[0, 1] < 0.05)
+    assert 0.01 < np.mean(found) < 0.09  # five in a hundred are expected
+
+
+@pytest.mark.parametrize("margin", [0, -0.1, float("nan")])
+def test_a_margin_that_is_not_positive_is_refused(margin):
+    with pytest.raises(ValueError, match="margin"):
+        equivalence_test(np.zeros((3, 2)), margin)
