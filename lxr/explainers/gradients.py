@@ -1,6 +1,6 @@
 """Explainers by gradients with respect to the history: gradient × input, integrated gradients, SPINRec."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -206,14 +206,14 @@ class IntegratedGradients(Explainer):
         return dense(self.train_matrix[users], history.device).scatter(1, target[:, None], 0.0)
 
 
-class BestOfDraws(Explainer):
-    """Several explainers of one recommender, of which each explained user keeps the best explanation by one criterion.
+class BestExplanation(Explainer):
+    """Keeps, of several explanations of each user, the best by one criterion. A subclass defines :meth:`candidates`.
 
-    The criterion is measured on the explained user and asks the recommender alone: 11 scores per draw for NDCG and POS@K, as
-    for g; about four times as many for the other metrics.
+    The criterion is measured on the explained user and asks the recommender alone: 11 scores per explanation for NDCG and
+    POS@K, as for g; about four times as many for the other metrics.
 
     Args:
-        draws: the explainers, at least one.
+        model: the explained recommender.
         objective: g.
         criterion: ``"objective"``: the lowest mean of g over the steps of the perturbation curve, most important items
             removed first; or a metric of :meth:`lxr.FidelityResult.per_user` (``"NDCG"``, ``"POS@20"``): its best value.
@@ -223,17 +223,21 @@ class BestOfDraws(Explainer):
         ValueError: an unknown criterion.
     """
 
-    def __init__(self, draws: Sequence[Explainer], *, objective: Objective, criterion: str, batch_size: int):
-        super().__init__(draws[0].model)
+    def __init__(self, model: Recommender, *, objective: Objective, criterion: str, batch_size: int):
+        super().__init__(model)
+        check_positive(batch_size=batch_size)
         if criterion != "objective":
             check_metric(criterion)
-        self.draws, self.objective, self.criterion, self.batch_size = list(draws), objective, criterion, batch_size
+        self.objective, self.criterion, self.batch_size = objective, criterion, batch_size
+
+    def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Scores (B, I) of one explanation after the other."""
+        raise NotImplementedError
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The best of the explanations, the first of equals."""
         best, lowest = torch.zeros_like(history), torch.full(target.shape, torch.inf, device=history.device)
-        for draw in self.draws:
-            scores = draw.importance(history, target)  # (B, I)
+        for scores in self.candidates(history, target):
             left = in_batches(self.remainder, self.batch_size, history, target, scores)  # (B,)
             best = torch.where((left < lowest)[:, None], scores, best)
             lowest = torch.minimum(left, lowest)
@@ -257,7 +261,7 @@ class BestOfDraws(Explainer):
         return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)
 
 
-class SPINRec(BestOfDraws):
+class SPINRec(BestExplanation):
     """Integrated gradients from several random training users, of which each explained user keeps the best.
 
     What is best, ``criterion`` says: one criterion for all metrics, which asks the recommender alone. (The code published
@@ -270,8 +274,8 @@ class SPINRec(BestOfDraws):
         train_matrix: (n, I) CSR histories of the training users.
         n_samples: baselines N per user.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them; differentiable.
-        criterion: ``"objective"``, the lowest mean of g over the steps of the user's perturbation curve, most important items
-            removed first; or the best value of a metric on the explained user: ``"NDCG"``, ``"POS@20"``, any of
+        criterion: ``"objective"``, the lowest mean of g over the steps of the user's perturbation curve, most important
+            items removed first; or the best value of a metric on the user: ``"NDCG"``, ``"POS@20"``, any of
             :meth:`lxr.FidelityResult.per_user`.
         n_steps: points of each integral.
         batch_size: histories per pass; bounds the memory.
@@ -318,9 +322,13 @@ class SPINRec(BestOfDraws):
         batch_size: int = 512,
         seed: int = 0,
     ):
+        super().__init__(model, objective=objective_of(objective), criterion=criterion, batch_size=batch_size)
         check_positive(n_samples=n_samples)
         options: dict = {"objective": objective, "n_steps": n_steps, "batch_size": batch_size, "seed": seed}
-        draws = [
+        self.draws = [
             IntegratedGradients(model, train_matrix, baseline="user", draw=draw, **options) for draw in range(n_samples)
         ]
-        super().__init__(draws, objective=draws[0].objective, criterion=criterion, batch_size=batch_size)
+
+    def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
+        """The N integrated gradients."""
+        return (draw.importance(history, target) for draw in self.draws)

@@ -95,9 +95,12 @@ def test_a_spec_describes_itself_as_its_class_does():
 def test_specs_know_what_is_trained_on_what_and_what_a_sign_means():
     specs = lxr.EXPLAINERS.items()
     assert {name for name, spec in specs if spec.is_trained} == {
-        name for name, spec in specs if spec.family in LXR_FAMILIES and name != "lxr-refined"
+        name for name, spec in specs if spec.family in LXR_FAMILIES and not spec.depends_on
     }
-    assert {name: spec.depends_on for name, spec in specs if spec.depends_on} == {"lxr-refined": "lxr"}
+    assert {name: spec.depends_on for name, spec in specs if spec.depends_on} == {
+        "lxr-refined": "lxr",
+        "lxr-path-chosen": "lxr-path-rank",
+    }
     assert all((spec.load is None) != spec.is_trained for _, spec in specs)
     assert lxr.EXPLAINERS["gradient"].is_signed and not lxr.EXPLAINERS["cosine"].is_signed
 
