@@ -182,13 +182,14 @@ def _improved(cls: type[RefinedLXR] | type[ChosenPathLXR], name: str, trained: E
 
     Options are its own and those of the trained one, which is trained unless given as ``explainer``.
     """
+    improve: Callable[..., Explainer] = cls
     of_training = default_options(trained.options[0])
     own = {option: value for option, value in default_options(cls).items() if option not in of_training}
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
         mine = {option: options.pop(option) for option in own if option in options}
         check_options(of_training, **{trained.options[0].__name__: options})
-        return cls(explainer or trained(model, train_matrix, validation_matrix, seed, **options), **mine)
+        return improve(explainer or trained(model, train_matrix, validation_matrix, seed, **options), **mine)
 
     def defaults(model):
         return own | trained.defaults(model)

@@ -113,6 +113,21 @@ def test_defaults_are_options_that_a_call_takes(train_matrix):
             spec(model, train_matrix, **spec.defaults(model))
 
 
+def test_a_preset_changes_defaults_and_keeps_what_its_name_says(train_matrix):
+    spec, base = lxr.EXPLAINERS["spinrec-rank"], lxr.EXPLAINERS["spinrec"]
+    told = {"objective": "soft-rank", "criterion": "NDCG", "n_samples": 20, "n_steps": 5}
+    model = lxr.MF(train_matrix.shape[1], n_factors=2)
+    assert spec.preset == told and not base.preset
+    assert spec.defaults(model) == base.defaults(model) | told
+    assert {name: inspect.signature(spec).parameters[name].default for name in told} == told
+    assert inspect.signature(spec).parameters.keys() == inspect.signature(base).parameters.keys()
+    assert spec.search_space == {name: base.search_space[name] for name in ("n_samples", "n_steps")}
+    for name in ("lime", "lire", "shap-items", "integrated-gradients"):
+        ranked = lxr.EXPLAINERS[f"{name}-rank"]
+        assert ranked.search_space.keys() == lxr.EXPLAINERS[name].search_space.keys() - {"objective"}
+        assert ranked.cls is lxr.EXPLAINERS[name].cls and ranked.family == lxr.EXPLAINERS[name].family
+
+
 # --- register --------------------------------------------------------------------------------------------------------
 
 
