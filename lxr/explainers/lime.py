@@ -104,7 +104,7 @@ class LIME(Explainer):
 
     is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {
-        "n_samples": (100, 2000, "log"),
+        "n_samples": (100, 1000, "log"),
         "min_flips": [1, 10, 50],
         "kernel_width": [None, 10.0, 25.0, 50.0, 100.0],
         "objective": list(OBJECTIVES),

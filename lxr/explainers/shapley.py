@@ -54,7 +54,7 @@ class SHAPItems(Explainer):
     """
 
     is_signed: ClassVar[bool] = True
-    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024, 2048, 4096], "objective": list(OBJECTIVES)}
+    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024, 2048], "objective": list(OBJECTIVES)}
 
     def __init__(
         self,
