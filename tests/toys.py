@@ -61,7 +61,9 @@ WRAPPED = {"autoencoder": autoencoder, "ease": ease, "als": als, "black-box": bl
 NEED_GRADIENT = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES] + [
     "gradient",
     "integrated-gradients",
+    "integrated-gradients-rank",
     "spinrec",
+    "spinrec-rank",
     "rank-margin",
     "rank-margin-path",
     "soft-rank-path",

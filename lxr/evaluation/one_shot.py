@@ -11,7 +11,7 @@ import pandas as pd
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.leave_one_out import LeaveOneOut
-from lxr.explainers.objectives import Objective, RankMargin, SoftRank
+from lxr.explainers.objectives import Objective, RankMargin
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
 from lxr.metrics.statistics import check_permutations, difference_interval, holm, sign_flip_test
@@ -22,21 +22,21 @@ _LEVEL = 0.05
 
 
 def one_shot_rivals(model: Recommender, rivals: Sequence[int]) -> dict[str, Explainer]:
-    """Leave-one-out and gradient × input of every objective but the log-probability, of which they are registered.
+    """Leave-one-out and gradient × input of every objective, whatever tuning has chosen for the registered ones.
 
     Args:
         model: the explained recommender.
         rivals: numbers K of rivals of the rank margins; those that the catalogue does not have are left out.
 
     Returns:
-        ``"leave-one-out logit"`` and so on → explainer.
+        ``"leave-one-out log-prob"`` and so on → explainer.
 
     Example:
         >>> import lxr
         >>> list(one_shot_rivals(lxr.MF(9), rivals=[5]))[:4]
-        ['leave-one-out logit', 'leave-one-out log-odds', 'leave-one-out soft-rank', 'leave-one-out rank-margin-5']
+        ['leave-one-out log-prob', 'leave-one-out logit', 'leave-one-out log-odds', 'leave-one-out soft-rank']
     """
-    objectives: dict[str, str | Objective] = {"logit": "logit", "log-odds": "log-odds", "soft-rank": SoftRank()}
+    objectives: dict[str, str | Objective] = {name: name for name in ("log-prob", "logit", "log-odds", "soft-rank")}
     objectives |= {f"rank-margin-{k}": RankMargin(k) for k in rivals if k < model.n_columns}
     return {
         f"{method} {name}": explainer(model, objective=objective)

@@ -21,7 +21,7 @@ from lxr.explainers.lime import LIME, LIRE, mask_function
 from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
 from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
 from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers
-from lxr.explainers.lxr_refined import RefinedLXR
+from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
 from lxr.explainers.lxr_settings import LXRSettings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
@@ -36,6 +36,7 @@ __all__ = [
     "LIRE",
     "LXR",
     "OBJECTIVES",
+    "ChosenPathLXR",
     "CoarsePath",
     "Cosine",
     "Counterfactual",

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 
 from lxr.explainers.base import Explainer, in_batches
-from lxr.explainers.objectives import Objective, objective_of
+from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_positive
 
@@ -34,6 +34,7 @@ class LeaveOneOut(Explainer):
     """
 
     is_signed: ClassVar[bool] = True
+    search_space: ClassVar[dict] = {"objective": list(OBJECTIVES)}
 
     def __init__(self, model: Recommender, *, objective: str | Objective = "log-prob", batch_size: int = 512):
         super().__init__(model)

@@ -14,7 +14,7 @@ import torch
 
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
-from lxr.explainers.objectives import Objective, objective_of
+from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
 from lxr.utils.extras import extra
@@ -104,9 +104,10 @@ class LIME(Explainer):
 
     is_signed: ClassVar[bool] = True
     search_space: ClassVar[dict] = {
-        "n_samples": (100, 500, "log"),
+        "n_samples": (100, 1000, "log"),
         "min_flips": [1, 10, 50],
-        "kernel_width": [None, 25.0, 50.0, 100.0],
+        "kernel_width": [None, 10.0, 25.0, 50.0, 100.0],
+        "objective": list(OBJECTIVES),
     }
 
     def __init__(
@@ -201,7 +202,8 @@ class LIRE(LIME):
         model: the explained recommender.
         train_matrix: (n, I) CSR histories of the training users.
         n_samples: perturbed histories per user.
-        n_neighbours: similar users, or all training users if they are fewer.
+        n_neighbours: similar users, or all training users if they are fewer. Without any (0) this is no LIRE, but LIME on
+            the user's own items; tuning does not choose that.
         share: probability of an item to be left out of a sample.
         kernel_width: w.
         n_features, objective, batch_size, seed: as for :class:`LIME`.
@@ -223,10 +225,11 @@ class LIRE(LIME):
     """
 
     search_space: ClassVar[dict] = {
-        "n_samples": (100, 400, "log"),
-        "n_neighbours": [0, 50, 200],
+        "n_samples": (100, 1000, "log"),
+        "n_neighbours": [1, 10, 50, 200],
         "share": (0.05, 0.5),
-        "kernel_width": [10.0, 25.0, 50.0, 100.0],
+        "kernel_width": [5.0, 10.0, 25.0, 50.0, 100.0],
+        "objective": list(OBJECTIVES),
     }
 
     def __init__(

@@ -62,6 +62,7 @@ SEARCH_SPACE = {
     "batch_size": [32, 64, 128],
     "hidden_size": [64, 128, 256],
     "n_pairs": [32, 64, 128],
+    "places": [True, False],
 }
 
 

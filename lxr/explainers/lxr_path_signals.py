@@ -98,6 +98,11 @@ class PathGradients(Signals):
             *(f"place {way}" for way in self.paths if path_positions),
         )
 
+    @property
+    def n_looks(self) -> int:
+        """How many of the signals are gradients; they come first."""
+        return 1 + len(self.removed) + len(self.kept)
+
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Gradients, a column per look, and positions, a column per path."""
         looks, positions = self.follow(model, history, target)

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import scipy.sparse as sp
@@ -17,7 +17,7 @@ from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import SEARCH_SPACE as PATH_SEARCH_SPACE
 from lxr.explainers.lxr_path import Aim, Kind, PathLXR, PathSettings, default_path_settings, train_path_lxr
-from lxr.explainers.lxr_refined import RefinedLXR
+from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
 from lxr.explainers.lxr_settings import LXRSettings, Variant, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
@@ -27,6 +27,7 @@ from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
 
 _FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
+_IDENTITY = ("objective", "criterion")  # options that tell an explainer with a preset from that of its class
 LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: made by notebooks of their own
 
 
@@ -45,6 +46,7 @@ class ExplainerSpec:
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
         defaults: default options for a recommender.
         aliases: further names.
+        preset: options whose default is another one here than in the class.
         depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
 
     Example:
@@ -60,6 +62,7 @@ class ExplainerSpec:
     search_space: Mapping
     defaults: Callable[[Recommender], dict]
     aliases: tuple[str, ...] = ()
+    preset: Mapping = field(default_factory=dict)
     depends_on: str | None = None
 
     def __post_init__(self):
@@ -71,7 +74,7 @@ class ExplainerSpec:
         _, *arguments, _ = inspect.signature(type(self).__call__).parameters.values()
         sources: tuple[Callable, ...] = (self.make, *self.options)
         options = {
-            each.name: each.replace(kind=each.KEYWORD_ONLY)
+            each.name: each.replace(kind=each.KEYWORD_ONLY, default=self.preset.get(each.name, each.default))
             for function in sources
             for each in inspect.signature(function).parameters.values()
             if each.default is not each.empty and each.name not in _FILLED
@@ -126,19 +129,25 @@ def _own_options(cls: type) -> dict:
     return {name: value for name, value in default_options(cls).items() if name not in _FILLED}
 
 
-def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = ()) -> ExplainerSpec:
-    """An explainer that its class makes; training users, validation users and seed are given if the class takes them."""
-    known = _own_options(cls)
+def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = (), **preset) -> ExplainerSpec:
+    """An explainer that its class makes; training users, validation users and seed are given if the class takes them.
+
+    ``preset`` are options with other defaults than those of the class. Tuning leaves alone what tells such an explainer from
+    that of the class: what it explains, and by which criterion.
+    """
+    known = _own_options(cls) | preset
     taken = [name for name in _FILLED if name in inspect.signature(cls).parameters]
 
     def make(model, train_matrix, validation_matrix, seed, **options):
         check_options(known, **{cls.__name__: options})
         given = {"train_matrix": train_matrix, "validation_matrix": validation_matrix, "seed": seed}
-        return cls(model, **options, **{name: given[name] for name in taken})
+        return cls(model, **preset | options, **{name: given[name] for name in taken})
 
-    return ExplainerSpec(
-        cls, family, make, (cls,), cls.search_space, lambda model: known | cls.catalogue_defaults(model.n_columns), aliases
-    )
+    def defaults(model):
+        return known | cls.catalogue_defaults(model.n_columns) | preset
+
+    space = {name: values for name, values in cls.search_space.items() if name not in preset or name not in _IDENTITY}
+    return ExplainerSpec(cls, family, make, (cls,), space, defaults, aliases, preset)
 
 
 def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
@@ -162,27 +171,34 @@ def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
         settings = settings_from(options, base)
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
-    space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or "tau" not in name}
+    idle = {"score": ("tau", "first_tau"), "answers": ("places",)}  # options that do nothing with an aim, or with signals
+    ignored = (*idle.get(objective, ()), *idle.get(signals, ()))
+    space = {name: values for name, values in PATH_SEARCH_SPACE.items() if name not in ignored}
     return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
 
 
-def _refined() -> ExplainerSpec:
-    """Refined LXR; options are its own and those of LXR, which is trained unless given as ``explainer``."""
-    own = {name: value for name, value in default_options(RefinedLXR).items() if name in RefinedLXR.search_space}
+def _improved(cls: type[RefinedLXR] | type[ChosenPathLXR], name: str, trained: ExplainerSpec) -> ExplainerSpec:
+    """A class that improves what a trained explainer (by its name) says of the user at hand.
+
+    Options are its own and those of the trained one, which is trained unless given as ``explainer``.
+    """
+    improve: Callable[..., Explainer] = cls
+    of_training = default_options(trained.options[0])
+    own = {option: value for option, value in default_options(cls).items() if option not in of_training}
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
-        refinement = {name: options.pop(name) for name in own if name in options}
-        settings = settings_from(options, default_settings(model))
-        explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings=settings)
-        return RefinedLXR(explainer, **refinement)
+        mine = {option: options.pop(option) for option in own if option in options}
+        check_options(of_training, **{trained.options[0].__name__: options})
+        return improve(explainer or trained(model, train_matrix, validation_matrix, seed, **options), **mine)
 
     def defaults(model):
-        return own | asdict(default_settings(model))
+        return own | trained.defaults(model)
 
-    classes = (RefinedLXR, LXRSettings)
-    return ExplainerSpec(RefinedLXR, "lxr", make, classes, RefinedLXR.search_space, defaults, depends_on="lxr")
+    classes = (cls, *trained.options)
+    return ExplainerSpec(cls, trained.family, make, classes, cls.search_space, defaults, depends_on=name)
 
 
+_LXR, _LXR_PATH = _learning_to_explain("combined", "lxr-combined"), _imitating("rank", "gradients", "lxr-path")
 EXPLAINERS: Registry[ExplainerSpec] = Registry(
     "explainer",
     {
@@ -192,22 +208,28 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
         "cosine": made_by_class(Cosine, "similarity"),
         "tf-idf": made_by_class(TfIdf, "similarity"),
         "lime": made_by_class(LIME, "surrogate"),
+        "lime-rank": made_by_class(LIME, "surrogate", objective="rank-margin"),
         "lire": made_by_class(LIRE, "surrogate"),
+        "lire-rank": made_by_class(LIRE, "surrogate", objective="rank-margin"),
         "shap": made_by_class(SHAPClusters, "surrogate"),
         "shap-items": made_by_class(SHAPItems, "surrogate"),
+        "shap-items-rank": made_by_class(SHAPItems, "surrogate", objective="rank-margin"),
         "accent": made_by_class(ACCENT, "perturbation"),
-        "lxr": _learning_to_explain("combined", "lxr-combined"),
+        "lxr": _LXR,
         "lxr-pos": _learning_to_explain("pos"),
         "lxr-neg": _learning_to_explain("neg"),
-        "lxr-refined": _refined(),
-        "lxr-path-rank": _imitating("rank", "gradients", "lxr-path"),
+        "lxr-refined": _improved(RefinedLXR, "lxr", _LXR),
+        "lxr-path-rank": _LXR_PATH,
+        "lxr-path-chosen": _improved(ChosenPathLXR, "lxr-path-rank", _LXR_PATH),
         "lxr-path-score": _imitating("score", "gradients"),
         "lxr-path-pure-rank": _imitating("rank", "answers", "lxr-path-pure"),
         "lxr-path-pure-score": _imitating("score", "answers"),
         "leave-one-out": made_by_class(LeaveOneOut, "perturbation"),
         "gradient": made_by_class(GradientTimesInput, "gradient"),
         "integrated-gradients": made_by_class(IntegratedGradients, "gradient"),
+        "integrated-gradients-rank": made_by_class(IntegratedGradients, "gradient", objective="soft-rank"),
         "spinrec": made_by_class(SPINRec, "gradient"),
+        "spinrec-rank": made_by_class(SPINRec, "gradient", objective="soft-rank", criterion="NDCG", n_samples=20, n_steps=5),
         "rank-margin": made_by_class(RankMarginGradient, "gradient"),
         "rank-margin-path": made_by_class(RankMarginPath, "path"),
         "soft-rank-path": made_by_class(SoftRankPath, "path"),

@@ -12,7 +12,7 @@ import torch
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.explainers.lime import mask_function
-from lxr.explainers.objectives import Objective, objective_of
+from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import (
     check_between,
@@ -54,7 +54,7 @@ class SHAPItems(Explainer):
     """
 
     is_signed: ClassVar[bool] = True
-    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024]}
+    search_space: ClassVar[dict] = {"n_samples": [256, 512, 1024, 2048], "objective": list(OBJECTIVES)}
 
     def __init__(
         self,

@@ -246,8 +246,10 @@ class _Graph:
         explainers = self.options.chosen_explainers
         options = {name: value for name, value in self.tuned_options(recommender).items() if name in explainers}
         one_shot = [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]
-        # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family.
-        sane = [name for name in explainers if name == "lxr" or notebook_of(name) == BASELINES]
+        # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family, or for its class.
+        sane = [
+            name for name in explainers if name == "lxr" or (notebook_of(name) == BASELINES and not EXPLAINERS[name].preset)
+        ]
         fit_options = {name: value for name, value in self.training(recommender).items() if name in FIT_OPTIONS}
         parameters: dict[str, dict] = {
             "07_evaluation": {"explainers": explainers, "options": options},

@@ -166,6 +166,8 @@ class ExplainerTuning(Tuning):
         check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
+        epochs = {**defaults, **self.start, **self.fixed}.get("epochs", 0)
+        self.warmup = max(self.warmup, epochs // 2)  # the best epochs are late
         self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_item(self.model, self.validation_matrix)

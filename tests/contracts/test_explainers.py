@@ -12,9 +12,11 @@ from lxr.explainers.registry import LXR_FAMILIES
 
 FAMILY = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
 # Everything else runs as it is.
-OPTIONS = {"shap-items": {"n_samples": 100}} | {name: {"epochs": 2, "hidden_size": 8} for name in FAMILY}
+OPTIONS = {name: {"n_samples": 100} for name in ("shap-items", "shap-items-rank")} | {
+    name: {"epochs": 2, "hidden_size": 8} for name in FAMILY
+}
 SIGNED = ["lime", "lire", "shap", "shap-items", "accent", "leave-one-out", "gradient", "integrated-gradients", "spinrec"]
-SIGNED += ["rank-margin"]
+SIGNED += ["rank-margin", "integrated-gradients-rank", "spinrec-rank"]
 MADE: dict[tuple[str, type], lxr.Explainer] = {}
 NO_GRADIENT = {
     "popularity": lxr.Popularity,
@@ -124,7 +126,7 @@ def test_same_seed_same_explanation(name, model, train_matrix, history):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["random", "lime", "lire", "shap-items", "spinrec", *FAMILY])
+@pytest.mark.parametrize("name", ["random", "lime", "lire", "shap-items", "spinrec", "spinrec-rank", *FAMILY])
 def test_another_seed_another_explanation(name, model, train_matrix, history):
     target = lxr.top_item(model, history)
     first, second = (make(name, model, train_matrix, seed=seed).explain(history, target) for seed in (5, 6))

@@ -7,7 +7,7 @@ import torch
 
 from oracles.metrics import ordered_items
 from oracles.objectives import objective_at
-from oracles.recommenders import items_of, only
+from oracles.recommenders import discounted_gain, items_of, logits_at, only, target_rank
 
 
 def slopes(double_model, point, places, target, consumed, objective, epsilon=1e-5) -> dict[int, float]:
@@ -46,18 +46,27 @@ def integrated_gradients(double_model, row, start, target, objective, n_steps) -
     return scores
 
 
-def spinrec(double_model, row, starts, target, objective, n_steps) -> list[float]:
-    """The integrated gradients whose order makes the objective fall most on average over the perturbation curve."""
+def spinrec(double_model, row, starts, target, objective, n_steps, criterion="objective") -> list[float]:
+    """The integrated gradients whose order makes the objective fall most on average over the perturbation curve, or the
+    curve of the target's rank: NDCG, or POS at a cutoff."""
     items, best, lowest = items_of(row), None, math.inf
     for start in starts:
         scores = integrated_gradients(double_model, row, start, target, objective, n_steps)
         order = ordered_items(row, scores)
         parts = np.array_split(order, 10)
         sizes = [sum(len(part) for part in parts[:step]) for step in range(11)]
-        values = [
-            objective_at(double_model, only(order[size:], len(row)), target, items, objective, torch.float64)
-            for size in sizes
-        ]
+        if criterion == "objective":
+            values = [
+                objective_at(double_model, only(order[size:], len(row)), target, items, objective, torch.float64)
+                for size in sizes
+            ]
+        else:
+            ranks = [
+                target_rank(logits_at(double_model, only(order[size:], len(row)), torch.float64), target, order)
+                for size in sizes
+            ]
+            cutoff = int(criterion.partition("@")[2] or 0)
+            values = [float(rank <= cutoff) if cutoff else discounted_gain(rank) for rank in ranks]
         if sum(values) < lowest:
             best, lowest = scores, sum(values)
     return best

@@ -102,7 +102,7 @@ def test_between_two_others(results):
 
 def test_rivals_that_the_catalogue_does_not_have_are_left_out(linear, history):
     names = list(one_shot_rivals(linear(np.eye(20)), [5, 19, 20]))
-    objectives = ["logit", "log-odds", "soft-rank", "rank-margin-5", "rank-margin-19"]
+    objectives = ["log-prob", "logit", "log-odds", "soft-rank", "rank-margin-5", "rank-margin-19"]
     assert names == [f"{method} {objective}" for method in ("leave-one-out", "gradient") for objective in objectives]
 
 

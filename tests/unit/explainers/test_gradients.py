@@ -51,6 +51,55 @@ def test_spinrec_equals_the_naive_choice(model, double_model, train_matrix, hist
     assert_close(found, expected, 1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("criterion", ["NDCG", "POS@5"])
+def test_spinrec_by_a_metric_equals_the_naive_choice(model, double_model, train_matrix, history, target, criterion):
+    options = {"objective": "rank-margin", "n_samples": 4, "n_steps": 5, "seed": 3, "criterion": criterion}
+    found = make("spinrec", model, train_matrix, **options).explain(history, target)
+    train, expected, objective = train_matrix.toarray().tolist(), [], oracles.OBJECTIVES["rank-margin"]
+    for row, item in users_of(history, target):
+        starts = [oracles.baseline_user(train, row, item, 3, draw) for draw in range(4)]
+        expected.append(oracles.spinrec(double_model, row, starts, item, objective, 5, criterion))
+    assert_close(found, expected, 1e-4)
+
+
+@pytest.mark.parametrize("criterion", ["NDCG", "POS@5", "INS", "DEL@Ke=2"])
+def test_spinrec_keeps_the_draw_that_is_best_by_its_metric(model, train_matrix, history, target, criterion):
+    explainer = make("spinrec", model, train_matrix, n_samples=5, criterion=criterion)
+
+    def values(each):
+        return lxr.evaluate_fidelity(model, history, target, each.explain(history, target)).per_user()[criterion]
+
+    draws = np.stack([values(draw) for draw in explainer.draws])
+    best = draws.max(axis=0) if criterion == "INS" else draws.min(axis=0)
+    assert_close(values(explainer), best)
+    assert (draws[0] != best).any()
+
+
+def test_draws_that_are_level_leave_the_first_one(linear, train_matrix):
+    model, history, target = linear(np.eye(20)), torch.zeros(1, 20), torch.tensor([7])  # no item says anything of item 7
+    history[0, [1, 4, 9]] = 1
+    explainer = make("spinrec", model, train_matrix, n_samples=3, objective="rank-margin", criterion="POS@100")
+    assert torch.equal(explainer.explain(history, target), explainer.draws[0].explain(history, target))
+
+
+@pytest.mark.parametrize("criterion", ["rank", "POS@0", "HR@10"])
+def test_an_unknown_criterion_is_refused(linear, train_matrix, criterion):
+    with pytest.raises(ValueError, match=f"unknown metric '{criterion}': expected one of POS@1"):
+        make("spinrec", linear(np.eye(20)), train_matrix, criterion=criterion)
+
+
+def test_the_rank_version_of_spinrec_is_spinrec_with_other_defaults(model, train_matrix, history, target):
+    options = {"objective": "soft-rank", "criterion": "NDCG", "n_samples": 20, "n_steps": 5}
+    preset = make("spinrec-rank", model, train_matrix, seed=3)
+    expected = make("spinrec", model, train_matrix, seed=3, **options).explain(history, target)
+    assert torch.equal(preset.explain(history, target), expected)
+    with lxr.evaluation.measure_cost(model) as cost:
+        preset.importance(history, target)
+    assert cost.n_gradients == 100 * len(history)
+    assert len(make("spinrec-rank", model, train_matrix, n_samples=3).draws) == 3
+
+
 def test_spinrec_explains_at_least_as_well_as_each_draw_by_its_criterion(model, train_matrix, history, target):
     explainer = make("spinrec", model, train_matrix, n_samples=5)
     best = explainer.remainder(history, target, explainer.explain(history, target))

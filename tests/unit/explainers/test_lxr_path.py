@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
+from lxr.explainers import ChosenPathLXR
 from lxr.explainers.lxr_path import Examples, default_path_settings, pair_loss, position_loss, teacher_positions
 from lxr.explainers.lxr_path_signals import PathGradients
 from lxr.metrics import positions
@@ -190,3 +191,57 @@ def test_bad_settings_are_refused(settings, message, train_matrix):
 def test_training_that_diverges_is_refused(train_matrix):
     with pytest.raises(ValueError, match="training diverged in epoch 1: try a smaller learning_rate"):
         lxr.EXPLAINERS["lxr-path"](lxr.MF(20), train_matrix, **QUICK | {"learning_rate": 1e38})
+
+
+# --- several orders, one kept -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("criterion", ["NDCG", "POS@5"])
+def test_of_its_own_orders_each_user_keeps_the_best(model, train_matrix, history, criterion):
+    trained, target = lxr.EXPLAINERS["lxr-path-rank"](model, train_matrix, **QUICK), lxr.top_item(model, history)
+    chosen = ChosenPathLXR(trained, chosen_by=criterion, weight=2.0)
+
+    def values(scores):
+        return lxr.evaluate_fidelity(model, history, target, scores).per_user()[criterion].to_numpy()
+
+    own, looks = trained.explain(history, target), trained.network.signals(model, history, target)[:, :10].T
+    candidates = [own]
+    for weight in (1.0, 2.0):
+        for look in looks:
+            mixed = torch.zeros_like(history).masked_scatter(history > 0, look)
+            for user, items in enumerate(history > 0):
+                parts = [each[user, items] - each[user, items].mean() for each in (own, mixed)]
+                mean, seen = (part / part.abs().mean().clamp(min=1e-12) for part in parts)
+                mixed[user, items] = mean + weight * seen
+            candidates.append(mixed)
+    best = np.stack([values(scores) for scores in candidates]).min(axis=0)
+    found = chosen.explain(history, target)
+    assert np.allclose(values(found), best)
+    assert (values(own) > best).any()
+
+
+def test_choosing_takes_no_further_gradient(model, train_matrix, history):
+    chosen = lxr.EXPLAINERS["lxr-path-chosen"](model, train_matrix, **QUICK, chosen_by="POS@20")
+    assert (chosen.criterion, chosen.weight, chosen.explainer.settings.epochs) == ("POS@20", 1.0, 2)
+    with lxr.evaluation.measure_cost(model) as cost:
+        chosen.explain(history, lxr.top_item(model, history))
+    assert cost.n_gradients == 10 * len(history)
+    assert cost.n_scored <= (10 + 21 * 11) * len(history) + len(history)  # and the top items
+
+
+def test_what_cannot_choose_is_refused(model, train_matrix):
+    pure = lxr.EXPLAINERS["lxr-path-pure-rank"](model, train_matrix, **QUICK)
+    with pytest.raises(ValueError, match="explainer: expected one that reads gradients"):
+        ChosenPathLXR(pure)
+    with pytest.raises(ValueError, match="explainer: expected a trained LXR on paths, found"):
+        ChosenPathLXR(lxr.EXPLAINERS["random"](model, train_matrix))
+    trained = lxr.EXPLAINERS["lxr-path-rank"](model, train_matrix, **QUICK)
+    for options, message in (
+        ({"chosen_by": "rank"}, "unknown metric 'rank'"),
+        ({"weight": 0}, "weight: expected a positive number"),
+        ({"batch_size": 0}, "batch_size: expected a positive integer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ChosenPathLXR(trained, **options)
+    with pytest.raises(ValueError, match="PathSettings: unknown option 'weigth'"):
+        lxr.EXPLAINERS["lxr-path-chosen"](model, train_matrix, explainer=trained, weigth=1.0)

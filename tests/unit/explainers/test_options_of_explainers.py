@@ -21,7 +21,7 @@ BATCHED = [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in U
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHED)
 def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, train_matrix, history, target, name):
-    options = {"n_samples": 80} if name == "shap-items" else {}
+    options = {"n_samples": 80} if "shap-items" in name else {}
     expected = make(name, model, train_matrix, **options).explain(history, target)
     sizes = []
     hook = model.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
@@ -36,6 +36,11 @@ def test_batch_size_bounds_the_histories_at_a_time_and_changes_nothing(model, tr
     [
         ("lime", {"n_samples": 150, "min_flips": 50, "max_flips": 100, "n_features": None}),
         ("lire", {"n_samples": 200, "n_neighbours": 50, "share": 0.1, "n_features": None}),
+        ("lime-rank", {"n_samples": 150, "objective": lxr.OBJECTIVES["rank-margin"]}),
+        ("lire-rank", {"n_samples": 200, "objective": lxr.OBJECTIVES["rank-margin"]}),
+        ("shap-items-rank", {"n_samples": 1024, "objective": lxr.OBJECTIVES["rank-margin"]}),
+        ("integrated-gradients-rank", {"n_steps": 20, "objective": lxr.OBJECTIVES["soft-rank"]}),
+        ("spinrec", {"criterion": "objective", "objective": lxr.OBJECTIVES["log-prob"]}),
         ("shap", {"n_clusters": 10}),
         ("shap-items", {"n_samples": 1024}),
         ("accent", {"k": 5, "ranking": "set"}),

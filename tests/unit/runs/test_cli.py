@@ -211,7 +211,7 @@ def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand
     told = parameters("--seeds", "1")
     for folder in ("", "seeds/1/ml-100k/"):
         one_shot = told[f"{folder}07_one_shot-mf"]["one_shot"]
-        assert {"random", "lire", "leave-one-out", "spinrec"} < set(one_shot)
+        assert {"random", "lire", "lire-rank", "leave-one-out", "spinrec", "spinrec-rank"} < set(one_shot)
         assert not [name for name in one_shot if "lxr" in name or "path" in name]
     assert told["08_report"]["one_shot"] is True
     few = parameters("--explainers", *ONE_SHOT_OPPONENTS)
@@ -283,6 +283,7 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
         "lxr-path-rank": PATH_TOLD,
     }
     assert told["07_sanity-mf"]["explainers"] == ["random", "lime", "lxr", "spinrec"]
+    assert parameters("--explainers", "spinrec", "spinrec-rank")["07_sanity-mf"]["explainers"] == ["spinrec"]
     refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
     assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
     assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True

@@ -95,9 +95,12 @@ def test_a_spec_describes_itself_as_its_class_does():
 def test_specs_know_what_is_trained_on_what_and_what_a_sign_means():
     specs = lxr.EXPLAINERS.items()
     assert {name for name, spec in specs if spec.is_trained} == {
-        name for name, spec in specs if spec.family in LXR_FAMILIES and name != "lxr-refined"
+        name for name, spec in specs if spec.family in LXR_FAMILIES and not spec.depends_on
     }
-    assert {name: spec.depends_on for name, spec in specs if spec.depends_on} == {"lxr-refined": "lxr"}
+    assert {name: spec.depends_on for name, spec in specs if spec.depends_on} == {
+        "lxr-refined": "lxr",
+        "lxr-path-chosen": "lxr-path-rank",
+    }
     assert all((spec.load is None) != spec.is_trained for _, spec in specs)
     assert lxr.EXPLAINERS["gradient"].is_signed and not lxr.EXPLAINERS["cosine"].is_signed
 
@@ -108,6 +111,21 @@ def test_defaults_are_options_that_a_call_takes(train_matrix):
         assert spec.defaults(model).keys() <= inspect.signature(spec).parameters.keys(), name
         if not spec.is_trained and not spec.depends_on:
             spec(model, train_matrix, **spec.defaults(model))
+
+
+def test_a_preset_changes_defaults_and_keeps_what_its_name_says(train_matrix):
+    spec, base = lxr.EXPLAINERS["spinrec-rank"], lxr.EXPLAINERS["spinrec"]
+    told = {"objective": "soft-rank", "criterion": "NDCG", "n_samples": 20, "n_steps": 5}
+    model = lxr.MF(train_matrix.shape[1], n_factors=2)
+    assert spec.preset == told and not base.preset
+    assert spec.defaults(model) == base.defaults(model) | told
+    assert {name: inspect.signature(spec).parameters[name].default for name in told} == told
+    assert inspect.signature(spec).parameters.keys() == inspect.signature(base).parameters.keys()
+    assert spec.search_space == {name: base.search_space[name] for name in ("n_samples", "n_steps")}
+    for name in ("lime", "lire", "shap-items", "integrated-gradients"):
+        ranked = lxr.EXPLAINERS[f"{name}-rank"]
+        assert ranked.search_space.keys() == lxr.EXPLAINERS[name].search_space.keys() - {"objective"}
+        assert ranked.cls is lxr.EXPLAINERS[name].cls and ranked.family == lxr.EXPLAINERS[name].family
 
 
 # --- register --------------------------------------------------------------------------------------------------------

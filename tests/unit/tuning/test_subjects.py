@@ -130,6 +130,39 @@ def test_studies_know_their_data_and_recommender(planted):
     assert digest([np.arange(3)]) == digest([np.arange(3)]) != digest([np.arange(4)])
 
 
+def test_whatever_has_an_objective_may_choose_it():
+    specs = {name: spec for name, spec in lxr.EXPLAINERS.items() if spec.family in ("perturbation", "surrogate", "gradient")}
+    choosing = {name for name, spec in specs.items() if "objective" in spec.search_space}
+    assert choosing == {"lime", "lire", "shap-items", "leave-one-out", "gradient", "integrated-gradients", "spinrec"}
+    assert all(specs[name].search_space["objective"] == list(lxr.OBJECTIVES) for name in choosing)
+    assert min(lxr.EXPLAINERS["lire"].search_space["n_neighbours"]) == 1
+
+
+def test_what_lxr_on_paths_may_choose_has_an_effect():
+    spaces = {name: spec.search_space for name, spec in lxr.EXPLAINERS.items() if spec.family == "lxr-path"}
+    assert all(spaces.values())
+    assert {name for name, space in spaces.items() if "tau" in space} == {"lxr-path-rank", "lxr-path-pure-rank"}
+    assert {name for name, space in spaces.items() if "places" in space} == {"lxr-path-rank", "lxr-path-score"}
+
+
+def test_nothing_is_pruned_in_the_first_half_of_its_epochs(planted, model):
+    long = lxr.tuning.ExplainerTuning("lxr", model, *planted, fixed={"epochs": 40})
+    short = lxr.tuning.ExplainerTuning("lxr-path-rank", model, *planted, start={"epochs": 12})
+    assert (long.warmup, short.warmup, lxr.tuning.ExplainerTuning("lime", model, *planted).warmup) == (20, 10, 10)
+
+
+@pytest.mark.parametrize("dataset", ["ml-100k", "ml-1m"])
+@pytest.mark.parametrize("recommender", ["mf", "vae"])
+def test_hyperparameters_that_were_found_before_are_still_options(dataset, recommender, planted):
+    model, found = lxr.MF(20, n_factors=2), lxr.tuning.load_tuned(dataset, recommender)
+    explainers = found.keys() - {"recommender"}
+    assert {"lime", "lire", "spinrec"} < explainers
+    for name in explainers:
+        assert found[name]["options"].keys() <= lxr.EXPLAINERS[name].defaults(model).keys(), name
+    for name in ("lime", "lire", "spinrec", "integrated-gradients"):  # lire without a neighbour among them
+        lxr.EXPLAINERS[name](model, planted[0], **found[name]["options"])
+
+
 @pytest.mark.parametrize("name", [name for name in lxr.EXPLAINERS if lxr.EXPLAINERS[name].search_space])
 def test_search_spaces_fit_what_they_are_of(name, planted):
     model, make = lxr.MF(101, n_factors=4), lxr.EXPLAINERS[name]
