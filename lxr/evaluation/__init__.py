@@ -13,6 +13,7 @@ from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gai
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
+from lxr.evaluation.protocol import target_of_rank, target_table
 from lxr.evaluation.published import compare_with_published, in_published_layout, published_fidelity
 from lxr.evaluation.sanity import least_influential_item, randomized, shuffled_histories, stability
 
@@ -39,4 +40,6 @@ __all__ = [
     "shuffled_histories",
     "signal_table",
     "stability",
+    "target_of_rank",
+    "target_table",
 ]
