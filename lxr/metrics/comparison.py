@@ -191,7 +191,9 @@ def strata_table(
         values, parts = np.column_stack([frame[metric] for frame in per_user]), []  # (n_users, n_explainers)
         for group, rows in users.items():
             mean, p = values[rows].mean(axis=0), sign_flip_test(values[rows], n_permutations=n_permutations, seed=seed)
-            what = {"metric": metric, "group": group, "n_users": len(rows)}
+            codes = [groups.cat.categories.get_loc(group)] * len(pairs)
+            stratum = pd.Categorical.from_codes(codes, groups.cat.categories, ordered=True)
+            what = {"metric": metric, "group": stratum, "n_users": len(rows)}
             pair = {"explainer": np.array(names)[first], "other": np.array(names)[second]}
             found = {"difference": mean[first] - mean[second], "p": p[first, second]}
             parts.append(pd.DataFrame(what | pair | found))

@@ -59,13 +59,18 @@ def exact_p(difference) -> float:
 
 def test_strata_by_hand():
     # Short histories: the first is better for all six users; long ones: no difference in the mean.
-    groups = quartiles(np.array([1] * 6 + [9] * 6))
+    groups = quartiles(np.array([5] * 6 + [10] * 6))
     first = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3] + [0.5, 0.6] * 3
     second = [0.2, 0.4, 0.6, 0.2, 0.4, 0.6] + [0.6, 0.5] * 3
     results = {"first": result_of(first), "second": result_of(second), "third": result_of([0.9] * 12)}
     pairs = [("first", "second"), ("third", "first")]
     table = strata_table(results, groups, pairs, ["NDCG"], n_permutations=20_000)
-    assert table["group"].tolist() == ["1–1", "1–1", "9–9", "9–9"] and table["n_users"].tolist() == [6] * 4
+    assert table["group"].tolist() == ["5–5", "5–5", "10–10", "10–10"]
+    assert list(table.pivot_table("p", columns="group", observed=True)) == [
+        "5–5",
+        "10–10",
+    ]  # as they come, not as they are read
+    assert table["n_users"].tolist() == [6] * 4
     assert table["explainer"].tolist() == ["first", "third"] * 2 and table["other"].tolist() == ["second", "first"] * 2
     np.testing.assert_allclose(table["difference"], [-0.2, 0.7, 0, 0.35])
     difference = np.subtract(first, second)
