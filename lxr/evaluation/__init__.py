@@ -13,6 +13,7 @@ from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gai
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
+from lxr.evaluation.protocol import target_of_rank, target_table
 from lxr.evaluation.published import (
     authors_recommender,
     compare_with_published,
@@ -47,4 +48,6 @@ __all__ = [
     "shuffled_histories",
     "signal_table",
     "stability",
+    "target_of_rank",
+    "target_table",
 ]

@@ -57,7 +57,9 @@ class ACCENT(Explainer):
         ValueError: a list longer than the catalogue or shorter than two, an unknown ranking, or ``batch_size`` is not
             positive.
 
-    Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1.
+    Source: Tran, Ghazimatin, Saha Roy: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, algorithm 1. There
+    the sum of estimated influences says when y* passes, and the recommender is retrained to check the set. Here influence is
+    that of leaving an item out of the history, and the recommender is asked again after every removal.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -287,7 +287,9 @@ class SPINRec(BestExplanation):
     Raises:
         ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
 
-    Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047.
+    Source: Barkan et al., Fidelity-Aware Recommendation Explanations via Stochastic Path Integration, arXiv:2511.18047. They
+    integrate the gradients of the recommender's score in equal steps. Here they are by default those of log p, and the
+    points are those of the Gauss-Legendre quadrature.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2

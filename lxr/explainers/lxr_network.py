@@ -52,7 +52,8 @@ class ExplainerNetwork(HiddenNetwork):
         activation, inputs, initialisation: as for :class:`LXRSettings`.
         seed: of the initial weights.
 
-    Source: Barkan et al., WWW 2024, section 3.
+    Source: Barkan et al., WWW 2024, section 3. Their code starts from PyTorch's own initialisation, here ``"torch"``; the
+    default here is Xavier's.
 
     Example:
         >>> network = ExplainerNetwork(n_items=5, hidden_size=3)
@@ -122,7 +123,8 @@ def lxr_loss(
     Returns:
         A scalar, differentiable in the mask.
 
-    Source: Barkan et al., WWW 2024, section 3.
+    Source: Barkan et al., WWW 2024, section 3. Their code takes the mean of m over all history items of a batch, in which
+    long histories weigh more. Here it is a mean per user, and every user weighs the same.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -15,14 +15,17 @@ from lxr.metrics.comparison import (
     comparison_table,
     first_release_table,
     group_table,
+    inner_area_table,
     quartiles,
     seed_table,
+    strata_table,
     summary_table,
 )
 from lxr.metrics.features import feature_table
 from lxr.metrics.fidelity import evaluate_fidelity, fidelity_of_scores, fidelity_per_user, ranks_without_most
 from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, precision, true_reasons
 from lxr.metrics.names import HIGHER, LOWER, METRICS, Metric, direction, is_metric
+from lxr.metrics.repeats import interval_of_runs, order_agreement, rank_table, ranks_by_metric, repeat_table
 from lxr.metrics.result import FidelityResult, rank_of_gain
 from lxr.metrics.statistics import (
     bootstrap_interval,
@@ -53,16 +56,23 @@ __all__ = [
     "ground_truth_table",
     "group_table",
     "holm",
+    "inner_area_table",
+    "interval_of_runs",
     "is_metric",
+    "order_agreement",
     "positions",
     "precision",
     "quartiles",
     "rank_biased_overlap",
     "rank_correlation",
     "rank_of_gain",
+    "rank_table",
+    "ranks_by_metric",
     "ranks_without_most",
+    "repeat_table",
     "seed_table",
     "sign_flip_test",
+    "strata_table",
     "summary_table",
     "top_overlap",
     "true_reasons",

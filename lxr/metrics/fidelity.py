@@ -35,6 +35,7 @@ def evaluate_fidelity(
     steps: int = 10,
     cutoffs: Sequence[int] = CUTOFFS,
     lengths: Sequence[int] = LENGTHS,
+    log_odds: bool = False,
     batch_size: int = 512,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
@@ -51,6 +52,8 @@ def evaluate_fidelity(
         steps: parts into which each history is cut for the curves (sizes as ``np.array_split`` makes them).
         cutoffs: the K of POS@K and NEG@K.
         lengths: the explanation lengths Ke of the fixed-length metrics.
+        log_odds: measure the curves ``DEL log-odds`` and ``INS log-odds``, too. Probabilities near 1, as those of a sigmoid
+            recommender that weighs positives much, hardly move until most of a history is gone; log-odds do.
         batch_size: masked histories per forward pass; bounds the memory, does not change the result.
         users_per_batch: users of sparse histories that are dense at a time.
         label: of a progress bar over sparse histories, or None for none.
@@ -78,7 +81,7 @@ def evaluate_fidelity(
     check_all_positive(cutoffs=cutoffs, lengths=lengths)
     check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size, users_per_batch=users_per_batch)
-    options = steps, tuple(cutoffs), tuple(lengths), batch_size
+    options = steps, tuple(cutoffs), tuple(lengths), batch_size, log_odds
     if not sp.issparse(history):
         x, chosen = as_explained(model, history, target)
         return _evaluate_dense(model, x, chosen, as_importance(importance, x), *options)
@@ -113,6 +116,7 @@ def _evaluate_dense(
     cutoffs: tuple[int, ...],
     lengths: tuple[int, ...],
     batch_size: int,
+    log_odds: bool,
 ) -> FidelityResult:
     """:func:`evaluate_fidelity` of checked tensors."""
     n_masked = len(history) * (3 * (steps + 1) + 2 * len(lengths))
@@ -130,8 +134,10 @@ def _evaluate_dense(
         "fixed without": without_most(n, few),
         "fixed only": only_most(few),
     }
-    rank, log_prob = score_stretches(model, history, target, order, stretches, batch_size)
+    rank, log_prob, *odds = score_stretches(model, history, target, order, stretches, batch_size, log_odds=log_odds)
     curves, fixed = _metrics_of(rank, log_prob, cutoffs)
+    for values in odds:
+        curves |= {"DEL log-odds": values["curve without most"], "INS log-odds": values["curve only most"]}
     return FidelityResult(
         curves,
         fixed,

@@ -37,10 +37,22 @@ class FidelityResult:
     rank: np.ndarray
     prob: np.ndarray
 
-    def per_user(self) -> pd.DataFrame:
-        """One row per user: what was explained, and every metric (curves by their mean over the steps)."""
+    def per_user(self, *, ends: bool = True) -> pd.DataFrame:
+        """One row per user: what was explained, and every metric.
+
+        Args:
+            ends: a curve counts with its published area, the mean over all steps. False: with its inner area, the mean
+                without the first and the last step, at which nothing and everything is removed: they are the same for every
+                explanation, so that they change no order and no test, and bring all means nearer to each other.
+
+        Raises:
+            ValueError: inner areas of curves with a single part, which have no other steps.
+        """
+        steps = slice(None) if ends else slice(1, -1)
+        if any(values[:, steps].shape[1] == 0 for values in self.curves.values()):
+            raise ValueError("ends: expected curves of two parts or more, whose inner steps are left, found one part")
         columns = {column: getattr(self, name) for column, name in DESCRIPTION.items()}
-        columns |= {name: values.mean(axis=1) for name, values in self.curves.items()}
+        columns |= {name: values[:, steps].mean(axis=1) for name, values in self.curves.items()}
         for name, values in self.fixed.items():
             columns |= {fixed_name(name, length): values[:, j] for j, length in enumerate(self.lengths)}
         return pd.DataFrame(columns)

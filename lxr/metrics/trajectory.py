@@ -85,14 +85,17 @@ def score_stretches(
     order: ItemOrder,
     stretches: dict[str, tuple[np.ndarray, np.ndarray]],
     batch_size: int,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    *,
+    log_odds: bool = False,
+) -> tuple[dict[str, np.ndarray], ...]:
     """Rank and log-probability of the targets on every stretch, each distinct one computed once.
 
     Args:
         stretches: name → (start, stop), each (B, m): keep the items at positions start … stop − 1 of the order.
+        log_odds: of the targets, too.
 
     Returns:
-        Two dictionaries name → (B, m): rank of the target, and its log-probability.
+        Dictionaries name → (B, m): rank of the target, its log-probability, and its log-odds if they are asked for.
     """
     size = int(order.length.max()) + 1
     shapes = {name: start.shape for name, (start, _) in stretches.items()}
@@ -103,14 +106,11 @@ def score_stretches(
         codes.append(((user * size + start) * size + stop).ravel())
     distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
     user, start, stop = distinct // size**2, distinct // size % size, distinct % size
-    rank, log_prob = _score_masked(model, history, target, order, user, start, stop, batch_size)
+    found = _score_masked(model, history, target, order, user, start, stop, batch_size, log_odds)
 
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
     split = dict(zip(shapes, np.split(position, ends), strict=True))
-    return (
-        {name: rank[index].reshape(shapes[name]) for name, index in split.items()},
-        {name: log_prob[index].reshape(shapes[name]) for name, index in split.items()},
-    )
+    return tuple({name: values[index].reshape(shapes[name]) for name, index in split.items()} for values in found)
 
 
 @torch.no_grad()
@@ -123,14 +123,16 @@ def _score_masked(
     start: np.ndarray,
     stop: np.ndarray,
     batch_size: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank and log-probability of the target for R masked histories (user, start, stop), each (R,), users ascending.
+    log_odds: bool,
+) -> list[np.ndarray]:
+    """Rank, log-probability and, if asked for, log-odds of the target, (R,) each, for R masked histories (user, start,
+    stop), each (R,), users ascending.
 
     Raises:
         ValueError: names the row of a target whose score is not a number, or an item of which that is so in the first batch.
     """
     device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
-    rank, log_prob = np.empty(len(user)), np.empty(len(user))
+    rank, log_prob, *odds = np.empty((3 if log_odds else 2, len(user)))
     candidates = 1 - history  # (B, I)
     # Three buffers serve all batches. Comparing into a float buffer (1.0: the item beats the target) and summing it is
     # several times faster than summing booleans, and exact up to 2^24 items.
@@ -147,6 +149,8 @@ def _score_masked(
             check_logits(logits)
         torch.gt(logits, logits.gather(1, chosen[:, None]), out=beats[:size])
         log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
+        for values in odds:
+            values[rows] = model.target_log_odds(logits, chosen).cpu().numpy()
         masked.view(-1)[kept] = 0
         first = np.flatnonzero(np.diff(of, prepend=-1))  # where another user begins
         counts = np.diff(first, append=size).tolist()
@@ -155,4 +159,4 @@ def _score_masked(
         rank[rows] = 1 + better[:size].cpu().numpy()
     if np.isnan(log_prob).any():
         raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
-    return rank, log_prob
+    return [rank, log_prob, *odds]

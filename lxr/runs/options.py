@@ -24,20 +24,11 @@ from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 DEFAULT_RECOMMENDERS = ("mf", "vae")
 DEVICES = ("auto", "cpu", "cuda")
 SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results for tiny runs, and with features of users
-RESERVED = (SMOKE, WITH_FEATURES, "seeds")
+RESERVED = (SMOKE, WITH_FEATURES, "seeds", "splits")
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
-LOWEST = {
-    "jobs": 1,
-    "workers": 1,
-    "trials": 0,
-    "minutes": 0,
-    "test_users": 1,
-    "tolerance": 0,
-    "min_items_per_user": 1,
-    "min_users_per_item": 1,
-    "min_rating": -math.inf,
-}
+LOWEST: dict[str, float] = dict.fromkeys(("jobs", "workers", "test_users", "min_items_per_user", "min_users_per_item"), 1)
+LOWEST |= {"trials": 0, "minutes": 0, "tolerance": 0, "min_rating": -math.inf}
 FRACTIONS = ("minutes", "tolerance", "min_rating")  # all others of these are integers
 
 
@@ -87,6 +78,8 @@ class RunOptions:
         plugins: Python files that register explainers.
         seed: of the split, the training and the explainers.
         seeds: further seeds, of repeated trainings on the same split.
+        splits: seeds of further splits of the users, on which the headline explainers (or those that ``explainers`` names)
+            are trained and judged again, with the options of the first split.
         ablation: also train LXR without each of its parts.
         smoke: a tiny run.
         before: run only the stages that this notebook needs.
@@ -124,6 +117,7 @@ class RunOptions:
     plugins: Sequence[str | Path] = ()
     seed: int = 42
     seeds: Sequence[int] = ()
+    splits: Sequence[int] = ()
     ablation: bool = False
     smoke: bool = False
     before: str | None = None
@@ -276,14 +270,14 @@ def _check_numbers(options: RunOptions) -> None:
         right = is_number(value) if name in FRACTIONS else is_integer(value)
         if value is not None and not (right and value >= lowest):
             raise OptionError(name, f"expected {f'at least {lowest}' if lowest > -math.inf else 'a number'}, found {value}")
-    for name, seeds in (("seed", [options.seed]), ("seeds", options.seeds)):
+    for name, seeds in (("seed", [options.seed]), ("seeds", options.seeds), ("splits", options.splits)):
         for seed in seeds:
             if not (is_integer(seed) and 0 <= seed <= HIGHEST_SEED):
                 raise OptionError(name, f"expected 0 to {HIGHEST_SEED}, found {seed}")
-    if len(set(options.seeds)) < len(options.seeds):
-        raise OptionError("seeds", f"expected different seeds, found {' '.join(map(str, options.seeds))}")
-    if options.seed in options.seeds:
-        raise OptionError("seeds", f"expected other seeds than that of --seed, found {options.seed}")
+        if len(set(seeds)) < len(seeds):
+            raise OptionError(name, f"expected different seeds, found {' '.join(map(str, seeds))}")
+        if name != "seed" and options.seed in seeds:
+            raise OptionError(name, f"expected other seeds than that of --seed, found {options.seed}")
 
 
 def _check_combinations(options: RunOptions) -> None:
@@ -298,6 +292,7 @@ def _check_combinations(options: RunOptions) -> None:
     tunes_recommenders = options.tune == "recommenders"
     for name, other, refused in (
         ("tune", "--seeds", options.seeds),
+        ("tune", "--splits", options.splits),
         ("tune", "--ablation", options.ablation),
         ("tune", "--before", options.before),
         ("hyperparameters", f"--smoke or --dataset {TINY_DATASET}", options.is_tiny),

@@ -9,7 +9,7 @@ from lxr.data.ratings import REPEATS
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.options import DEFAULT_RECOMMENDERS, DEVICES, OptionError, RunOptions, default_jobs, notebook_names
-from lxr.runs.plan import TINY_DATASET
+from lxr.runs.plan import HEADLINE, TINY_DATASET
 from lxr.runs.verify import TOLERANCE
 
 EXAMPLES = """examples:
@@ -99,6 +99,13 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, metavar="N", help="of the split, the training and the explainers (42)")
     group.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="repeat all training with these seeds, on the same split"
+    )
+    group.add_argument(
+        "--splits",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=f"repeat with these splits of the users, with the options of the first: {' '.join(HEADLINE)} (or --explainers)",
     )
     group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
     group.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, on synthetic data")

@@ -8,16 +8,20 @@ TINY_DATASET = "synthetic"
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "05_tuning", "05_lxr", "05_path", "06_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
-ONE_SHOT, REPORT = "07_one_shot", "08_report"
+ONE_SHOT, PROTOCOL, REPORT = "07_one_shot", "07_protocol", "08_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
 ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
-JUDGING = ("07_sanity", "07_bounds", "07_evaluation", ONE_SHOT)  # the slowest first, so that no processor is idle at the end
+# The slowest first, so that no processor is idle at the end.
+JUDGING = ("07_sanity", PROTOCOL, "07_bounds", "07_evaluation", ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("07_evaluation", ONE_SHOT)
 
 # Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
 ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
     name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
 }
+
+# Explainers for which everything is repeated on further splits, and with other targets.
+HEADLINE = ("random", "cosine", "lxr", "lxr-path-rank", "leave-one-out", "gradient", "spinrec", "rank-margin-path")
 
 # Hyperparameters of the recommenders in a full run: those that tuning may replace, and those that it may not.
 TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {
@@ -40,6 +44,9 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},
+    # The recommender is trained for every weight, and LXR for each of these.
+    PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
+    f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
     "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
     "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},

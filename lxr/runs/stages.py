@@ -14,11 +14,13 @@ from lxr.runs.plan import (
     FIT_OPTIONS,
     FIXED_PARAMETERS,
     FULL_RUN_PARAMETERS,
+    HEADLINE,
     JUDGING,
     JUDGING_OF_REPEATED_SEEDS,
     LXR_NOTEBOOK,
     ONE_SHOT,
     ONE_SHOT_OPPONENTS,
+    PROTOCOL,
     RECOMMENDER_NOTEBOOKS,
     REPORT,
     TUNABLE_PARAMETERS,
@@ -66,12 +68,13 @@ def plan_stages(options: RunOptions) -> list[Stage]:
         tune="explainers" if tunes else None,
         explainers=None if tunes else options.explainers,
         seeds=() if tunes else options.seeds,
+        splits=() if tunes else options.splits,
     )
     return restrict(build_stages(whole, explore=notebook == EXPLORE), notebook)
 
 
 def build_stages(options: RunOptions, *, explore: bool = False) -> list[Stage]:
-    """The graph of notebooks for the chosen dataset, recommenders, explainers and seeds; or of their tuning.
+    """The graph of notebooks for the chosen dataset, recommenders, explainers, seeds and splits; or of their tuning.
 
     Args:
         options: of the run.
@@ -81,9 +84,10 @@ def build_stages(options: RunOptions, *, explore: bool = False) -> list[Stage]:
     if options.tune:
         last.add_tuning()
         return last.stages
-    repeated = [
-        _Graph(options, options.root / f"seeds/{seed}", seed, f"seeds/{seed}/{name}/", is_repeated=True)
-        for seed in options.seeds
+    repeated = [_Graph(options, options.root / f"seeds/{seed}", seed, f"seeds/{seed}/{name}/") for seed in options.seeds]
+    repeated += [
+        _Graph(options, options.root / f"splits/{split}", options.seed, f"splits/{split}/{name}/", split=split)
+        for split in options.splits
     ]
     for graph in (*repeated, last):
         graph.add_everything(explore=explore)
@@ -108,9 +112,9 @@ class _Graph:
     Attributes:
         options: of the run.
         results: directory of all its results.
-        seed: of all but the split, which has that of the options.
-        folder: of the stages' names.
-        is_repeated: it is a repeated training, of which less is judged.
+        seed: of all but the split.
+        folder: of the stages' names; that of a repeated training, of which less is judged, is not empty.
+        split: seed of another split than that of the options, if it is one.
         stages: so far.
     """
 
@@ -118,8 +122,24 @@ class _Graph:
     results: Path
     seed: int
     folder: str = ""
-    is_repeated: bool = False
+    split: int | None = None
     stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it is a repetition, with another training or on another split."""
+        return bool(self.folder)
+
+    @property
+    def headline(self) -> list[str]:
+        """The headline explainers of the run."""
+        return [name for name in self.options.chosen_explainers if name in HEADLINE]
+
+    @property
+    def explainers(self) -> list[str]:
+        """Explainers of this training: on another split, unless the options name any, those of the headline alone."""
+        is_short = self.split is not None and self.options.explainers is None
+        return self.headline if is_short else self.options.chosen_explainers
 
     def add_everything(self, *, explore: bool) -> None:
         """Add all stages but the report."""
@@ -145,12 +165,18 @@ class _Graph:
     @property
     def compares_one_shot(self) -> bool:
         """Whether the run has all explainers that the one-shot methods are compared with."""
-        return set(self.options.chosen_explainers) >= ONE_SHOT_OPPONENTS
+        return set(self.explainers) >= ONE_SHOT_OPPONENTS
+
+    @property
+    def has_protocol(self) -> bool:
+        """Whether the run has an order of headline explainers, which other targets and metrics may change."""
+        return len(self.headline) > 1
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:
         """``"recommender"`` and explainers → records of their tuning, of those that have any.
 
-        Only of the split of the options: the validation users of another one may be test users here.
+        Only of the split of the options: the validation users of another one may be test users here. A further split of
+        this run has these, too. Nothing is tuned on it, but some of its test users were validation users of the first.
         """
         if not self.options.uses_tuned:
             return {}
@@ -180,7 +206,7 @@ class _Graph:
 
     def prepare(self) -> str:
         """Add the preparation of the data."""
-        parameters = self.options.source.parameters | {"seed": self.options.seed}
+        parameters = self.options.source.parameters | {"seed": self.options.seed if self.split is None else self.split}
         if self.options.user_features:
             parameters["user_features"] = True
         if self.options.test_users:
@@ -228,7 +254,7 @@ class _Graph:
         """Add the explainers of a recommender."""
         tuned, added = self.tuned_options(recommender), []
         for notebook in EXPLAINING:
-            names = [name for name in self.options.chosen_explainers if notebook_of(name) == notebook]
+            names = [name for name in self.explainers if notebook_of(name) == notebook]
             if names:
                 needed = {*names, *(EXPLAINERS[name].depends_on for name in names)}
                 parameters = {"explainers": names, "options": {name: tuned[name] for name in tuned if name in needed}}
@@ -243,7 +269,7 @@ class _Graph:
 
     def judge(self, recommender: str, needs: list[str]) -> None:
         """Add the evaluation of the explanations of a recommender."""
-        explainers = self.options.chosen_explainers
+        explainers = self.explainers
         options = {name: value for name, value in self.tuned_options(recommender).items() if name in explainers}
         one_shot = [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]
         # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family, or for its class.
@@ -255,10 +281,11 @@ class _Graph:
             "07_evaluation": {"explainers": explainers, "options": options},
             ONE_SHOT: {"one_shot": one_shot},
             "07_bounds": {"explainers": explainers},
+            PROTOCOL: {"explainers": self.headline, "options": options} | fit_options,
             "07_sanity": {"explainers": sane, "options": options} | fit_options,
         }
         for notebook in JUDGING_OF_REPEATED_SEEDS if self.is_repeated else JUDGING:
-            if notebook != ONE_SHOT or self.compares_one_shot:
+            if {ONE_SHOT: self.compares_one_shot, PROTOCOL: self.has_protocol}.get(notebook, True):
                 self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
 
     def report(self, needs: Sequence[str]) -> None:
@@ -268,8 +295,10 @@ class _Graph:
             "recommenders": list(self.options.recommenders),
             "explainers": self.options.chosen_explainers,
             "seeds": list(self.options.seeds),
+            "splits": list(self.options.splits),
             "ablation": self.options.ablation,
             "tuned": tuned,
             "one_shot": self.compares_one_shot,
+            "protocol": self.has_protocol,
         }
         self.add(REPORT, parameters, needs)

@@ -45,6 +45,7 @@ def test_all_notebooks_are_there():
         "07_bounds",
         "07_evaluation",
         "07_one_shot",
+        "07_protocol",
         "07_sanity",
         "08_report",
         "bring_your_own_recommender",

@@ -101,6 +101,37 @@ def test_ranks_are_right_where_probabilities_saturate(linear, histories, activat
     assert result.rank.tolist() == [2] * len(history)
 
 
+@pytest.mark.parametrize("users_per_batch", [2, 512])
+def test_log_odds_equal_the_naive_loop(any_model, history, users_per_batch):
+    target, importance = lxr.top_item(any_model, history), scores(history)
+    plain = lxr.evaluate_fidelity(any_model, history, target, importance)
+    matrix, sparse = sp.csr_matrix(history.numpy()), sp.csr_matrix((importance * history).numpy())
+    forms = {"history": matrix, "target": target.numpy(), "importance": sparse, "users_per_batch": users_per_batch}
+    result = lxr.evaluate_fidelity(any_model, **forms, log_odds=True)
+    assert_same({name: result.curves[name] for name in plain.curves}, plain.curves)
+    assert result.curves.keys() - plain.curves.keys() == {"DEL log-odds", "INS log-odds"}
+    for row, (consumed, item, scored) in enumerate(zip(history.tolist(), target.tolist(), importance.tolist(), strict=True)):
+        order = oracles.ordered_items(consumed, scored)
+        for step in range(11):
+            n_removed = sum(len(part) for part in np.array_split(order, 10)[:step])
+            for name, kept in (("DEL log-odds", order[n_removed:]), ("INS log-odds", order[:n_removed])):
+                logits = oracles.logits_of(any_model, kept)
+                expected = oracles.OBJECTIVES["log-odds"](logits, item, order, any_model.activation)
+                assert result.curves[name][row, step] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_log_odds_tell_apart_what_rounds_to_one(linear):
+    # Logits 300, 200, 100, 0 of what is left: as probabilities 1, 1, 1, 1/2.
+    weights = np.zeros((5, 5))
+    weights[:3, 3] = 100
+    history, target = torch.tensor([[1.0, 1, 1, 0, 0]]), torch.tensor([3])
+    options = {"steps": 3, "log_odds": True}
+    result = lxr.evaluate_fidelity(linear(weights), history, target, torch.ones(1, 5), **options)
+    np.testing.assert_allclose(result.curves["DEL"], [[1, 1, 1, 0.5]], rtol=1e-6)
+    assert result.curves["DEL log-odds"].tolist() == [[300, 200, 100, 0]]
+    assert result.curves["INS log-odds"].tolist() == [[0, 100, 200, 300]]
+
+
 def test_linear_recommender_by_hand(linear):
     # Logits of the candidates 4 and 5 are sums over the history {0, 1, 2, 3}: 4 + 2 + 1 + 0 = 7 and 0 + 1 + 2 + 3 = 6.
     weights = np.zeros((6, 6))

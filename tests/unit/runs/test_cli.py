@@ -11,7 +11,7 @@ import pytest
 import lxr
 from lxr.data.datasets import DATASETS, Dataset
 from lxr.runs import cli
-from lxr.runs.plan import ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
+from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
 from lxr.runs.stages import build_stages, plan_stages, restrict
 from lxr.utils.records import read_json
 
@@ -27,6 +27,9 @@ from lxr.utils.records import read_json
         (["--seeds", "1", "-1"], "--seeds: expected 0 to 4294967295, found -1"),
         (["--seed", "4294967296"], "--seed: expected 0 to 4294967295, found 4294967296"),
         (["--seeds", "1", "1"], "--seeds: expected different seeds, found 1 1"),
+        (["--splits", "1", "1"], "--splits: expected different seeds, found 1 1"),
+        (["--splits", "42"], "--splits: expected other seeds than that of --seed, found 42"),
+        (["--tune", "explainers", "--splits", "1"], "--tune: expected alone, found --splits beside it"),
         (["--tune", "everything"], "invalid choice: 'everything'"),
         (["--hyperparameters", "mine"], "invalid choice: 'mine'"),
         (["--tune", "explainers", "--seeds", "1"], "--tune: expected alone, found --seeds beside it"),
@@ -188,6 +191,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_path-mf",
         "06_baselines-mf",
         "07_sanity-mf",
+        "07_protocol-mf",
         "07_bounds-mf",
         "07_evaluation-mf",
         "07_one_shot-mf",
@@ -196,6 +200,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_path-vae",
         "06_baselines-vae",
         "07_sanity-vae",
+        "07_protocol-vae",
         "07_bounds-vae",
         "07_evaluation-vae",
         "07_one_shot-vae",
@@ -234,6 +239,40 @@ def test_seeds_repeat_the_training_on_the_same_split():
     root = options.results / "ml-100k"
     assert stages[1].path(root, "stages", "json") == root / "seeds" / "1" / "ml-100k" / "stages" / "02_mf.json"
     assert stages[-1].parameters["seeds"] == [1, 2]
+
+
+def test_splits_repeat_the_headline_on_other_users_with_the_options_of_the_first(tuned_results):
+    told = parameters("--splits", "7", "8", "--seeds", "7", *place_of(tuned_results))
+    repeated = [name for name in told if name.startswith("splits/7/")]
+    notebooks = ["01_data_preparation", "02_mf", "05_lxr-mf", "05_path-mf", "06_baselines-mf", "07_evaluation-mf"]
+    assert repeated == [f"splits/7/ml-100k/{name}" for name in notebooks]
+    data, *others = (told[name] for name in repeated)
+    assert (
+        data["seed"] == 7
+        and told["01_data_preparation"]["seed"] == 42 == told["seeds/7/ml-100k/01_data_preparation"]["seed"]
+    )
+    for stage, name in zip(others, notebooks[1:], strict=True):
+        assert stage["seed"] == 42 and stage["results"] == str(tuned_results / "ml-100k" / "splits" / "7")
+        main = {key: value for key, value in told[name].items() if key not in ("results", "explainers", "options")}
+        assert stage == stage | main  # what is trained is trained as on the first split
+    assert told[repeated[-1]]["explainers"] == [name for name in lxr.EXPLAINERS if name in HEADLINE]
+    assert told[repeated[3]]["options"] == {"lxr-path-rank": PATH_TOLD} and told[repeated[1]]["n_factors"] == 32
+    assert told[repeated[4]]["options"] == {"spinrec": {"n_samples": 2}}
+    assert told["08_report"]["splits"] == [7, 8] and set(told["08_report"]["explainers"]) > set(HEADLINE)
+    chosen = parameters("--splits", "7", "--explainers", "lime", "lxr")
+    assert chosen["splits/7/ml-100k/07_evaluation-mf"]["explainers"] == ["lime", "lxr"]
+
+
+def test_the_protocol_needs_an_order_of_headline_explainers():
+    told = parameters()
+    assert set(told["07_protocol-mf"]["explainers"]) == set(HEADLINE) <= set(lxr.EXPLAINERS)
+    assert told["07_protocol-mf"]["positive_weights"] == [1, 10, 60] and told["08_report"]["protocol"] is True
+    few = parameters("--explainers", "lxr", "lime")
+    assert "07_protocol-mf" not in few and few["08_report"]["protocol"] is False
+    vae = {
+        stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k", "--recommenders", "vae"]))
+    }
+    assert vae["07_protocol-vae"]["positive_weights"] == []
 
 
 TUNED = {
