@@ -26,14 +26,19 @@ EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which o
 
 
 def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
-    """Dataset → recommenders, of which ``run_all.py`` has left a trained model below ``results``.
+    """Find the recommenders that ``run_all.py`` has trained.
 
     Args:
         results: directory of all results; a relative path starts at the project root.
         dataset, recommender: that must be among them, if given.
 
+    Returns:
+        Dataset → names of its recommenders that have a trained model below ``results``.
+
     Raises:
         DataError: there is none, or not that one; the message says which command makes it.
+
+    Example: see :class:`Exploration`.
     """
     results = results_directory(results)
     found: dict[str, list[str]] = {}
@@ -64,6 +69,8 @@ class TrainedModels:
 
     Raises:
         DataError: a file is missing or corrupt.
+
+    Example: see :class:`Exploration`.
     """
 
     def __init__(self, results: str | Path, dataset: str, recommender: str):
@@ -81,8 +88,8 @@ class TrainedModels:
         return self.folder / f"{needed}.pt" if EXPLAINERS[needed].is_trained else None
 
     @cached_property
-    def told(self) -> dict:
-        """What the run's explainers were told: ``options`` by name, and ``seed``."""
+    def recorded(self) -> dict:
+        """How the run has made its explainers: ``options`` by name, and ``seed``."""
         stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
         options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
         return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
@@ -95,13 +102,13 @@ class TrainedModels:
 
     def make(self, name: str) -> Explainer:
         """An explainer as the run has made it; networks are read, not trained."""
-        spec, path, options = EXPLAINERS[name], self.network(name), self.told["options"].get(name, {})
+        spec, path, options = EXPLAINERS[name], self.network(name), self.recorded["options"].get(name, {})
         if path and (load := spec.load):
             return load(path, self.model)
         if spec.depends_on:
             options = options | {"explainer": self.explainer(spec.depends_on)}
         histories = self.data.matrix[self.train], self.data.matrix[self.validation]
-        return spec(self.model, *histories, seed=self.told["seed"], **options)
+        return spec(self.model, *histories, seed=self.recorded["seed"], **options)
 
     def scores_asked(self, name: str) -> float | None:
         """Scores of histories that an explainer asks for, per user, if the run has measured it."""
@@ -119,6 +126,8 @@ class Recommendation:
         user: row of the user; None if the history is one's own.
         target: the explained item.
         explanations: so far, by explainer.
+
+    Example: see :class:`Exploration`.
     """
 
     models: TrainedModels

@@ -22,70 +22,70 @@ DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"  # ISO 8601, without �
 ZONE = r"(Z|[+-]\d\d:?\d\d)"  # … or with a time zone
 
 
-def refuse(bad: pd.Series, place: Path | str, found: pd.Series, expected: str) -> None:
+def refuse(bad: pd.Series, source: Path | str, found: pd.Series, expected: str) -> None:
     """Name the first bad row, if there is one, and what was found in it.
 
     Args:
         bad: (n,) which rows are bad.
-        place: the file, or what else the rows are of.
+        source: the file, or what else the rows are of.
         found: (n,) what is in the rows.
         expected: what is expected there.
 
     Raises:
-        DataError: names the place, the row, what was expected and what was found.
+        DataError: names the source, the row, what was expected and what was found.
     """
     if bad.any():
         row = bad.idxmax()
         value = found[row].item() if isinstance(found[row], np.generic) else found[row]
-        raise DataError(f"{place}, {found.index.name} {row}: expected {expected}, found {repr(value)[:200]}")
+        raise DataError(f"{source}, {found.index.name} {row}: expected {expected}, found {repr(value)[:200]}")
 
 
 # --- ids -------------------------------------------------------------------------------------------------------------
 
 
-def text_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def text_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
     """Ids of a file: integers if all of them are written like integers, else text without the blanks around it.
 
     Args:
         values: text, or values of another type that are ids as they are.
         column: its name, for messages.
-        place: for messages.
+        source: for messages.
 
     Raises:
         DataError: an id is missing, of no type for ids, or written in two ways that differ in blanks; names the row.
     """
-    found = exact_ids(values, column, place)
+    found = exact_ids(values, column, source)
     if not _is_text(found):
         return found
     text = found.str.strip()
     if (text != found).any():
         first = found.groupby(text).transform("first")
         other = first[found != first].iloc[:1].tolist()
-        refuse(found != first, place, found, f"every {column} to be written in one way, here {other[0]!r}" if other else "")
+        refuse(found != first, source, found, f"every {column} to be written in one way, here {other[0]!r}" if other else "")
     return integers(text) if text.str.fullmatch(WHOLE).all() else text
 
 
-def exact_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def exact_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
     """Ids as integers of 64 bits, or as text: text as it is, and integers beyond 64 bits.
 
     Args:
         values: integers, text, or floating-point numbers that are integers below 2⁵³.
         column: its name, for messages.
-        place: for messages.
+        source: for messages.
 
     Raises:
         DataError: an id is missing or of another type; names the row.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
-    _refuse_missing(values, column, place)
+    _refuse_missing(values, column, source)
     if types.is_integer_dtype(values.dtype):
         return values.astype(np.int64 if values.max() <= np.iinfo(np.int64).max else "str")
     if types.is_float_dtype(values.dtype):
-        return _float_ids(values, column, place)
+        return _float_ids(values, column, source)
     if _is_text(values):
-        return _checked_text(values, column, place)
-    return _object_ids(values, column, place)
+        return _checked_text(values, column, source)
+    return _object_ids(values, column, source)
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -95,44 +95,44 @@ def _is_text(values: pd.Series) -> bool:
     )
 
 
-def _refuse_missing(values: pd.Series, column: str, place: Path | str) -> None:
+def _refuse_missing(values: pd.Series, column: str, source: Path | str) -> None:
     """Refuse ids that are missing, and text of blanks alone."""
     missing = values.isna()
     if _is_text(values):
         missing |= values.fillna("").str.strip() == ""
     if missing.any():
-        raise DataError(f"{place}, {values.index.name} {missing.idxmax()}: expected an id of the {column}, found none")
+        raise DataError(f"{source}, {values.index.name} {missing.idxmax()}: expected an id of the {column}, found none")
 
 
-def _checked_text(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _checked_text(values: pd.Series, column: str, source: Path | str) -> pd.Series:
     """Text ids as they are; a NUL, which arrays of text lose, is refused."""
-    refuse(values.str.contains("\0", regex=False), place, values, f"an id of the {column} without NUL")
+    refuse(values.str.contains("\0", regex=False), source, values, f"an id of the {column} without NUL")
     return values if values.dtype == "str" else values.astype("str")
 
 
-def _float_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _float_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
     """Floating-point numbers as integers, as long as every integer has its own."""
     numbers = values.to_numpy(dtype=float)
     digits = {"float16": 11, "float32": 24, "float": 24, "halffloat": 11}.get(str(values.dtype).lower().split("[")[0], 53)
     bad = ~((np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**digits))  # which inf and NaN are not
     refuse(
         pd.Series(bad, values.index),
-        place,
+        source,
         values,
         f"an integer below 2**{digits} as {column}, beyond which such numbers are not exact (write ids as text or integers)",
     )
     return values.astype(np.int64)
 
 
-def _object_ids(values: pd.Series, column: str, place: Path | str) -> pd.Series:
+def _object_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
     """Python objects as ids: all of them text, or all of them integers, of whatever type."""
     if types.is_object_dtype(values.dtype) and isinstance(values.iloc[0], str):
-        refuse(~values.map(lambda value: isinstance(value, str)), place, values, f"text as {column}, as in the first row")
+        refuse(~values.map(lambda value: isinstance(value, str)), source, values, f"text as {column}, as in the first row")
         text = values.astype("str")
-        _refuse_missing(text, column, place)
-        return _checked_text(text, column, place)
+        _refuse_missing(text, column, source)
+        return _checked_text(text, column, source)
     whole = values.map(_whole_number)
-    refuse(whole.isna(), place, values, f"an integer or text as {column}, of one kind in all rows")
+    refuse(whole.isna(), source, values, f"an integer or text as {column}, of one kind in all rows")
     inside = whole.map(lambda value: -(2**63) <= value < 2**63).all()
     return whole.astype(np.int64 if inside else "str")
 
@@ -151,7 +151,7 @@ def _whole_number(value: object) -> int | None:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def numeric(frame: pd.DataFrame, column: str, place: Path | str, integer: bool = False) -> pd.Series:
+def numeric(frame: pd.DataFrame, column: str, source: Path | str, integer: bool = False) -> pd.Series:
     """A column as finite numbers below 2⁵³, or as integers from 0.
 
     Raises:
@@ -162,21 +162,21 @@ def numeric(frame: pd.DataFrame, column: str, place: Path | str, integer: bool =
     bad = ~np.isfinite(values)
     if integer:
         bad |= ~bad & ((values % 1 != 0) | (values < 0))
-    refuse(bad, place, found, f"{'a non-negative integer' if integer else 'a number'} as {column}")
-    refuse(values.abs() >= EXACT, place, found, f"a number below 2**53 as {column}")
+    refuse(bad, source, found, f"{'a non-negative integer' if integer else 'a number'} as {column}")
+    refuse(values.abs() >= EXACT, source, found, f"a number below 2**53 as {column}")
     return values.astype(np.int64 if integer else np.float64)
 
 
-def integer_ids(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+def integer_ids(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
     """A column of text as integers from 0, of which none is written in two ways.
 
     Raises:
         DataError: names the first row that has none, or another way of writing one.
     """
-    found, values = frame[column], numeric(frame, column, place, integer=True)
+    found, values = frame[column], numeric(frame, column, source, integer=True)
     written = pa.compute.cast(pa.array(values), pa.string())
     if not pa.compute.all(pa.compute.equal(written, pa.array(found, pa.string()))).as_py():
-        refuse(found != found.groupby(values).transform("first"), place, found, f"one way of writing each {column}")
+        refuse(found != found.groupby(values).transform("first"), source, found, f"one way of writing each {column}")
     return values
 
 
@@ -212,7 +212,7 @@ def _parsed(text: pd.Series) -> pd.Series:
 # --- times and texts -------------------------------------------------------------------------------------------------
 
 
-def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+def times(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
     """A column of times, to be sorted: integers, other numbers, or dates (ISO 8601 where they are text).
 
     Raises:
@@ -221,7 +221,7 @@ def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
     found = frame[column]
     expected = f"a number or a date like 2026-01-31 12:00:00 as {column}, and of one kind in all rows"
     if types.is_datetime64_any_dtype(found.dtype):
-        refuse(found.isna(), place, found, expected)
+        refuse(found.isna(), source, found, expected)
         return found
     if types.is_integer_dtype(found.dtype) and not found.isna().any():
         return found.astype(np.int64)
@@ -230,23 +230,23 @@ def times(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
         return integers(text)
     values = numbers(found)
     if text is not None and not np.isfinite(values.iloc[0]):
-        return _dates(text, found, place, expected)
+        return _dates(text, found, source, expected)
     bad = ~np.isfinite(values)
     if types.is_bool_dtype(found.dtype):
         bad[:] = True
-    refuse(bad, place, found, expected)
+    refuse(bad, source, found, expected)
     return values
 
 
-def _dates(text: pd.Series, found: pd.Series, place: Path | str, expected: str) -> pd.Series:
+def _dates(text: pd.Series, found: pd.Series, source: Path | str, expected: str) -> pd.Series:
     """Texts of dates as dates: all with a time zone, or all without."""
     pattern = DATE + (ZONE if re.fullmatch(DATE + ZONE, str(text.iloc[0])) else "")
     values = pd.to_datetime(text.where(text.str.fullmatch(pattern)), format="ISO8601", errors="coerce", utc=True)
-    refuse(values.isna(), place, found, expected)
+    refuse(values.isna(), source, found, expected)
     return values
 
 
-def texts(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
+def texts(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
     """A column of texts, missing where it is: integers are written out, other types refused.
 
     Raises:
@@ -254,7 +254,7 @@ def texts(frame: pd.DataFrame, column: str, place: Path | str) -> pd.Series:
     """
     found = frame[column]
     bad = found.map(lambda value: not isinstance(value, (str, Integral))) & found.notna()
-    refuse(bad, place, found, f"text as {column}")
+    refuse(bad, source, found, f"text as {column}")
     text = found.map(str, na_action="ignore").astype("str")
-    refuse(text.fillna("").str.contains("\0", regex=False), place, found, f"text without NUL as {column}")
+    refuse(text.fillna("").str.contains("\0", regex=False), source, found, f"text without NUL as {column}")
     return text

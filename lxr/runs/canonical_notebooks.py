@@ -62,7 +62,7 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drop from an executed notebook what differs between machines or cannot be compared."""
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count = count
-        cell.outputs = joined([output for output in map(text_only, cell.outputs) if output])
+        cell.outputs = joined([output for output in map(_text_only, cell.outputs) if output])
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -75,7 +75,7 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+def _text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
     """The output without its images, HTML and widgets; None for what was written to stderr."""
     if output.output_type == "stream":
         return output if output.name == "stdout" else None

@@ -39,7 +39,7 @@ def say_what_is_untuned(options: RunOptions) -> None:
             print(f"{recommender}: hyperparameters were tuned on the split of --seed {min(seeds)}, and are not used")
 
 
-def verify_run(options: RunOptions) -> int:
+def _verify_run(options: RunOptions) -> int:
     """Compare the tables of a run, made now or before, with the committed ones; returns the exit status."""
     with TemporaryDirectory(prefix="lxr-verify-") as directory:
         temporary = Path(directory)
@@ -49,7 +49,7 @@ def verify_run(options: RunOptions) -> int:
             found = options.in_results(options.verify.resolve())
         else:
             found = options.in_results(temporary)
-            place_tuned(options, expected, found.root)
+            _place_tuned(options, expected, found.root)
             if status := run(found):
                 print("nothing of it is kept: run with --results DIR, and then --verify DIR", file=sys.stderr)
                 return status
@@ -59,7 +59,7 @@ def verify_run(options: RunOptions) -> int:
     return 1 if len(verification.differences) else 0
 
 
-def place_tuned(options: RunOptions, expected: Path, found: Path) -> None:
+def _place_tuned(options: RunOptions, expected: Path, found: Path) -> None:
     """Put the hyperparameters that belong to the expected tables where a run looks for them first."""
     found.mkdir(parents=True)
     for tuned in expected.glob("tuned_*.json"):
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list_stages:
             print(stage_table(Pipeline(plan_stages(options), options.root, force=options.force)))
             return 0
-        return run(options) if options.verify is None else verify_run(options)
+        return run(options) if options.verify is None else _verify_run(options)
     except (ValueError, OSError, MemoryError) as error:  # DataError is a ValueError
         print(f"{error}" or type(error).__name__, file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ with extra("runs"):
     from traitlets.config import Config
 
 
-class OwnKernel(AsyncKernelManager):
+class _OwnKernel(AsyncKernelManager):
     """Starts this interpreter with this library, whatever kernels and packages there are besides."""
 
     @property
@@ -33,7 +33,7 @@ class OwnKernel(AsyncKernelManager):
 # How the kernel of a notebook is started and ended.
 KERNEL: dict[str, Any] = {
     "kernel_name": "python3",
-    "kernel_manager_class": OwnKernel,
+    "kernel_manager_class": _OwnKernel,
     "config": Config(KernelManager={"transport_encryption": "auto"}),
     "extra_arguments": ["--log-level=CRITICAL"],  # it may log its own shutdown as an error
     "shutdown_kernel": "immediate",  # all is written by then; to end by itself takes it a second

@@ -32,10 +32,10 @@ def export_table(path: Path, extension: str, decimals: int | None = None) -> str
         The text, with the marks of the best entries where the run has made any.
     """
     table, found = from_csv(path.read_text(encoding="utf-8"))
-    return FORMATS[extension](table, min(found, MOST_DECIMALS) if decimals is None else decimals, marks_of(path))
+    return FORMATS[extension](table, min(found, MOST_DECIMALS) if decimals is None else decimals, _marks_of(path))
 
 
-def marks_of(path: Path) -> pd.DataFrame | None:
+def _marks_of(path: Path) -> pd.DataFrame | None:
     """The marks of a table, by the path of its CSV; none if it has none."""
     marks = path.parent / "marks" / path.name
     return pd.read_csv(marks, index_col=0, dtype=str, keep_default_na=False) if marks.is_file() else None

@@ -50,6 +50,11 @@ CHANGES = {
 class Outcome:
     """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, why, and how long it took.
 
+    Attributes:
+        state: one of these words.
+        detail: why; what failed.
+        seconds: wall time.
+
     Example:
         >>> Outcome("done", "not finished before", seconds=2.5).state
         'done'
@@ -192,7 +197,7 @@ class Pipeline:
         sorter.prepare()
         running: dict[Future, str] = {}
         with (
-            environment_variables(**self.environment()),
+            _environment_variables(**self.environment()),
             tqdm(total=len(self.stages), desc="stages", unit="stage", leave=False, disable=None) as progress,
             ThreadPoolExecutor(self.jobs) as pool,
         ):
@@ -356,7 +361,7 @@ def _differences(now: dict, before: dict) -> Iterator[tuple[str, object, object]
 
 
 @contextlib.contextmanager
-def environment_variables(**values: str) -> Iterator[None]:
+def _environment_variables(**values: str) -> Iterator[None]:
     """Set environment variables, which kernels inherit, and restore them at the end."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

@@ -35,6 +35,12 @@ from lxr.utils.storage import DataError
 def plan_stages(options: RunOptions) -> list[Stage]:
     """The stages of a run: all, with the summary of the run, or those that the notebook ``options.before`` needs.
 
+    Args:
+        options: of the run.
+
+    Returns:
+        The stages, each after those that it needs.
+
     Raises:
         DataError: there are no notebooks.
 

@@ -61,10 +61,10 @@ def count(states: Sequence[str], kinds: Sequence[str]) -> str:
 def add_summary(stages: Sequence[Stage], dataset: str, recommenders: Sequence[str]) -> list[Stage]:
     """The stages of a whole run, and a last one that writes ``report.html`` and ``run.json``."""
     parameters = {"report": stages[-1].name, "title": f"LXR on {dataset}", "recommenders": list(recommenders)}
-    return [*stages, Stage(SUMMARY, None, parameters, tuple(stage.name for stage in stages), action=summarise)]
+    return [*stages, Stage(SUMMARY, None, parameters, tuple(stage.name for stage in stages), action=_summarize)]
 
 
-def summarise(pipeline: Pipeline, workspace: Workspace, report: str, title: str, recommenders: Sequence[str]) -> None:
+def _summarize(pipeline: Pipeline, workspace: Workspace, report: str, title: str, recommenders: Sequence[str]) -> None:
     """Action of the last stage of a run: its page and its provenance.
 
     Args:

@@ -103,7 +103,7 @@ def committed_run(root: Path, empty: Path, revision: str | None = None) -> tuple
     Raises:
         DataError: a revision is given, and git has no tables of it.
     """
-    shown = committed_files(root, revision or "HEAD")
+    shown = _committed_files(root, revision or "HEAD")
     names = [name for name in shown if re.fullmatch(r"tables/.*\.csv|tuned_.*\.json", name)]
     if not any(name.endswith(".csv") for name in names):
         if revision:
@@ -117,7 +117,7 @@ def committed_run(root: Path, empty: Path, revision: str | None = None) -> tuple
     return empty, f"{root}, as in commit {described}"
 
 
-def committed_files(root: Path, revision: str) -> dict[str, str]:
+def _committed_files(root: Path, revision: str) -> dict[str, str]:
     """Paths below a directory → git's names of their contents in a commit; empty outside of a repository."""
     top = git(root, "rev-parse", "--show-toplevel")
     if top.returncode:
@@ -175,7 +175,7 @@ def compare_tables(committed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame
     shapes = [f"{len(table)} rows of {', '.join(table)}" for table in (committed, found)]
     cells = [("all", "all", *shapes, float("inf"))] if shapes[0] != shapes[1] else []
     for column in [] if cells else committed:
-        largest = max((abs(number) for cell in committed[column] for number in numbers_of(cell)), default=0)
+        largest = max((abs(number) for cell in committed[column] for number in _numbers_of(cell)), default=0)
         for row, (a, b) in enumerate(zip(committed[column], found[column], strict=True)):
             if a != b:
                 cells.append((label(committed, row), column, a, b, difference(a, b) / float(largest or 1)))
@@ -184,7 +184,7 @@ def compare_tables(committed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame
 
 def difference(committed: str, found: str) -> float:
     """Between the numbers of two cells; infinite if they are not of the same kind, or whole."""
-    first, second = numbers_of(committed), numbers_of(found)
+    first, second = _numbers_of(committed), _numbers_of(found)
     exponents = [number.as_tuple().exponent for number in first + second]
     whole = any(not isinstance(exponent, int) or exponent >= 0 for exponent in exponents)
     if whole or not first or len(first) != len(second):
@@ -192,7 +192,7 @@ def difference(committed: str, found: str) -> float:
     return float(max(abs(a - b) for a, b in zip(first, second, strict=True)))
 
 
-def numbers_of(cell: str) -> list[Decimal]:
+def _numbers_of(cell: str) -> list[Decimal]:
     """The number in a cell, or the mean and the bounds of its interval; none if it holds something else."""
     found = VALUE.fullmatch(cell)
     return [Decimal(number) for number in found.groups() if number] if found else []

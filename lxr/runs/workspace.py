@@ -198,7 +198,14 @@ class Workspace:
 
 
 def stage_parameters(root: Path, stage: str) -> dict:
-    """Parameters of a stage of the run in ``root``, by its record; empty if it has left none.
+    """Parameters of a stage of a run, by its record.
+
+    Args:
+        root: directory of the run, ``<results>/<dataset>``.
+        stage: name of the stage.
+
+    Returns:
+        Name → value; empty if the stage has left no record.
 
     Raises:
         DataError: the record is damaged.

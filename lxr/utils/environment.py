@@ -121,14 +121,14 @@ def processor_name() -> str | None:
         )
         return names[0].strip() if names else None
     if platform.system() == "Darwin":
-        told = subprocess.run(
+        finished = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
             check=False,
         )
-        return told.stdout.strip() or None
+        return finished.stdout.strip() or None
     return platform.processor() or None
 
 
