@@ -25,6 +25,7 @@ N_ITEMS = 12
 AMAZON = PROJECT_ROOT.parent / "shared" / "data" / "cfexprec_amazon"
 TRAINED = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
 OPTIONS = {"shap-items": {"n_samples": 60}, "lime": {"n_samples": 40}, "lire": {"n_samples": 40}}
+OPTIONS |= {f"{name}-rank": options for name, options in OPTIONS.items()}
 OPTIONS |= {name: {"epochs": 2, "hidden_size": 8} for name in TRAINED}
 PURE = ("lxr-path-pure", "lxr-path-pure-rank", "lxr-path-pure-score")
 
