@@ -401,7 +401,7 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
         ("05_ablation", ["02_mf"]),
         ("05_path_ablation", ["02_mf"]),
         ("04_ncf", []),
-        ("explore", ["02_mf", "05_lxr-mf"]),
+        ("explore", ["02_mf", "05_lxr-mf", "05_path-mf"]),
     ],
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):
