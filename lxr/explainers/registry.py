@@ -177,7 +177,7 @@ def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
 
 
-def _improved(cls: type[RefinedLXR] | type[ChosenPathLXR], name: str, trained: ExplainerSpec) -> ExplainerSpec:
+def _improved(cls: type[Explainer], name: str, trained: ExplainerSpec) -> ExplainerSpec:
     """A class that improves what a trained explainer (by its name) says of the user at hand.
 
     Options are its own and those of the trained one, which is trained unless given as ``explainer``.
@@ -198,7 +198,8 @@ def _improved(cls: type[RefinedLXR] | type[ChosenPathLXR], name: str, trained: E
     return ExplainerSpec(cls, trained.family, make, classes, cls.search_space, defaults, depends_on=name)
 
 
-_LXR, _LXR_PATH = _learning_to_explain("combined", "lxr-combined"), _imitating("rank", "gradients", "lxr-path")
+_LXR = _learning_to_explain("combined", "lxr-combined")
+_LXR_PATH = _imitating("rank", "gradients", "lxr-path")
 EXPLAINERS: Registry[ExplainerSpec] = Registry(
     "explainer",
     {

@@ -190,7 +190,7 @@ def test_a_feature_is_a_reason_and_is_removed_like_an_item():
     assert (counterfactual.removed.tolist(), counterfactual.replacement) == ([3], 1)
 
 
-ASK_NO_OTHERS = [name for name in EXPLAINERS if name not in ("lime", "lire")]
+ASK_NO_OTHERS = [name for name in EXPLAINERS if not name.startswith(("lime", "lire"))]
 
 
 @pytest.mark.slow
