@@ -43,7 +43,7 @@ class ExplainerSpec:
         make: called with a recommender, training and validation histories, a seed and options.
         options: classes whose arguments with a default are the options.
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
-        defaults: default options for a recommender.
+        defaults: default options for a recommender and (n, I) CSR training histories.
         aliases: further names.
         depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
 
@@ -58,7 +58,7 @@ class ExplainerSpec:
     make: Callable[..., Explainer]
     options: tuple[type, ...]
     search_space: Mapping
-    defaults: Callable[[Recommender], dict]
+    defaults: Callable[[Recommender, sp.csr_matrix], dict]
     aliases: tuple[str, ...] = ()
     depends_on: str | None = None
 
@@ -137,19 +137,25 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
         return cls(model, **options, **{name: given[name] for name in taken})
 
     return ExplainerSpec(
-        cls, family, make, (cls,), cls.search_space, lambda model: known | cls.catalogue_defaults(model.n_columns), aliases
+        cls,
+        family,
+        make,
+        (cls,),
+        cls.search_space,
+        lambda model, _: known | cls.catalogue_defaults(model.n_columns),
+        aliases,
     )
 
 
 def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
-    """LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
+    """LXR; options are the fields of :class:`lxr.LXRSettings`, by default those of :func:`default_settings`."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
-        settings = settings_from(options, default_settings(model, variant))
+        settings = settings_from(options, default_settings(model, train_matrix, variant))
         return train_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
-    def defaults(model):
-        return asdict(default_settings(model, variant))
+    def defaults(model, train_matrix):
+        return asdict(default_settings(model, train_matrix, variant))
 
     return ExplainerSpec(LXR, "lxr", make, (LXRSettings,), search_space(variant), defaults, aliases)
 
@@ -163,7 +169,7 @@ def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
     space = {name: values for name, values in PATH_SEARCH_SPACE.items() if objective == "rank" or "tau" not in name}
-    return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
+    return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda *_: asdict(base), aliases)
 
 
 def _refined() -> ExplainerSpec:
@@ -172,12 +178,12 @@ def _refined() -> ExplainerSpec:
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
         refinement = {name: options.pop(name) for name in own if name in options}
-        settings = settings_from(options, default_settings(model))
+        settings = settings_from(options, default_settings(model, train_matrix))
         explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings=settings)
         return RefinedLXR(explainer, **refinement)
 
-    def defaults(model):
-        return own | asdict(default_settings(model))
+    def defaults(model, train_matrix):
+        return own | asdict(default_settings(model, train_matrix))
 
     classes = (RefinedLXR, LXRSettings)
     return ExplainerSpec(RefinedLXR, "lxr", make, classes, RefinedLXR.search_space, defaults, depends_on="lxr")

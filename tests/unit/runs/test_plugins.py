@@ -105,9 +105,9 @@ def test_specs_know_what_is_trained_on_what_and_what_a_sign_means():
 def test_defaults_are_options_that_a_call_takes(train_matrix):
     model = lxr.MF(train_matrix.shape[1], n_factors=2)
     for name, spec in lxr.EXPLAINERS.items():
-        assert spec.defaults(model).keys() <= inspect.signature(spec).parameters.keys(), name
+        assert spec.defaults(model, train_matrix).keys() <= inspect.signature(spec).parameters.keys(), name
         if not spec.is_trained and not spec.depends_on:
-            spec(model, train_matrix, **spec.defaults(model))
+            spec(model, train_matrix, **spec.defaults(model, train_matrix))
 
 
 # --- register --------------------------------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
 """What is tuned: recommenders and explainers, on toys."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from toy_studies import states
 
 import lxr
+from lxr.explainers.lxr_settings import VARIANTS, published_settings, search_space
 from lxr.recommenders.training import FIT_SPACE
 from lxr.tuning.records import tuning_record
 from lxr.tuning.spaces import distributions, points_inside
@@ -134,8 +138,15 @@ def test_studies_know_their_data_and_recommender(planted):
 def test_search_spaces_fit_what_they_are_of(name, planted):
     model, make = lxr.MF(101, n_factors=4), lxr.EXPLAINERS[name]
     assert distributions(make.search_space).keys() == make.search_space.keys()
-    defaults = make.defaults(model)
+    defaults = make.defaults(model, sp.csr_matrix(np.eye(101)[:40]))
     assert make.search_space.keys() <= defaults.keys()
-    for option, values in make.search_space.items():
-        published_outside = name == "lxr-neg" and option == "batch_size"  # 8, as the authors report, not as they searched
-        assert published_outside or option in points_inside(defaults, {option: values})
+    assert points_inside(defaults, make.search_space).keys() == make.search_space.keys()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_search_space_of_lxr_has_all_published_settings_inside(variant):
+    space = search_space(variant)
+    for dataset in ("ml-1m", "yahoo-music", "pinterest"):
+        for recommender in ("mf", "vae"):
+            published = asdict(published_settings(dataset, recommender, variant))
+            assert points_inside(published, space).keys() == space.keys()
