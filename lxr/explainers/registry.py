@@ -178,7 +178,7 @@ def _refined() -> ExplainerSpec:
 
     def make(model, train_matrix, validation_matrix, seed, explainer=None, **options):
         refinement = {name: options.pop(name) for name in own if name in options}
-        settings = settings_from(options, default_settings(model, train_matrix))
+        settings = settings_from(options, explainer.settings if explainer else default_settings(model, train_matrix))
         explainer = explainer or train_lxr(model, train_matrix, validation_matrix, seed, settings=settings)
         return RefinedLXR(explainer, **refinement)
 
