@@ -22,7 +22,7 @@ from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lx
 from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
 from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers
 from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
-from lxr.explainers.lxr_settings import LXRSettings, published_settings
+from lxr.explainers.lxr_settings import LXRSettings, default_settings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec, register
@@ -68,6 +68,7 @@ __all__ = [
     "SoftRankPath",
     "TfIdf",
     "default_path_settings",
+    "default_settings",
     "load_scores",
     "lxr_loss",
     "mask_function",

@@ -6,6 +6,7 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from lxr.explainers.lxr_settings import (
     Initialization,
     Inputs,
     LXRSettings,
+    asked_users,
     default_settings,
 )
 from lxr.metrics.names import LOWER, direction
@@ -38,9 +40,12 @@ from lxr.utils.checks import (
     check_positive,
     check_seed,
 )
-from lxr.utils.sparse import dense
+from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize, linear_layer
+
+RIDGE = 0.1  # of the regression of a warm start, as a share of the mean squared length of a history
+NEARLY_LINEAR = 0.5  # root mean square of what enters a tanh
 
 
 class ExplainerNetwork(HiddenNetwork):
@@ -191,7 +196,7 @@ def train_lxr(
         train_matrix: (n, I) CSR histories of the training users.
         validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
         seed: of the initial weights and of the order of users.
-        settings: weights and hyperparameters; the published ones of MovieLens 1M by default.
+        settings: weights and hyperparameters; by default :func:`lxr.explainers.default_settings` of the training users.
         report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
 
     Returns:
@@ -217,10 +222,11 @@ def train_lxr(
     """
     check_answers(model)
     check_differentiable(model)
-    settings, seed = settings or default_settings(model), check_seed(seed)
-    check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
+    seed = check_seed(seed)
     train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
-    network = start_network(model, settings, seed).to(model.device)
+    settings = settings or default_settings(model, train_matrix)
+    check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
+    network = start_network(model, settings, seed, train_matrix).to(model.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
@@ -284,13 +290,57 @@ def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int
     )
 
 
-def start_network(model: Recommender, settings: LXRSettings, seed: int) -> ExplainerNetwork:
-    """A new network, its encoders copied from the recommender's if a warm start is asked for."""
-    if not settings.warm_start:
-        return new_network(model.n_columns, settings.hidden_size, settings, seed)
-    history_encoder, item_encoder = model.encoders()
-    network = new_network(model.n_columns, history_encoder.shape[0], settings, seed)
-    with torch.no_grad():
-        network.history_encoder.weight.copy_(history_encoder)
-        network.item_encoder.weight.copy_(item_encoder)
+def start_network(model: Recommender, settings: LXRSettings, seed: int, train_matrix: sp.csr_matrix) -> ExplainerNetwork:
+    """A new network, warm if that is asked for: from the recommender's encoders, or its answers to training users (n, I)."""
+    if settings.warm_start is True:
+        history_encoder, item_encoder = model.encoders()
+        network = new_network(model.n_columns, history_encoder.shape[0], settings, seed)
+        with torch.no_grad():
+            network.history_encoder.weight.copy_(history_encoder)
+            network.item_encoder.weight.copy_(item_encoder)
+        return network
+    network = new_network(model.n_columns, settings.hidden_size, settings, seed)
+    if settings.warm_start == "answers":
+        start_from_answers(network, model, asked_users(train_matrix))
     return network
+
+
+@torch.no_grad()
+def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp.csr_matrix) -> None:
+    """Let a new network start from what a recommender answers to users: a mask logit says how an item goes with the target.
+
+    The answers, logits of what is not in the history, less the mean over users, are U Vᵀ of rank h at best (the leading
+    singular vectors). With W so that X W ≈ U for the histories X (ridge regression), w_i · v_y is about what item i adds to
+    the logit of y; where the recommender is a product of two linear encoders, W and V are those, up to the rank. W becomes
+    the history encoder and the output layer, V the item encoder, and the hidden layer passes the encoded item on, beside its
+    weights of chance. All is scaled to where tanh is nearly linear.
+
+    Args:
+        network: as :func:`new_network` makes it; its weights are changed in place.
+        model: the recommender to explain.
+        matrix: (n, I) CSR histories, whose answers are held at once.
+    """
+    x = dense(matrix).double()  # (n, I)
+    answers = torch.cat([model(dense(matrix[users], model.device)).cpu() for users in batches(len(x), 512)]).double()
+    known = answers.isfinite() & (x == 0)
+    answers = answers.masked_fill(~known, 0)
+    answers -= answers.sum(dim=0) / known.sum(dim=0).clamp(min=1) * known
+    strength, user = torch.linalg.eigh(answers @ answers.T)
+    rank = min(network.hidden_size, int((strength > 1e-9 * len(x) * strength.max().clamp(min=1e-9)).sum()))
+    if not rank:  # the same answers to everybody: nothing to start from
+        return
+    user, strength = user[:, -rank:].flip(1), strength[-rank:].flip(0).sqrt()  # (n, r), (r,) singular values
+    item = user.T @ answers / strength.sqrt()[:, None]  # Vᵀ (r, I)
+    gram = x @ x.T
+    ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(x))
+    history = (x.T @ torch.linalg.solve(gram + ridge, user * strength.sqrt())).T  # Wᵀ (r, I)
+
+    hidden, output = cast(nn.Linear, network.head[1]), cast(nn.Linear, network.head[3])
+
+    def scaled(weights: torch.Tensor, values: torch.Tensor, to: float) -> torch.Tensor:
+        return (weights * to / values.square().mean().sqrt()).to(hidden.weight)
+
+    network.history_encoder.weight[:rank] = scaled(history, x @ history.T, NEARLY_LINEAR)
+    network.item_encoder.weight[:rank] = scaled(item, item, NEARLY_LINEAR)
+    hidden.weight[:rank, network.hidden_size :][:, :rank] += torch.eye(rank)
+    output.weight[:, :rank] = scaled(history, history, network.hidden_size**-0.5).T

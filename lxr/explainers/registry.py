@@ -44,7 +44,7 @@ class ExplainerSpec:
         make: called with a recommender, training and validation histories, a seed and options.
         options: classes whose arguments with a default are the options.
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
-        defaults: default options for a recommender.
+        defaults: default options for a recommender and (n, I) CSR training histories.
         aliases: further names.
         preset: options whose default is another one here than in the class.
         depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
@@ -60,7 +60,7 @@ class ExplainerSpec:
     make: Callable[..., Explainer]
     options: tuple[type, ...]
     search_space: Mapping
-    defaults: Callable[[Recommender], dict]
+    defaults: Callable[[Recommender, sp.csr_matrix], dict]
     aliases: tuple[str, ...] = ()
     preset: Mapping = field(default_factory=dict)
     depends_on: str | None = None
@@ -143,7 +143,7 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
         given = {"train_matrix": train_matrix, "validation_matrix": validation_matrix, "seed": seed}
         return cls(model, **preset | options, **{name: given[name] for name in taken})
 
-    def defaults(model):
+    def defaults(model, _):
         return known | cls.catalogue_defaults(model.n_columns) | preset
 
     space = {name: values for name, values in cls.search_space.items() if name not in preset or name not in _IDENTITY}
@@ -151,14 +151,14 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
 
 
 def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
-    """LXR; options are the fields of :class:`lxr.LXRSettings`, published values of the variant by default."""
+    """LXR; options are the fields of :class:`lxr.LXRSettings`, by default those of :func:`default_settings`."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
-        settings = settings_from(options, default_settings(model, variant))
+        settings = settings_from(options, default_settings(model, train_matrix, variant))
         return train_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
-    def defaults(model):
-        return asdict(default_settings(model, variant))
+    def defaults(model, train_matrix):
+        return asdict(default_settings(model, train_matrix, variant))
 
     return ExplainerSpec(LXR, "lxr", make, (LXRSettings,), search_space(variant), defaults, aliases)
 
@@ -174,7 +174,7 @@ def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     idle = {"score": ("tau", "first_tau"), "answers": ("places",)}  # options that do nothing with an aim, or with signals
     ignored = (*idle.get(objective, ()), *idle.get(signals, ()))
     space = {name: values for name, values in PATH_SEARCH_SPACE.items() if name not in ignored}
-    return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda model: asdict(base), aliases)
+    return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda *_: asdict(base), aliases)
 
 
 def _improved(cls: type[Explainer], name: str, trained: ExplainerSpec) -> ExplainerSpec:
@@ -191,8 +191,8 @@ def _improved(cls: type[Explainer], name: str, trained: ExplainerSpec) -> Explai
         check_options(of_training, **{trained.options[0].__name__: options})
         return improve(explainer or trained(model, train_matrix, validation_matrix, seed, **options), **mine)
 
-    def defaults(model):
-        return own | trained.defaults(model)
+    def defaults(model, train_matrix):
+        return own | trained.defaults(model, train_matrix)
 
     classes = (cls, *trained.options)
     return ExplainerSpec(cls, trained.family, make, classes, cls.search_space, defaults, depends_on=name)

@@ -133,7 +133,7 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--hyperparameters",
         choices=["tuned", "published"],
-        help="those found by --tune for this split, or LXR's published ones and the defaults of everything else (tuned)",
+        help="those found by --tune for this split, or LXR's published ones; defaults of everything else (tuned)",
     )
     group.add_argument(
         "--tune",

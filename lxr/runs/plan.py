@@ -38,9 +38,9 @@ FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")  # hyperparameters of th
 
 # The notebooks' own defaults are the tiny run; these make it a full one. Keys: a notebook, or a notebook and a recommender.
 FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
-    LXR_NOTEBOOK: {"epochs": 40},
+    LXR_NOTEBOOK: {"epochs": 60},  # the best ones are often among the last of 40
     TUNING: {"trials": 20, "n_users": 300},
-    "05_ablation": {"epochs": 40},
+    "05_ablation": {"epochs": 60},
     "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},

@@ -1,9 +1,10 @@
 """The graph of stages of a run: which notebooks run, with which parameters, and which of them need which."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from lxr.explainers.lxr_settings import Variant, published_settings
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.runs.options import RunOptions
 from lxr.runs.plan import (
@@ -32,6 +33,13 @@ from lxr.runs.summary import add_summary
 from lxr.runs.workspace import PREPARATION
 from lxr.tuning.records import load_tuned
 from lxr.utils.storage import DataError
+
+
+def published_options(dataset: str, recommender: str) -> dict[str, dict]:
+    """LXR and its variants → what the authors report, for the nearest dataset and recommender; a run sets the epochs."""
+    variants: dict[str, Variant] = {"lxr": "combined", "lxr-pos": "pos", "lxr-neg": "neg"}
+    options = {name: asdict(published_settings(dataset, recommender, variant)) for name, variant in variants.items()}
+    return {name: {key: value for key, value in each.items() if key != "epochs"} for name, each in options.items()}
 
 
 def plan_stages(options: RunOptions) -> list[Stage]:
@@ -184,7 +192,12 @@ class _Graph:
         return {subject: record for subject, record in records.items() if record["seed"] == self.options.seed}
 
     def tuned_options(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → tuned options; trained explainers choose their epoch by the tuned metric."""
+        """``"recommender"`` and explainers → tuned options, or those that the authors of LXR report if these are asked for.
+
+        Trained explainers choose their epoch by the tuned metric.
+        """
+        if self.options.hyperparameters == "published":
+            return published_options(self.options.dataset_name, recommender)
         options = {}
         for subject, record in self.tuning_records(recommender).items():
             is_trained = subject in EXPLAINERS and EXPLAINERS[subject].is_trained

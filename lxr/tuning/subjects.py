@@ -11,6 +11,7 @@ import torch
 
 from lxr.data.inputs import as_matrix, check_model
 from lxr.explainers.batch import mean_fidelity
+from lxr.explainers.lxr_network import LXR
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
 from lxr.metrics.names import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
@@ -162,7 +163,7 @@ class ExplainerTuning(Tuning):
         self.seed = check_seed(self.seed)
         if not self.make.search_space:
             raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
-        defaults = self.make.defaults(self.model)
+        defaults = self.make.defaults(self.model, self.train_matrix)
         check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
@@ -171,6 +172,8 @@ class ExplainerTuning(Tuning):
         self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_item(self.model, self.validation_matrix)
+        if self.make.cls is LXR:
+            self.warmup = 40  # slow learners often end best
 
     @property
     def make(self) -> ExplainerSpec:

@@ -92,8 +92,8 @@ CASES = [
 ] + [
     pytest.param(make, option, value, id=f"{name}({option}={value!r})")
     for name, make in EXPLAINERS.items()
-    for option, default in (lxr.EXPLAINERS[name].defaults(lxr.MF(10)) | {"seed": 0, "alpha": 1.0}).items()
-    if option != "alpha" or "alpha" in lxr.EXPLAINERS[name].defaults(lxr.MF(10))
+    for option, default in (lxr.EXPLAINERS[name].defaults(lxr.MF(10), MATRIX) | {"seed": 0, "alpha": 1.0}).items()
+    if option != "alpha" or "alpha" in lxr.EXPLAINERS[name].defaults(lxr.MF(10), MATRIX)
     if isinstance(default, int | float) and not isinstance(default, bool)
     for value in (SEEDS if option == "seed" else (*NO_INTEGERS, -1) if isinstance(default, int) else (*NO_NUMBERS, -1.0))
     if not (option in ("k", "n_clusters") and value is None)  # None: as many as usual

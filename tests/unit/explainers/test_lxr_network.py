@@ -13,7 +13,7 @@ import torch
 import lxr
 from lxr.explainers import lxr_network as network_module
 from lxr.explainers.lxr_network import start_network
-from lxr.explainers.lxr_settings import VARIANTS, default_settings, settings_from
+from lxr.explainers.lxr_settings import VARIANTS, default_settings, published_settings, settings_from
 
 QUICK = lxr.LXRSettings(epochs=3, hidden_size=8, learning_rate=0.01, batch_size=64)
 
@@ -187,7 +187,7 @@ def model(data):
 @pytest.fixture(scope="module")
 def explainer(model, data):
     """LXR of that model with the published weights, in few epochs."""
-    settings = settings_from({"epochs": 15, "learning_rate": 0.02}, default_settings(model))
+    settings = settings_from({"epochs": 15, "learning_rate": 0.02}, published_settings("ml-1m", "mf"))
     return lxr.train_lxr(model, data[1], data[2], settings=settings)
 
 
@@ -291,8 +291,8 @@ def test_training_is_a_function_of_its_seed(model, few):
     again, other = (lxr.train_lxr(model, *few, seed=seed, settings=QUICK) for seed in (3, 4))
     assert same(weights_of(again), weights_of(first)) and not same(weights_of(other), weights_of(first))
     pd.testing.assert_frame_equal(again.training, first.training)
-    for settings in (QUICK, settings_from({"warm_start": True}, QUICK)):
-        start, elsewhere = (start_network(model, settings, seed).state_dict() for seed in (3, 4))
+    for settings in (settings_from({"warm_start": warm}, QUICK) for warm in (False, True, "answers")):
+        start, elsewhere = (start_network(model, settings, seed, few[0]).state_dict() for seed in (3, 4))
         assert not torch.equal(start["head.1.weight"], elsewhere["head.1.weight"])
 
 
@@ -402,7 +402,7 @@ WARM = {
 def test_a_warm_start_copies_the_encoders(few, make, encoders):
     model = make()
     settings = settings_from({"warm_start": True, "learning_rate": 1e-12, "epochs": 1, "hidden_size": 3}, QUICK)
-    network = start_network(model, settings, seed=0)
+    network = start_network(model, settings, 0, few[0])
     trained = lxr.train_lxr(model, *few, settings=settings).network
     for found in (network, trained):
         for encoder, expected in zip((found.history_encoder, found.item_encoder), encoders(model), strict=True):
@@ -416,6 +416,64 @@ def test_a_warm_start_from_a_function_is_refused(few):
     model = lxr.wrap(lambda history: history @ torch.eye(160), 160, "sigmoid")
     with pytest.raises(ValueError, match="warm_start: Wrapped has no linear encoders"):
         lxr.train_lxr(model, *few, settings=settings_from({"warm_start": True}, QUICK))
+
+
+def product(n_items=30, rank=4):
+    """A recommender whose logits are x W Vᵀ of a rank, and the weights W Vᵀ (I, I); no item speaks for itself."""
+    generator = np.random.default_rng(2)
+    weights = generator.normal(size=(n_items, rank)) @ generator.normal(size=(rank, n_items))
+    return linear(torch.from_numpy(weights).float(), "sigmoid"), torch.from_numpy(weights)
+
+
+def random_users(n_users, n_items=30, length=5):
+    """Histories (n, I) of so many items each."""
+    generator = np.random.default_rng(5)
+    items = np.concatenate([generator.choice(n_items, length, replace=False) for _ in range(n_users)])
+    return sp.csr_matrix(
+        (np.ones(len(items), np.float32), (np.repeat(np.arange(n_users), length), items)), (n_users, n_items)
+    )
+
+
+def correlation(first, second) -> float:
+    return float(torch.corrcoef(torch.stack([first.flatten().double(), second.flatten().double()]))[0, 1])
+
+
+def test_a_warm_start_from_answers_finds_the_encoders_of_a_product():
+    (model, weights), matrix = product(), random_users(400)
+    settings = lxr.LXRSettings(hidden_size=4, warm_start="answers")
+    warm = start_network(model, settings, 0, matrix)
+    found = warm.history_encoder.weight.T @ warm.item_encoder.weight  # (I, I): what item i adds to the logit of y
+    assert correlation(found.detach(), weights) > 0.9
+
+
+def test_a_network_that_starts_from_answers_knows_which_items_speak_for_the_target():
+    (model, weights), matrix = product(), random_users(400)
+    history, target = lxr.utils.dense(matrix[:50]), torch.from_numpy(lxr.top_item(model, matrix[:50]))
+    expected = weights[:, target].T[history > 0]
+    found = {}
+    for warm in (False, "answers"):
+        network = start_network(model, lxr.LXRSettings(hidden_size=16, warm_start=warm), 0, matrix)
+        with torch.no_grad():
+            found[warm] = correlation(network(history, target)[history > 0], expected)
+    assert found["answers"] > 0.6 > 0.2 > abs(found[False])
+
+
+def test_a_warm_start_does_not_look_at_answers_about_what_is_in_the_history():
+    (model, weights), matrix = product(), random_users(60)
+    refusing = lxr.wrap(lambda x: (x @ weights.float()).masked_fill(x > 0, -torch.inf), 30, "sigmoid")
+    settings = lxr.LXRSettings(hidden_size=4, warm_start="answers")
+    first, second = (start_network(each, settings, 0, matrix).state_dict() for each in (model, refusing))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_users", [1, 40])
+def test_the_same_answers_to_everybody_are_nothing_to_start_from(n_users):
+    model, matrix = lxr.wrap(lambda x: 0 * x + torch.arange(30.0), 30, "sigmoid"), random_users(n_users)
+    warm, cold = (
+        start_network(model, lxr.LXRSettings(hidden_size=4, warm_start=each), 0, matrix) for each in ("answers", False)
+    )
+    assert same(warm.state_dict(), cold.state_dict())
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
@@ -434,6 +492,8 @@ BAD_SETTINGS = [
     ("criterion", "nonsense", None),
     ("inputs", "user", "one of both, history, target"),
     ("initialisation", "zeros", "one of xavier, torch"),
+    ("warm_start", "encoders", "one of False, True, answers"),
+    ("warm_start", 1, "one of False, True, answers"),
 ]
 
 
@@ -456,7 +516,7 @@ def test_options_of_the_registry_are_settings(few):
     model = lxr.MF(160, n_factors=4)
     options = {"epochs": 1, "hidden_size": 5, "alpha": 2.0}
     found = lxr.EXPLAINERS["lxr"](model, *few, seed=1, **options)
-    assert found.settings == settings_from(options, lxr.explainers.published_settings("ml-1m", "mf"))
+    assert found.settings == settings_from(options, default_settings(model, few[0]))
     assert found.network.history_encoder.out_features == 5
 
 
@@ -500,14 +560,49 @@ def test_pos_warm_is_a_warm_start_without_the_negative_term():
         assert found.lambda_neg == 0
 
 
-def test_the_default_settings_are_those_of_movielens_1m():
+def test_settings_without_a_recommender_are_the_published_ones_of_movielens_1m():
     assert lxr.LXRSettings() == lxr.explainers.published_settings("ml-1m", "mf")
-    assert default_settings(lxr.MF(3)) == lxr.explainers.published_settings("ml-1m", "mf")
-    assert default_settings(lxr.VAE(3)) == lxr.explainers.published_settings("ml-1m", "vae")
-    for activation, alike in (("sigmoid", "mf"), ("softmax", "vae")):
-        assert default_settings(lxr.wrap(torch.tanh, 3, activation)) == lxr.explainers.published_settings("ml-1m", alike)
     signature = inspect.signature(lxr.train_lxr)
     assert list(signature.parameters) == ["model", "train_matrix", "validation_matrix", "seed", "settings", "report"]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_by_default_all_terms_of_the_loss_move_by_alpha_from_a_full_to_an_empty_mask(activation):
+    model, matrix = (
+        linear(torch.from_numpy(np.random.default_rng(1).normal(size=(30, 30))).float(), activation),
+        random_users(50),
+    )
+    history, target = lxr.utils.dense(matrix), torch.from_numpy(lxr.top_item(model, matrix))
+    for variant, terms in (("combined", ["lambda_pos", "lambda_neg"]), ("pos", ["lambda_pos"]), ("neg", ["lambda_neg"])):
+        settings = default_settings(model, matrix, variant)
+        off = {"lambda_pos": 0.0, "lambda_neg": 0.0, "alpha": 0.0}
+        assert {name for name in ("lambda_pos", "lambda_neg") if getattr(settings, name)} == set(terms)
+        for term in [*terms, "alpha"]:
+            alone = settings_from(off | {term: getattr(settings, term)}, settings)
+            full, empty = (
+                lxr.explainers.lxr_loss(model, history, target, mask, alone)
+                for mask in (torch.ones_like(history), torch.zeros_like(history))
+            )
+            assert abs(float(full - empty)) == pytest.approx(settings.alpha, rel=1e-4)
+
+
+@pytest.mark.parametrize(("n_users", "epochs"), [(10, 1000), (320, 100), (800, 40), (4000, 40)])
+def test_few_users_are_passed_more_often(n_users, epochs):
+    model = linear(torch.eye(30).roll(1, 0), "sigmoid")
+    assert default_settings(model, random_users(n_users)).epochs == epochs
+
+
+def test_a_recommender_that_does_not_look_at_the_history_has_finite_settings():
+    model = lxr.wrap(lambda x: 0 * x + torch.arange(30.0), 30, "sigmoid")
+    assert default_settings(model, random_users(5)).lambda_pos == pytest.approx(1000)
+
+
+def test_default_settings_draw_nothing_and_refuse_an_unknown_variant(untouched_rng):
+    model, matrix = product()[0], random_users(20)
+    with untouched_rng():
+        assert default_settings(model, matrix) == default_settings(model, matrix)
+    with pytest.raises(ValueError, match="variant: expected one of combined, pos, neg, found 'both'"):
+        default_settings(model, matrix, "both")
 
 
 # --- variants of the network -----------------------------------------------------------------------------------------
@@ -538,10 +633,10 @@ def test_pytorchs_initialisation_is_uniform_by_the_number_of_inputs():
 @pytest.mark.parametrize(
     ("name", "variant"), [("lxr", "combined"), ("lxr-combined", "combined"), ("lxr-pos", "pos"), ("lxr-neg", "neg")]
 )
-def test_the_family_has_the_published_weights_of_its_variant(few, name, variant):
+def test_the_family_has_the_default_weights_of_its_variant(few, name, variant):
     model = lxr.MF(160, n_factors=4)
     found = lxr.EXPLAINERS[name](model, *few, epochs=1).settings
-    assert found == settings_from({"epochs": 1}, lxr.explainers.published_settings("ml-1m", "mf", variant))
+    assert found == settings_from({"epochs": 1}, default_settings(model, few[0], variant))
 
 
 # --- refinement ------------------------------------------------------------------------------------------------------
@@ -609,7 +704,9 @@ def test_bad_refinements_are_refused(explainer, options, message):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"activation": "relu"}, {"warm_start": True}, {"inputs": "target"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"activation": "relu"}, {"warm_start": True}, {"warm_start": "answers"}, {"inputs": "target"}], ids=str
+)
 def test_what_is_saved_is_loaded(few, tmp_path, options):
     model = lxr.MF(160, n_factors=6)
     explainer = lxr.train_lxr(model, *few, settings=settings_from(options, QUICK))

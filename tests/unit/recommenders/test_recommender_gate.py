@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -593,7 +594,9 @@ def test_an_explainer_that_learns_says_nothing(name, planted):
 
 def test_an_explainer_that_learned_nothing_says_so_with_both_figures(planted):
     model = tame(*parts(7, n_items=20))
-    text = said(lambda: lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, learning_rate=1e-9, criterion="NDCG"))[0]
+    text = said(
+        lambda: lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, learning_rate=1e-9, warm_start=False, criterion="NDCG")
+    )[0]
     assert text.startswith("LXR: not clearly better than a random order on 40 validation users: NDCG 0.")
     assert "of a random order 0." in text
     assert "published hyperparameters belong to the recommenders of their authors" in text
@@ -608,8 +611,11 @@ def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
     assert cost.n_scored == 0
 
 
-@pytest.mark.skipif(not AMAZON.exists(), reason="needs the checkpoint of CFExpRec in ../shared/data")
-def test_the_published_hyperparameters_learn_nothing_about_a_checkpoint_of_others():
+@pytest.fixture(scope="module")
+def checkpoint():
+    """A checkpoint of others, with training and validation users."""
+    if not AMAZON.exists():
+        pytest.skip("needs the checkpoint of CFExpRec in ../shared/data")
     from sklearn.model_selection import train_test_split
 
     weights = torch.load(AMAZON / "MF_Amazon.pth", map_location="cpu", weights_only=True)
@@ -620,9 +626,19 @@ def test_the_published_hyperparameters_learn_nothing_about_a_checkpoint_of_other
     into, bias = weights["users_fc.weight"].T, weights["users_fc.bias"]
     model = lxr.wrap(lambda x: (x @ into + bias) @ items, matrix.shape[1], "sigmoid")
     train, validation, _ = lxr.split_users(matrix.shape[0], seed=42)
-    texts = said(lambda: lxr.EXPLAINERS["lxr"](model, matrix[train], matrix[validation], epochs=3))
+    return model, matrix[train], matrix[validation]
+
+
+def test_the_published_hyperparameters_learn_nothing_about_a_checkpoint_of_others(checkpoint):
+    published = asdict(lxr.explainers.published_settings("ml-1m", "mf")) | {"epochs": 3}
+    texts = said(lambda: lxr.EXPLAINERS["lxr"](*checkpoint, **published))
     assert any("LXR: not clearly better than a random order on 127 validation users: POS@20 0.4" in text for text in texts)
-    assert not said(lambda: lxr.EXPLAINERS["lxr-path-rank"](model, matrix[train[:400]], matrix[validation], epochs=3))
+
+
+def test_the_default_settings_learn_about_a_checkpoint_of_others(checkpoint):
+    assert not said(lambda: lxr.EXPLAINERS["lxr"](*checkpoint, epochs=3))
+    model, train, validation = checkpoint
+    assert not said(lambda: lxr.EXPLAINERS["lxr-path-rank"](model, train[:400], validation, epochs=3))
 
 
 # Gradients in every mode of PyTorch

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -327,9 +328,12 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
     assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
     assert "seeds/1/ml-100k/05_ablation-mf" not in told
-    published = parameters(*chosen, "--hyperparameters", "published")
+    published = parameters(*chosen, "--ablation", "--hyperparameters", "published")
     assert published["02_mf"]["n_factors"] == 64
-    assert published["05_lxr-mf"]["options"] == {} == published["06_baselines-mf"]["options"]
+    assert published["06_baselines-mf"]["options"] == {}
+    reported = asdict(lxr.explainers.published_settings("ml-1m", "mf"))
+    assert reported == published["05_lxr-mf"]["options"]["lxr"] | {"epochs": reported["epochs"]}
+    assert published["07_sanity-mf"]["options"]["lxr"] == published["05_ablation-mf"]["options"]
     assert published["08_report"]["tuned"] == {}
     assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
 
@@ -353,9 +357,9 @@ def test_tuning_has_a_graph_of_its_own(tuned_results):
     assert list(explainers) == ["01_data_preparation", "02_mf", "05_tuning-mf"]
     assert explainers["02_mf"]["n_factors"] == 32
     told = explainers["05_tuning-mf"]
-    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr", "lxr-path-rank"], 7, {"lxr": {"epochs": 40}})
+    assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr", "lxr-path-rank"], 7, {"lxr": {"epochs": 60}})
     told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["05_tuning-mf"]
-    assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 40} | LXR_TOLD})
+    assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 60} | LXR_TOLD})
 
 
 def test_hyperparameters_of_another_split_are_not_used(tuned_results, capsys):

@@ -108,9 +108,9 @@ def test_specs_know_what_is_trained_on_what_and_what_a_sign_means():
 def test_defaults_are_options_that_a_call_takes(train_matrix):
     model = lxr.MF(train_matrix.shape[1], n_factors=2)
     for name, spec in lxr.EXPLAINERS.items():
-        assert spec.defaults(model).keys() <= inspect.signature(spec).parameters.keys(), name
+        assert spec.defaults(model, train_matrix).keys() <= inspect.signature(spec).parameters.keys(), name
         if not spec.is_trained and not spec.depends_on:
-            spec(model, train_matrix, **spec.defaults(model))
+            spec(model, train_matrix, **spec.defaults(model, train_matrix))
 
 
 def test_a_preset_changes_defaults_and_keeps_what_its_name_says(train_matrix):
@@ -118,7 +118,7 @@ def test_a_preset_changes_defaults_and_keeps_what_its_name_says(train_matrix):
     told = {"objective": "soft-rank", "criterion": "NDCG", "n_samples": 20, "n_steps": 5}
     model = lxr.MF(train_matrix.shape[1], n_factors=2)
     assert spec.preset == told and not base.preset
-    assert spec.defaults(model) == base.defaults(model) | told
+    assert spec.defaults(model, train_matrix) == base.defaults(model, train_matrix) | told
     assert {name: inspect.signature(spec).parameters[name].default for name in told} == told
     assert inspect.signature(spec).parameters.keys() == inspect.signature(base).parameters.keys()
     assert spec.search_space == {name: base.search_space[name] for name in ("n_samples", "n_steps")}

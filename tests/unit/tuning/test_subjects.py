@@ -1,10 +1,14 @@
 """What is tuned: recommenders and explainers, on toys."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from toy_studies import states
 
 import lxr
+from lxr.explainers.lxr_settings import VARIANTS, published_settings, search_space
 from lxr.recommenders.training import FIT_SPACE
 from lxr.tuning.records import tuning_record
 from lxr.tuning.spaces import distributions, points_inside
@@ -158,7 +162,7 @@ def test_hyperparameters_that_were_found_before_are_still_options(dataset, recom
     explainers = found.keys() - {"recommender"}
     assert {"lime", "lire", "spinrec"} < explainers
     for name in explainers:
-        assert found[name]["options"].keys() <= lxr.EXPLAINERS[name].defaults(model).keys(), name
+        assert found[name]["options"].keys() <= lxr.EXPLAINERS[name].defaults(model, planted[0]).keys(), name
     for name in ("lime", "lire", "spinrec", "integrated-gradients"):  # lire without a neighbour among them
         lxr.EXPLAINERS[name](model, planted[0], **found[name]["options"])
 
@@ -167,8 +171,15 @@ def test_hyperparameters_that_were_found_before_are_still_options(dataset, recom
 def test_search_spaces_fit_what_they_are_of(name, planted):
     model, make = lxr.MF(101, n_factors=4), lxr.EXPLAINERS[name]
     assert distributions(make.search_space).keys() == make.search_space.keys()
-    defaults = make.defaults(model)
+    defaults = make.defaults(model, sp.csr_matrix(np.eye(101)[:40]))
     assert make.search_space.keys() <= defaults.keys()
-    for option, values in make.search_space.items():
-        published_outside = name == "lxr-neg" and option == "batch_size"  # 8, as the authors report, not as they searched
-        assert published_outside or option in points_inside(defaults, {option: values})
+    assert points_inside(defaults, make.search_space).keys() == make.search_space.keys()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_search_space_of_lxr_has_all_published_settings_inside(variant):
+    space = search_space(variant)
+    for dataset in ("ml-1m", "yahoo-music", "pinterest"):
+        for recommender in ("mf", "vae"):
+            published = asdict(published_settings(dataset, recommender, variant))
+            assert points_inside(published, space).keys() == space.keys()
