@@ -79,7 +79,8 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
     results, finished = tiny_run
     assert finished.returncode == 0, finished.stderr
     root = results / "synthetic"
-    for name in ("data", "recommender_mf", "headline_mf", "intervals_mf", "cost_mf", "gain_mf", "sanity_mf"):
+    names = ("data", "recommender_mf", "headline_mf", "intervals_mf", "cost_mf", "gain_mf", "sanity_mf", "targets_order_mf")
+    for name in names:
         assert (root / "tables" / f"{name}.csv").stat().st_size > 0
         assert (root / "tables" / f"{name}.md").read_text().startswith("|")
         assert "\\toprule" in (root / "tables" / f"{name}.tex").read_text()
@@ -88,11 +89,11 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
         assert (root / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert "POS@20 ↓" in finished.stdout
     assert str(root / "tables") in finished.stdout
-    assert "9 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
+    assert "10 done, 0 skipped, 0 failed, 0 not run" in finished.stdout
     assert not list(root.rglob("*.partial.ipynb"))
     times = dict(re.findall(r"^  (\w+(?:-mf)?) +([\d.]+) s$", finished.stdout, flags=re.MULTILINE))
     logs = {path.stem: path.read_text() for path in (root / "logs").iterdir()}
-    assert len(times) == 9 and times.keys() - logs.keys() == {"summary"}
+    assert len(times) == 10 and times.keys() - logs.keys() == {"summary"}
     assert "wrote mf/recommender.pt" in logs["02_mf"] and "%|" not in "".join(logs.values())  # no progress bars
     assert "\033" not in finished.stdout
 
@@ -124,10 +125,10 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     results, _ = tiny_run
     second = run(results)
     assert second.returncode == 0
-    assert "0 done, 9 skipped" in second.stdout
+    assert "0 done, 10 skipped" in second.stdout
     other = cli.parse([*TINY, "--results", str(results), "--seed", "7"])
     pipeline = Pipeline(build_stages(other), results / "synthetic")
-    assert [pipeline.why_stale(stage) for stage in pipeline.stages] == ["parameter seed: 7, was 42"] * 8
+    assert [pipeline.why_stale(stage) for stage in pipeline.stages] == ["parameter seed: 7, was 42"] * 9
 
 
 @pytest.mark.parametrize("name", ["report.html", "run.json", "stages/summary.json"])
@@ -171,7 +172,7 @@ def test_a_corrupt_intermediate_file_is_recomputed_and_said(tiny_run):
     assert again.returncode == 0, again.stderr
     assert "recommender.pt has changed or is damaged" in again.stdout
     assert weights.read_bytes() == before
-    assert "2 done, 7 skipped" in again.stdout
+    assert "2 done, 8 skipped" in again.stdout
 
 
 def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
