@@ -247,7 +247,7 @@ class BestExplanation(Explainer):
         """What the criterion finds left (B,) of the recommendations by these scores (B, I); the lower, the better."""
         if self.criterion == "objective":
             return self.mean_objective(history, target, scores)
-        values = fidelity_per_user(self.model, history, target, scores, self.criterion)
+        values = fidelity_per_user(self.model, history, target, scores, self.criterion, batch_size=self.batch_size)
         sign = 1 if direction(self.criterion) == LOWER else -1
         return torch.from_numpy(sign * values).to(history)
 

@@ -234,11 +234,14 @@ def fidelity_of_scores(model: Recommender, matrix: object, target: object, score
     return float(total / count)
 
 
-def fidelity_per_user(model: Recommender, matrix: object, target: object, scores: object, metric: str) -> np.ndarray:
+def fidelity_per_user(
+    model: Recommender, matrix: object, target: object, scores: object, metric: str, *, batch_size: int = 512
+) -> np.ndarray:
     """:func:`fidelity_of_scores` of every user.
 
     Args:
         model, matrix, target, scores, metric: as for :func:`fidelity_of_scores`.
+        batch_size: masked histories per forward pass; bounds the memory.
 
     Returns:
         (n,) values.
@@ -247,8 +250,9 @@ def fidelity_per_user(model: Recommender, matrix: object, target: object, scores
     """
     matrix, target, scores = _sparse(model, matrix, target, scores)
     if not _is_of_ranks(metric):
-        return evaluate_fidelity(model, matrix, target, scores).per_user()[metric].to_numpy()
-    return np.concatenate([values.mean(axis=1) for values in _values_of_ranks(model, matrix, target, scores, metric)])
+        return evaluate_fidelity(model, matrix, target, scores, batch_size=batch_size).per_user()[metric].to_numpy()
+    along = _values_of_ranks(model, matrix, target, scores, metric, batch_size)
+    return np.concatenate([values.mean(axis=1) for values in along])
 
 
 def _sparse(
@@ -266,10 +270,15 @@ def _is_of_ranks(metric: str) -> bool:
 
 
 def _values_of_ranks(
-    model: Recommender, matrix: sp.csr_matrix, target: np.ndarray, scores: sp.csr_matrix, metric: str
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    target: np.ndarray,
+    scores: sp.csr_matrix,
+    metric: str,
+    batch_size: int = 512,
 ) -> Iterator[np.ndarray]:
     """Values (b, steps) of POS@K or NDCG along the curves, one batch of users at a time."""
     _, _, cutoff = metric.partition("@")
     for history, chosen, importance in _dense_batches(model, matrix, target, scores):
-        rank = ranks_without_most(model, history, chosen, importance)
+        rank = ranks_without_most(model, history, chosen, importance, batch_size=batch_size)
         yield rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)
