@@ -6,6 +6,7 @@ for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -332,10 +333,12 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(x))
     history = (x.T @ torch.linalg.solve(gram + ridge, user * strength.sqrt())).T  # Wᵀ (r, I)
 
+    hidden, output = cast(nn.Linear, network.head[1]), cast(nn.Linear, network.head[3])
+
     def scaled(weights: torch.Tensor, values: torch.Tensor, to: float) -> torch.Tensor:
-        return (weights * to / values.square().mean().sqrt()).to(network.head[1].weight)
+        return (weights * to / values.square().mean().sqrt()).to(hidden.weight)
 
     network.history_encoder.weight[:rank] = scaled(history, x @ history.T, NEARLY_LINEAR)
     network.item_encoder.weight[:rank] = scaled(item, item, NEARLY_LINEAR)
-    network.head[1].weight[:rank, network.hidden_size :][:, :rank] += torch.eye(rank)
-    network.head[3].weight[:, :rank] = scaled(history, history, network.hidden_size**-0.5).T
+    hidden.weight[:rank, network.hidden_size :][:, :rank] += torch.eye(rank)
+    output.weight[:, :rank] = scaled(history, history, network.hidden_size**-0.5).T
