@@ -13,6 +13,7 @@ from torch import nn
 from lxr.data.inputs import as_matrix
 from lxr.metrics.names import check_metric
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.probes import check_answers
 from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import check_choice, check_non_negative, check_options, check_positive, check_positive_numbers
 from lxr.utils.sparse import batches, dense
@@ -69,8 +70,8 @@ class LXRSettings:
         activation: ``"tanh"``, or ``"relu"`` as the authors' first release has for the VAE.
         inputs: what the network looks at: ``"both"`` history and target, or only one of them.
         initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
-        warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does; ``hidden_size`` is
-            then theirs. ``"answers"`` starts all layers from what the recommender answers to training users
+        warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does, whose width is then
+            the ``hidden_size``. ``"answers"`` starts all layers from the recommender's answers to training users
             (:func:`lxr.explainers.lxr_network.start_from_answers`), which takes no encoders. ``False`` starts from chance.
         criterion: metric of the validation users by which the epoch is chosen, any of
             :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
@@ -177,6 +178,7 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
         (True, 1000)
     """
     check_choice(VARIANTS, variant=variant)
+    check_answers(model)
     train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
     weight = LXRSettings.alpha / max(fall_of_log_prob(model, asked_users(train_matrix)), SMALLEST_FALL)
     steps_per_epoch = -(-train_matrix.shape[0] // LXRSettings.batch_size)

@@ -21,7 +21,17 @@ ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
 }
 
 # Explainers for which everything is repeated on further splits, and with other targets.
-HEADLINE = ("random", "cosine", "lxr", "lxr-path-rank", "leave-one-out", "gradient", "spinrec", "rank-margin-path")
+HEADLINE = (
+    "random",
+    "cosine",
+    "lxr",
+    "lxr-path-rank",
+    "leave-one-out",
+    "gradient",
+    "spinrec",
+    "spinrec-rank",
+    "rank-margin-path",
+)
 
 # Hyperparameters of the recommenders in a full run: those that tuning may replace, and those that it may not.
 TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,6 @@ import torch
 
 from lxr.data.inputs import as_matrix, check_model
 from lxr.explainers.batch import mean_fidelity
-from lxr.explainers.lxr_network import LXR
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
 from lxr.metrics.names import LOWER, check_metric, direction
 from lxr.recommenders.base import Recommender
@@ -168,14 +167,12 @@ class ExplainerTuning(Tuning):
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
         epochs = {**defaults, **self.start, **self.fixed}.get("epochs", 0)
-        self.warmup = max(self.warmup, epochs // 2)  # the best epochs are late
+        # The best epochs are late: of ten draws of 60 epochs of LXR (MF, MovieLens 100K) one of the best four was best in
+        # its last. A median pruner gives it up in half of the orders of trials after 10 epochs, in an eighth after 40.
+        self.warmup = max(self.warmup, 2 * epochs // 3)
         self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
         self.target = top_item(self.model, self.validation_matrix)
-        if self.make.cls is LXR:
-            # Of ten draws of 60 epochs (MF, MovieLens 100K) one of the best four was best in its last epoch: a median pruner
-            # gives it up in half of the orders of trials after 10 epochs, in an eighth after 40.
-            self.warmup = 40
 
     @property
     def make(self) -> ExplainerSpec:
