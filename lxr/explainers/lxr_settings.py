@@ -180,7 +180,8 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
     check_choice(VARIANTS, variant=variant)
     check_answers(model)
     train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
-    weight = LXRSettings.alpha / max(fall_of_log_prob(model, asked_users(train_matrix)), SMALLEST_FALL)
+    # In this order: where there is no answer to the empty history, that is for the training to refuse.
+    weight = LXRSettings.alpha / max(SMALLEST_FALL, fall_of_log_prob(model, asked_users(train_matrix)))
     steps_per_epoch = -(-train_matrix.shape[0] // LXRSettings.batch_size)
     return LXRSettings(
         lambda_pos=0.0 if variant == "neg" else weight,
