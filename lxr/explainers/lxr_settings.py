@@ -70,8 +70,8 @@ class LXRSettings:
         activation: ``"tanh"``, or ``"relu"`` as the authors' first release has for the VAE.
         inputs: what the network looks at: ``"both"`` history and target, or only one of them.
         initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
-        warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does, whose width is then
-            the ``hidden_size``. ``"answers"`` starts all layers from the recommender's answers to training users
+        warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does; their width is
+            then the ``hidden_size``. ``"answers"`` starts all layers from the recommender's answers to training users
             (:func:`lxr.explainers.lxr_network.start_from_answers`), which takes no encoders. ``False`` starts from chance.
         criterion: metric of the validation users by which the epoch is chosen, any of
             :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
@@ -180,7 +180,6 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
     check_choice(VARIANTS, variant=variant)
     check_answers(model)
     train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
-    # In this order: where there is no answer to the empty history, that is for the training to refuse.
     weight = LXRSettings.alpha / max(SMALLEST_FALL, fall_of_log_prob(model, asked_users(train_matrix)))
     steps_per_epoch = -(-train_matrix.shape[0] // LXRSettings.batch_size)
     return LXRSettings(
