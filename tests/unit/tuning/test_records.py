@@ -52,7 +52,7 @@ def test_the_committed_options_are_of_what_they_say(path):
     for name, record in lxr.tuning.load_tuned(path.parent.name, recommender).items():
         cls = lxr.RECOMMENDERS[recommender]
         space = cls.search_space | FIT_SPACE if name == "recommender" else lxr.EXPLAINERS[name].search_space
-        outside = record["options"].items() - points_inside(record["options"], space).items()
+        outside = record["options"].items() - points_inside(record["options"], space).items() - record["fixed"].items()
         assert not outside or (name == "lire" and outside == {("n_neighbours", 0)})  # found before it was ruled out
         assert record["trials"] > 0 and record["users"] > 0
         if name in ("lxr", "lxr-pos", "lxr-neg"):
