@@ -17,7 +17,8 @@ from lxr.utils.locks import LOCK, LockedError, only_run
 
 # The module alone, without the package, starts in no time.
 HOLDER = f"""
-import importlib.util, pathlib, sys, time
+import importlib.util, pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background may not listen
 spec = importlib.util.spec_from_file_location("locks", {locks.__file__!r})
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
