@@ -13,7 +13,7 @@ verify: .venv/installed
 
 # Style, types, and the quick tests: before every commit.
 check: static
-	$(BIN)/python -m pytest --numprocesses logical -m "not slow and not browser and not notebooks"
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal -m "not slow and not browser and not notebooks"
 
 # The same with all tests.
 test: static

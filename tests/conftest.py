@@ -59,7 +59,7 @@ def model(request):
     return RECOMMENDERS[request.param]()
 
 
-@pytest.fixture(params=list(RECOMMENDERS))
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name in WRAPPED else ()) for name in RECOMMENDERS])
 def any_model(request):
     """A small random MF, VAE or NCF, a linear recommender of integers with either activation, or one that was wrapped."""
     return RECOMMENDERS[request.param]()

@@ -30,6 +30,7 @@ def test_scores(models, history, train_matrix):
     assert lxr.rank_quality(box, train_matrix) == lxr.rank_quality(same, train_matrix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(lxr.EXPLAINERS.keys() - NEED_GRADIENT))
 def test_explanations(models, history, train_matrix, name):
     target = lxr.top_item(models[1], history)

@@ -93,6 +93,7 @@ def test_without_a_gradient_it_is_refused_at_once(name, make_model, train_matrix
         make(name, make_model(train_matrix), train_matrix)
 
 
+@pytest.mark.slow
 def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history, unchanged_model):
     target = lxr.top_item(model, history)
     before = history.clone(), target.clone(), train_matrix.copy()
@@ -104,6 +105,7 @@ def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history
     assert train_matrix.nnz == before[2].nnz
 
 
+@pytest.mark.slow
 def test_batch_equals_one_at_a_time(explainer, model, history):
     target = lxr.top_item(model, history)
     singles = [explainer.explain(history[row : row + 1], target[row : row + 1]) for row in range(len(history))]
@@ -174,6 +176,7 @@ def test_sparse_users_equal_dense_ones(explainer, model, history):
     assert_close(found.toarray(), explainer.explain(history, torch.from_numpy(target)))
 
 
+@pytest.mark.slow
 def test_item_without_training_users(explainer, histories, untrained_item):
     history = histories([4, 5, 6])
     history[0, untrained_item], history[1, untrained_item], history[2, untrained_item] = 1, 0, 0

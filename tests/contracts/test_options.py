@@ -38,8 +38,13 @@ def numeric_options(function) -> list[tuple[str, tuple]]:
     return found
 
 
+SHORT = {name: {"epochs": 1} for name, spec in lxr.EXPLAINERS.items() if spec.is_trained or spec.depends_on}
 EXPLAINERS = {
-    name: (lambda name=name, **options: lxr.EXPLAINERS[name](lxr.MF(10, n_factors=2), MATRIX, MATRIX, **options))
+    name: (
+        lambda name=name, **options: lxr.EXPLAINERS[name](
+            lxr.MF(10, n_factors=2), MATRIX, MATRIX, **SHORT.get(name, {}) | options
+        )
+    )
     for name in lxr.EXPLAINERS
 }
 PLAIN = {

@@ -22,12 +22,14 @@ def explainers(benchmark_of):
     return benchmark_of("explainers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in LXR_FAMILIES])
 def test_every_explainer_can_be_measured(explainers, train_matrix, name):
     costs = explainers.costs(name, lxr.MF(train_matrix.shape[1], n_factors=4), train_matrix, train_matrix[:3], rounds=1)
     assert costs["s per 1,000 users"] > 0 and costs["making [s]"] >= 0
 
 
+@pytest.mark.slow
 def test_the_authors_recommender_has_its_tables(benchmark_of, train_matrix):
     module = benchmark_of("authors_recommender")
     model = lxr.MF(train_matrix.shape[1], n_factors=4)

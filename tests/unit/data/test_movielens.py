@@ -523,6 +523,7 @@ def ml_1m():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_ml_1m_has_the_papers_counts(ml_1m):
     data, _ = ml_1m
     assert data.matrix.shape == (6037, 3381) and data.matrix.nnz == 575_128
@@ -533,6 +534,7 @@ def test_ml_1m_has_the_papers_counts(ml_1m):
     assert all(re.search(r"\(\d{4}\)$", title) for title in titles.values())
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_ml_1m_as_the_first_release_of_lxr_used_it(ml_1m):
     _, ratings = ml_1m
@@ -558,6 +560,7 @@ def ml_100k(tmp_path_factory):
             pytest.skip(str(error))
 
 
+@pytest.mark.slow
 def test_users_of_the_real_ml_1m(ml_1m):
     _, ratings = ml_1m
     users = movielens.read_ml_1m_users(Path(ratings.attrs["source"][0]).parent)

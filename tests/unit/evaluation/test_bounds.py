@@ -76,6 +76,7 @@ def assert_not_worse(better, worse, explainer=""):
 # --- greedy search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("singles", "share"), PACES)
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_greedy_search_equals_the_naive_one(precise, history, criterion, singles, share):

@@ -89,6 +89,7 @@ def test_an_unknown_criterion_is_refused(linear, train_matrix, criterion):
         make("spinrec", linear(np.eye(20)), train_matrix, criterion=criterion)
 
 
+@pytest.mark.slow
 def test_the_rank_version_of_spinrec_is_spinrec_with_other_defaults(model, train_matrix, history, target):
     options = {"objective": "soft-rank", "criterion": "NDCG", "n_samples": 20, "n_steps": 5}
     preset = make("spinrec-rank", model, train_matrix, seed=3)
@@ -111,6 +112,7 @@ def test_spinrec_explains_at_least_as_well_as_each_draw_by_its_criterion(model, 
 # --- axioms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["logit", "log-prob"])
 def test_integrated_gradients_are_complete(model, train_matrix, history, target, objective):
     explainer = IntegratedGradients(model, train_matrix, baseline="user", objective=objective, n_steps=1000)  # NCF has kinks

@@ -196,6 +196,7 @@ def test_training_that_diverges_is_refused(train_matrix):
 # --- several orders, one kept -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["NDCG", "POS@5"])
 def test_of_its_own_orders_each_user_keeps_the_best(model, train_matrix, history, criterion):
     trained, target = lxr.EXPLAINERS["lxr-path-rank"](model, train_matrix, **QUICK), lxr.top_item(model, history)

@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 import lxr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["logit", "log-prob", "log-odds", "rank-margin"])
 def test_shap_items_equal_exact_shapley_values(model, train_matrix, history, target, objective):
     history, target = history[:4], target[:4]

@@ -141,6 +141,7 @@ def test_generated_recommenders_answer_like_the_plain_function(
     assert torch.equal(target, lxr.top_item(tame(weights, bias, activation), before)) or dtype == torch.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refuses", [False, True])
 @pytest.mark.parametrize("name", lxr.EXPLAINERS)
 def test_explanations_of_a_hostile_recommender_are_those_of_its_tame_twin(name, refuses):
@@ -160,6 +161,7 @@ def test_explanations_of_a_hostile_recommender_are_those_of_its_tame_twin(name, 
     assert all(parameter.grad is None for parameter in hostile.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 @pytest.mark.parametrize("name", lxr.EXPLAINERS)
 def test_scores_are_finite_though_seen_items_are_refused(name, activation):
@@ -340,6 +342,7 @@ def test_a_loop_of_ones_own_says_when_it_learns():
     assert torch.equal(model(history), model(history))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", lxr.EXPLAINERS)
 def test_explaining_leaves_modes_and_statistics_alone(name):
     torch.manual_seed(0)
@@ -629,6 +632,7 @@ def checkpoint():
     return model, matrix[train], matrix[validation]
 
 
+@pytest.mark.slow
 def test_the_published_hyperparameters_learn_nothing_about_a_checkpoint_of_others(checkpoint):
     published = asdict(lxr.explainers.published_settings("ml-1m", "mf")) | {"epochs": 3}
     texts = said(lambda: lxr.EXPLAINERS["lxr"](*checkpoint, **published))
@@ -644,6 +648,7 @@ def test_the_default_settings_learn_about_a_checkpoint_of_others(checkpoint):
 # Gradients in every mode of PyTorch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("name", NEED_GRADIENT)
 def test_gradients_are_taken_in_every_mode(name, mode):

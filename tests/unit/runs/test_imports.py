@@ -117,6 +117,7 @@ def every(*notebooks: str) -> set[str]:
 JUDGING = ("07_evaluation", "07_bounds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stale", "kept"),
     [

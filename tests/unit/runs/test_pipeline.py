@@ -286,6 +286,7 @@ def with_page(notebook: Path, results: Path, text: str = "page") -> Pipeline:
     return Pipeline([*toys.stages, page], toys.root, jobs=2)
 
 
+@pytest.mark.slow
 def test_a_function_is_a_stage_like_a_notebook(toy_notebook, finished):
     failed = with_page(toy_notebook, finished, "fail").run()["page"]
     assert (failed.state, failed.detail) == ("failed", "page: KeyError: 'what is not there'")
@@ -341,6 +342,7 @@ def test_a_notebook_in_any_place_will_do(plain_notebook, tmp_path, name):
     assert sorted(path.name for path in (place / "notebooks").iterdir()) == ["a.failed.ipynb", "a.ipynb"]
 
 
+@pytest.mark.slow
 def test_the_kernel_is_this_interpreter_whatever_is_on_the_path(plain_notebook, tmp_path, monkeypatch):
     other = tmp_path / "jupyter" / "kernels" / "python3"
     other.mkdir(parents=True)
