@@ -5,7 +5,6 @@ needs, but not with its neighbours or with all that ``lxr`` imports. Of a regist
 parameters of the code, or by literals in code that can reach the registry. What cannot be followed counts as a whole.
 """
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable
@@ -77,8 +76,7 @@ class Library:
     ) -> set[str]:
         """Keys of the entries of a module with a registry that count: those that are named, or all if none is."""
         module = self.module(registry)
-        tables = {name for name in module.definitions if name and self._holds(module, name)} | {ALL}
-        reaching = {Definition(registry, name) for name in tables} & used.keys()
+        reaching = {Definition(registry, name) for name in (*module.registering, ALL)} & used.keys()
         if not reaching:
             return set()
         reaching |= {definition for definition in used if definition.module == registry}
@@ -88,11 +86,6 @@ class Library:
         words = {word for text in texts for word in re.findall(r"[\w-]+", text)}
         words |= {EXPLAINERS.aliases[word] for word in words & EXPLAINERS.aliases.keys()}
         return module.entries.keys() & words or set(module.entries)
-
-    def _holds(self, module: Module, name: str) -> bool:
-        """Whether a definition is the registry of its module."""
-        nodes = {each for node in module.definitions[name] for each in ast.walk(node)}
-        return not nodes.isdisjoint(module.tables)
 
     def _uses(self, definition: Definition) -> tuple[set[Definition], set[str]]:
         """What a definition uses, and its literals."""

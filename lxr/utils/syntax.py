@@ -68,6 +68,15 @@ class Module:
         pairs = [pair for table in self.tables for pair in zip(table.keys, table.values, strict=True)]
         return {key.value: value for key, value in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
+    @cached_property
+    def registering(self) -> set[str]:
+        """Names of the definitions that hold its registries."""
+        return {
+            name
+            for name, nodes in self.definitions.items()
+            if name and any(each in self.tables for node in nodes for each in ast.walk(node))
+        }
+
     def uses(self, name: str) -> Uses:
         """What a definition uses, or all of the module; ``"[key]"`` is an entry of its registry."""
         if name.startswith("["):
