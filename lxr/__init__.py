@@ -12,9 +12,11 @@ floors: each imports from lower ones only.
 3. `lxr.recommenders`: MF, VAE, NCF, `wrap`; training, ranking, recommending
 4. `lxr.metrics`: fidelity, agreement, statistics
 5. `lxr.explainers`: LXR and its rivals, objectives
-6. `lxr.evaluation`, `lxr.tuning`, `lxr.reporting`: bounds and sanity checks; Optuna studies; tables, figures, pages
-7. `lxr.runs`: notebooks as stages, their files, verification
-8. `lxr.app`: the explorer
+6. `lxr.counterfactuals`: smallest sets of history items that change a recommendation, with certificates
+7. `lxr.evaluation`, `lxr.tuning`, `lxr.reporting`: bounds and sanity checks; Optuna studies; tables, figures, pages
+8. `lxr.delivery`: explanations of many users as files, bundles, a service
+9. `lxr.runs`: notebooks as stages, their files, verification
+10. `lxr.app`: the explorer
 
 Example:
     >>> import lxr
@@ -31,7 +33,20 @@ Example:
     (120, 11)
 """
 
-from lxr import app, data, evaluation, explainers, metrics, recommenders, reporting, runs, tuning, utils
+from lxr import (
+    app,
+    counterfactuals,
+    data,
+    delivery,
+    evaluation,
+    explainers,
+    metrics,
+    recommenders,
+    reporting,
+    runs,
+    tuning,
+    utils,
+)
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
 from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
@@ -83,7 +98,9 @@ __all__ = [
     "Recommender",
     "UserExplanation",
     "app",
+    "counterfactuals",
     "data",
+    "delivery",
     "evaluate_fidelity",
     "evaluation",
     "explain_user",
