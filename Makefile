@@ -42,9 +42,9 @@ notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
 	$(BIN)/python -m lxr.runs.canonical_notebooks notebooks/*.ipynb
 
-# One page per module, from the docstrings, into docs/api.
+# The documentation site, in docs/_build/html, without network. It shows the notebooks with the figures of a run, if there is one.
 docs: .venv/installed
-	$(BIN)/pdoc --docformat google --output-directory docs/api lxr
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
 
 # A machine for which other recommender libraries are not to be had does without them.
 .venv/installed: requirements.txt requirements-optional.txt pyproject.toml

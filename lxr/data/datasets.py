@@ -54,7 +54,7 @@ def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features
 
     Args:
         name: a key of :data:`DATASETS`.
-        data_dir: where raw files are looked for and downloaded to; see :func:`data_directory`.
+        data_dir: where raw files are looked for and downloaded to; see :func:`lxr.utils.environment.data_directory`.
         user_features: also read what the source knows of its users. That is personal data, which is not opened otherwise.
 
     Returns:

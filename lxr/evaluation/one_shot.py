@@ -66,7 +66,8 @@ def against_table(
     Returns:
         One row per metric and other: ``metric``, ``other``, its ``mean``, that of the ``explainer``,
         ``difference`` (of the explainer less the other), ``low`` and ``high``, its 95 % interval over users, which is not
-        corrected, ``p_holm``, corrected for all rows, and ``verdict`` on the explainer, see :func:`_verdict`.
+        corrected, ``p_holm``, corrected for all rows, and ``verdict`` on the explainer: ``"better"``, ``"worse"``,
+        or ``"not to be told apart"``.
 
     Raises:
         ValueError: so few permutations that no corrected p could be below 5 %.
@@ -127,8 +128,8 @@ def bars_table(
     Returns:
         Indexed by metric: the other with the best ``mean`` (of equals the first), and its row of
         ``against``; ``others better``: how many others a test finds better than the explainer; and for each path
-        ``to <path>``, the share of the distance from that other to the path that the explainer covers, see
-        :func:`_share_covered`.
+        ``to <path>``, the share of the distance from that other to the path that the explainer covers (NaN if
+        the path is not the better one).
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -160,7 +161,7 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
     Returns:
         Indexed by metric: the means of ``start``, ``end`` and the explainer; its difference to each of
         them with its 95 % interval, the corrected p and the verdict on it; and ``share``, of the distance from start to end
-        that it covers, see :func:`_share_covered`.
+        that it covers (NaN if the end is not the better one).
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -38,7 +38,7 @@ class HiddenNetwork(nn.Module):
 class LearnedExplainer(Explainer):
     """A trained network as an explainer of the recommender for which it was trained.
 
-    A subclass defines :attr:`settings_class`, :meth:`new_network` and ``importance``.
+    A subclass defines ``settings_class``, :meth:`new_network` and ``importance``.
 
     Attributes:
         model: the explained recommender.

@@ -83,7 +83,7 @@ class ExplainerSpec:
 
     @property
     def is_trained(self) -> bool:
-        """Whether :attr:`make` trains a network, with the options ``criterion`` and ``report`` of :func:`lxr.train_lxr`."""
+        """Whether ``make`` trains a network, with the options ``criterion`` and ``report`` of :func:`lxr.train_lxr`."""
         return issubclass(self.cls, LearnedExplainer)
 
     @property

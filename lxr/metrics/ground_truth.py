@@ -19,7 +19,7 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
     Args:
         matrix: (n, I) histories, CSR or dense.
         target: (n,) explained items.
-        groups: (I,) taste group of each item, :attr:`lxr.Interactions.item_groups`.
+        groups: (I,) taste group of each item, ``item_groups`` of :class:`lxr.Interactions`.
 
     Returns:
         (n, I) CSR with exactly the entries of ``matrix``: 1 for a reason, else 0.

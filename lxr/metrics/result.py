@@ -60,7 +60,7 @@ class FidelityResult:
     def first_release(self) -> pd.DataFrame:
         """One row per user: the curves by the convention of the first release of LXR's code.
 
-        Means over the steps without the unperturbed one; beside the metrics of :attr:`curves`, those that it reports alone:
+        Means over the steps without the unperturbed one; beside the metrics of ``curves``, those that it reports alone:
         rankA@K = max(0, K + 1 − rank) / K and rankB = 1 / rank, without the most important items.
         """
         values = {name: curve[:, 1:] for name, curve in self.curves.items()}

@@ -1,0 +1,71 @@
+"""Settings of the documentation site: `make docs` builds it, without network, with warnings as errors."""
+
+import shutil
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import lxr  # noqa: E402 - of this clone, whatever is installed
+
+project, author, version = "LXR", "the authors of this repository", lxr.__version__
+release = version
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title, html_show_copyright = f"LXR {version}", False
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks of a run are executed already
+suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a word that napoleon takes for a type
+
+# Every notebook as a run has executed it, with figures: on MovieLens 100K, else in the tiny run, else as it is committed.
+EXECUTED = Path(__file__).parent / "tutorials/executed"
+RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic")]
+shutil.rmtree(EXECUTED, ignore_errors=True)
+EXECUTED.mkdir()
+for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+    copies = [run / f"{notebook.stem}{of}.ipynb" for run in RUNS for of in ("", "-mf")]
+    executed = next((copy for copy in copies if copy.is_file()), notebook).read_text(encoding="utf-8")
+    (EXECUTED / notebook.name).write_text(executed.replace("(../results/", "(../../../results/"), encoding="utf-8")
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say it in words, with shapes
+napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, False, True
+nitpicky = True
+nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # what napoleon takes for types, and classes of other packages
+
+
+def resolve(app, env, node, content):
+    """Resolve a reference to a name by any path: `lxr.LXR` and `lxr.explainers.lxr_network.LXR` are one class.
+
+    A name that is not public leads to its package. A name that does not exist gives a warning, which ends the build.
+    """
+    target = node["reftarget"].removesuffix("()")
+    path = target if target.startswith("lxr.") else f"{node.get('py:module')}.{target}"
+    try:
+        resolve_name(path)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    domain, parts = env.get_domain("py"), path.split(".")
+    public = [f"lxr.{package}.{'.'.join(parts[-length:])}" for length in (1, 2) for package in PACKAGES]
+    homes = [f"lxr.{package}" for package in PACKAGES if package in parts or hasattr(getattr(lxr, package), parts[-1])]
+    found = next((name for name in [*public, *homes] if name in domain.objects), path)
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found, node, content)
+
+
+PACKAGES = [name for name in lxr.__all__ if (ROOT / "lxr" / name).is_dir()]
+
+
+def setup(app):
+    """Register the resolver."""
+    app.connect("missing-reference", resolve)
