@@ -94,7 +94,7 @@ class Interactions:
 
     @cached_property
     def names(self) -> np.ndarray:
-        """(n_columns,) names of all columns as people read them, no two alike: :func:`lxr.data.interactions.names_of` of titles and ids."""
+        """(n_columns,) distinct names of all columns: :func:`lxr.data.interactions.names_of` of titles and ids."""
         titles = self.item_ids if self.item_titles is None else self.item_titles
         return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
 

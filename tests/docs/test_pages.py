@@ -1,4 +1,4 @@
-"""The README is true: its examples run, its tables are those of the results, its files exist."""
+"""The pages are true: their examples run, their tables are those of the results, the files that they link exist."""
 
 import json
 import re
@@ -15,10 +15,21 @@ from lxr.runs.stages import plan_stages
 from lxr.runs.workspace import PREPARATION
 from lxr.utils.environment import PROJECT_ROOT
 
-README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = re.findall(r"^(?:\w+=\S+ )?python run_all\.py (.*)", README.replace("\\\n", ""), flags=re.MULTILINE)
-TABLES = re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", README, flags=re.DOTALL)
+PATHS = [*PROJECT_ROOT.glob("*.md"), PROJECT_ROOT / "results/README.md", PROJECT_ROOT / "Data/README.md"]
+PATHS += [path for path in (PROJECT_ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+PAGES = {path.relative_to(PROJECT_ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(PATHS)}
+TOLD = {name: page for name, page in PAGES.items() if name not in ("CHANGELOG.md", "CONTRIBUTING.md")}
+EXAMPLES = {name: found for name, page in TOLD.items() if (found := re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))}
+COMMANDS = [
+    (name, command)
+    for name, page in TOLD.items()
+    for command in re.findall(r"^(?:\w+=\S+ )?python run_all\.py(?: +(.*))?$", page.replace("\\\n", ""), flags=re.MULTILINE)
+]
+TABLES = [
+    (name, *found)
+    for name, page in TOLD.items()
+    for found in re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", page, flags=re.DOTALL)
+]
 
 
 def forget(registry: dict, name: str, monkeypatch) -> None:
@@ -27,29 +38,22 @@ def forget(registry: dict, name: str, monkeypatch) -> None:
     monkeypatch.delitem(registry, name)
 
 
-@pytest.fixture
-def bookshop(tmp_path, monkeypatch) -> Path:
-    """A data directory with the file of the example; what the examples register is forgotten afterwards."""
-    rows = [f"{user},{item},5,Book {item}" for user in range(6) for item in range(user, user + 4)]
-    (tmp_path / "bookshop.csv").write_text("user,item,rating,title\n" + "\n".join(rows))
-    for registry, name in ((lxr.DATASETS, "bookshop"), (lxr.EXPLAINERS, "rarity")):
-        forget(registry, name, monkeypatch)
-    return tmp_path
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_a_page_run_in_order(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for example in EXAMPLES[name]:
+        exec(compile(example, name, "exec"), names)
 
 
 @pytest.mark.slow
-def test_the_examples_run_in_order(bookshop, capsys):
-    names = {"data_dir": bookshop}
-    assert len(EXAMPLES) == 8
-    for example in EXAMPLES:
-        exec(compile(example, "README.md", "exec"), names)
+def test_the_first_example_says_why(tmp_path, monkeypatch, capsys):
+    names: dict = {}
+    exec(compile(EXAMPLES["README.md"][0], "README.md", "exec"), names)
     printed = capsys.readouterr().out
-    assert "POS@20" in printed
     assert "would have been recommended instead of" in printed
     assert names["explanation"].title in printed
-    assert names["books"].item_titles[0].startswith("Book")
-    rarity = lxr.EXPLAINERS["rarity"](names["model"], names["data"].matrix[names["train"]])
-    assert rarity.explain(names["history"], names["target"]).shape == names["history"].shape
 
 
 @pytest.fixture
@@ -66,14 +70,14 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.setattr("lxr.runs.options.PROJECT_ROOT", tmp_path)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_are_understood(shop, command):
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_the_commands_are_understood(shop, name, command):
     options = cli.parse(shlex.split(command, comments=True))
     assert plan_stages(options)
 
 
-@pytest.mark.parametrize(("path", "table"), TABLES, ids=[path for path, _ in TABLES])
-def test_the_tables_are_those_of_the_results(path, table):
+@pytest.mark.parametrize(("name", "path", "table"), TABLES, ids=[f"{name}-{path}" for name, path, _ in TABLES])
+def test_the_tables_are_those_of_the_results(name, path, table):
     assert table.strip() == export_table(PROJECT_ROOT / "results" / path, "md").strip()
 
 
@@ -97,15 +101,13 @@ def test_committed_results_are_tables_records_and_what_is_shown():
     assert {name for name in names if not re.fullmatch(records, name)} == shown_figures()
 
 
-def test_every_linked_and_mapped_file_exists():
-    prose = re.sub(r"```.*?```|`[^`\n]*`", "", README, flags=re.DOTALL)
-    linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", prose)
-    mapped = re.findall(r"^\| (`.*?`) \|", README.partition("\n## Map\n")[2].partition("\n## ")[0], flags=re.MULTILINE)
-    folder = PROJECT_ROOT
-    for row in mapped:
-        for name in re.findall(r"`([^`]+)`", row):
-            folder = PROJECT_ROOT / Path(name).parts[0] if "/" in name else folder
-            linked.append(name if "/" in name or (PROJECT_ROOT / name).exists() else f"{folder.name}/{name}")
-    assert len(linked) > 20
-    missing = [name for name in linked if not (PROJECT_ROOT / name).exists()]
-    assert not missing
+@pytest.mark.parametrize("name", PAGES)
+def test_every_linked_file_exists(name):
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", PAGES[name], flags=re.DOTALL)
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)(?:#[^)]*)?\)", prose)
+    folder = (PROJECT_ROOT / name).parent
+    assert [link for link in linked if not (folder / link).exists()] == []
+
+
+def test_links_are_seen():
+    assert any("](docs/howto/verify.md)" in page for page in PAGES.values())
