@@ -18,6 +18,7 @@ from lxr.runs.plan import EXPLORE, REPORT, TINY_DATASET
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.workspace import PREPARATION, stage_parameters
+from lxr.tuning.records import load_tuned
 from lxr.utils.checks import HIGHEST_SEED, is_integer, is_number
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
@@ -88,6 +89,7 @@ class RunOptions:
         test_users: number of test users that are explained and judged; by default all.
         user_features: include features of the users in histories.
         hyperparameters: the tuned ones, which are the default, or the published ones.
+        tuned_on: another dataset, on which the hyperparameters of the explainers were tuned.
         tune: only search for hyperparameters.
         trials, minutes, workers: see ``tune``.
         device, jobs: device of PyTorch; notebooks at a time.
@@ -126,6 +128,7 @@ class RunOptions:
     test_users: int | None = None
     user_features: bool = False
     hyperparameters: Literal["tuned", "published"] | None = None
+    tuned_on: str | None = None
     tune: Literal["recommenders", "explainers"] | None = None
     trials: int | None = None
     minutes: float | None = None
@@ -261,6 +264,8 @@ def _check_choices(options: RunOptions) -> None:
     }.items():
         if (value := getattr(options, name)) is not None:
             _check_choice(name, value, known)
+    if (on := options.tuned_on) and not any(load_tuned(on, each, options.results_root) for each in options.recommenders):
+        raise OptionError("tuned_on", f"expected a dataset with tuned hyperparameters, found {on!r}")
 
 
 def _check_numbers(options: RunOptions) -> None:
@@ -297,6 +302,7 @@ def _check_combinations(options: RunOptions) -> None:
         ("tune", "--before", options.before),
         ("hyperparameters", f"--smoke or --dataset {TINY_DATASET}", options.is_tiny),
         ("hyperparameters", "--tune recommenders", tunes_recommenders),
+        ("tuned_on", "--tune, --hyperparameters published or a tiny run", options.tune or not options.uses_tuned),
         ("explainers", "--tune recommenders", tunes_recommenders),
         ("ablation", f"--before {options.before}", options.before and options.before != REPORT),
     ):
@@ -323,8 +329,8 @@ def _check_user_features(options: RunOptions) -> None:
     """Refuse to read features of users from a dataset that has none."""
     telling = [name for name, dataset in DATASETS.items() if dataset.read_users]
     if options.user_features and options.dataset_name not in telling:
-        expected = f"expected one of {', '.join(telling)} as --dataset"
-        raise OptionError("user_features", f"{expected}, found {options.dataset_name}")
+        expected = f"one of {', '.join(telling)} as --dataset"
+        raise OptionError("user_features", f"expected {expected}, found {options.dataset_name}")
 
 
 def _check_directories(options: RunOptions) -> None:

@@ -136,6 +136,9 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
         help="those found by --tune for this split, or LXR's published ones; defaults of everything else (tuned)",
     )
     group.add_argument(
+        "--tuned-on", metavar="NAME", help="another dataset, on which the hyperparameters of the explainers were tuned"
+    )
+    group.add_argument(
         "--tune",
         choices=["recommenders", "explainers"],
         help="only look for hyperparameters, and leave them in tuned_*.json of the results; goes on with what is there",

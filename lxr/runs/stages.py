@@ -181,7 +181,7 @@ class _Graph:
         return len(self.headline) > 1
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → records of their tuning, of those that have any.
+        """``"recommender"`` and explainers → records of their tuning on this dataset, of those that have any.
 
         Only of the split of the options: the validation users of another one may be test users here. A further split of
         this run has these, too. Nothing is tuned on it, but some of its test users were validation users of the first.
@@ -198,8 +198,11 @@ class _Graph:
         """
         if self.options.hyperparameters == "published":
             return published_options(self.options.dataset_name, recommender)
-        options = {}
-        for subject, record in self.tuning_records(recommender).items():
+        options, records = {}, self.tuning_records(recommender)
+        if self.options.tuned_on:
+            own = {subject: record for subject, record in records.items() if subject == "recommender"}
+            records = load_tuned(self.options.tuned_on, recommender, self.options.results_root) | own
+        for subject, record in records.items():
             is_trained = subject in EXPLAINERS and EXPLAINERS[subject].is_trained
             options[subject] = record["options"] | ({"criterion": record["metric"]} if is_trained else {})
         return options

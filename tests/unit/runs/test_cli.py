@@ -65,6 +65,8 @@ from lxr.utils.records import read_json
             "--hyperparameters: expected alone, found --smoke",
         ),
         (["--dataset", "synthetic", "--hyperparameters", "published"], "--hyperparameters: expected alone"),
+        (["--tune", "explainers", "--tuned-on", "ml-100k"], "--tuned-on: expected alone, found --tune"),
+        (["--smoke", "--tuned-on", "ml-100k"], "--tuned-on: expected alone, found --tune"),
         (["--tune", "recommenders", "--hyperparameters", "tuned"], "expected alone, found --tune recommenders beside it"),
         (
             ["--tune", "recommenders", "--explainers", "lxr"],
@@ -336,6 +338,28 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
     assert published["07_sanity-mf"]["options"]["lxr"] == published["05_ablation-mf"]["options"]
     assert published["08_report"]["tuned"] == {}
     assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
+
+
+def test_explainers_take_hyperparameters_of_another_dataset_and_recommenders_their_own(tuned_results):
+    own = {
+        "recommender": TUNED["recommender"] | {"options": {"n_factors": 32}},
+        "lime": {"options": {"n_samples": 9}, "seed": 42},
+    }
+    (tuned_results / "pinterest").mkdir()
+    (tuned_results / "pinterest" / "tuned_mf.json").write_text(json.dumps(own))
+    place = ["--results", str(tuned_results), "--recommenders", "mf", "--dataset", "pinterest", "--tuned-on", "ml-100k"]
+    told = parameters(*place, "--explainers", "random", "lime", "lxr", "lxr-path", "leave-one-out", "rank-margin-path")
+    assert told["02_mf"]["n_factors"] == 32
+    assert told["06_baselines-mf"]["options"] == {"lime": TUNED["lime"]["options"]}
+    assert told["05_lxr-mf"]["options"]["lxr"] == LXR_TOLD
+    assert told["08_report"]["tuned"] == {"mf": own}
+
+
+def test_hyperparameters_of_a_dataset_that_was_not_tuned_are_refused(tuned_results, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.parse(["--results", str(tuned_results), "--dataset", "pinterest", "--tuned-on", "yahoo-music"])
+    assert stopped.value.code == 2
+    assert "--tuned-on: expected a dataset with tuned hyperparameters, found 'yahoo-music'" in capsys.readouterr().err
 
 
 def test_damaged_hyperparameters_are_named(tuned_results, capsys):
