@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-HIDDEN = re.compile(  # no prose: code, tables, comments, targets of links; or names
-    r"```.*?```|`[^`]*`|<!--.*?-->|^\|.*?$|(?<=\]\()[^)\s]+(?=\))"
+HIDDEN = re.compile(  # no prose: code, formulas, directives, tables, comments, targets of links; or names
+    r"```.*?```|`[^`]*`|\$[^$]+\$|^:.*?$|<!--.*?-->|^\|.*?$|(?<=\]\()[^)\s]+(?=\))"
     r"|MovieLens\s+\d+[KM](?:\s+and\s+\d+[KM])?|UTF-8|SHA-256|Python\s+3\.\d+|(?:WWW|SIGIR)\s+\d{4}|\d+(?=h\b)",
     flags=re.DOTALL | re.MULTILINE,
 )

@@ -1,4 +1,7 @@
-"""Numbers and comparisons in the prose of README.md, results/README.md and docs follow from the committed tables."""
+"""Numbers and comparisons in prose follow from the committed tables.
+
+The pages: README.md, results/README.md, concepts and results. How-to guides say nothing of results.
+"""
 
 import re
 
@@ -10,7 +13,8 @@ from prose import places, uncovered
 
 from lxr.utils.environment import PROJECT_ROOT
 
-PATHS = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "results/README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
+PATHS = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "results/README.md", PROJECT_ROOT / "docs/index.md"]
+PATHS += [page for folder in ("concepts", "results") for page in sorted((PROJECT_ROOT / "docs" / folder).glob("*.md"))]
 PAGES = {path.relative_to(PROJECT_ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PATHS}
 QUOTES = [*MEASURED, *DEFINITIONS]
 

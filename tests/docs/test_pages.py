@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,9 @@ PATHS = [*PROJECT_ROOT.glob("*.md"), PROJECT_ROOT / "results/README.md", PROJECT
 PATHS += [path for path in (PROJECT_ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
 PAGES = {path.relative_to(PROJECT_ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(PATHS)}
 TOLD = {name: page for name, page in PAGES.items() if name not in ("CHANGELOG.md", "CONTRIBUTING.md")}
-EXAMPLES = {name: found for name, page in TOLD.items() if (found := re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))}
+EXAMPLES = {
+    name: found for name, page in TOLD.items() if (found := re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL))
+}
 COMMANDS = [
     (name, command)
     for name, page in TOLD.items()
