@@ -1,4 +1,4 @@
-"""What LXR reaches with settings that nobody tuned: `python benchmarks/defaults.py`.
+"""Fidelity of LXR with default settings: `python benchmarks/defaults.py`.
 
 Recommenders of five kinds (MF, VAE, NCF, EASE, ALS), on MovieLens 100K and on generated data with histories of about five
 items, and a recommender of others if its checkpoint is given. Each is explained with the published settings and with the

@@ -1,4 +1,4 @@
-"""What explaining costs, as ratios measured side by side in one run: `python benchmarks/explainers.py`.
+"""Cost of explaining, as ratios measured side by side in one run: `python benchmarks/explainers.py`.
 
 Every explainer that asks the recommender, against the bare passes it needs (forward, or forward and backward, in batches of
 the same size) and, unless it is trained, against its reference implementation, which explains one user with one history per

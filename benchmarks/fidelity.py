@@ -1,4 +1,4 @@
-"""What the evaluation costs, as ratios measured side by side in one run: `python benchmarks/fidelity.py`.
+"""Cost of the evaluation, as ratios measured side by side in one run: `python benchmarks/fidelity.py`.
 
 MovieLens 1M where the data directory has it, else MovieLens 100K. The recommenders are not trained: a forward pass costs
 the same. Each quantity is the median of several rounds in which the compared things take turns.

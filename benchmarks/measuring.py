@@ -1,4 +1,4 @@
-"""What the benchmarks share: clocks, memory, works that take turns, and real data."""
+"""Code shared by the benchmarks: clocks, memory, interleaved tasks, and real data."""
 
 import statistics
 import sys
@@ -47,7 +47,7 @@ class Peak(threading.Thread):
 
 
 def measured(work: Callable[[], object]) -> tuple[object, dict]:
-    """What a stage returns, its wall time and the highest memory of the process meanwhile."""
+    """Return the result of a stage, its wall time, and the peak memory of the process during it."""
     peak, started = Peak(), time.perf_counter()
     peak.start()
     result = work()

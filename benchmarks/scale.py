@@ -1,4 +1,4 @@
-"""How time and memory grow with users and items: `python benchmarks/scale.py`.
+"""Growth of time and memory with users and items: `python benchmarks/scale.py`.
 
 Generated ratings, at the largest size as many as MovieLens 25M has; every size runs in a process of its own, so that its
 peaks are its own. Training runs one epoch each, explanation and evaluation take a fixed number of users.

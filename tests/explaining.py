@@ -1,4 +1,4 @@
-"""How tests make explainers, and compare what they answer with naive code."""
+"""Helpers of tests: make explainers, and compare them with naive code."""
 
 import numpy as np
 import scipy.sparse as sp

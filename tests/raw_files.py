@@ -22,7 +22,7 @@ def contents(directory: Path) -> list[str]:
 
 
 def message_of(name: str, data_dir: Path) -> str:
-    """What is said when a dataset cannot be loaded."""
+    """Message of the error when a dataset cannot be loaded."""
     with pytest.raises(lxr.DataError) as caught:
         lxr.load_ratings(name, data_dir)
     return str(caught.value)

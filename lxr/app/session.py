@@ -89,7 +89,7 @@ class TrainedModels:
 
     @cached_property
     def recorded(self) -> dict:
-        """How the run has made its explainers: ``options`` by name, and ``seed``."""
+        """Options and seed with which the run made its explainers: ``options`` by name, and ``seed``."""
         stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
         options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
         return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
@@ -155,11 +155,11 @@ class Recommendation:
 
     @cached_property
     def baseline(self) -> TargetRank:
-        """Where the target ranks with the whole history."""
+        """Rank of the target with the whole history."""
         return self.without(())
 
     def without(self, removed: Iterable[int]) -> TargetRank:
-        """Where the target ranks without some of the items."""
+        """Rank of the target without some of the items."""
         return rank_without(self.models.model, self.history, self.target, sorted(removed))
 
     def what_if(self, removed: Iterable[int]) -> pd.DataFrame:

@@ -190,7 +190,7 @@ class Explorer:
         self.draw_history()
 
     def what_is_missing(self) -> str:
-        """What there is not, and which commands make it."""
+        """Missing models and the commands that create them."""
         lines, models = [], self.exploration.models
         untrained = [name for name in EXPLAINERS if name not in models.names]
         about = html_text(f"--dataset {self.dataset.value} --recommenders {self.recommender.value}")

@@ -18,7 +18,7 @@ THOUSANDS = r"[+-]?[1-9]\d{0,2}(,\d{3})+"  # … or with separated thousands
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the values of a text are written.
+    """Format of the values in a text file.
 
     Attributes:
         separator: of values.

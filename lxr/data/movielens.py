@@ -123,7 +123,7 @@ def _check_sha256(path: Path, expected: str) -> None:
 
 
 def _find_ml_1m(data_dir: Path) -> Path:
-    """Where MovieLens 1M is: in ``data_dir/ml-1m/`` or in ``data_dir`` itself, else downloaded."""
+    """Find MovieLens 1M in ``data_dir/ml-1m/`` or in ``data_dir`` itself; download it otherwise."""
     return find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
 
 

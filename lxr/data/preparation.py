@@ -155,7 +155,7 @@ def _with_features(data: Interactions, features: Mapping) -> Interactions:
 
 
 def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
-    """What is known of the users, one entry for each feature of each: rows of the users, and (feature, value) as texts.
+    """Known features of the users, one entry per user and feature: rows of the users, and (feature, value) as texts.
 
     Raises:
         DataError: something else than one value of each feature; names the user.

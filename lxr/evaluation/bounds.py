@@ -36,20 +36,20 @@ def _target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tens
 
 
 def _rank_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """How well the target ranks on perturbed histories x: minus its rank, then its rank margin, (R, 2)."""
+    """Rank of the target on perturbed histories x: minus its rank, then its rank margin, (R, 2)."""
     logits = model(x)
     margin = RankMargin.of_catalogue(model.n_columns).of_logits(logits, target, history)
     return torch.stack([-_target_rank(logits, target, history), margin], dim=1)
 
 
 def _probability_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """How probable the target is on perturbed histories x: its log-probability, (R, 1)."""
+    """Log-probability of the target on perturbed histories x, (R, 1)."""
     return target_log_prob(model, x, target, history)[:, None]
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a greedy search looks for.
+    """Criterion of a greedy search.
 
     Attributes:
         objective: how well the target ranks, one value or several, of which the first decides.
@@ -117,7 +117,7 @@ class GreedySearch(Stepwise):
         return 1 + history.sum(dim=1, keepdim=True) - left if self.criterion.least_first else left
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """By how well the target ranks after each item: best first where items are to keep it up, else worst first."""
+        """Order items by the rank of the target after each: best first where items are to keep it up, else worst first."""
         adding, keeping = self.criterion.adding, self.criterion.adding or self.criterion.least_first
 
         def value(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
@@ -141,7 +141,7 @@ def greedy_bound(
     label: str | None = None,
     **options,
 ) -> FidelityResult:
-    """What faithful explanations could reach: for every user and metric the best of several greedy orders.
+    """Upper bound on fidelity: for every user and metric, the best of several greedy orders.
 
     The orders are those of all criteria of :class:`GreedySearch`, and, if the recommender is differentiable, that of
     :class:`lxr.explainers.paths.RankMarginPath`, which for whole curves is sometimes better. As the best is chosen metric by
@@ -203,7 +203,7 @@ def random_bound(
     label: str | None = None,
     **options,
 ) -> FidelityResult:
-    """What explanations reach that know nothing: for every user and metric the mean over random orders.
+    """Lower bound on fidelity: for every user and metric, the mean over random orders.
 
     Args:
         n_orders: random orders of each history.
@@ -244,7 +244,7 @@ def _fidelity_of(
 def fidelity_gain(
     results: Mapping[str, FidelityResult], random: FidelityResult, greedy: FidelityResult, metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """How much of the way from random to greedy explainers go, by means over users: 0 is random, 1 is greedy.
+    """Position of explainers between random (0) and greedy (1), by means over users.
 
     Args:
         results: explainer → result.

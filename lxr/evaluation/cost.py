@@ -1,4 +1,4 @@
-"""What explaining costs: wall time, and how often the recommender is asked."""
+"""Cost of explaining: wall time, and forward passes of the recommender."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from lxr.recommenders.base import Recommender
 
 @dataclass
 class Cost:
-    """What some work cost; filled in when it is over.
+    """Cost of a piece of work, filled in when it ends.
 
     Attributes:
         seconds: wall time.

@@ -103,7 +103,7 @@ def against_table(
 
 
 def _verdict(metric: str, difference: float, p: float) -> str:
-    """What a test says of an explainer: ``"better"``, ``"worse"``, or ``"not to be told apart"``.
+    """Verdict of a test on an explainer: ``"better"``, ``"worse"``, or ``"not to be told apart"``.
 
     Args:
         metric: its name.

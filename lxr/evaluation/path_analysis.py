@@ -29,7 +29,7 @@ def path_agreement_table(
     *,
     shares: Sequence[float] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 ) -> pd.DataFrame:
-    """How long explanations stay right on the way down a deletion path.
+    """Agreement of explanations with fresh ones along a deletion path.
 
     Args:
         model: the explained recommender.
@@ -75,7 +75,7 @@ def path_agreement_table(
 
 
 def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -> pd.DataFrame:
-    """What groups of history items look like to a network that orders them.
+    """Mean signals of groups of history items, as the ordering network reads them.
 
     Args:
         examples: with signals (N, F) of all N entries of their histories.
@@ -99,7 +99,7 @@ def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -
 
 
 def reliance_table(explainer: PathLXR, examples: Examples, metric: str, *, seed: int = 0) -> pd.Series:
-    """Which signals a network relies on: a metric with each of them shuffled among the items of every user.
+    """Importance of signals to a network: a metric with each signal shuffled among the items of every user.
 
     Args:
         explainer: the trained network.

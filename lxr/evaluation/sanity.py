@@ -72,7 +72,7 @@ def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
 
 
 def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
-    """Who consumed what at random: every user keeps the number of items, every item the number of users.
+    """Shuffle histories: every user keeps the number of items, every item the number of users.
 
     In each round all interactions are paired at random, and the two of a pair exchange their items unless one of the users
     has the other's item already. That changes no count, makes no duplicates, and ends however dense the matrix is.
@@ -154,7 +154,7 @@ def _without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
 def stability(
     explainer: Explainer, scores: sp.csr_matrix, target: np.ndarray, removed: np.ndarray, *, count: int = 5
 ) -> np.ndarray:
-    """How much of an explanation is still there when an item that does not matter has left the history.
+    """Overlap of explanations before and after an item without influence leaves the history.
 
     The first ``count`` items of the explanations with and without that item are compared (it is skipped in the first, so
     that an explainer that looks at every item by itself gets 1); the target stays the same.

@@ -205,5 +205,5 @@ class ACCENT(Explainer):
 
 
 def items_before(logits: torch.Tensor, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Which items (B, I) outside the histories (B, I) have higher logits (B, I) than the targets (B,)."""
+    """Return which items (B, I) outside the histories (B, I) have higher logits (B, I) than the targets (B,)."""
     return (logits > logits.gather(1, target[:, None])) & (history == 0)

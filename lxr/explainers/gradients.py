@@ -110,7 +110,7 @@ class RankMarginGradient(GradientTimesInput):
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
-        """As many rivals as usual."""
+        """Default number of rivals."""
         return {"k": RankMargin.usual_k(n_items)}
 
 
@@ -244,7 +244,7 @@ class BestExplanation(Explainer):
         return best
 
     def remainder(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """What the criterion finds left (B,) of the recommendations by these scores (B, I); the lower, the better."""
+        """Criterion (B,) of explanations with these scores (B, I); lower is better."""
         if self.criterion == "objective":
             return self.mean_objective(history, target, scores)
         values = fidelity_per_user(self.model, history, target, scores, self.criterion, batch_size=self.batch_size)

@@ -55,7 +55,7 @@ class LeaveOneOut(Explainer):
 
 
 def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What every history item contributes: how g falls without it.
+    """Contribution of every history item: the fall of g without it.
 
     Args:
         g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.
@@ -74,7 +74,7 @@ def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tens
 def change_one(
     g, x: torch.Tensor, items: torch.Tensor, value: float, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What g becomes when one item of a history is set to a value, for each of several items.
+    """Evaluate g with one history item set to a value, for each of several items.
 
     Args:
         g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.

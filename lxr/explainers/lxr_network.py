@@ -101,7 +101,7 @@ class ExplainerNetwork(HiddenNetwork):
 
 
 def _initialize_uniformly(module: nn.Module, seed: int) -> None:
-    """What PyTorch gives linear layers by default, uniform within ±1/√(inputs), drawn from a generator of its own."""
+    """Draw PyTorch's default weights of linear layers, uniform within ±1/√(inputs), from a given seed."""
     generator = torch.Generator().manual_seed(check_seed(seed))
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

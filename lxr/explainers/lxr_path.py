@@ -129,7 +129,7 @@ class PathSettings:
 
     @property
     def g(self) -> Objective:
-        """What gradients are of."""
+        """Objective whose gradients are read."""
         return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
 
 
@@ -328,7 +328,7 @@ class Examples:
         return cls(matrix, target, torch.cat(parts))
 
     def entries(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which entries (m,) some users (b,) have, user after user, and how many (b,) each."""
+        """Return the entries (m,) of some users (b,), user after user, and their counts (b,)."""
         length = np.diff(self.matrix.indptr)[users]
         first = self.matrix.indptr[users] - (length.cumsum() - length)
         entry = torch.from_numpy(np.arange(length.sum()) + first.repeat(length))
@@ -336,7 +336,7 @@ class Examples:
 
     @torch.no_grad()
     def scores(self, network: OrderNetwork) -> sp.csr_matrix:
-        """What a network scores all entries."""
+        """Scores of all entries by a network."""
         groups = (self.entries(users) for users in batches(len(self.target), 512))
         values = torch.cat([network(self.signals[entry], length) for entry, length in groups]).cpu().numpy()
         return sp.csr_matrix((values, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)

@@ -1,4 +1,4 @@
-"""What a network that orders history items reads about each of them: a few numbers that come from the recommender alone.
+"""Signals that an ordering network reads about each history item: a few numbers that come from the recommender alone.
 
 Signals have no item's identity in them: what is learned from them holds for items, users and datasets that were not seen.
 """
@@ -30,7 +30,7 @@ class Signals(nn.Module):
 
     @property
     def n_signals(self) -> int:
-        """How many numbers F there are per history item."""
+        """Number F of signals per history item."""
         return len(self.names)
 
     def fit(self, model: Recommender, seed: int = 0) -> "Signals":
@@ -100,7 +100,7 @@ class PathGradients(Signals):
 
     @property
     def n_looks(self) -> int:
-        """How many of the signals are gradients; they come first."""
+        """Number of signals that are gradients; they come first."""
         return 1 + len(self.removed) + len(self.kept)
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -176,7 +176,7 @@ class CoarsePath(Explainer):
 
 
 class SingleItemAnswers(Signals):
-    """What the recommender answers to each item alone: how much it speaks for the target and against its rivals.
+    """Answers of the recommender to single items: how much each supports the target and its rivals.
 
     With S(i, j) the logit of item j after the history {i} alone, the signals of i are S(i, y), its log-share of all answers,
     and S(i, y) − Σ w_j S(i, j) over the K best other candidates j, w the softmax of their logits at the whole history. One

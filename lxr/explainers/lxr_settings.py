@@ -199,7 +199,7 @@ def asked_users(matrix: sp.csr_matrix) -> sp.csr_matrix:
 
 @torch.no_grad()
 def fall_of_log_prob(model: Recommender, matrix: sp.csr_matrix) -> float:
-    """By how much the log-probability of the top recommendation falls without the whole history (n, I), mean over users."""
+    """Mean fall of the log-probability of the top recommendation without the whole history (n, I)."""
     target, falls = top_item(model, matrix), []
     for users in batches(matrix.shape[0], 512):
         x, items = dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
@@ -209,7 +209,7 @@ def fall_of_log_prob(model: Recommender, matrix: sp.csr_matrix) -> float:
 
 
 def search_space(variant: Variant) -> dict:
-    """What :mod:`lxr.tuning` may choose settings of a variant from."""
+    """Search space of a variant's settings for :mod:`lxr.tuning`."""
     absent = {"pos": "lambda_neg", "neg": "lambda_pos"}.get(variant)
     return {name: values for name, values in SEARCH_SPACE.items() if name != absent}
 

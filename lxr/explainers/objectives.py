@@ -1,4 +1,4 @@
-"""What an explanation is about: the quantity g(x) of the target that history items raise or lower."""
+"""Objectives of explanations: the quantity g(x) of the target that history items raise or lower."""
 
 import math
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def _bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Ten
 
 @dataclass(frozen=True)
 class RankMargin:
-    """By how much the target leads its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
+    """Lead of the target over its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
 
     Rivals are the items outside the original history. Where there are fewer than K, all of them count; where there is none,
     the logit alone is left.
@@ -119,7 +119,7 @@ class RankMargin:
 
 @dataclass(frozen=True)
 class SoftRank:
-    """How well the target is ranked, made smooth: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
+    """Smooth rank of the target: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
 
     The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
     looks at a fixed number of rivals, this one looks at those that are near the target, wherever in the ranking it stands.

@@ -95,7 +95,7 @@ class GradientPath(Stepwise):
         self.objective = objective_of(objective)
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """By descending gradient at what is left."""
+        """Order items by descending gradient at the remaining history."""
         return ItemOrder.by_importance(rest, gradient(self.objective, self.model, rest, target, history))
 
 
@@ -114,7 +114,7 @@ class InsertionPath(GradientPath):
     """
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """By descending gradient at what has been put in."""
+        """Order items by descending gradient at the items inserted so far."""
         inside = history - rest
         x = torch.where(inside.any(dim=1, keepdim=True), inside, history)
         return ItemOrder.by_importance(rest, gradient(self.objective, self.model, x, target, history))
@@ -194,5 +194,5 @@ class RankMarginPath(GradientPath):
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
-        """As many rivals as usual."""
+        """Default number of rivals."""
         return {"k": RankMargin.usual_k(n_items)}

@@ -1,4 +1,4 @@
-"""How alike two explanations of the same recommendations are: correlation of their ranks, overlap of their orders.
+"""Agreement of two explanations of the same recommendations: rank correlation, overlap of the orders.
 
 Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one row per user, one entry per history item,
 zeros included. All users are compared at once, by arrays with one element per entry.

@@ -247,7 +247,7 @@ def first_release_table(results: Mapping[str, FidelityResult]) -> pd.DataFrame:
 
 
 def seed_table(summaries: Mapping[str, pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
-    """How much results vary between trainings, beside how much they vary between users.
+    """Spread of results over trainings, next to their spread over users.
 
     Args:
         summaries: training → what :func:`summary_table` returns.

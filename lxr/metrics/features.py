@@ -1,4 +1,4 @@
-"""How much explanations owe to what is known of the users."""
+"""Shares of explanations that come from user features."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from lxr.metrics.agreement import positions
 
 
 def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, *, count: int = 5) -> pd.DataFrame:
-    """Which shares of reasons are user features, one row per explainer.
+    """Shares of the first reasons that are user features, one row per explainer.
 
     Args:
         scores: explainer → (n, I) CSR importance.

@@ -10,7 +10,7 @@ CUTOFFS, LENGTHS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric, whatever its cutoff K and its explanation length Ke.
+    """A metric with any cutoff K and any explanation length Ke.
 
     Attributes:
         direction: :data:`LOWER` or :data:`HIGHER`, whichever is better.
@@ -77,7 +77,7 @@ def is_metric(name: object) -> bool:
 
 
 def direction(metric: str) -> str:
-    """Which way a metric is better.
+    """Direction in which a metric is better.
 
     Args:
         metric: its name.

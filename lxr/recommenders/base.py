@@ -134,7 +134,7 @@ class Recommender(nn.Module):
             self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
 
     def _checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """What ``forward`` has returned for histories (B, I), as logits (B, I) of their precision."""
+        """Check what ``forward`` returned for histories (B, I), and convert it to logits (B, I) of their precision."""
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
             expected = f"expected logits of shape {tuple(history.shape)}"
@@ -147,7 +147,7 @@ class Recommender(nn.Module):
 
     @property
     def asked(self) -> str:
-        """What errors call the source of the logits."""
+        """Name of the source of the logits in errors."""
         return f"{type(self).__name__}.forward"
 
     @property
@@ -204,7 +204,7 @@ class Recommender(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are; the CPU if there are none."""
+        """Device of the weights; the CPU if there are none."""
         return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
 
     @property

@@ -15,7 +15,7 @@ TOLERANCE = 0.01  # by which answers may differ from processor to processor, as 
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What tells one recommender from another, on every device and after saving and loading.
+    """Identity of a recommender, the same on every device and after saving and loading.
 
     Attributes:
         name: of its class.

@@ -11,7 +11,7 @@ from lxr.utils.weights import initialize, linear_layer
 
 
 class WholeRowLoss(Recommender):
-    """What :class:`MF` and :class:`NCF` have in common: training on whole rows, positives weighed, after history dropout."""
+    """Training loss shared by :class:`MF` and :class:`NCF`: whole rows, weighted positives, history dropout."""
 
     dropout: float
     positive_weight: float

@@ -1,4 +1,4 @@
-"""How well a recommender ranks what it has not seen: HR@K, NDCG@K, MRR, MPR."""
+"""Ranking quality of a recommender on held-out items: HR@K, NDCG@K, MRR, MPR."""
 
 import numpy as np
 import scipy.sparse as sp

@@ -41,7 +41,7 @@ class Wrapped(Recommender):
             raise AnswerError(f"scorer: expected an array of numbers, found {type(scores).__name__} ({error})") from error
 
     def extra_repr(self) -> str:
-        """What is wrapped."""
+        """Name of the wrapped scorer."""
         name = getattr(self.scorer, "__name__", type(self.scorer).__name__)
         return f"{name} of NumPy arrays" if self.arrays else name
 

@@ -36,7 +36,7 @@ AGAINST = "Below zero (grey): speaks against the recommendation."
 
 @dataclass(frozen=True)
 class TargetRank:
-    """Where an item ranks among all that the user has not consumed.
+    """Rank of an item among all items that the user has not consumed.
 
     Attributes:
         rank: 1 + the number of items with a higher logit.
@@ -117,11 +117,11 @@ class UserExplanation:
 
     @cached_property
     def target_rank(self) -> TargetRank:
-        """Where the explained item ranks."""
+        """Rank of the explained item."""
         return self.without([])
 
     def without(self, items) -> TargetRank:
-        """Where the explained item would rank without some history items; masking never adds candidates.
+        """Rank of the explained item without some history items; masking never adds candidates.
 
         Args:
             items: (m,) indices; ``explanation.items[:3]`` are the three most important.
@@ -171,14 +171,14 @@ class UserExplanation:
 
     @property
     def heading(self) -> str:
-        """Who is recommended what, on one line."""
+        """User and recommendation on one line."""
         who = "A history of one's own" if self.user is None else f"User {plain(self.data.user_ids[self.user])}"
         where = f"rank {self.target_rank.rank}, probability {self.target_rank.probability:.3f}"
         return f"{who} is recommended {quoted(self.title)} ({where}), by {self.explainer} because of"
 
     @property
     def remarks(self) -> list[str]:
-        """What is said below the first items: what grey bars mean, and how many items there are beside."""
+        """Remarks below the first items: the meaning of grey bars, and the number of further items."""
         against = [AGAINST] * bool((self.is_signed & (self.shown[:SHOWN] < 0)).any())
         more = [f"and {len(self.items) - SHOWN} more"] * (len(self.items) > SHOWN)
         return more + against
@@ -279,7 +279,7 @@ def explain_history(
 
 
 def rank_without(model: Recommender, history: torch.Tensor, target: int, removed) -> TargetRank:
-    """Where an item ranks for a history (1, I) of which the items ``removed`` (m,) are left out."""
+    """Rank of an item for a history (1, I) without the items ``removed`` (m,)."""
     logits = logits_without(model, history, removed)
     candidates = logits.masked_fill(history > 0, -torch.inf)[0]
     probability = float(model.log_activation(logits)[0, target].exp())

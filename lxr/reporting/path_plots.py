@@ -17,7 +17,7 @@ with extra("plots"):
 
 
 def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
-    """How long orders stay right on the way down a deletion path; what is no explainer of the registry is grey.
+    """Plot the agreement of orders along a deletion path; orders that are not in the registry are grey.
 
     Args:
         agreement: what :func:`lxr.evaluation.path_analysis.path_agreement_table` returns.
@@ -34,7 +34,7 @@ def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
 
 
 def plot_signals(signals: pd.DataFrame) -> Figure:
-    """What groups of items look like at each look.
+    """Plot mean signals of groups of items, look by look.
 
     Args:
         signals: what :func:`lxr.evaluation.path_analysis.signal_table` returns, one line per row.
@@ -51,7 +51,7 @@ def plot_signals(signals: pd.DataFrame) -> Figure:
 
 
 def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
-    """Which signals a network relies on: one bar each, from the network as it is to the network without it.
+    """Plot the importance of signals: one bar each, from the full network to the network without the signal.
 
     Args:
         reliance: what :func:`lxr.evaluation.path_analysis.reliance_table` returns; its first entry is the network as it is.
@@ -70,7 +70,7 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
 
 
 def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str) -> Figure:
-    """What more training users are worth.
+    """Plot a learning curve over the number of training users.
 
     Args:
         growth: quality indexed by the number of training users.

@@ -302,7 +302,7 @@ def plot_agreement(agreement: pd.DataFrame) -> Figure:
 
 
 def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mapping[str, str]) -> Figure:
-    """What is left of explanations when the recommender is made meaningless (Adebayo et al., NeurIPS 2018).
+    """Plot the sanity check: rank correlation after the recommender is randomized (Adebayo et al., NeurIPS 2018).
 
     Left, one line per explainer over the layers that are randomised one after the other, from 1 for the recommender as it
     is. Right, one row per explainer for changes that stand by themselves; the rows are the legend of the lines too.

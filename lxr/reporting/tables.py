@@ -13,7 +13,7 @@ from lxr.utils.markup import quoted
 
 
 def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """What there is in ratings, in the histories that are kept of them, and in each part of the users.
+    """Dataset statistics: ratings, kept histories, and each part of the users.
 
     Args:
         ratings: as read, duplicates included.
@@ -141,7 +141,7 @@ def mark_best(table: pd.DataFrame, comparisons: pd.DataFrame, *, level: float = 
 
 
 def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> pd.DataFrame:
-    """Who was tuned, with how many trials, and what it has brought.
+    """Tuning summary: trials, the metric before and after, and the chosen options.
 
     Args:
         records: ``"recommender"`` and explainers → what :func:`lxr.tuning.records.tuning_record` returns.

@@ -88,7 +88,7 @@ class Library:
         return module.entries.keys() & words or set(module.entries)
 
     def _uses(self, definition: Definition) -> tuple[set[Definition], set[str]]:
-        """What a definition uses, and its literals."""
+        """Names and literals that a definition uses."""
         if definition not in self._known:
             uses = self.module(definition.module).uses(definition.name)
             found = {Definition(definition.module, name) for name in uses.own | {""}}

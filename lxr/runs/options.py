@@ -233,7 +233,7 @@ class RunOptions:
 
     @cached_property
     def source(self) -> Source:
-        """Where the data come from: a registered dataset, ``ratings``, or the file of an earlier run."""
+        """Source of the data: a registered dataset, ``ratings``, or the file of an earlier run."""
         return _source_of(self)
 
     def in_results(self, results: Path) -> "RunOptions":

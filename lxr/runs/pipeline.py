@@ -48,7 +48,7 @@ CHANGES = {
 
 @dataclass
 class Outcome:
-    """What became of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, why, and how long it took.
+    """Outcome of a stage: ``"done"``, ``"skipped"``, ``"failed"`` or ``"not run"``, the reason, and the seconds.
 
     Attributes:
         state: one of these words.
@@ -120,7 +120,7 @@ class Pipeline:
         }
 
     def _parts(self, stage: Stage, library: Library) -> dict:
-        """What determines the result of a stage, given its input files, but for the packages, which are those of all."""
+        """Parts of a stage's key: all that determines its result, except input files and packages."""
         parameters = {name: value for name, value in stage.parameters.items() if name not in DIRECTORIES}
         texts = texts_in(parameters)
         plugins = plugins_of(texts)

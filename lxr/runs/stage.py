@@ -42,7 +42,7 @@ class Stage:
     action: Callable[..., None] | None = None
 
     def path(self, root: Path, kind: str, suffix: str) -> Path:
-        """Where the stage of a pipeline in ``root`` keeps its file of a kind, as ``<kind>/<name>.<suffix>``."""
+        """Path of a stage's file of a kind below ``root``: ``<kind>/<name>.<suffix>``."""
         name = root / self.name
         return name.parent / kind / f"{name.name}.{suffix}"
 

@@ -30,7 +30,7 @@ def stage_table(pipeline: Pipeline) -> str:
 
 
 def time_table(outcomes: Mapping[str, Outcome]) -> str:
-    """How long each stage took that ran."""
+    """Durations of the stages that ran."""
     ran = {name: outcome for name, outcome in outcomes.items() if outcome.seconds}
     width = max(map(len, ran), default=0)
     return "\n".join(
@@ -49,12 +49,12 @@ def main_tables(root: Path, recommenders: Sequence[str]) -> str:
 
 
 def headline(recommender: str) -> str:
-    """Where in a run the table of headline metrics is."""
+    """Path of the headline table of a run."""
     return f"tables/headline_{recommender}.csv"
 
 
 def count(states: Sequence[str], kinds: Sequence[str]) -> str:
-    """How many stages are in each of some states."""
+    """Count the stages in each of some states."""
     return ", ".join(f"{states.count(kind)} {kind}" for kind in kinds)
 
 

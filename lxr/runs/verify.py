@@ -28,7 +28,7 @@ VALUE = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")  # a mean may
 
 @dataclass(frozen=True)
 class Verification:
-    """What the comparison of two runs has found.
+    """Result of comparing two runs.
 
     Attributes:
         cells: those that are not the same: ``table``, ``row``, ``column``, ``committed``, ``found``, ``share`` (see
@@ -51,7 +51,7 @@ class Verification:
         return self.cells.loc[~self.cells["close"], ["table", "row", "column", "committed", "found"]]
 
     def describe(self) -> str:
-        """What differs, what could not be compared, and how much was."""
+        """Describe the differences, the tables that could not be compared, and the number compared."""
         lines = [self.differences.to_string(index=False)] if len(self.differences) else []
         for what, names in (("committed, but not made", self.not_made), ("made, but not committed", self.not_committed)):
             lines += [f"not compared, since {what}: {', '.join(names)}"] if names else []

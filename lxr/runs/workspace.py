@@ -1,4 +1,4 @@
-"""Where the stages of a run find their inputs and leave their outputs, and the record of each stage.
+"""Inputs, outputs and records of the stages of a run.
 
 A run of one dataset lives in ``<results>/<dataset>/``:
 
@@ -84,7 +84,7 @@ class Workspace:
         return path
 
     def _remedy(self) -> str:
-        """How to make a missing input."""
+        """Command that makes a missing input."""
         running = os.environ.get(RUN)
         if running and self.root.is_relative_to(running):
             return f"none of the stages that {self.name} needs has made it"

@@ -54,7 +54,7 @@ def _rounded_value(trial: "FrozenTrial | None") -> float | None:
 
 
 def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
-    """What a study has found: the best options, and where they come from.
+    """Record of a study: the best options, and where they come from.
 
     Args:
         study: a study of :func:`lxr.tuning.tune` or :func:`lxr.tuning.open_study`.

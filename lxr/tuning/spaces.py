@@ -49,7 +49,7 @@ def grid(space: Space) -> list[dict] | None:
 
 
 def points_inside(options: Mapping | None, space: Space) -> dict:
-    """Those options that are points of a search space; without options none."""
+    """Options that are points of a search space; none without options."""
 
     def inside(value, values: Sequence) -> bool:
         return value in values if isinstance(values, list) else value is not None and values[0] <= value <= values[1]

@@ -49,7 +49,7 @@ STUDY_PACKAGES = ("torch", "optuna")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a study may cost.
+    """Budget of a study.
 
     Attributes:
         trials: that the study has in the end, those of other processes and of former calls included.

@@ -28,7 +28,7 @@ Report = Callable[[int, float], None]
 
 
 class Tuning:
-    """What is tuned by what: a subclass sets the attributes and defines :meth:`evaluate`.
+    """Subject of a study: a subclass sets the attributes and defines :meth:`evaluate`.
 
     Attributes:
         space: what the options may be.
@@ -192,7 +192,7 @@ class ExplainerTuning(Tuning):
 
 
 def _about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
-    """What a study is of, as it is kept in its journal."""
+    """Description of a study's subject, as its journal keeps it."""
     matrices = (tuning.train_matrix, tuning.validation_matrix)
     return {
         "dataset": tuning.dataset,

@@ -103,7 +103,7 @@ def environment() -> dict:
 
 
 def machine() -> dict:
-    """What last digits and durations depend on: architecture, processor and their number, memory in GiB; nobody's name."""
+    """Describe the machine without naming it: architecture, processor, number of processors, memory in GiB."""
     return {
         "architecture": platform.machine(),
         "processor": processor_name(),

@@ -1,4 +1,4 @@
-"""Which names the definitions of a source use, found from its syntax without running it."""
+"""Names that the definitions of a source use, found from its syntax without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ ALL = "*"  # the name of a whole module among its definitions
 
 @dataclass
 class Uses:
-    """What some code uses: names of its own module, names of the library, ``"lxr.data.splits.load_split"``, and literals."""
+    """Names and literals that code uses: of its own module, and of the library, as ``"lxr.data.splits.load_split"``."""
 
     own: set[str] = field(default_factory=set)
     dotted: set[str] = field(default_factory=set)
@@ -78,7 +78,7 @@ class Module:
         }
 
     def uses(self, name: str) -> Uses:
-        """What a definition uses, or all of the module; ``"[key]"`` is an entry of its registry."""
+        """Names that a definition uses, or the whole module; ``"[key]"`` is an entry of its registry."""
         if name.startswith("["):
             nodes: list[ast.AST] = [self.entries[name[1:-1]]]
         else:

@@ -1,4 +1,4 @@
-"""Where no gradient is needed, a black box gets the same explanations and figures as the same function of tensors."""
+"""A black box gets the same explanations as the same function of tensors, wherever no gradient is needed."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_evaluation(models, history):
 
 
 def searched(model, matrix, target, criterion):
-    """What a greedy search achieves."""
+    """Result of a greedy search."""
     return lxr.evaluate_fidelity(
         model, matrix, target, lxr.evaluation.GreedySearch(model, criterion).explain(matrix, target)
     )

@@ -340,7 +340,7 @@ BAD_STATES = {
 
 
 def state_of(model) -> dict:
-    """What a file of an MF holds."""
+    """Content of a saved MF."""
     return {"class": "MF", "n_items": N_ITEMS, "options": {"n_factors": 3}, "weights": model.state_dict()}
 
 

@@ -1,4 +1,4 @@
-"""What README.md and results/README.md say of results, and what must hold of the committed tables for it to be true.
+"""Claims about results in prose, and the conditions on the committed tables that make them true.
 
 - `CLAIMS`: a quotation, and what contradicts it. `{}` in a quotation stands for a number, which comes from the tables and is
   printed as the page prints it. After new tables the test says which sentence to write, or what contradicts it.
@@ -60,7 +60,7 @@ def of_all(paths: Sequence[str], column: str, holds: Callable[[object], bool], *
 
 
 def learned(metric: str) -> list[float]:
-    """How much lower a metric of LXR on paths is than that of the path of its looks, MovieLens 1M, least first."""
+    """Reduction of a metric by LXR on paths over the path of its looks, MovieLens 1M, smallest first."""
     frames = [table(f"ml-1m/learned_{name}").set_index(["metric", "other"]) for name in ALL]
     return sorted(-frame.loc[(metric, LOOKS), "difference"] for frame in frames)
 
@@ -540,7 +540,7 @@ NEEDED = (
 
 
 def worse_without(row: str, recommender: str) -> float:
-    """How much POS@20 rises with one change to LXR."""
+    """Rise of POS@20 with one change to LXR."""
     path = f"ml-1m/ablation_{recommender}"
     return cell(path, row, "POS@20") - cell(path, "lxr", "POS@20")
 
@@ -591,13 +591,13 @@ def against_authors(expected: str, others: Sequence[str], metrics: Sequence[str]
 
 
 def lead_over_lime() -> list[float]:
-    """How much lower the POS@20 of LXR is than that of LIME, and the interval of this difference, least first."""
+    """Reduction of POS@20 by LXR over LIME, and the interval of this difference, smallest first."""
     row = table("authors-mf/against_lxr").query("metric == 'POS@20' and other == 'lime'").iloc[0]
     return [-row["difference"], -row["high"], -row["low"]]
 
 
 def rival_gaps() -> list[float]:
-    """How much lower the POS@20 of those who are ahead of LXR is, with the authors' recommender."""
+    """Reduction of POS@20 by explainers that are ahead of LXR, with the authors' recommender."""
     frame = table("authors-mf/against_lxr").query("metric == 'POS@20' and other in @AHEAD_OF_LXR")
     return frame["difference"].tolist()
 

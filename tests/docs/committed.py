@@ -42,13 +42,13 @@ def points(*values: float, digits: int = 3) -> list[str]:
 
 
 def unless(holds: bool, says: str) -> Iterator[str]:
-    """What is wrong, unless it holds."""
+    """Return the problem, unless the condition holds."""
     if not holds:
         yield says
 
 
 def verdict(run: str, recommender: str, explainer: str, other: str, metric: str) -> str:
-    """What the paired test says of an explainer: ``"ahead"``, ``"behind"`` of the other, or ``"open"``."""
+    """Verdict of the paired test on an explainer: ``"ahead"``, ``"behind"`` of the other, or ``"open"``."""
     tests = table(f"{run}/tests_{recommender}").query("metric == @metric")
     rows = {(row.explainer, row.other): row for row in tests.itertuples()}
     sign, row = (1, rows[explainer, other]) if (explainer, other) in rows else (-1, rows[other, explainer])

@@ -20,7 +20,7 @@ QUOTES = [*MEASURED, *DEFINITIONS]
 
 
 def problems(claim: Claim) -> list[str]:
-    """What is wrong with a claim: its tables contradict it, or no page says what they say."""
+    """Problems of a claim: its tables contradict it, or no page states it."""
     text = claim.text()
     found = [f"the tables contradict it: {contradiction}" for contradiction in claim.contradictions()]
     if not any(places(page, text) for page in PAGES.values()):

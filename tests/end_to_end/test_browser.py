@@ -48,7 +48,7 @@ PATHS = {"explore": "", "explore_lab": "doc/tree/explore.ipynb?token=lxr"}
 
 @pytest.fixture(scope="module")
 def models(trained_results) -> TrainedModels:
-    """What is explored."""
+    """Models that the page explores."""
     root = Path(os.environ.get("LXR_EXPLORE", trained_results / "synthetic")).resolve()
     return TrainedModels(root.parent, root.name, trained(root.parent)[root.name][0])
 

@@ -134,7 +134,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
 @pytest.mark.parametrize("name", ["report.html", "run.json", "stages/summary.json"])
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-9]), Path.unlink], ids=["cut", "gone"])
 def test_the_page_and_the_provenance_are_made_again(tiny_run, name, damage):
-    """As after a run that was killed when all notebooks were done."""
+    """The state after a run that was killed when all notebooks were done."""
     results, _ = tiny_run
     options, root = cli.parse([*TINY, "--results", str(results)]), results / "synthetic"
     before = [(root / path).read_bytes() for path in ("report.html", "run.json")]

@@ -1,4 +1,4 @@
-"""What the tests of metrics and studies share."""
+"""Fixtures shared by the tests of metrics and studies."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is explored, without widgets; and the widgets, without a browser."""
+"""The explorer's session without widgets, and its widgets without a browser."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""What the tests of datasets share."""
+"""Fixtures shared by the tests of datasets."""
 
 import subprocess
 

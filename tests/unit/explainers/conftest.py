@@ -1,4 +1,4 @@
-"""What the tests of explainers share."""
+"""Fixtures shared by the tests of explainers."""
 
 import copy
 

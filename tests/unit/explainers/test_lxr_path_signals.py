@@ -1,4 +1,4 @@
-"""What LXR on paths sees: gradients along a path, answers to single items."""
+"""Signals of LXR on paths: gradients along a path, answers to single items."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""What the tests of recommenders share."""
+"""Fixtures shared by the tests of recommenders."""
 
 import pytest
 from toys import TINY

@@ -98,7 +98,7 @@ def explained(explainer, history, target):
 
 
 def said(function) -> list[str]:
-    """What a call warns of."""
+    """Warnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function()

@@ -1,4 +1,4 @@
-"""Where the data of a run come from: the command line's options of a file, what later commands know of it, the dry run."""
+"""Source of a run's data: options for files, later commands, the dry run."""
 
 import json
 import shlex
@@ -138,7 +138,7 @@ def test_options_of_a_file_need_one(arguments, capsys):
 
 
 def record(root: Path, parameters: dict, **more) -> None:
-    """What the first notebook leaves of a run."""
+    """Record that the first notebook leaves."""
     (root / "stages").mkdir(parents=True)
     (root / "stages" / f"{PREPARATION}.json").write_text(json.dumps({"parameters": parameters} | more))
 

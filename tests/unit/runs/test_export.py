@@ -37,7 +37,7 @@ def results(tmp_path) -> Path:
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """What a folder has that is no CSV."""
+    """Files of a folder that are no CSV."""
     return {path.name: path.read_text(encoding="utf-8") for kind in KINDS for path in folder.glob(f"*.{kind}")}
 
 

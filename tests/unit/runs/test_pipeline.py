@@ -211,7 +211,7 @@ def test_the_record_has_the_key_of_the_maker_of_every_input(toy_notebook, finish
 
 @pytest.mark.slow
 def test_what_somebody_else_has_written_in_the_meantime_fails_the_stage(toy_notebook, tmp_path, monkeypatch):
-    """As when two runs of other parameters meet in one directory, of which one does not know of locks."""
+    """Two runs with different parameters meet in one directory, and one ignores locks."""
     toys, run_stage = toy_pipeline(toy_notebook, tmp_path), Pipeline.run_stage
     pipeline = Pipeline(toys.stages[:2], toys.root)
 

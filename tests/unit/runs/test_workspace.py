@@ -1,4 +1,4 @@
-"""What a stage reads, writes and records."""
+"""Inputs, outputs and records of a stage."""
 
 import hashlib
 import json

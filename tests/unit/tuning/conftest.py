@@ -1,4 +1,4 @@
-"""What the tests of tuning share."""
+"""Fixtures shared by the tests of tuning."""
 
 from pathlib import Path
 

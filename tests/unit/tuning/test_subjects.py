@@ -1,4 +1,4 @@
-"""What is tuned: recommenders and explainers, on toys."""
+"""Tuning of recommenders and explainers, on toys."""
 
 from dataclasses import asdict
 
