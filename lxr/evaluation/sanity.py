@@ -1,5 +1,4 @@
-"""Do explanations depend on what they claim to explain? Recommenders made meaningless, histories changed where it does
-not matter.
+"""Sanity checks: randomized recommenders, and histories without an item that has no influence.
 
 Source: Adebayo et al.: Sanity Checks for Saliency Maps. NeurIPS 2018.
 """

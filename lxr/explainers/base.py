@@ -180,8 +180,10 @@ def check_explainer(explainer: object) -> None:
 
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
-    """Random numbers for explaining one target by one history: they depend on these and the seed alone, so that they are
-    the same in whatever batch the user comes. (The seed is below 2³².)"""
+    """Random numbers for explaining one target by one history.
+
+    They depend on these and the seed alone: they are the same in whatever batch the user comes. The seed is below 2³².
+    """
     # An array is hashed faster than a list.
     return np.random.default_rng(np.concatenate([np.array([seed, target], dtype=np.uint32), items.astype(np.uint32)]))
 

@@ -392,8 +392,7 @@ def pair_loss(
 def position_loss(
     score: torch.Tensor, position: torch.Tensor, length: torch.Tensor, n_pairs: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """Squared error of the relative position, 1 for the first item and 0 after the last, mean over items; arguments as for
-    :func:`pair_loss`, of which the last two do not matter."""
+    """Mean squared error of the relative position, from 1 (first) to 0; arguments as for :func:`pair_loss`."""
     return F.mse_loss(score, 1 - position / length.repeat_interleave(length))
 
 

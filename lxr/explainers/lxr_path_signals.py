@@ -255,8 +255,10 @@ def relative(signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 
 
 def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:
-    """Logits (b, n_items) after the history of one item, for each of the items (b,); where a recommender refuses to
-    recommend something (the item itself), its lowest."""
+    """Logits (b, n_items) after the history of one item, for each of the items (b,).
+
+    Where a recommender refuses to recommend something (the item itself), its lowest logit.
+    """
     history = torch.zeros(len(items), model.n_columns, device=model.device).scatter(1, items[:, None], 1.0)
     logits = model.of_items(model(history))
     lowest = logits.masked_fill(logits == -torch.inf, torch.inf).amin(dim=1, keepdim=True)

@@ -175,8 +175,9 @@ def ranks_without_most(
     steps: int = 10,
     batch_size: int = 512,
 ) -> np.ndarray:
-    """Rank of the target at each step of removing the most important items: the part of :func:`evaluate_fidelity` that
-    choosing an epoch needs.
+    """Rank of the target at each step of removing the most important items.
+
+    This is the part of :func:`evaluate_fidelity` that choosing an epoch needs.
 
     Args:
         model, history, target, importance, steps, batch_size: as for :func:`evaluate_fidelity`.

@@ -53,8 +53,10 @@ class ItemOrder:
 
     @classmethod
     def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
-        """Order the items (N,) of each user by descending keys (N, m), of which the first decides and the others break its
-        ties; the last ties stay as they come. Users (N,) ascend."""
+        """Order the items (N,) of each user by descending keys (N, m).
+
+        The first key decides, the others break its ties; the last ties stay as they come. Users (N,) ascend.
+        """
         length = np.bincount(user, minlength=n_users)
         return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
 
@@ -125,8 +127,9 @@ def _score_masked(
     batch_size: int,
     log_odds: bool,
 ) -> list[np.ndarray]:
-    """Rank, log-probability and, if asked for, log-odds of the target, (R,) each, for R masked histories (user, start,
-    stop), each (R,), users ascending.
+    """Rank, log-probability and, if asked for, log-odds of the target, (R,) each, for R masked histories.
+
+    Masked histories are (user, start, stop), each (R,), users ascending.
 
     Raises:
         ValueError: names the row of a target whose score is not a number, or an item of which that is so in the first batch.

@@ -1,7 +1,6 @@
-"""Hyperparameters, chosen on validation users: Optuna studies that several processes may share and that go on where they
-were interrupted.
+"""Optuna studies on validation users; several processes can share a study, and an interrupted one resumes.
 
-A search space stands beside the class that it tunes. It maps options to what they may be: a list of choices, or a range
+Each class defines its search space. It maps options to what they may be: a list of choices, or a range
 ``(low, high)`` of integers (if both are) or numbers, with ``"log"`` as a third entry for a logarithmic scale.
 
 A study is one journal file. Its trials are drawn one after the other under a lock, each by a sampler that is seeded by the
@@ -279,7 +278,7 @@ def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time draw trials of a study. (The journal has a lock of its own for each line.)"""
+    """Let one process at a time draw trials of a study; the journal has a lock of its own for each line."""
     with extra("tuning"):
         from optuna.storages.journal import JournalFileOpenLock
 
@@ -340,8 +339,10 @@ def _n_finished(study: "optuna.Study") -> int:
 
 
 def _fail_abandoned(study: "optuna.Study") -> None:
-    """Mark as failed the trials of processes of this machine that have ended without telling. (Of other machines' processes
-    nothing is known: their trials are left running.)"""
+    """Mark as failed the trials of processes of this machine that ended without a result.
+
+    Trials of other machines are left running: nothing is known about their processes.
+    """
     with extra("tuning"):
         from optuna.trial import TrialState
 

@@ -1,5 +1,6 @@
 """The documentation is complete: docstrings of all exported names, pages of the API, the worked example of CONTRIBUTING."""
 
+import ast
 import inspect
 import os
 import pkgutil
@@ -84,3 +85,17 @@ def test_the_reference_has_every_public_name_and_package():
     assert set(re.findall(r"\{py:obj\}`lxr\.(\w+)`", face)) == EXPORTED.keys() - packages
     pages = {path.stem for path in (PROJECT_ROOT / "docs/reference").glob("*.md")}
     assert pages == packages | {"lxr", "index"}
+
+
+NOT_FIRST = {"What", "Which", "Whose", "How", "Where", "Who", "By", "As", "Those"}
+DOCSTRINGS = {
+    f"{path.relative_to(PROJECT_ROOT)}:{getattr(node, 'name', '')}": docstring
+    for path in sorted((PROJECT_ROOT / "lxr").rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and (docstring := ast.get_docstring(node))
+}
+
+
+def test_the_first_line_of_a_docstring_names_the_thing():
+    assert len(DOCSTRINGS) > 1000
+    assert [name for name, docstring in DOCSTRINGS.items() if docstring.split()[0] in NOT_FIRST] == []
