@@ -52,6 +52,7 @@ from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
+from lxr.delivery.compare import compare
 from lxr.explainers.base import Explainer
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
@@ -98,6 +99,7 @@ __all__ = [
     "Recommender",
     "UserExplanation",
     "app",
+    "compare",
     "counterfactuals",
     "data",
     "delivery",

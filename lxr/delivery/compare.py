@@ -1,0 +1,172 @@
+"""Comparison of explainers on the recommender at hand, with a verdict in words: which one should I use?"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lxr.data.interactions import Interactions
+from lxr.data.splits import split_users
+from lxr.evaluation.cost import Cost, cost_table, measure_cost
+from lxr.explainers.registry import COMPARED, EXPLAINERS
+from lxr.metrics.comparison import comparison_table
+from lxr.metrics.fidelity import evaluate_fidelity
+from lxr.metrics.names import LOWER, direction
+from lxr.metrics.result import FidelityResult
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.recommendations import top_item
+from lxr.utils.checks import check_instance, check_positive
+from lxr.utils.progress import progress_bar
+from lxr.utils.sparse import sample_users
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS = ("NDCG", "POS@20", "DEL", "INS")  # by which explainers are compared
+RANK, SCORE, SECONDS = "NDCG", "INS", "explaining [s / 1,000 users]"
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Explainers compared on one recommender; prints a verdict and the table.
+
+    Attributes:
+        results: explainer → fidelity of its explanations, of the same users.
+        costs: explainer → (cost of making it, cost of explaining these users).
+
+    Example: see :func:`compare`.
+    """
+
+    results: Mapping[str, FidelityResult]
+    costs: Mapping[str, tuple[Cost, Cost]]
+
+    @property
+    def n_users(self) -> int:
+        """Number of explained users."""
+        return len(next(iter(self.results.values())).per_user())
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Mean of each metric, seconds for 1,000 users, and seconds of training, one row per explainer; best NDCG first."""
+        means = {name: result.per_user()[list(METRICS)].mean() for name, result in self.results.items()}
+        costs = cost_table(self.costs, self.n_users).set_index("explainer")
+        table = pd.DataFrame(means).T.rename_axis("explainer")
+        return table.join(costs[[SECONDS, "making it [s]"]]).sort_values(RANK)
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """Paired tests between every two explainers: :func:`lxr.metrics.comparison_table`."""
+        return comparison_table(self.results, METRICS)
+
+    def best(self, metric: str, names: Sequence[str] | None = None) -> list[str]:
+        """The best explainer by a metric, and all that a paired test does not find different from it, cheapest first.
+
+        Args:
+            metric: one of the compared metrics.
+            names: explainers that are considered; all by default.
+        """
+        table = self.table.loc[list(names or self.table.index)]
+        first = table[metric].idxmin() if direction(metric) == LOWER else table[metric].idxmax()
+        pairs = self.tests[(self.tests["metric"] == metric) & (self.tests["p_holm"] >= LEVEL)]
+        same = {*pairs.loc[pairs["explainer"] == first, "other"], *pairs.loc[pairs["other"] == first, "explainer"], first}
+        return table.loc[[name for name in table.index if name in same]].sort_values(SECONDS).index.tolist()
+
+    @cached_property
+    def verdict(self) -> list[str]:
+        """Recommendations in words, each with its numbers."""
+        names = [name for name in self.table.index if name in EXPLAINERS]
+        no_gradient = [name for name in names if not EXPLAINERS[name].needs_gradient]
+        untrained = [name for name in names if not EXPLAINERS[name].is_trained]
+        wanted = {
+            "To explain the rank": (RANK, names),
+            "To explain the score": (SCORE, names),
+            "Without gradients of the recommender": (RANK, no_gradient),
+            "Without training": (RANK, untrained),
+        }
+        return [self._advice(purpose, metric, among) for purpose, (metric, among) in wanted.items() if among]
+
+    def _advice(self, purpose: str, metric: str, among: Sequence[str]) -> str:
+        """One line of the verdict: the cheapest of the explainers that no test finds worse than the best."""
+        cheapest, *others = self.best(metric, among)
+        row = self.table.loc[cheapest]
+        advice = f"{purpose}: {cheapest} ({metric} {row[metric]:.3f}, {row[SECONDS]:.2g} s for 1,000 users)."
+        return advice + f" No test finds a difference to {', '.join(others)}." * bool(others)
+
+    def plot(self) -> "Figure":
+        """Fidelity against time: :func:`lxr.reporting.plots.plot_cost`."""
+        from lxr.reporting.plots import plot_cost  # matplotlib is not needed for anything else here
+
+        costs = cost_table(self.costs, self.n_users).set_index("explainer")
+        return plot_cost(self.table, costs, metrics=(RANK, SCORE))
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.n_users} users", *self.verdict, "", self.table.to_string(float_format="{:.3f}".format)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{line}</li>" for line in self.verdict)
+        return f"<p>{self.n_users} users</p><ul>{lines}</ul>{self.table.to_html(float_format='{:.3f}'.format)}"
+
+
+def compare(
+    model: Recommender,
+    data: Interactions,
+    *,
+    explainers: Sequence[str] = COMPARED,
+    n_users: int = 200,
+    seed: int = 0,
+) -> Comparison:
+    """Compare explainers on a recommender: which of them should I use?
+
+    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, and judged on
+    a sample of test users. A recommender that was trained on all users is compared on users that it knows.
+
+    Args:
+        model: the recommender.
+        data: histories of all users.
+        explainers: names in :data:`lxr.EXPLAINERS`; by default ten, the best known of each family. What needs a gradient is
+            left out for a recommender without one.
+        n_users: test users, drawn at random, whose top recommendations are explained.
+        seed: of the split, the sample and the explainers.
+
+    Returns:
+        The comparison, which prints itself.
+
+    Raises:
+        ValueError: an unknown explainer, fewer than two of them, or data of another catalogue.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> model = lxr.train_recommender("mf", data)
+        >>> comparison = lxr.compare(model, data, explainers=["random", "cosine", "leave-one-out"], n_users=50)
+        >>> comparison.table.index.tolist(), comparison.best("NDCG")
+        (['leave-one-out', 'cosine', 'random'], ['leave-one-out'])
+    """
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    check_positive(n_users=n_users)
+    specs = {EXPLAINERS.primary(name): EXPLAINERS[name] for name in explainers}
+    if not model.differentiable:
+        specs = {name: spec for name, spec in specs.items() if not spec.needs_gradient}
+    if len(specs) < 2:
+        raise ValueError(
+            f"explainers: expected two or more that can explain this recommender, found {', '.join(specs) or 'none'}"
+        )
+    train, validation, test = (data.matrix[users] for users in split_users(data.matrix.shape[0], seed=seed))
+    matrix = sample_users(test, n_users, np.random.default_rng(seed))
+    target = top_item(model, matrix)
+    results, costs = {}, {}
+    for name in progress_bar(list(specs), desc="comparing", unit="explainer"):
+        with warnings.catch_warnings(action="ignore"):  # the table says how good each is
+            with measure_cost(model) as making:
+                explainer = specs[name](model, train, validation, seed=seed)
+            with measure_cost(model) as explaining:
+                scores = explainer.explain(matrix, target)
+        results[name], costs[name] = evaluate_fidelity(model, matrix, target, scores), (making, explaining)
+    return Comparison(results, costs)
