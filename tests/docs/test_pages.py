@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 import lxr
+from docs.fill_tables import MARKED, asked
 from lxr.runs import cli
-from lxr.runs.export import export_table
 from lxr.runs.stages import plan_stages
 from lxr.runs.workspace import PREPARATION
 from lxr.utils.environment import PROJECT_ROOT
@@ -26,11 +26,7 @@ COMMANDS = [
     for name, page in TOLD.items()
     for command in re.findall(r"^(?:\w+=\S+ )?python run_all\.py(?: +(.*))?$", page.replace("\\\n", ""), flags=re.MULTILINE)
 ]
-TABLES = [
-    (name, *found)
-    for name, page in TOLD.items()
-    for found in re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end -->", page, flags=re.DOTALL)
-]
+TABLES = [(name, *found) for name, page in TOLD.items() for found in MARKED.findall(page)]
 
 
 def forget(registry: dict, name: str, monkeypatch) -> None:
@@ -77,9 +73,15 @@ def test_the_commands_are_understood(shop, name, command):
     assert plan_stages(options)
 
 
-@pytest.mark.parametrize(("name", "path", "table"), TABLES, ids=[f"{name}-{path}" for name, path, _ in TABLES])
-def test_the_tables_are_those_of_the_results(name, path, table):
-    assert table.strip() == export_table(PROJECT_ROOT / "results" / path, "md").strip()
+@pytest.mark.parametrize(("name", "path", "parts", "table"), TABLES, ids=[f"{name}-{path}" for name, path, *_ in TABLES])
+def test_the_tables_are_those_of_the_results(name, path, parts, table):
+    assert table.strip() == asked(path, parts)
+
+
+def test_a_page_may_ask_for_a_part_of_a_table():
+    shown = asked("ml-1m/tables/headline_vae.csv", " | lxr lxr-path-rank | NDCG INS")
+    assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == ["lxr", "lxr-path-rank"]
+    assert shown.startswith("| explainer") and shown.count("**") == 4 and "DEL" not in shown
 
 
 def shown_figures() -> set[str]:

@@ -1,0 +1,46 @@
+"""Put the committed tables, as Markdown, into the pages that ask for them: `python docs/fill_tables.py`.
+
+A page asks by `<!-- table: ml-1m/tables/headline_vae.csv -->`, or for some rows and columns of a headline table by
+`<!-- table: ml-1m/tables/headline_vae.csv | lxr lime | NDCG INS -->`, in this order, and ends the place with `<!-- end -->`.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from lxr.reporting import mark_best
+from lxr.reporting.formats import FORMATS, from_csv
+from lxr.runs.export import export_table
+from lxr.utils.environment import PROJECT_ROOT
+
+RESULTS = PROJECT_ROOT / "results"
+MARKED = re.compile(r"<!-- table: (\S+)((?: \| [^|]+?)*) -->\n(.*?)<!-- end -->", flags=re.DOTALL)
+PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+
+
+def asked(path: str, parts: str) -> str:
+    """A table as Markdown with its marks: the whole of it, or the rows and columns that `parts` names."""
+    if not parts:
+        return export_table(RESULTS / path, "md").strip()
+    rows, columns = (part.split() for part in parts.removeprefix(" | ").split(" | "))
+    table, decimals = from_csv((RESULTS / path).read_text(encoding="utf-8"))
+    tests = pd.read_csv(RESULTS / path.replace("headline_", "tests_")).query("explainer in @rows and other in @rows")
+    chosen = table.loc[rows, columns]
+    return FORMATS["md"](chosen, decimals, mark_best(chosen, tests)).strip()
+
+
+def fill(match: re.Match) -> str:
+    """A marked place with the present content of its CSV."""
+    path, parts, _ = match.groups()
+    return f"<!-- table: {path}{parts} -->\n\n{asked(path, parts)}\n\n<!-- end -->"
+
+
+def fill_page(path: Path) -> None:
+    """Fill all places of a page."""
+    path.write_text(MARKED.sub(fill, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        fill_page(page)
