@@ -199,7 +199,7 @@ class Exploration:
         self.take(dense(self.models.data.matrix[[user]]), user)
 
     def start_empty(self) -> None:
-        """Begin a history of one's own."""
+        """Begin an empty custom history."""
         self.take(torch.zeros_like(self.history), None)
 
     def add(self, item: int) -> None:

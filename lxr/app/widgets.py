@@ -2,7 +2,7 @@
 
 Widgets are made once and changed in place. Every change is a message to the browser, and messages are what takes the time:
 what changes together is one widget, or one message. Explainers run in threads of their own: those that answer at once are
-drawn at once, the others when they are done, and nobody waits for them.
+drawn at once, the others when they are done.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ with extra("app"):
     import ipywidgets as widgets
 
 PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
-WORKERS = 8  # more than may be busy with what nobody waits for any more
+WORKERS = 8  # enough that stale requests cannot block new ones
 RECOMMENDED = 10
 OFFERED = 8  # titles that are offered where several match
-OWN = -1  # instead of the row of a user: a history of one's own
+OWN = -1  # instead of the row of a user: a custom history
 STYLE = """<style>
 .lxr-app { border: 1px solid #c8c8c8; border-radius: 6px; padding: 12px; }
 .lxr-app h4 { margin: 0 0 4px 0; font-size: 15px; line-height: 1.5; }
@@ -168,7 +168,7 @@ class Explorer:
                 self.drawing = before
 
     def choose_dataset(self, dataset: str, recommender: str | None = None) -> None:
-        """Go on with a dataset, and with its first recommender unless told another."""
+        """Switch to a dataset, and to its first recommender unless another is given."""
         with self.quietly():
             self.recommender.options = self.found[dataset]
             self.recommender.value = recommender or self.found[dataset][0]
@@ -262,7 +262,7 @@ class Explorer:
         self.draw_recommendation()
 
     def draw_recommended(self) -> None:
-        """Show the recommendations, where each stands without what is left out, and which of them is explained."""
+        """Show the recommendations, the rank of each without the removed items, and which of them is explained."""
         exploration, first = self.exploration, self.recommended
         ranks = [str(rank) for rank in first.index]
         if exploration.removed:
@@ -306,7 +306,7 @@ class Explorer:
                 asker.show(str(answer.exception()) if answer.exception() else answer.result())
 
     def draw_what_if(self) -> None:
-        """Show where the target stands without what is left out."""
+        """Show the rank of the target without the removed items."""
         with self.quietly():
             self.draw_recommended()
             for panel in self.panels:

@@ -1,4 +1,4 @@
-"""Tables in files, checked line by line; ratings in files of one's own: CSV, TSV, Parquet, RecBole's atomic files."""
+"""Tables in files, checked line by line; ratings in user-provided files: CSV, TSV, Parquet, RecBole's atomic files."""
 
 import csv
 import re
@@ -83,7 +83,7 @@ def read_ratings_file(
 
 
 def _read_ratings(path: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, Dialect]:
-    """Users, items, ratings and times of a file of one's own, and the dialect of the file.
+    """Users, items, ratings and times of a user-provided file, and the dialect of the file.
 
     Args:
         path: the file.
@@ -124,7 +124,7 @@ def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series
 
 
 def _read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[pd.Series, Dialect]:
-    """Titles of a file of one's own, by the ids of their items, and the dialect of the file."""
+    """Titles of a user-provided file, by the ids of their items, and the dialect of the file."""
     raw, dialect = _read_columns(path, {"item": item_column, "title": title_column})
     titles = texts(raw, "title", path)
     titles = (titles.str.strip() if dialect.blanks else titles).set_axis(text_ids(raw["item"], "item", path))
@@ -132,7 +132,7 @@ def _read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[
 
 
 def _read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = ()) -> tuple[pd.DataFrame, Dialect]:
-    """Some columns of a file of one's own.
+    """Some columns of a user-provided file.
 
     Args:
         path: the file, of a known kind.

@@ -15,7 +15,7 @@ from lxr.utils.checks import check_finite, first
 from lxr.utils.sparse import rows
 
 REAL = "buif"  # NumPy's kinds of real numbers
-BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: nobody is to guess
+BY_ROWS = ("csr", "coo", "lil", "dok", "bsr")  # a CSC matrix usually has items as rows: ambiguous
 
 
 def as_histories(n_columns: int, history: object, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -101,7 +101,7 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
     else:
         path, expected = directory / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
         titles = _read_titles(directory / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
-        unknown = "unkonwn (unkonwn)"  # as it stands there
+        unknown = "unkonwn (unkonwn)"  # spelled so in the file
         titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
     ratings = read_ratings(path, "\t", header=not official)
     _check_sha256(path, expected)

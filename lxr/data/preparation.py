@@ -38,7 +38,7 @@ def prepare(
     implicit data: every row counts, and ``min_rating`` does not apply.
 
     Users who have every item that is left are dropped, since nothing is left to recommend to them, and the minimum counts
-    are repeated. Only if nobody would be left, they stay. ``complete_users`` has their ids.
+    are repeated. They stay if no user would be left. ``complete_users`` has their ids.
 
     User features that the ratings carry become further columns; thresholds look at items alone.
 
@@ -192,7 +192,7 @@ def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
 def _without_complete_users(
     pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
 ) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
-    """Drop users who have every item, again and again with the k-core, unless nobody would be left.
+    """Drop users who have every item, again and again with the k-core, unless no user would be left.
 
     Returns:
         The pairs of the others, and the ids of the users who have been dropped, sorted.
@@ -218,7 +218,7 @@ def named(users: list[int | str]) -> str:
 
 
 def check_candidates(data: Interactions) -> None:
-    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if nobody would be left without them.
+    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if no user would be left without them.
 
     Args:
         data: the histories.

@@ -45,7 +45,7 @@ class Explainer:
 
     Example:
         >>> import lxr
-        >>> class Position(Explainer):  # items that stand later in the catalogue matter more
+        >>> class Position(Explainer):  # items later in the catalogue matter more
         ...     def importance(self, history, target):
         ...         return torch.arange(1.0, 1 + history.shape[1]).expand_as(history)
         >>> Position(lxr.MF(4)).explain(torch.tensor([[1.0, 0, 1, 0]]), torch.tensor([3]))
@@ -145,7 +145,7 @@ class Explainer:
         return scores
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Scores (B, I) of checked input; what stands outside the history does not matter."""
+        """Scores (B, I) of checked input; scores outside the history are ignored."""
         raise NotImplementedError
 
     def warn_about_long_histories(self, lengths: np.ndarray) -> None:

@@ -122,7 +122,7 @@ class SoftRank:
     """Smooth rank of the target: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
 
     The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
-    looks at a fixed number of rivals, this one looks at those that are near the target, wherever in the ranking it stands.
+    looks at a fixed number of rivals, this one looks at those near the target, wherever the target ranks.
     As long as little of the history is gone, the target is near the top, where each of few rivals matters: τ is smaller
     there. Rivals are the items outside the original history.
 

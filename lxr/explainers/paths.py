@@ -44,7 +44,7 @@ class Stepwise(Explainer):
 
     def follow(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
-        # (B,) items per step after the single ones; in double precision, lest a whole number is rounded up.
+        # (B,) items per step after the single ones; in double precision, since single precision may round a whole number up.
         later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
         x, scores, step = history.clone(), torch.zeros_like(history), 0
         while (rows := x.any(dim=1).nonzero().ravel()).numel():

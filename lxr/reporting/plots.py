@@ -305,12 +305,12 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Mappin
     """Plot the sanity check: rank correlation after the recommender is randomized (Adebayo et al., NeurIPS 2018).
 
     Left, one line per explainer over the layers that are randomised one after the other, from 1 for the recommender as it
-    is. Right, one row per explainer for changes that stand by themselves; the rows are the legend of the lines too.
+    is. Right, one row per explainer for independent changes; the rows are the legend of the lines too.
 
     Args:
         correlation: explainers × changes, mean rank correlation with the explanation of the recommender as it is.
         cascade: columns that follow one another.
-        apart: columns that stand by themselves → fill of their markers, ``"full"`` or ``"none"``.
+        apart: columns of independent changes → fill of their markers, ``"full"`` or ``"none"``.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained")
     lines = pd.concat([pd.Series(1.0, correlation.index), correlation[list(cascade)]], axis=1)

@@ -250,7 +250,7 @@ def fall_sentence(
 
 
 def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> list[str]:
-    """Titles of items as they stand in sentences."""
+    """Titles of items, quoted for a sentence."""
     return [quoted(title) for title in data.titles(np.asarray(items, dtype=int))]
 
 

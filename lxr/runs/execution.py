@@ -54,7 +54,7 @@ def execute(stage: Stage, root: Path) -> str:
         raise ValueError(f"stage {stage.name}: expected a notebook, found none")
     executed, log = stage.path(root, "notebooks", "ipynb"), stage.path(root, "logs", "log")
     failed = executed.with_suffix(".failed.ipynb")
-    partial = temporary_name(executed)  # nobody else writes to it
+    partial = temporary_name(executed)  # no other process writes to it
     for path in (executed, log):
         path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)

@@ -13,12 +13,12 @@ from lxr.runs.plan import HEADLINE, TINY_DATASET
 from lxr.runs.verify import TOLERANCE
 
 EXAMPLES = """examples:
-  python run_all.py                                    everything of MovieLens 100K; again: what has changed
-  python run_all.py --smoke                            a tiny run on generated data, offline, in two minutes
+  python run_all.py                                    everything for MovieLens 100K; a second time: what changed
+  python run_all.py --smoke                            a tiny run on generated data, offline
   python run_all.py --dataset ml-1m --recommenders mf  another dataset, one recommender
-  python run_all.py --ratings my.csv --min-rating 4    a file of your own; with --dry-run: what is kept of it
-  python run_all.py --list                             which stages are done, stale or missing
-  python run_all.py --verify                           compare the tables of a run here with the committed ones
+  python run_all.py --ratings my.csv --min-rating 4    your own file; add --dry-run to see what is kept
+  python run_all.py --list                             show which stages are done, stale or missing
+  python run_all.py --verify                           check that this machine reproduces the committed tables
 """
 
 
@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line. It leaves options out that are not given: RunOptions has the defaults."""
     parser = argparse.ArgumentParser(
         usage="python run_all.py [options]",
-        description="Regenerate every table and figure of a dataset by running the notebooks that are not up to date.\n"
+        description="Run the notebooks that are not up to date, and make every table and figure of a dataset.\n"
         "Defaults are in brackets.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -74,7 +74,7 @@ def _path(text: str) -> Path:
 def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
     """Add the options that choose stages."""
     default = f"ml-100k, or {TINY_DATASET} with --smoke"
-    group.add_argument("--dataset", metavar="NAME", help=f"{', '.join(DATASETS)}, or of a file of your own ({default})")
+    group.add_argument("--dataset", metavar="NAME", help=f"{', '.join(DATASETS)}, or the name of your own file ({default})")
     group.add_argument(
         "--recommenders",
         nargs="+",
@@ -94,37 +94,38 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         type=_path,
         dest="plugins",
         metavar="FILE",
-        help="Python files that register explainers of your own: lxr.explainers.register",
+        help="Python files that register your own explainers with lxr.explainers.register",
     )
-    group.add_argument("--seed", type=int, metavar="N", help="of the split, the training and the explainers (42)")
+    group.add_argument("--seed", type=int, metavar="N", help="seed of the split, the training and the explainers (42)")
     group.add_argument(
-        "--seeds", type=int, nargs="+", metavar="N", help="repeat all training with these seeds, on the same split"
+        "--seeds", type=int, nargs="+", metavar="N", help="repeat the training with these seeds on the same split"
     )
     group.add_argument(
         "--splits",
         type=int,
         nargs="+",
         metavar="N",
-        help=f"repeat with these splits of the users, with the options of the first: {' '.join(HEADLINE)} (or --explainers)",
+        help=f"repeat on these splits of the users, with the first's options: {' '.join(HEADLINE)} (or --explainers)",
     )
     group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
-    group.add_argument("--smoke", action="store_true", help="tiny run: the notebooks' own parameters, on synthetic data")
+    group.add_argument("--smoke", action="store_true", help="tiny run with the notebooks' own parameters on synthetic data")
     group.add_argument(
-        "--before", choices=notebook_names(), metavar="NOTEBOOK", help="only what this notebook needs, as 05_lxr"
+        "--before",
+        choices=notebook_names(),
+        metavar="NOTEBOOK",
+        help="run only what this notebook needs, for example 05_lxr",
     )
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     """Add the options of data and results."""
-    group.add_argument("--data-dir", type=_path, metavar="DIR", help="raw data ($LXR_DATA_DIR, else Data/)")
+    group.add_argument("--data-dir", type=_path, metavar="DIR", help="directory of the raw data ($LXR_DATA_DIR, else Data/)")
     group.add_argument("--results", type=_path, metavar="DIR", help="directory of all results (results/)")
-    group.add_argument(
-        "--test-users", type=int, metavar="N", help="explain and judge a random sample of so many test users, not all"
-    )
+    group.add_argument("--test-users", type=int, metavar="N", help="explain and judge a random sample of N test users (all)")
     group.add_argument(
         "--user-features",
         action="store_true",
-        help="histories also hold what is known of the users (personal data); results go to user-features/ of the results",
+        help="include user features (personal data) in histories; results go to user-features/ in the results directory",
     )
 
 
@@ -133,38 +134,40 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--hyperparameters",
         choices=["tuned", "published"],
-        help="those found by --tune for this split, or LXR's published ones; defaults of everything else (tuned)",
+        help="use those found by --tune on this split, or the published ones of LXR (tuned)",
     )
     group.add_argument(
-        "--tuned-on", metavar="NAME", help="another dataset, on which the hyperparameters of the explainers were tuned"
+        "--tuned-on", metavar="NAME", help="use hyperparameters of explainers that were tuned on this other dataset"
     )
     group.add_argument(
         "--tune",
         choices=["recommenders", "explainers"],
-        help="only look for hyperparameters, and leave them in tuned_*.json of the results; goes on with what is there",
+        help="only search for hyperparameters, and write them to tuned_*.json in the results; resumes earlier studies",
     )
-    group.add_argument("--trials", type=int, metavar="N", help="of every study (20, or 5 if tiny)")
-    group.add_argument("--minutes", type=float, metavar="M", help="after which no study begins another trial")
-    group.add_argument("--workers", type=int, metavar="N", help="processes that share each study (1)")
+    group.add_argument("--trials", type=int, metavar="N", help="trials of every study (20, or 5 in a tiny run)")
+    group.add_argument("--minutes", type=float, metavar="M", help="start no trial after M minutes")
+    group.add_argument("--workers", type=int, metavar="N", help="processes per study (1)")
 
 
 def _add_how(group: argparse._ArgumentGroup) -> None:
-    """Add the options of the machine, and of what is there already."""
-    group.add_argument("--device", choices=DEVICES, help="a GPU if there is one (auto)")
+    """Add the options of the machine and of earlier results."""
+    group.add_argument("--device", choices=DEVICES, help="device of PyTorch; auto takes a GPU if there is one (auto)")
     group.add_argument("--jobs", type=int, metavar="N", help=f"notebooks at a time ({default_jobs()})")
-    group.add_argument("--force", action="store_true", help="run everything, unchanged or not")
-    group.add_argument("--wait", action="store_true", help="wait for another run in the same results to end, do not refuse")
+    group.add_argument("--force", action="store_true", help="run every stage, even if it is up to date")
+    group.add_argument(
+        "--wait", action="store_true", help="wait for another run in the same results directory instead of failing"
+    )
 
 
 def _add_instead(group: argparse._ArgumentGroup) -> None:
     """Add the options that look at a command or its results."""
     one = group.add_mutually_exclusive_group()
-    one.add_argument("--dry-run", action="store_true", help="only say what is kept of the data")
+    one.add_argument("--dry-run", action="store_true", help="show what is kept of the data; run nothing")
     one.add_argument(
         "--list",
         action="store_true",
         dest="list_stages",
-        help="only say which stages are done, stale or missing, and why",
+        help="show which stages are done, stale or missing, and why; run nothing",
     )
     one.add_argument(
         "--verify",
@@ -172,17 +175,17 @@ def _add_instead(group: argparse._ArgumentGroup) -> None:
         type=_path,
         const=True,
         metavar="DIR",
-        help="run in a temporary directory, or take what an earlier run with --results DIR has left, and compare its tables "
-        "with those of the results as committed, or as they are outside of git; the exit status is 1 if a value differs",
+        help="run in a temporary directory, or take an earlier run with --results DIR, and compare its tables with the "
+        "committed ones; the exit status is 1 if a value differs",
     )
     group.add_argument(
-        "--against", metavar="REV", help="compare with the tables of this commit, branch or tag, with --verify (HEAD)"
+        "--against", metavar="REV", help="with --verify: compare with the tables of this commit, branch or tag (HEAD)"
     )
     group.add_argument(
         "--tolerance",
         type=float,
         metavar="SHARE",
-        help=f"of the largest value of a column, by which its numbers may differ with --verify ({TOLERANCE}); 0: none may",
+        help=f"with --verify: allowed difference, as a share of the largest value of a column ({TOLERANCE}); 0: bit for bit",
     )
 
 
@@ -190,22 +193,24 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a file of ratings."""
     group = parser.add_argument_group(
         "a file of your own",
-        "in the place of a registered dataset. Its results are named after it, unless\n"
-        "--dataset names them; that name is all that a later command needs.",
+        "Use it instead of a registered dataset. Its results are named after the file or by --dataset;\n"
+        "later commands need only that name.",
     )
-    group.add_argument("--ratings", type=_path, metavar="PATH", help=".csv, .tsv, .inter (gzipped or not) or .parquet")
-    group.add_argument("--user-column", metavar="NAME", help="of users (user)")
-    group.add_argument("--item-column", metavar="NAME", help="of items (item)")
-    group.add_argument("--rating-column", metavar="NAME", help="of ratings (rating)")
-    group.add_argument("--min-rating", type=float, metavar="R", help="what a rating has to reach to count")
+    group.add_argument(
+        "--ratings", type=_path, metavar="PATH", help="ratings: .csv, .tsv, .inter (gzipped or not) or .parquet"
+    )
+    group.add_argument("--user-column", metavar="NAME", help="column of users (user)")
+    group.add_argument("--item-column", metavar="NAME", help="column of items (item)")
+    group.add_argument("--rating-column", metavar="NAME", help="column of ratings (rating)")
+    group.add_argument("--min-rating", type=float, metavar="R", help="lowest rating that counts")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--timestamp-column", metavar="NAME", help="of times (timestamp, if there is one)")
+    group.add_argument("--timestamp-column", metavar="NAME", help="column of times (timestamp, if there is one)")
     group.add_argument(
         "--repeats",
         choices=REPEATS,
-        help="a user's several rows for one item: the newest counts, the oldest, or their sum, as for plays",
+        help="if a user has several rows for an item: count the newest, the oldest, or their sum (as for plays)",
     )
-    group.add_argument("--min-items-per-user", type=int, metavar="N", help="items that a user needs to be kept (2)")
-    group.add_argument("--min-users-per-item", type=int, metavar="N", help="users that an item needs to be kept (2)")
-    group.add_argument("--items", type=_path, metavar="PATH", help="another such file (or .item), with titles of items")
-    group.add_argument("--title-column", metavar="NAME", help="of titles (title)")
+    group.add_argument("--min-items-per-user", type=int, metavar="N", help="drop users with fewer items (2)")
+    group.add_argument("--min-users-per-item", type=int, metavar="N", help="drop items with fewer users (2)")
+    group.add_argument("--items", type=_path, metavar="PATH", help="titles of items, in a file of the same kind (or .item)")
+    group.add_argument("--title-column", metavar="NAME", help="column of titles (title)")

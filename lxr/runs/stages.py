@@ -288,7 +288,7 @@ class _Graph:
         explainers = self.explainers
         options = {name: value for name, value in self.tuned_options(recommender).items() if name in explainers}
         one_shot = [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]
-        # Explaining is repeated for every changed recommender, and LXR trained: one stands for its family, or for its class.
+        # Explaining is repeated for every changed recommender, and LXR trained: one represents its family, or its class.
         sane = [
             name for name in explainers if name == "lxr" or (notebook_of(name) == BASELINES and not EXPLAINERS[name].preset)
         ]

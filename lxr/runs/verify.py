@@ -19,7 +19,7 @@ from lxr.utils.storage import DataError
 
 # Share of the largest value of a column by which its numbers may differ: about twice what MovieLens 100K shows without AVX.
 TOLERANCE = 0.1
-# Differences within the tolerance move them anywhere; the differences themselves stand beside them.
+# Differences within the tolerance move them anywhere; the differences themselves are in the next column.
 P_VALUES = ("p", "p_holm")
 MEASURED = re.compile(r"\[s\b|^(seconds|minutes)$")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"

@@ -148,7 +148,7 @@ class Workspace:
             decimals: digits after the point.
             marks: of the best entries and those that no test tells apart from them, see
                 :func:`lxr.reporting.tables.mark_best`.
-            formats: keys of :data:`lxr.reporting.formats.FORMATS`; a long table that nobody reads needs its CSV alone.
+            formats: keys of :data:`lxr.reporting.formats.FORMATS`; long tables need their CSV alone.
         """
         rounded = frame.round(decimals)
         csv = to_csv(rounded, decimals)

@@ -255,7 +255,7 @@ def _direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off what a process that was killed while writing has left of its last line, lest the next one is joined to it."""
+    """Cut off an incomplete last line, which a process killed while writing has left."""
     content = path.read_bytes() if path.is_file() else b""
     if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:
