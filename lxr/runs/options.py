@@ -14,7 +14,7 @@ from lxr.data.ratings import REPEATS, Repeats
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.data_source import Source
-from lxr.runs.plan import EXPLORE, REPORT, TINY_DATASET
+from lxr.runs.plan import ALL, EXPLORE, REPORT, TINY_DATASET, default_explainers, explainers_of
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.workspace import PREPARATION, stage_parameters
@@ -75,7 +75,8 @@ class RunOptions:
     Attributes:
         dataset: name of a registered dataset, or of a file; by default that of ``ratings``, MovieLens 100K otherwise.
         recommenders: names in :data:`lxr.RECOMMENDERS`.
-        explainers: names in :data:`lxr.EXPLAINERS`; by default all, with those of the plugins.
+        explainers: names in :data:`lxr.EXPLAINERS`, or ``"all"``; by default those of :func:`lxr.compare` and of plugins,
+            and all in a tiny run and with ``tune``, ``before`` and ``verify``.
         plugins: Python files that register explainers.
         seed: of the split, the training and the explainers.
         seeds: further seeds, of repeated trainings on the same split.
@@ -220,16 +221,15 @@ class RunOptions:
 
     @cached_property
     def chosen_explainers(self) -> list[str]:
-        """Primary names of the explainers of the run in the order of the registry, each once."""
+        """Primary names of the explainers in the order of the registry, each once."""
         for path in self.plugins:
             try:
                 load_plugin(path)
             except ValueError as error:
                 raise OptionError("plugins", str(error)) from error
-        for name in self.explainers or ():
+        for name in {*(self.explainers or ())} - {ALL}:
             _check_choice("explainers", name, EXPLAINERS)
-        wanted = {EXPLAINERS.primary(name) for name in self.explainers or EXPLAINERS}
-        return [name for name in EXPLAINERS if name in wanted]
+        return explainers_of(self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify))
 
     @cached_property
     def source(self) -> Source:

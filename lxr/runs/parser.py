@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lxr.data.datasets import DATASETS
 from lxr.data.ratings import REPEATS
-from lxr.explainers.registry import EXPLAINERS
+from lxr.explainers.registry import COMPARED, EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.options import DEFAULT_RECOMMENDERS, DEVICES, OptionError, RunOptions, default_jobs, notebook_names
 from lxr.runs.plan import HEADLINE, TINY_DATASET
@@ -86,7 +86,7 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         "--explainers",
         nargs="+",
         metavar="NAME",
-        help=f"some of {' '.join(EXPLAINERS)} (all, with those of plugins)",
+        help=f"all, or some of {' '.join(EXPLAINERS)} ({' '.join(COMPARED)}, and those of plugins)",
     )
     group.add_argument(
         "--plugin",

@@ -1,10 +1,12 @@
 """Names of the notebooks and their parameters in a full run: the tables from which a run is planned."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from lxr.explainers.registry import EXPLAINERS
+from lxr.explainers.registry import COMPARED, EXPLAINERS
 
 TINY_DATASET = "synthetic"
+ALL = "all"  # in the place of names of explainers
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "05_tuning", "05_lxr", "05_path", "06_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
@@ -67,3 +69,15 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
 def notebook_of(explainer: str) -> str:
     """The notebook that makes an explainer."""
     return {"lxr": LXR_NOTEBOOK, "lxr-path": PATH_NOTEBOOK}.get(EXPLAINERS[explainer].family, BASELINES)
+
+
+def default_explainers(*reasons: object) -> list[str]:
+    """Explainers of a run that names none: those that are compared by default and those of plugins; all for any reason."""
+    return [name for name, spec in EXPLAINERS.items() if any(reasons) or name in COMPARED or spec.family == "registered"]
+
+
+def explainers_of(names: Iterable[str]) -> list[str]:
+    """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all."""
+    given = set(names)
+    wanted = {EXPLAINERS.primary(name) for name in (EXPLAINERS if ALL in given else given)}
+    return [name for name in EXPLAINERS if name in wanted]

@@ -9,6 +9,7 @@ from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.runs.options import RunOptions
 from lxr.runs.plan import (
     ABLATIONS,
+    ALL,
     BASELINES,
     EXPLAINING,
     EXPLORE,
@@ -146,7 +147,7 @@ class _Graph:
     @property
     def explainers(self) -> list[str]:
         """Explainers of this training: on another split, unless the options name any, those of the headline alone."""
-        is_short = self.split is not None and self.options.explainers is None
+        is_short = self.split is not None and (not self.options.explainers or ALL in self.options.explainers)
         return self.headline if is_short else self.options.chosen_explainers
 
     def add_everything(self, *, explore: bool) -> None:

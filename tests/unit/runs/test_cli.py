@@ -11,6 +11,7 @@ import pytest
 
 import lxr
 from lxr.data.datasets import DATASETS, Dataset
+from lxr.explainers.registry import COMPARED
 from lxr.runs import cli
 from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
 from lxr.runs.stages import build_stages, plan_stages, restrict
@@ -186,7 +187,10 @@ def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
-    stages = build_stages(cli.parse(["--dataset", "ml-100k"]))
+    default = {stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k"]))}
+    assert default["08_report"]["explainers"] == [name for name in lxr.EXPLAINERS if name in COMPARED]
+    assert "07_one_shot-mf" not in default and "07_protocol-mf" in default
+    stages = build_stages(cli.parse(["--dataset", "ml-100k", "--explainers", "all"]))
     assert [stage.name for stage in stages] == [
         "01_data_preparation",
         "02_mf",
@@ -216,7 +220,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
 
 
 def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand_against_is_there():
-    told = parameters("--seeds", "1")
+    told = parameters("--seeds", "1", "--explainers", "all")
     for folder in ("", "seeds/1/ml-100k/"):
         one_shot = told[f"{folder}07_one_shot-mf"]["one_shot"]
         assert {"random", "lire", "lire-rank", "leave-one-out", "spinrec", "spinrec-rank"} < set(one_shot)
@@ -245,7 +249,7 @@ def test_seeds_repeat_the_training_on_the_same_split():
 
 
 def test_splits_repeat_the_headline_on_other_users_with_the_options_of_the_first(tuned_results):
-    told = parameters("--splits", "7", "8", "--seeds", "7", *place_of(tuned_results))
+    told = parameters("--splits", "7", "8", "--seeds", "7", "--explainers", "all", *place_of(tuned_results))
     repeated = [name for name in told if name.startswith("splits/7/")]
     notebooks = ["01_data_preparation", "02_mf", "05_lxr-mf", "05_path-mf", "06_baselines-mf", "07_evaluation-mf"]
     assert repeated == [f"splits/7/ml-100k/{name}" for name in notebooks]
@@ -267,7 +271,7 @@ def test_splits_repeat_the_headline_on_other_users_with_the_options_of_the_first
 
 
 def test_the_protocol_needs_an_order_of_headline_explainers():
-    told = parameters()
+    told = parameters("--explainers", "all")
     assert set(told["07_protocol-mf"]["explainers"]) == set(HEADLINE) <= set(lxr.EXPLAINERS)
     assert told["07_protocol-mf"]["positive_weights"] == [1, 10, 60] and told["08_report"]["protocol"] is True
     few = parameters("--explainers", "lxr", "lime")
@@ -398,8 +402,8 @@ def test_second_names_are_first_ones():
         "lxr-path-rank",
         "lxr-path-pure-rank",
     ]
-    assert cli.parse([]).chosen_explainers == list(lxr.EXPLAINERS)
-    assert not lxr.EXPLAINERS.aliases.keys() & set(cli.parse([]).chosen_explainers)
+    for everything in ("--explainers all", "--explainers lime all", "--smoke", "--verify", "--tune explainers"):
+        assert cli.parse(everything.split()).chosen_explainers == list(lxr.EXPLAINERS)
 
 
 def test_what_was_tuned_is_collected_and_what_was_not_is_kept(tuned_results):

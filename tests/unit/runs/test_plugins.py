@@ -206,7 +206,8 @@ def test_an_explainer_of_a_plugin_is_made_and_judged_with_all_others(plugin, cap
     with pytest.raises(SystemExit):
         cli.parse(["--explainers", "mine"])
     assert "invalid choice: 'mine'" in capsys.readouterr().err
-    options = cli.parse(["--plugin", str(plugin), "--recommenders", "mf"])
+    assert cli.parse(["--plugin", str(plugin)]).chosen_explainers[-2:] == ["rank-margin-path", "mine"]
+    options = cli.parse(["--plugin", str(plugin), "--recommenders", "mf", "--explainers", "all"])
     assert options.chosen_explainers == [*lxr.EXPLAINERS] and options.chosen_explainers[-1] == "mine"
     told = {stage.name: stage.parameters for stage in build_stages(options)}
     for stage in ("06_baselines-mf", "07_evaluation-mf", "07_sanity-mf", "07_bounds-mf", "08_report"):
