@@ -117,7 +117,8 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
     model = lxr.Popularity(data.matrix[train])
     explainer = lxr.EXPLAINERS["lire"](model, data.matrix[train], data.matrix[validation], seed=3, n_samples=60)
     by_name = lxr.explain(model, data, rows=test[:2], explainer="lire", seed=3, n_samples=60)
-    np.testing.assert_array_equal(by_name.scores.data, lxr.explain(model, data, rows=test[:2], explainer=explainer).scores.data)
+    by_object = lxr.explain(model, data, rows=test[:2], explainer=explainer)
+    np.testing.assert_array_equal(by_name.scores.data, by_object.scores.data)
     assert by_name.name == "lire"
 
 
