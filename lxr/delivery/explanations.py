@@ -13,13 +13,14 @@ import torch
 
 from lxr.data.interactions import Interactions
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.falls import falls_of
 from lxr.delivery.files import write_jsonl, write_parquet
 from lxr.delivery.records import REASONS, SCHEMA, Record, counterfactual_record, plain_ids, reason_records
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.explanation import UserExplanation
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,6 +132,9 @@ class Explanations(Sequence[UserExplanation]):
     def records(self, *, reasons: int = REASONS) -> Iterator[Record]:
         """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
 
+        The counterfactual of a record is the smallest number of the explainer's own first reasons without which the item
+        loses its place. (:attr:`lxr.UserExplanation.counterfactual` takes longer to find a smaller set.)
+
         Args:
             reasons: first reasons of each record.
 
@@ -138,27 +142,34 @@ class Explanations(Sequence[UserExplanation]):
             ValueError: ``reasons`` is not positive.
         """
         check_positive(reasons=reasons)
-        return (self._record(place, reasons) for place in range(len(self)))
+        return (record for group in batches(len(self), USERS_PER_BATCH) for record in self._records(group, reasons))
 
-    def _record(self, place: int, reasons: int) -> Record:
-        """The record of one explanation."""
-        each, entries, about = self[place], self.first_entries(place, reasons), self.places.iloc[place]
-        items, found = self.scores.indices[entries], each.counterfactual
-        return {
-            "schema": SCHEMA,
-            "user": plain_ids(self.users[place : place + 1])[0],
-            "item": plain_ids(self.data.item_ids[[each.target]])[0],
-            "title": each.title,
-            "rank": int(about["rank"]),
-            "score": float(about["score"]),
-            "probability": float(about["probability"]),
-            "explainer": self.name,
-            "reasons": reason_records(self.data, items, self.scores.data[entries], each.is_signed),
-            "counterfactual": found if found is None else counterfactual_record(self.data, found.removed, found.replacement),
-            "sentence": each.sentence,
-            "recommender_fingerprint": self.fingerprints[0],
-            "explainer_fingerprint": self.fingerprints[1],
-        }
+    def _records(self, group: np.ndarray, reasons: int) -> Iterator[Record]:
+        """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
+        about = self.places.iloc[group].to_dict("list")
+        targets, ranks = np.array(about["item"]), np.array(about["rank"])
+        falls = falls_of(self.model, self.data, self.scores[group], targets, ranks)
+        users, items = (plain_ids(ids) for ids in (self.users[group], self.data.item_ids[targets]))
+        titles = self.data.titles(targets)
+        for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
+            entries = self.first_entries(place, reasons)
+            importance = self.scores.data[entries].astype(float)
+            found = counterfactual_record(self.data, fall.removed, fall.instead) if len(fall.removed) else None
+            yield {
+                "schema": SCHEMA,
+                "user": users[row],
+                "item": items[row],
+                "title": titles[row],
+                "rank": about["rank"][row],
+                "score": about["score"][row],
+                "probability": about["probability"][row],
+                "explainer": self.name,
+                "reasons": reason_records(self.data, self.scores.indices[entries], importance, self.explainer.is_signed),
+                "counterfactual": found,
+                "sentence": fall.sentence,
+                "recommender_fingerprint": self.fingerprints[0],
+                "explainer_fingerprint": self.fingerprints[1],
+            }
 
     def to_jsonl(self, path: str | Path, *, reasons: int = REASONS) -> None:
         """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
