@@ -50,7 +50,7 @@ def test_a_record_by_hand(explanations):
             "bound": None,
         },
         "sentence": "Without “<a>”, “<f>” would have been recommended instead of “<e>”.",
-        "recommender_fingerprint": recommender_fingerprint(explanations.model),
+        "recommender_fingerprint": recommender_fingerprint(explanations.by.model),
     }
     assert {name: first[name] for name in expected} == expected
     assert [(each["item"], each["title"], each["sign"]) for each in first["reasons"]] == [("a", "<a>", 1), ("b", "<b>", 1)]
@@ -123,9 +123,8 @@ def test_user_features_have_no_id():
 def test_files_hold_the_records(model, histories, tmp_path, kind, ids):
     found = random_explanations(model, histories)
     if ids == "str":
-        data = lxr.Interactions(
-            found.data.matrix, np.array([f"é{user}" for user in found.data.user_ids]), np.array(list("abcdefghijklmnopqrst"))
-        )
+        users, items = np.array([f"é{user}" for user in found.by.data.user_ids]), np.array(list("abcdefghijklmnopqrst"))
+        data = lxr.Interactions(found.by.data.matrix, users, items)
         found = lxr.explain(model, data, n_recommendations=3, explainer="leave-one-out")
     path = tmp_path / f"explanations.{kind}"
     getattr(found, f"to_{kind}")(path, reasons=2)
