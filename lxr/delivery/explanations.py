@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.interactions import Interactions
+from lxr.delivery import summaries
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
 from lxr.delivery.falls import falls_of
 from lxr.delivery.files import write_jsonl, write_parquet
@@ -142,6 +143,75 @@ class Explanations(Sequence[UserExplanation]):
                 "sign": sign,
             }
         )
+
+    def by_list(self, *, reasons: int = REASONS) -> pd.DataFrame:
+        """Explain the list of each user as a whole: which history items carry it.
+
+        Args:
+            reasons: so many are the first reasons of one recommendation.
+
+        Returns:
+            A row for each user and history item, the most important first: ``user``, ``list`` (recommendations of the list),
+            ``reason``, ``reason_title``, ``importance`` (scaled within each explanation, mean over the list), and ``share``
+            (of the list, for which it is among the first reasons).
+
+        Raises:
+            ValueError: ``reasons`` is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, users=[0, 7], n_recommendations=10)
+            >>> explanations.by_list().groupby("user").head(1)[["user", "list", "reason_title"]].to_dict("list")
+            {'user': [0, 7], 'list': [10, 10], 'reason_title': ['Group C, item 5', 'Group A, item 5']}
+        """
+        return summaries.by_list(self, reasons)
+
+    def by_group(self, groups: Any, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of groups of users.
+
+        Args:
+            groups: a mapping or a series from user ids to groups, or one group for each explanation.
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each group.
+
+        Returns:
+            A row for each group and history item, those that are most often among the first reasons first: ``group``,
+            ``explanations`` (of the group), ``reason``, ``reason_title``, ``histories`` (those explanations whose history
+            has the item), ``importance`` (scaled within each explanation, mean over these), and ``share`` (of the
+            explanations, for which it is among the first reasons).
+
+        Raises:
+            ValueError: a user without a group, or an option that is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, rows=range(50))
+            >>> table = explanations.by_group(data.user_ids[:50] % 2, count=1)
+            >>> table[["group", "explanations", "reason_title"]].to_dict("list")
+            {'group': [0, 1], 'explanations': [25, 25], 'reason_title': ['Group F, item 1', 'Group H, item 3']}
+        """
+        return summaries.by_group(self, groups, reasons, count)
+
+    def by_item(self, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of each item.
+
+        Args:
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each item.
+
+        Returns:
+            As :meth:`by_group`, with ``item`` and ``title`` of the explained item in the place of ``group``.
+
+        Raises:
+            ValueError: an option is not positive.
+        """
+        return summaries.by_item(self, reasons, count)
 
     def records(self, *, reasons: int = REASONS) -> Iterator[Record]:
         """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
