@@ -84,7 +84,8 @@ def _end_line(work: Work, there: list[dict], made: list[dict], seconds: float) -
     """How many explanations there are, how many were made now, and how fast."""
     explanations = sum(record["explanations"] for record in [*there, *made])
     about = f"{explanations} explanations of {len(work.rows)} users by {work.by.name}"
-    files = f"{len(work.shards)} files in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
+    number = f"{len(work.shards)} file{'s' if len(work.shards) > 1 else ''}"
+    files = f"{number} in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
     now = sum(record["users"] for record in made)
     return f"{about}: {files}; {now} users in {seconds:.1f} s, {now / seconds:.0f} a second"
 

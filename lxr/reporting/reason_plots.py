@@ -33,12 +33,9 @@ def plot_list(reasons: pd.DataFrame, *, count: int = 10) -> Figure:
     shown = reasons.head(count)
     figure, (ax,) = panels(1, size=(7.8, 1.3 + 0.28 * len(shown)))
     _draw_bars(ax, shown["reason_title"].tolist(), shown["importance"].to_numpy(), shown["share"].tolist())
-    ax.set_title(
-        f"{shown['list'].iloc[0]} recommendations of user {plain(users[0])}, because of", fontsize=11, parse_math=False
-    )
-    ax.set_xlabel(
-        "importance, mean over the list\n(in brackets: share of the list with it among the first reasons)", fontsize=8
-    )
+    heading = f"{shown['list'].iloc[0]} recommendations of user {plain(users[0])}, because of"
+    ax.set_title(heading, fontsize=11, parse_math=False)
+    ax.set_xlabel("importance, mean over the list\n(share of the list with it among the first reasons)", fontsize=8)
     return figure
 
 
