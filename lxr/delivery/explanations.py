@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,13 @@ import torch
 from lxr.data.interactions import Interactions
 from lxr.delivery import summaries
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
-from lxr.delivery.falls import falls_of
+from lxr.delivery.falls import Sets, falls_of
 from lxr.delivery.files import write_jsonl, write_parquet
 from lxr.delivery.records import REASONS, SCHEMA, Record, counterfactual_record, plain_ids, reason_records
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.explanation import UserExplanation
-from lxr.utils.checks import check_positive
+from lxr.utils.checks import check_choice, check_positive, check_positive_numbers
 from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
 
 
@@ -213,32 +213,36 @@ class Explanations(Sequence[UserExplanation]):
         """
         return summaries.by_item(self, reasons, count)
 
-    def records(self, *, reasons: int = REASONS) -> Iterator[Record]:
+    def records(self, *, reasons: int = REASONS, sets: Sets = "prefix", time_limit: float = 2.0) -> Iterator[Record]:
         """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
-
-        The counterfactual of a record is the smallest number of the explainer's own first reasons without which the item
-        loses its place. (:attr:`lxr.UserExplanation.counterfactual` takes longer to find a smaller set.)
 
         Args:
             reasons: first reasons of each record.
+            sets: counterfactual of each record: ``"prefix"``, the smallest number of the explainer's own first reasons
+                without which the item loses its place; or ``"smallest"``, the smallest set of history items at all.
+            time_limit: seconds for each smallest set; what is not proven by then depends on the machine.
 
         Raises:
-            ValueError: ``reasons`` is not positive.
+            ValueError: an option is not positive, or unknown.
         """
         check_positive(reasons=reasons)
-        return (record for group in batches(len(self), USERS_PER_BATCH) for record in self._records(group, reasons))
+        check_choice(get_args(Sets), sets=sets)
+        check_positive_numbers(time_limit=time_limit)
+        groups, how = batches(len(self), USERS_PER_BATCH), {"sets": sets, "time_limit": time_limit}
+        return (record for group in groups for record in self._records(group, reasons, how))
 
-    def _records(self, group: np.ndarray, reasons: int) -> Iterator[Record]:
+    def _records(self, group: np.ndarray, reasons: int, how: dict) -> Iterator[Record]:
         """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
         about, by = self.places.iloc[group].to_dict("list"), self.by
         targets, ranks = np.array(about["item"]), np.array(about["rank"])
-        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks)
+        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
         users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
         titles = by.data.titles(targets)
         for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
             entries = self.first_entries(place, reasons)
             columns, importance = self.scores.indices[entries], self.scores.data[entries].astype(float)
-            found = counterfactual_record(by.data, fall.removed, fall.instead) if len(fall.removed) else None
+            parts = fall.removed, fall.instead, fall.certificate, fall.bound
+            found = counterfactual_record(by.data, *parts) if len(fall.removed) else None
             yield {
                 "schema": SCHEMA,
                 "user": users[row],
@@ -255,21 +259,21 @@ class Explanations(Sequence[UserExplanation]):
                 "explainer_fingerprint": by.fingerprints[1],
             }
 
-    def to_jsonl(self, path: str | Path, *, reasons: int = REASONS) -> None:
+    def to_jsonl(self, path: str | Path, **how) -> None:
         """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.
-            reasons: first reasons of each record.
+            how: options of :meth:`records`.
         """
-        write_jsonl(self.records(reasons=reasons), path)
+        write_jsonl(self.records(**how), path)
 
-    def to_parquet(self, path: str | Path, *, reasons: int = REASONS) -> None:
+    def to_parquet(self, path: str | Path, **how) -> None:
         """Write one record a row, with nested columns, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.
-            reasons: first reasons of each record.
+            how: options of :meth:`records`.
         """
         user, item = (int if ids.dtype.kind in "iu" else str for ids in (self.users, self.by.data.item_ids))
-        write_parquet(self.records(reasons=reasons), path, user, item)
+        write_parquet(self.records(**how), path, user, item)
