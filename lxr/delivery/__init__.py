@@ -1,5 +1,36 @@
-"""Explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
+"""Level 8: explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
 
 from lxr.delivery.compare import Comparison, compare
+from lxr.delivery.explain import explain, explain_with
+from lxr.delivery.explainers import (
+    DEFAULT_EXPLAINERS,
+    as_explainer,
+    default_explainer,
+    explainer_fingerprint,
+    load_explainer,
+    recommender_fingerprint,
+)
+from lxr.delivery.explanations import Delivery, Explanations
+from lxr.delivery.files import read_explanations
+from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
 
-__all__ = ["Comparison", "compare"]
+__all__ = [
+    "DEFAULT_EXPLAINERS",
+    "SCHEMA",
+    "Comparison",
+    "Delivery",
+    "Explanations",
+    "Record",
+    "as_explainer",
+    "compare",
+    "counterfactual_record",
+    "default_explainer",
+    "explain",
+    "explain_with",
+    "explainer_fingerprint",
+    "load_explainer",
+    "named_items",
+    "read_explanations",
+    "reason_records",
+    "recommender_fingerprint",
+]

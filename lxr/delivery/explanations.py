@@ -1,0 +1,279 @@
+"""Explanations of many recommendations: held in compact arrays, given one by one, as a frame, as records and as files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args, overload
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+
+from lxr.data.interactions import Interactions
+from lxr.delivery import summaries
+from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.falls import Sets, falls_of
+from lxr.delivery.files import write_jsonl, write_parquet
+from lxr.delivery.records import REASONS, SCHEMA, Record, counterfactual_record, plain_ids, reason_records
+from lxr.explainers.base import Explainer
+from lxr.recommenders.base import Recommender
+from lxr.reporting.explanation import UserExplanation
+from lxr.utils.checks import check_choice, check_positive, check_positive_numbers
+from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """A recommender with its data and an explainer, made once for any number of calls of :func:`explain_with`.
+
+    Attributes:
+        model: the recommender.
+        data: for ids, titles and the histories of users.
+        explainer: an explainer of ``model``.
+        name: of the explainer.
+
+    Example: see :func:`lxr.delivery.explain_with`.
+    """
+
+    model: Recommender
+    data: Interactions
+    explainer: Explainer
+    name: str
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, str]:
+        """Fingerprints of the recommender and of the explainer."""
+        return recommender_fingerprint(self.model), explainer_fingerprint(self.explainer)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanations(Sequence[UserExplanation]):
+    """Why items are recommended to users: a sequence of :class:`lxr.UserExplanation`, made one by one from compact arrays.
+
+    Attributes:
+        by: the recommender, its data and the explainer.
+        scores: (m, I) CSR importance, one entry for each history item.
+        users: (m,) user ids; of histories that were given as lists, their positions or names.
+        rows: (m,) rows of the users in ``data.matrix``; −1 for histories that were given as lists.
+        places: m rows: ``item`` (column of the explained item), ``score`` (logit), ``probability`` and ``rank``.
+
+    Example: see :func:`lxr.explain`.
+    """
+
+    by: Delivery
+    scores: sp.csr_matrix
+    users: np.ndarray
+    rows: np.ndarray
+    places: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @overload
+    def __getitem__(self, index: int) -> UserExplanation: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Explanations": ...
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            parts = {name: getattr(self, name)[index] for name in ("scores", "users", "rows", "places")}
+            return replace(self, **parts)
+        place, by = range(len(self))[index], self.by
+        entries = slice(*self.scores.indptr[place : place + 2])
+        items, row = self.scores.indices[entries], int(self.rows[place])
+        history = torch.zeros(1, by.model.n_columns, device=by.model.device)
+        history[0, torch.from_numpy(items).long()] = 1.0
+        scores = np.zeros(by.model.n_columns, dtype=self.scores.dtype)
+        scores[items] = self.scores.data[entries]
+        target, user = int(self.places["item"].iloc[place]), None if row < 0 else row
+        return UserExplanation(by.model, by.data, history, target, scores, by.name, user, by.explainer.is_signed)
+
+    def __repr__(self) -> str:
+        return f"Explanations({len(self)} by {self.by.name!r})"
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """(nnz,) entries of :attr:`scores`, the most important first within each row, ties by ascending item."""
+        return np.lexsort((self.scores.indices, -self.scores.data, rows(self.scores)))
+
+    def first_entries(self, place: int, count: int) -> np.ndarray:
+        """Entries (at most ``count``) of :attr:`scores` with the most important items of one explanation."""
+        start, end = self.scores.indptr[place : place + 2]
+        return self.order[start : min(end, start + count)]
+
+    def to_frame(self, *, reasons: int = REASONS) -> pd.DataFrame:
+        """One row for each reason of each explanation.
+
+        Args:
+            reasons: first reasons of each explanation.
+
+        Returns:
+            ``user``, ``item``, ``title``, ``rank``, ``score`` (logit) and ``probability`` of the recommendation;
+            ``reason_rank`` from 1, ``reason`` (id), ``reason_title``, ``importance`` and ``sign`` of the history item, as
+            :mod:`lxr.delivery.records` describes them.
+
+        Raises:
+            ValueError: ``reasons`` is not positive.
+        """
+        check_positive(reasons=reasons)
+        lengths = np.minimum(np.diff(self.scores.indptr), reasons)
+        place = np.repeat(np.arange(len(self)), lengths)  # (n,)
+        within = np.arange(len(place)) - np.repeat(lengths.cumsum() - lengths, lengths)
+        entry = self.order[self.scores.indptr[place] + within]
+        about, column, importance = self.places.iloc[place], self.scores.indices[entry], self.scores.data[entry]
+        data = self.by.data
+        item, is_item = about["item"].to_numpy(), column < data.n_items
+        ids = data.item_ids[np.where(is_item, column, 0)]
+        sign = np.sign(importance).astype(int) if self.by.explainer.is_signed else None
+        return pd.DataFrame(
+            {
+                "user": self.users[place],
+                "item": data.item_ids[item],
+                "title": data.titles(item),
+                "rank": about["rank"].to_numpy(),
+                "score": about["score"].to_numpy(),
+                "probability": about["probability"].to_numpy(),
+                "reason_rank": within + 1,
+                "reason": ids if is_item.all() else pd.Series(ids, dtype=object).where(is_item, None),
+                "reason_title": data.titles(column),
+                "importance": importance,
+                "sign": sign,
+            }
+        )
+
+    def by_list(self, *, reasons: int = REASONS) -> pd.DataFrame:
+        """Explain the list of each user as a whole: which history items carry it.
+
+        Args:
+            reasons: so many are the first reasons of one recommendation.
+
+        Returns:
+            A row for each user and history item, the most important first: ``user``, ``list`` (recommendations of the list),
+            ``reason``, ``reason_title``, ``importance`` (scaled within each explanation, mean over the list), and ``share``
+            (of the list, for which it is among the first reasons).
+
+        Raises:
+            ValueError: ``reasons`` is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, users=[0, 7], n_recommendations=10)
+            >>> explanations.by_list().groupby("user").head(1)[["user", "list", "reason_title"]].to_dict("list")
+            {'user': [0, 7], 'list': [10, 10], 'reason_title': ['Group C, item 5', 'Group A, item 5']}
+        """
+        return summaries.by_list(self, reasons)
+
+    def by_group(self, groups: Any, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of groups of users.
+
+        Args:
+            groups: a mapping or a series from user ids to groups, or one group for each explanation.
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each group.
+
+        Returns:
+            A row for each group and history item, those that are most often among the first reasons first: ``group``,
+            ``explanations`` (of the group), ``reason``, ``reason_title``, ``histories`` (those explanations whose history
+            has the item), ``importance`` (scaled within each explanation, mean over these), and ``share`` (of the
+            explanations, for which it is among the first reasons).
+
+        Raises:
+            ValueError: a user without a group, or an option that is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, rows=range(50))
+            >>> table = explanations.by_group(data.user_ids[:50] % 2, count=1)
+            >>> table[["group", "explanations", "reason_title"]].to_dict("list")
+            {'group': [0, 1], 'explanations': [25, 25], 'reason_title': ['Group F, item 1', 'Group H, item 3']}
+        """
+        return summaries.by_group(self, groups, reasons, count)
+
+    def by_item(self, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of each item.
+
+        Args:
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each item.
+
+        Returns:
+            As :meth:`by_group`, with ``item`` and ``title`` of the explained item in the place of ``group``.
+
+        Raises:
+            ValueError: an option is not positive.
+        """
+        return summaries.by_item(self, reasons, count)
+
+    def records(self, *, reasons: int = REASONS, sets: Sets = "prefix", time_limit: float = 2.0) -> Iterator[Record]:
+        """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
+
+        Args:
+            reasons: first reasons of each record.
+            sets: counterfactual of each record: ``"prefix"``, the smallest number of the explainer's own first reasons
+                without which the item loses its place; or ``"smallest"``, the smallest set of history items at all.
+            time_limit: seconds for each smallest set; what is not proven by then depends on the machine.
+
+        Raises:
+            ValueError: an option is not positive, or unknown.
+        """
+        check_positive(reasons=reasons)
+        check_choice(get_args(Sets), sets=sets)
+        check_positive_numbers(time_limit=time_limit)
+        groups, how = batches(len(self), USERS_PER_BATCH), {"sets": sets, "time_limit": time_limit}
+        return (record for group in groups for record in self._records(group, reasons, how))
+
+    def _records(self, group: np.ndarray, reasons: int, how: dict) -> Iterator[Record]:
+        """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
+        about, by = self.places.iloc[group].to_dict("list"), self.by
+        targets, ranks = np.array(about["item"]), np.array(about["rank"])
+        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
+        users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
+        titles = by.data.titles(targets)
+        for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
+            entries = self.first_entries(place, reasons)
+            columns, importance = self.scores.indices[entries], self.scores.data[entries].astype(float)
+            parts = fall.removed, fall.instead, fall.certificate, fall.bound
+            found = counterfactual_record(by.data, *parts) if len(fall.removed) else None
+            yield {
+                "schema": SCHEMA,
+                "user": users[row],
+                "item": items[row],
+                "title": titles[row],
+                "rank": about["rank"][row],
+                "score": about["score"][row],
+                "probability": about["probability"][row],
+                "explainer": by.name,
+                "reasons": reason_records(by.data, columns, importance, by.explainer.is_signed),
+                "counterfactual": found,
+                "sentence": fall.sentence,
+                "recommender_fingerprint": by.fingerprints[0],
+                "explainer_fingerprint": by.fingerprints[1],
+            }
+
+    def to_jsonl(self, path: str | Path, **how) -> None:
+        """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
+
+        Args:
+            path: the file.
+            how: options of :meth:`records`.
+        """
+        write_jsonl(self.records(**how), path)
+
+    def to_parquet(self, path: str | Path, **how) -> None:
+        """Write one record a row, with nested columns, atomically; :func:`lxr.delivery.read_explanations` reads the file.
+
+        Args:
+            path: the file.
+            how: options of :meth:`records`.
+        """
+        user, item = (int if ids.dtype.kind in "iu" else str for ids in (self.users, self.by.data.item_ids))
+        write_parquet(self.records(**how), path, user, item)
