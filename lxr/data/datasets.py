@@ -64,7 +64,7 @@ def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features
 
     Raises:
         ValueError: the name is unknown, or an argument of another type.
-        DataError: a file is missing, truncated, altered or malformed, or the source knows nothing of its users.
+        DataError: a file is missing, truncated, altered or malformed, or the dataset has no user features.
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
@@ -77,7 +77,7 @@ def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features
     ratings = dataset.read(directory)
     if user_features:
         if dataset.read_users is None:
-            raise DataError(f"user_features: expected False, since dataset {name} knows nothing of its users")
+            raise DataError(f"dataset {name} has no user features: call with user_features=False")
         users = dataset.read_users(directory)
         sources = [*ratings.attrs.get("source", ()), *users.attrs.get("source", ())]
         ratings.attrs |= {"user_features": users.to_dict("index"), "source": sources}

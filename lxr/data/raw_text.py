@@ -55,7 +55,7 @@ def read_bytes(path: Path) -> bytes:
         return _unpack(path) if start == GZIP else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: expected a file to read, found none: {reason}") from error
+        raise DataError(f"{path}: cannot read the file: {reason}") from error
 
 
 def _unpack(path: Path) -> bytes:

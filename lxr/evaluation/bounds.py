@@ -83,7 +83,7 @@ class GreedySearch(Stepwise):
     | `"neg"` | removes, as the least important, those without which the target still ranks highest | NEG |
     | `"ins"` | adds to the empty history the items with which the target is most probable | INS |
 
-    Of equal items the lowest goes first. A step that takes several items takes the best by themselves. With single steps
+    Of equal items the lowest goes first. A step of several items ranks them individually. With single steps
     the first item is the best there is; after it the search may be led astray, since what is best now need not be part of
     the best two.
 

@@ -197,7 +197,7 @@ def train_lxr(
         validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
         seed: of the initial weights and of the order of users.
         settings: weights and hyperparameters; by default :func:`lxr.explainers.default_settings` of the training users.
-        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
+        report: called after every epoch with its number and the validation criterion; an exception in it stops training.
 
     Returns:
         The explainer, with a record of its training.

@@ -89,7 +89,7 @@ class PathSettings:
         learning_rate: highest of AdamW's, which rises and falls once (Smith and Topin, 2019).
         batch_size: users per step.
         epochs: passes over the training users.
-        criterion: metric of the validation users by which the epoch is chosen; of equals the later.
+        criterion: metric of the validation users by which the epoch is chosen; ties go to the later epoch.
 
     Raises:
         ValueError: an unknown choice or metric, a size or a rate that is not positive, or a negative ``augmentation``.
@@ -235,7 +235,7 @@ def train_path_lxr(
         validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
         seed: of all that is drawn: users, initial weights, pairs.
         settings: the defaults unless given.
-        report: called after every epoch with its number and the validation criterion; whatever it raises ends the training.
+        report: called after every epoch with its number and the validation criterion; an exception in it stops training.
 
     Returns:
         The explainer, with a record of its training.

@@ -53,7 +53,7 @@ class RefinedLXR(Explainer):
         return in_batches(self.refine, self.batch_size, history, target)
 
     def refine(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`importance` of one batch. Adam treats every entry by itself, so that users do not meet."""
+        """:meth:`importance` of one batch. Adam treats every entry by itself, so users are optimised independently."""
         logits = self.explainer.importance(history, target).requires_grad_()
         optimizer = torch.optim.Adam([logits], lr=self.rate)
         with torch.enable_grad(), frozen(self.model):

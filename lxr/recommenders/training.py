@@ -61,7 +61,7 @@ def fit(
         learning_rate: of Adam.
         weight_decay: of Adam.
         patience: epochs without improvement before stopping.
-        report: called after every epoch with its number and the validation NDCG@100; whatever it raises ends the training.
+        report: called after every epoch with its number and the validation NDCG@100; an exception in it stops training.
 
     Returns:
         One row per epoch: ``epoch``, ``loss`` (mean over batches), ``NDCG@100``.

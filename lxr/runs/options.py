@@ -193,9 +193,9 @@ class RunOptions:
     def results_root(self) -> Path:
         """Directory of all results of runs of this kind: ``results``, or a directory below it."""
         root = self.results
-        if self.smoke and self.dataset_name != TINY_DATASET:  # a tiny run never replaces a full one
+        if self.smoke and self.dataset_name != TINY_DATASET:  # keep tiny results apart from full ones
             root /= SMOKE
-        if self.user_features and root.name != WITH_FEATURES:  # nor one with user features one without
+        if self.user_features and root.name != WITH_FEATURES:  # keep results with user features apart
             root /= WITH_FEATURES
         return root
 

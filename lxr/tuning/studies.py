@@ -242,7 +242,7 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
     except OSError:
         raise
     except Exception as error:  # a damaged journal raises many kinds
-        raise DataError(f"{path} is no journal of a study ({error}): delete it to start anew") from error
+        raise DataError(f"{path} is not a valid study journal ({error}): delete it to start over") from error
     _check_same(path, study.user_attrs.get("about", {}), tuning.about)
     _check_same(path, study.user_attrs["space"], space, "space of ")
     _check_same(path, {"direction": study.direction.name.lower()}, {"direction": _direction_of(tuning)})
@@ -272,7 +272,7 @@ def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -
         if name not in found or name not in expected or found[name] != expected[name]:
             raise DataError(
                 f"{path} holds another study, {what}{name}: expected {expected.get(name, 'nothing')}, "
-                f"found {found.get(name, 'nothing')}; delete it to start anew"
+                f"found {found.get(name, 'nothing')}; delete it to start over"
             )
 
 

@@ -1,4 +1,4 @@
-"""The loop of all that is trained: batches in random order, and the weights of the best epoch on validation users."""
+"""The training loop shared by recommenders and explainers: batches in random order, and the weights of the best epoch on validation users."""
 
 import copy
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def train_epoch(
         The mean loss of the batches.
     """
     groups = list(batches(len(order), batch_size, order))
-    # One tensor for all: a small one per batch would keep the memory of large ones before it from being given back.
+    # One tensor for all: per-batch tensors would fragment memory.
     losses = torch.zeros(len(groups))
     for number, users in enumerate(groups):
         loss = loss_of(users)
@@ -70,7 +70,7 @@ def train_and_keep_best(
         lower_is_better: whether a lower value is better.
         learning_rate: named if the training diverges.
         label: of the progress bar.
-        report: called after every epoch with its number and the value; whatever it raises ends the training.
+        report: called after every epoch with its number and the value; an exception raised here stops the training.
         patience: epochs without improvement before stopping; None never stops early.
         later_of_equals: whether the last of equally good epochs is kept, not the first.
 

@@ -334,7 +334,7 @@ def test_features_are_off_unless_asked_for():
 
 def test_a_dataset_that_knows_nothing_of_its_users_says_so(monkeypatch):
     monkeypatch.setitem(lxr.DATASETS, "toy", Dataset(lambda data_dir: frame(FEATURES), 4))
-    with pytest.raises(lxr.DataError, match="user_features: expected False, since dataset toy knows nothing of its users"):
+    with pytest.raises(lxr.DataError, match="dataset toy has no user features: call with user_features=False"):
         lxr.load_ratings("toy", user_features=True)
 
 

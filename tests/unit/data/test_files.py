@@ -130,7 +130,7 @@ WHOLE_FILES = {
     "empty": (lambda text: b"", "expected at least one line of data, found none"),
     "empty lines": (lambda text: b"\n\n", "expected at least one line of data, found none"),
     "no UTF-8": (lambda text: text.encode().replace(b"30", b"\xff"), r"line \d: expected utf-8 text, found byte 0xff"),
-    "cut gzip": (lambda text: gzip.compress(text.encode())[:30], "expected a file to read, found none: "),
+    "cut gzip": (lambda text: gzip.compress(text.encode())[:30], "cannot read the file: "),
 }
 
 
@@ -243,7 +243,7 @@ def test_ids_in_parquet_may_be_of_other_types(tmp_path):
 
 
 BAD_OWN = {
-    "missing": ("none.csv", None, {}, r"none\.csv: expected a file to read, found none: No such file"),
+    "missing": ("none.csv", None, {}, r"none\.csv: cannot read the file: No such file"),
     "a directory": (".csv", None, {}, "expected a file"),
     "another kind": ("own.xlsx", b"PK", {}, r"own\.xlsx: expected a file \.csv, .* or \.parquet, found \.xlsx"),
     "no kind": ("own", b"user,item\n", {}, "found no suffix"),

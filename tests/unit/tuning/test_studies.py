@@ -236,7 +236,7 @@ def test_another_error_is_no_failed_trial(journal, monkeypatch):
 )
 def test_the_study_of_something_else_is_refused(journal, change, message):
     study = lxr.tuning.tune(Parabola(), journal, lxr.tuning.Budget(2))
-    with pytest.raises(lxr.DataError, match=rf"study\.journal {message}.*delete it to start anew"):
+    with pytest.raises(lxr.DataError, match=rf"study\.journal {message}.*delete it to start over"):
         lxr.tuning.tune(Parabola(**change), journal, lxr.tuning.Budget(4))
     assert lxr.tuning.open_study(journal, Parabola()).trials == study.trials
 
@@ -248,7 +248,7 @@ def test_missing_and_damaged_journals_are_named(journal, tmp_path):
         path = tmp_path / f"{name}.journal"
         path.write_text(content)
         for task in (None, Parabola()):
-            with pytest.raises(lxr.DataError, match=rf"{name}\.journal is no journal of a study"):
+            with pytest.raises(lxr.DataError, match=rf"{name}\.journal is not a valid study journal"):
                 lxr.tuning.open_study(path, task)
 
 
