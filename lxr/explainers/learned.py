@@ -155,7 +155,6 @@ def report_unlearned(
     figures = f"{metric} {found.mean():.3f}, of a random order {chance.mean():.3f}"
     warnings.warn(
         f"{name}: not clearly better than a random order on {len(ahead)} validation users: {figures}. It may have learned "
-        "nothing: published hyperparameters belong to the recommenders of their authors, each recommender takes a search of "
-        "its own (run_all.py --tune explainers)",
+        "nothing: tune it for this recommender (run_all.py --tune explainers)",
         stacklevel=4,  # past the decorator of what trains
     )

@@ -1,4 +1,4 @@
-"""The training loop shared by recommenders and explainers: batches in random order, and the weights of the best epoch on validation users."""
+"""The training loop shared by recommenders and explainers, which keeps the weights of the best epoch on validation users."""
 
 import copy
 from collections.abc import Callable
