@@ -86,7 +86,8 @@ class Job:
     def asked(self) -> dict:
         """All that decides what is in the shards, with the SHA-256 of every file."""
         files = {name: getattr(self, name) for name in ("model", "data", "network", "split", "histories")}
-        explainer = {"file": sha256(self.explainer)} if isinstance(self.explainer, Path) else self.explainer
+        saved = isinstance(self.explainer, Path)
+        explainer = {"name": self.explainer.stem, "file": sha256(self.explainer)} if saved else self.explainer
         names = ("users", "items", "top", "reasons", "sets", "time_limit", "format", "users_per_shard", "seed")
         return {
             "schema": SCHEMA,
