@@ -50,7 +50,7 @@ class LeavingTop:
     def table(self) -> pd.DataFrame:
         """Explainers × metrics."""
         quality = {name: size_metrics(sizes.to_numpy(), self.smallest) for name, sizes in self.sizes.iterrows()}
-        judged = {"PN": self.necessary.mean(axis=1), "PS": self.sufficient.mean(axis=1), "s / user": self.seconds}
+        judged = {"PN": self.necessary.mean(axis=1), "PS": self.sufficient.mean(axis=1), "search [s / user]": self.seconds}
         return pd.DataFrame(quality).T.assign(**judged)
 
 
@@ -94,8 +94,8 @@ def _certified(sets: Sequence[CounterfactualSet]) -> dict[str, float]:
         "bound": (certificates == "bound").mean(),
         "within one item": ((gaps <= 1) | none).mean(),
         "mean gap of bounds": opened.mean() if len(opened) else 0.0,
-        "median seconds": np.median(seconds),
-        "90 % of seconds": np.quantile(seconds, 0.9),
+        "median [s]": np.median(seconds),
+        "90 % of users within [s]": np.quantile(seconds, 0.9),
     }
 
 
