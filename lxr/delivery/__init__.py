@@ -12,7 +12,7 @@ from lxr.delivery.explainers import (
 )
 from lxr.delivery.explanations import Delivery, Explanations
 from lxr.delivery.files import read_explanations
-from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
+from lxr.delivery.records import SCHEMA, Record
 
 __all__ = [
     "DEFAULT_EXPLAINERS",
@@ -23,14 +23,11 @@ __all__ = [
     "Record",
     "as_explainer",
     "compare",
-    "counterfactual_record",
     "default_explainer",
     "explain",
     "explain_with",
     "explainer_fingerprint",
     "load_explainer",
-    "named_items",
     "read_explanations",
-    "reason_records",
     "recommender_fingerprint",
 ]

@@ -1,6 +1,8 @@
 """Trials: `lxr explain`, killed at any moment and started again, ends with the files of an undisturbed run."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +48,7 @@ def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trial
         out, generator = tmp_path / str(trial), random.Random(10 * trial + jobs)
         words = [*command, "--out", str(out), "--jobs", str(jobs)]
         for _ in range(2):
-            kill(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), out, generator)
+            kill(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), out, generator)
         there = files(out)
         assert there.items() <= expected.items()
         finished = subprocess.run(words, check=True, capture_output=True, encoding="utf-8", timeout=300)
@@ -57,6 +59,42 @@ def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trial
         assert not list(out.glob(".*.tmp*"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_says_so_and_goes_on(command, undisturbed, tmp_path, jobs):
+    words = [*command, "--out", str(tmp_path / "out"), "--jobs", str(jobs)]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
+    )
+    while process.poll() is None and len(files(tmp_path / "out")) < 3:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted: what was finished is kept, the same command goes on from there"
+    assert "Traceback" not in errors
+    assert 3 <= len(files(tmp_path / "out")) < N_FILES
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    assert files(tmp_path / "out") == files(undisturbed)
+
+
+@pytest.mark.slow
+def test_one_run_at_a_time(command, tmp_path):
+    words = [*command, "--out", str(tmp_path / "out"), "--jobs", "1"]
+    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while first.poll() is None and not files(tmp_path / "out"):
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = subprocess.run(words, check=False, capture_output=True, encoding="utf-8", timeout=60)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 1
+    (line,) = second.stderr.splitlines()
+    assert f"is in use by another run: process {first.pid} on " in line
+
+
 def kill(process: subprocess.Popen, out: Path, generator: random.Random) -> None:
     """Kill a run after it has written some more files, and see that its processes end with it."""
     wanted = len(files(out)) + generator.randint(0, 20)
@@ -65,6 +103,6 @@ def kill(process: subprocess.Popen, out: Path, generator: random.Random) -> None
     time.sleep(generator.uniform(0, 0.1))
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    process.communicate()
+    process.wait()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, "a process outlives its parent"

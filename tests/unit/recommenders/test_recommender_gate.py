@@ -602,7 +602,7 @@ def test_an_explainer_that_learned_nothing_says_so_with_both_figures(planted):
     )[0]
     assert text.startswith("LXR: not clearly better than a random order on 40 validation users: NDCG 0.")
     assert "of a random order 0." in text
-    assert "published hyperparameters belong to the recommenders of their authors" in text
+    assert "tune it for this recommender" in text
 
 
 def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
