@@ -1,3 +1,5 @@
 """Explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
 
-__all__: list[str] = []
+from lxr.delivery.bundle import Bundle, load, save
+
+__all__ = ["Bundle", "load", "save"]

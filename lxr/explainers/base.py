@@ -1,8 +1,10 @@
 """The contract of all explainers."""
 
+import contextlib
+import inspect
 import warnings
 from collections.abc import Callable
-from typing import ClassVar, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,6 +37,7 @@ class Explainer:
         max_history: longest history that the sampling budget is made for; None if there is no budget.
         overflow_note: what the explainer does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
+        arguments: what the constructor was given, by name.
 
     Raises:
         ValueError: a recommender without a gradient, if one is needed, or whose answers cannot be explained
@@ -57,6 +60,14 @@ class Explainer:
     max_history: int | None = None
     overflow_note = ""
     search_space: ClassVar[dict] = {}
+    arguments: dict[str, Any]
+
+    def __new__(cls, *arguments, **options):
+        """An explainer that knows its arguments, so that it can be saved; Python complains about wrong ones afterwards."""
+        explainer = super().__new__(cls)
+        with contextlib.suppress(TypeError):
+            explainer.arguments = dict(inspect.signature(cls).bind(*arguments, **options).arguments)
+        return explainer
 
     def __init__(self, model: Recommender):
         check_answers(model)
