@@ -21,7 +21,7 @@ lxr.explainers.published_settings("ml-1m", "vae")
 model = lxr.wrap(lambda history: history @ torch.eye(160).roll(1, 1), 160, "sigmoid")
 data = lxr.load_dataset("synthetic")
 explainer = lxr.EXPLAINERS["leave-one-out"](model, data.matrix)
-print(lxr.explain_user(model, data, user=0, explainer=explainer).to_frame(3))
+print(lxr.explain(model, data, rows=0, explainer=explainer).to_frame(reasons=3))
 """
 
 

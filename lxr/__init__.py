@@ -53,6 +53,8 @@ from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
 from lxr.delivery.bundle import Bundle, load, save
+from lxr.delivery.explain import explain
+from lxr.delivery.explanations import Explanations
 from lxr.explainers.base import Explainer
 from lxr.explainers.lxr_network import LXR, train_lxr
 from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
@@ -71,7 +73,7 @@ from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import fit, train_recommender
 from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
-from lxr.reporting.explanation import UserExplanation, explain_user
+from lxr.reporting.explanation import UserExplanation
 from lxr.runs.plugins import load_plugins_of_run
 from lxr.utils.storage import DataError
 
@@ -90,6 +92,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Explainer",
+    "Explanations",
     "FidelityResult",
     "Interactions",
     "LXRSettings",
@@ -104,7 +107,7 @@ __all__ = [
     "delivery",
     "evaluate_fidelity",
     "evaluation",
-    "explain_user",
+    "explain",
     "explainers",
     "fit",
     "load",

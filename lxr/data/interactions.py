@@ -82,15 +82,23 @@ class Interactions:
             >>> data.rows_of([7, 4, 7])
             array([1, 0, 1])
         """
-        ids = [users] if pd.api.types.is_scalar(users) else list(users)  # type: ignore[call-overload]
-        if not ids:
-            raise ValueError("users: expected one or more user ids, found none")
-        found = pd.Index(self.user_ids).get_indexer(pd.Index(ids))
-        unknown = list(dict.fromkeys(_written(user) for user, row in zip(ids, found, strict=True) if row < 0))
-        if unknown:
-            more = f" and {len(unknown) - 10} others" if len(unknown) > 10 else ""
-            raise ValueError(f"users: unknown user ids {', '.join(unknown[:10])}{more}")
-        return found
+        return _places_of("users", "user", users, self.user_ids)
+
+    def columns_of(self, items: object) -> np.ndarray:
+        """Columns (m,) of items in the matrix.
+
+        Args:
+            items: an id, or ids (m,).
+
+        Raises:
+            ValueError: no id, or unknown ones; names them.
+
+        Example:
+            >>> data = Interactions(sp.csr_matrix((2, 3)), np.array([4, 7]), np.array([1, 2, 3]))
+            >>> data.columns_of(3)
+            array([2])
+        """
+        return _places_of("items", "item", items, self.item_ids)
 
     @cached_property
     def names(self) -> np.ndarray:
@@ -153,9 +161,32 @@ class Interactions:
         )
 
 
-def _written(user: object) -> str:
-    """A user id as Python writes it."""
-    return repr(user.item() if isinstance(user, np.generic) else user)
+def _places_of(argument: str, kind: str, wanted: object, known: np.ndarray) -> np.ndarray:
+    """Places (m,) of ids among the known ones (n,).
+
+    Args:
+        argument: name of the argument, for messages.
+        kind: of the ids, for messages.
+        wanted: an id, or ids (m,).
+        known: (n,) ids.
+
+    Raises:
+        ValueError: no id, or unknown ones; names them.
+    """
+    ids = [wanted] if pd.api.types.is_scalar(wanted) else list(wanted)  # type: ignore[call-overload]
+    if not ids:
+        raise ValueError(f"{argument}: expected one or more {kind} ids, found none")
+    found = pd.Index(known).get_indexer(pd.Index(ids))
+    unknown = list(dict.fromkeys(_written(each) for each, place in zip(ids, found, strict=True) if place < 0))
+    if unknown:
+        more = f" and {len(unknown) - 10} others" if len(unknown) > 10 else ""
+        raise ValueError(f"{argument}: unknown {kind} ids {', '.join(unknown[:10])}{more}")
+    return found
+
+
+def _written(each: object) -> str:
+    """An id as Python writes it."""
+    return repr(each.item() if isinstance(each, np.generic) else each)
 
 
 TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts

@@ -1,5 +1,35 @@
-"""Explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
+"""Level 8: explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
 
 from lxr.delivery.bundle import Bundle, load, save
+from lxr.delivery.explain import explain
+from lxr.delivery.explainers import (
+    DEFAULT_EXPLAINERS,
+    as_explainer,
+    default_explainer,
+    explainer_fingerprint,
+    load_explainer,
+    recommender_fingerprint,
+)
+from lxr.delivery.explanations import Explanations
+from lxr.delivery.files import read_explanations
+from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
 
-__all__ = ["Bundle", "load", "save"]
+__all__ = [
+    "DEFAULT_EXPLAINERS",
+    "SCHEMA",
+    "Bundle",
+    "Explanations",
+    "Record",
+    "as_explainer",
+    "counterfactual_record",
+    "default_explainer",
+    "explain",
+    "explainer_fingerprint",
+    "load",
+    "load_explainer",
+    "named_items",
+    "read_explanations",
+    "reason_records",
+    "recommender_fingerprint",
+    "save",
+]

@@ -1,17 +1,22 @@
 """Bundles: a recommender, its explainer and the data they need in one directory, whole or absent, checked when loaded."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from lxr.data.interactions import Interactions
 from lxr.delivery import bundled_explainer, bundled_model
+from lxr.delivery.explain import explain
+from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.explanations import Explanations
 from lxr.explainers.base import Explainer
 from lxr.recommenders import loading
 from lxr.recommenders.base import Recommender
-from lxr.utils.checks import check_instance
+from lxr.recommenders.recommendations import check_catalogue
 from lxr.utils.directories import atomic_directory, whole_directory
 from lxr.utils.environment import package_versions
 from lxr.utils.records import read_json, write_json
@@ -40,6 +45,52 @@ class Bundle:
     explainer: Explainer | None
     data: Interactions | None
     versions: dict[str, str]
+
+    def explain(
+        self,
+        *,
+        users: Any = None,
+        histories: Sequence[Sequence] | Mapping[Any, Sequence] | None = None,
+        items: Any = None,
+        n_recommendations: int = 1,
+        users_per_batch: int = 256,
+    ) -> Explanations:
+        """Explain recommendations of the bundle's recommender, as :func:`lxr.explain` does.
+
+        Args:
+            users: user ids; by default all users of the bundle's data.
+            histories: lists of item ids, in the place of users.
+            items: id of the explained item, or ids; by default the best items.
+            n_recommendations: best items that are explained to every user, if ``items`` are not given.
+            users_per_batch: histories that are dense at a time; bounds the memory.
+
+        Returns:
+            The explanations, by the bundle's explainer; by the default one if it has none.
+
+        Raises:
+            ValueError: a bundle without data, or what :func:`lxr.explain` refuses.
+        """
+        return explain(
+            self.model,
+            self.known_data,
+            users=users,
+            histories=histories,
+            items=items,
+            n_recommendations=n_recommendations,
+            explainer=self.explainer,
+            users_per_batch=users_per_batch,
+        )
+
+    @property
+    def known_data(self) -> Interactions:
+        """:attr:`data`.
+
+        Raises:
+            ValueError: the bundle has none.
+        """
+        if self.data is None:
+            raise ValueError("data: the bundle has no ids and titles: save it with lxr.save(…, data=data)")
+        return self.data
 
 
 def save(
@@ -81,17 +132,20 @@ def save(
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     lxr.save(f"{directory}/bundle", model=model, explainer=explainer, data=data)
         ...     bundle = lxr.load(f"{directory}/bundle")
-        >>> type(bundle.model).__name__, type(bundle.explainer).__name__, bundle.data.n_items
-        ('MF', 'LeaveOneOut', 160)
+        >>> bundle.explain(users=[7]).to_frame(reasons=1)[["user", "item", "reason_title"]]
+           user  item     reason_title
+        0     7    25  Group B, item 3
     """
     with atomic_directory(path, marker=MANIFEST) as directory:
         manifest: dict = {"format": FORMAT, "versions": package_versions(VERSIONS)}
         manifest["model"], again = bundled_model.write_model(model, directory, factory)
+        manifest["fingerprints"] = {"recommender": recommender_fingerprint(again)}
         if explainer is not None:
             manifest["explainer"] = bundled_explainer.write_explainer(explainer, model, again, directory)
-            bundled_explainer.read_explainer(manifest["explainer"], again, directory)
+            read = bundled_explainer.read_explainer(manifest["explainer"], again, directory)
+            manifest["fingerprints"]["explainer"] = explainer_fingerprint(read)
         if data is not None:
-            check_data(model, data)
+            check_catalogue(model, data)
             data.save(directory / DATA)
         manifest["files"] = {file.name: sha256(file) for file in sorted(directory.iterdir())}
         write_json(manifest, directory / MANIFEST)
@@ -136,7 +190,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", trusted: bool 
     if DATA in manifest["files"]:
         data = Interactions.load(directory / DATA)
         try:
-            check_data(model, data)
+            check_catalogue(model, data)
         except ValueError as error:
             raise DataError(f"{directory}: {error}") from error
     return Bundle(model, explainer, data, manifest["versions"])
@@ -198,18 +252,3 @@ def warn_about_versions(directory: Path, versions: dict) -> None:
 def _public(version: object) -> str:
     """A version without the part that names a build: 2.13.0 of 2.13.0+cpu."""
     return str(version).partition("+")[0]
-
-
-def check_data(model: Recommender, data: Interactions) -> None:
-    """Refuse data of another catalogue than the recommender's.
-
-    Raises:
-        ValueError: names both numbers of items and of user features.
-    """
-    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
-    expected, found = ((each.n_items, each.n_features) for each in (model, data))
-    if expected != found:
-        raise ValueError(
-            f"data: expected {expected[0]} items and {expected[1]} user features, as the model has them, "
-            f"found {found[0]} and {found[1]}"
-        )

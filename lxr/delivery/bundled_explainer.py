@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lxr.data.inputs import as_matrix
+from lxr.delivery.explainers import load_explainer
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.explainers.learned import LearnedExplainer
 from lxr.explainers.registry import EXPLAINERS
@@ -93,15 +94,12 @@ def read_explainer(record: dict, model: Recommender, directory: Path) -> Explain
     try:
         with warnings.catch_warnings(action="ignore"):  # of what the recommender is like: said when it was made
             if issubclass(cls, LearnedExplainer):
-                return cls.load(directory / TRAINED, model)
+                return load_explainer(directory / TRAINED, model)
             options = {name: _read_matrix(directory / f"{name}.npz") for name in record.get("histories", ())}
             options |= record["options"]
             if "refines" not in record:
                 return cls(model, **options)
-            trained = _class_of(record["refines"], directory)
-            if not issubclass(trained, LearnedExplainer):
-                raise ValueError(f"expected a trained explainer to refine, found {trained.__name__}")
-            return cls(trained.load(directory / TRAINED, model), **options)  # type: ignore[arg-type]
+            return cls(load_explainer(directory / TRAINED, model), **options)  # type: ignore[arg-type]
     except (DataError, ImportError):  # an import names the extra to install
         raise
     except Exception as error:  # a record made by hand may hold anything

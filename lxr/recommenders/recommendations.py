@@ -53,16 +53,9 @@ def recommend(
         1     7    c    1.0     1
         2     7    d    1.0     2
     """
-    check_model(model)
-    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
-    expected, found = ((each.n_items, each.n_features) for each in (model, data))
-    if expected != found:
-        raise ValueError(
-            f"data: expected {expected[0]} items and {expected[1]} user features, as the model has them, "
-            f"found {found[0]} and {found[1]}"
-        )
+    check_catalogue(model, data)
     check_positive(n=n, users_per_batch=users_per_batch)
-    chosen = _rows_of(data, users, rows)
+    chosen = rows_of(data, users, rows)
     check_memory(3 * 4 * min(users_per_batch, len(chosen)) * model.n_columns, "users_per_batch")
     groups = [chosen[group] for group in batches(len(chosen), users_per_batch)]
     found_items = [best_items(model, dense(data.matrix[group], model.device), n) for group in groups]
@@ -75,7 +68,19 @@ def recommend(
     return best[["user", "item", "title", "score", "probability", "rank"]]
 
 
-def _rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
+def check_catalogue(model: Recommender, data: Interactions) -> None:
+    """Refuse data of other items or user features than the recommender's."""
+    check_model(model)
+    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
+    expected, found = ((each.n_items, each.n_features) for each in (model, data))
+    if expected != found:
+        raise ValueError(
+            f"data: expected {expected[0]} items and {expected[1]} user features, as the model has them, "
+            f"found {found[0]} and {found[1]}"
+        )
+
+
+def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
     """Rows (m,) of the users who are asked for: by id, by row, or all."""
     n_users = len(data.user_ids)
     if users is not None and rows is not None:
@@ -122,6 +127,46 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
     found = found.sort_values(["row", "score", "item"], ascending=[True, False, True], ignore_index=True)
     found["rank"] = found.groupby("row").cumcount() + 1
     return found[found["rank"] <= n].reset_index(drop=True)
+
+
+def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> pd.DataFrame:
+    """Given items as recommendations of each history, by column.
+
+    Args:
+        model: the recommender.
+        history: (B, I) histories, none of which has one of the items.
+        items: (k,) columns.
+
+    Returns:
+        One row per history and item, in this order, as :func:`best_items` has them: ``row`` of the history, ``item``,
+        ``score``, ``probability``, ``rank``.
+
+    Raises:
+        ValueError: a logit that is not a number.
+
+    Example:
+        >>> import lxr
+        >>> popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 1, 1]]))
+        >>> places_of(popular, torch.tensor([[0.0, 0, 0], [0, 1, 0]]), np.array([2]))[["row", "item", "rank"]]
+           row  item  rank
+        0    0     2     2
+        1    1     2     1
+    """
+    with torch.no_grad():
+        logits = model(history)  # (B, I)
+    check_logits(logits)
+    candidates = logits.masked_fill(history > 0, -torch.inf)
+    column = torch.arange(model.n_columns, device=history.device)
+    probability = model.log_activation(logits).exp()
+    frames = []
+    for item in items.tolist():
+        score = candidates[:, item]  # (B,)
+        before = (candidates > score[:, None]) | ((candidates == score[:, None]) & (column < item))
+        values = {"score": score, "probability": probability[:, item], "rank": 1 + before.sum(dim=1)}
+        found = pd.DataFrame({name: each.cpu().numpy() for name, each in values.items()})
+        frames.append(found.assign(row=np.arange(len(found)), item=item))
+    joined = pd.concat(frames).sort_values("row", kind="stable", ignore_index=True)
+    return joined[["row", "item", "score", "probability", "rank"]]
 
 
 @overload

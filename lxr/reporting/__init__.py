@@ -11,7 +11,7 @@ Example:
     lxr    0.25    0.5
 """
 
-from lxr.reporting.explanation import TargetRank, UserExplanation, explain_user
+from lxr.reporting.explanation import TargetRank, UserExplanation
 from lxr.reporting.formats import FORMATS, from_csv, to_csv, to_latex, to_markdown, with_direction, with_directions
 from lxr.reporting.tables import (
     counterfactual_sentence,
@@ -31,7 +31,6 @@ __all__ = [
     "UserExplanation",
     "counterfactual_sentence",
     "data_table",
-    "explain_user",
     "explanation_table",
     "fall_sentence",
     "fidelity_table",

@@ -2,25 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lxr.data.inputs import as_explained, as_items, check_model
+from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
-from lxr.data.splits import split_users
 from lxr.explainers.accent import ACCENT, Counterfactual, items_before
 from lxr.explainers.base import Explainer
-from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommendations import top_item
 from lxr.reporting.tables import counterfactual_sentence, fall_sentence
-from lxr.utils.checks import check_instance, check_natural, check_positive
+from lxr.utils.checks import check_natural, check_positive
 from lxr.utils.markup import html_text, plain, quoted, shortened
-from lxr.utils.sparse import dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +38,7 @@ class TargetRank:
         probability: of the item.
         first: the item that is recommended.
 
-    Example: see :func:`explain_user`.
+    Example: see :func:`lxr.explain`.
     """
 
     rank: int
@@ -68,9 +63,9 @@ class UserExplanation:
     Example:
         >>> import lxr
         >>> data = lxr.load_dataset("synthetic")
-        >>> explanation = lxr.explain_user(lxr.Popularity(data.matrix), data, user=0, explainer="cosine")
+        >>> (explanation,) = lxr.explain(lxr.MF(data.n_items), data, users=0)
         >>> explanation.title, explanation.target_rank.rank
-        ('Group E, item 1', 1)
+        ('Group B, item 3', 1)
     """
 
     model: Recommender
@@ -204,76 +199,30 @@ class UserExplanation:
         return f"<p>{html_text(self.heading)}</p><table>{table}</table>{remarks}<p>{html_text(self.sentence)}</p>"
 
 
-def explain_user(
-    model: Recommender,
-    data: Interactions,
-    user: int,
-    explainer: str | Explainer = "lxr",
-    *,
-    target: int | None = None,
-    seed: int = 0,
-    **options,
-) -> UserExplanation:
-    """Explain a recommendation of one user.
-
-    Args:
-        model: any recommender of these items.
-        data: histories of all users.
-        user: row of the user in ``data.matrix``.
-        explainer: an explainer of this model; or a name in :data:`lxr.EXPLAINERS`, of which one is made (for LXR: trained)
-            with the training and validation users of :func:`lxr.split_users`. For several users, make it once.
-        target: the explained item; the top recommendation by default.
-        seed: of the split and of the explainer, if that is given by its name.
-        options: of the explainer, if that is given by its name.
-
-    Returns:
-        What prints, plots and shows itself in a notebook.
-
-    Raises:
-        ValueError: an unknown explainer or one of another model, a user who is not there or has an empty history, a target
-            inside the history or outside the catalogue.
-
-    Warns:
-        UserWarning: the history is longer than the explainer's budget is made for, or all of its items score the same.
-
-    Example:
-        >>> import lxr
-        >>> data = lxr.load_dataset("synthetic")
-        >>> model = lxr.Popularity(data.matrix)
-        >>> lxr.explain_user(model, data, user=0, explainer="cosine").to_frame(2)["title"].tolist()
-        ['Group E, item 18', 'Group F, item 2']
-    """
-    _check_catalogue(model, data)
-    user = _row("user", user, data.matrix.shape[0])
-    name = explainer if isinstance(explainer, str) else type(explainer).__name__
-    if isinstance(explainer, str):
-        train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
-        explainer = EXPLAINERS[explainer](model, data.matrix[train], data.matrix[validation], seed=seed, **options)
-    elif options:
-        raise ValueError(f"options: expected none with an explainer that is already made, found {', '.join(options)}")
-    history = dense(data.matrix[[user]], model.device)
-    explanation = explain_history(model, data, history, explainer, name, target, user)
-    lengths = np.array([len(explanation.items)])
-    explainer.warn_about_long_histories(lengths)
-    explainer.warn_about_equal_scores(explanation.scores[explanation.items], lengths)
-    return explanation
-
-
 def explain_history(
     model: Recommender,
     data: Interactions,
     history: torch.Tensor,
     explainer: Explainer,
     name: str,
-    target: int | None = None,
+    target: int,
     user: int | None = None,
 ) -> UserExplanation:
-    """:func:`explain_user` for any history (1, I) and an explainer that is made; ``name`` is what it is called."""
-    if not isinstance(explainer, Explainer) or explainer.model is not model:
-        of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
-        raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
-    explained = top_item(model, history)[0] if target is None else target
-    history, chosen = as_explained(model, history, [_row("target", explained, model.n_items)])
+    """Explain one item to one history, without warnings.
+
+    Args:
+        model: the recommender.
+        data: for the titles.
+        history: (1, I) binary history.
+        explainer: an explainer of ``model``.
+        name: what it is called.
+        target: column of the explained item.
+        user: row of the user; None for a history of one's own.
+
+    Raises:
+        ValueError: an empty history, or a target inside the history or outside the catalogue.
+    """
+    history, chosen = as_explained(model, history, [target])
     scores = explainer._explain_checked(history, chosen)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
@@ -320,22 +269,3 @@ def bars_of(shown: np.ndarray) -> list[str]:
         f'width: {scale * abs(score):.1f}%; background: {"#2c7fb8" if score >= 0 else "#b5b5b5"}"></div>'
         for score in shown
     ]
-
-
-def _check_catalogue(model: Recommender, data: Interactions) -> None:
-    """Refuse data of other items than the recommender's."""
-    check_model(model)
-    check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
-    if data.matrix.shape[1] != model.n_columns:
-        raise ValueError(f"data: expected the {model.n_columns} items of the model, found {data.matrix.shape[1]}")
-
-
-def _row(name: str, value, count: int) -> int:
-    """A row or an item, if it is an integer below ``count``."""
-    try:
-        found = -1 if isinstance(value, bool | np.bool_) else index(value)
-    except TypeError:
-        found = -1
-    if not 0 <= found < count:
-        raise ValueError(f"{name}: expected an integer from 0 to {count - 1}, found {value!r}")
-    return found

@@ -308,6 +308,23 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ValueError(f"frame: expected columns of one kind of value each, found: {short(error)}") from error
+    save_table(table, path)
+
+
+def save_table(table: pa.Table, path: str | Path) -> None:
+    """Write a table of Arrow as Parquet with a checksum, atomically.
+
+    Args:
+        table: the table.
+        path: the file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     save_table(pa.table({"reasons": [[1, 2], []]}), f"{directory}/reasons.parquet")
+        ...     read_checked(f"{directory}/reasons.parquet", pq.read_table).to_pylist()
+        [{'reasons': [1, 2]}, {'reasons': []}]
+    """
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, table.schema) as writer:
             writer.write_table(table)

@@ -112,7 +112,7 @@ weights = torch.randn(data.matrix.shape[1], data.matrix.shape[1], generator=torc
 model = lxr.wrap(lambda history: history @ weights, len(weights), "sigmoid")
 for name, options in {{"leave-one-out": {{}}, "cosine": {{}}, "lxr": {{"epochs": 1, "hidden_size": 4}}}}.items():
     explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
-    explanation = lxr.explain_user(model, data, user=0, explainer=explainer)
+    explanation = lxr.explain(model, data, rows=0, explainer=explainer)[0]
     assert len(explanation.items) == data.matrix[[0]].nnz, name
 history, target = lxr.utils.dense(data.matrix[:1]), lxr.top_item(model, data.matrix[:1])
 lxr.evaluate_fidelity(model, history, torch.as_tensor(target), torch.rand_like(history)).summary()

@@ -86,10 +86,10 @@ def test_explainers_are_those_of_the_run(trained_results, models, tmp_path):
     assert "Not trained: lxr," in explorer.note.value
 
 
-def test_a_case_is_that_of_explain_user(models):
+def test_a_case_is_that_of_explain(models):
     user = int(models.test[4])
     exploration = Exploration(models, user)
-    expected = lxr.explain_user(models.model, models.data, user, models.explainer("lxr"))
+    expected = lxr.explain(models.model, models.data, rows=user, explainer=models.explainer("lxr"))[0]
     assert exploration.recommendation.target == exploration.recommendations()["item"].iloc[0] == expected.target
     np.testing.assert_array_equal(exploration.recommendation.explanation("lxr").items, expected.items)
     assert exploration.recommendation.sentence == expected.sentence

@@ -14,6 +14,7 @@ from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, small
 
 import lxr
 from lxr.delivery import bundle as bundles
+from lxr.delivery import explainer_fingerprint, recommender_fingerprint
 from lxr.utils.directories import whole_directory
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import sha256
@@ -216,6 +217,8 @@ def test_a_loaded_explainer_says_what_the_saved_one_said(name, make, train_matri
     target = lxr.top_item(model, history)
     expected, scores = (each.explain(history, target) for each in (explainer, found.explainer))
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-6)
+    if make is small:
+        assert explainer_fingerprint(found.explainer) == explainer_fingerprint(explainer)
     again = tmp_path / "again"  # a loaded bundle is saved like any other
     lxr.save(again, model=found.model, explainer=found.explainer)
     assert torch.equal(lxr.load(again, trusted=True).explainer.explain(history, target), scores)
@@ -289,9 +292,30 @@ def test_a_bundle_holds_ids_titles_options_and_versions(saved, data):
         assert getattr(found.data, name).tolist() == getattr(data, name).tolist()
     assert (found.data.matrix != data.matrix).nnz == 0
     assert found.versions["torch"] == torch.__version__
+    expected = {"recommender": recommender_fingerprint(found.model), "explainer": explainer_fingerprint(found.explainer)}
+    assert read_json(saved / "manifest.json")["fingerprints"] == expected
     manifest = read_json(saved / "manifest.json")
     assert manifest["format"] == "lxr-bundle/1"
     assert manifest["files"] == {path.name: sha256(path) for path in saved.iterdir() if path.name != "manifest.json"}
+
+
+def test_a_bundle_explains_users_and_carts_by_id(saved, data):
+    found = lxr.load(saved)
+    options = {"items": [100 + N_ITEMS - 1], "explainer": found.explainer}  # nobody has consumed the last item
+    for asked in ({"users": ["user 07", "user 01"]}, {"histories": [[100, 103, 107], [101]]}):
+        expected = lxr.explain(found.model, data, **asked, **options)
+        explanations = found.explain(**asked, items=[100 + N_ITEMS - 1])
+        assert list(explanations.records()) == list(expected.records())
+    assert len(found.explain(users="user 07", n_recommendations=3)) == 3
+
+
+def test_a_bundle_without_explainer_takes_the_default_one_and_without_data_none(data, tmp_path):
+    model = small("mf")
+    lxr.save(tmp_path / "with", model=model, data=data)
+    assert lxr.load(tmp_path / "with").explain(users="user 03").name == "rank-margin-path"
+    lxr.save(tmp_path / "without", model=model)
+    with pytest.raises(ValueError, match="data: the bundle has no ids"):
+        lxr.load(tmp_path / "without").explain(users=3)
 
 
 def test_the_same_content_is_the_same_bundle(saved, data, tmp_path):

@@ -576,8 +576,8 @@ def test_users_whose_items_score_the_same_are_counted():
         assert text.startswith(message)
     ids = np.arange(6)
     data = lxr.Interactions(sp.csr_matrix(history.numpy()), np.arange(4), ids, np.array([f"Film {item}" for item in ids]))
-    assert "for 1 of 1 users" in said(lambda: lxr.explain_user(model, data, 1, explainer, target=5))[0]
-    assert not said(lambda: lxr.explain_user(model, data, 0, explainer, target=5))
+    assert "for 1 of 1 users" in said(lambda: lxr.explain(model, data, rows=1, items=5, explainer=explainer))[0]
+    assert not said(lambda: lxr.explain(model, data, rows=0, items=5, explainer=explainer))
 
 
 def test_scores_that_are_not_finite_are_refused():

@@ -28,7 +28,7 @@ def toy(linear):
 @pytest.fixture
 def explanation(toy):
     model, data = toy
-    return lxr.explain_user(model, data, 0, lxr.EXPLAINERS["leave-one-out"](model, data.matrix))
+    return lxr.explain(model, data, rows=0, explainer=lxr.EXPLAINERS["leave-one-out"](model, data.matrix))[0]
 
 
 def test_an_explanation_orders_the_history(explanation):
@@ -63,7 +63,7 @@ def test_the_sentence_is_that_of_accent_and_true(toy, explanation):
 
 def test_a_later_recommendation_gets_its_own_counterfactual(toy):
     model, data = toy
-    later = lxr.explain_user(model, data, np.int64(0), "random", target=torch.tensor(5))
+    later = lxr.explain(model, data, rows=0, items=5, explainer="leave-one-out")[0]
     assert (later.target, later.target_rank.rank, later.target_rank.first) == (5, 2, 4)
     # Only item 1 speaks for item 5: without it, its logit is that of item 3, which does not pass it.
     assert later.sentence == "No set was found without which one of the next best items takes place 2 from “<f>”."
@@ -75,7 +75,7 @@ def test_the_fall_of_a_later_recommendation_by_hand(linear):
     weights[[0, 1, 2], [5, 4, 3]] = [1, 2, 3]
     data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 1, 0, 0, 0]]), np.array([7]), np.arange(6))
     explain = lxr.EXPLAINERS["leave-one-out"](linear(weights), data.matrix)
-    second = lxr.explain_user(explain.model, data, 0, explain, target=4)
+    second = lxr.explain(explain.model, data, rows=0, items=4, explainer=explain)[0]
     assert second.sentence == "Without “1”, “4” would fall from place 2 to 3: “5” would come before it."
     assert (second.counterfactual.removed.tolist(), second.counterfactual.replacement) == ([1], 5)
 
@@ -86,7 +86,7 @@ def test_a_set_after_which_the_place_is_the_same_does_not_count(linear):
     weights[[0, 0, 1, 2], [3, 4, 4, 5]] = [10, 2, 1, 2]
     data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 1, 0, 0, 0]]), np.array([7]), np.arange(6))
     explain = lxr.EXPLAINERS["gradient"](linear(weights), data.matrix)
-    second = lxr.explain_user(explain.model, data, 0, explain, target=4)
+    second = lxr.explain(explain.model, data, rows=0, items=4, explainer=explain)[0]
     assert (second.target_rank.rank, second.without([0]).rank, second.without([0]).first) == (2, 2, 5)
     assert second.counterfactual is None
 
@@ -137,7 +137,7 @@ def test_the_sign_is_shown_where_it_means_something(toy, explanation):
         def importance(self, history, target):
             return torch.arange(history.shape[1]).expand_as(history) - 10.0
 
-    other = lxr.explain_user(model, data, 0, Position(model))
+    other = lxr.explain(model, data, rows=0, explainer=Position(model))[0]
     assert not other.is_signed and other.shown.tolist() == [1, 0.5, 0]
     assert other.to_frame()["importance"].tolist() == [-8, -9, -10]  # the scores themselves
     ax = other.plot()
@@ -152,16 +152,6 @@ def test_equal_scores_are_all_one():
     assert explanation.shown.tolist() == [1, 1, 1]
 
 
-def test_an_explainer_by_name_is_made_of_the_training_users():
-    data = lxr.load_dataset("synthetic")
-    train, validation, test = lxr.split_users(data.matrix.shape[0], seed=3)
-    model = lxr.Popularity(data.matrix[train])
-    explainer = lxr.EXPLAINERS["lire"](model, data.matrix[train], data.matrix[validation], seed=3, n_samples=60)
-    by_name = lxr.explain_user(model, data, test[0], "lire", seed=3, n_samples=60)
-    np.testing.assert_array_equal(by_name.scores, lxr.explain_user(model, data, test[0], explainer).scores)
-    assert by_name.explainer == "lire"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mf", "vae"])
 def test_a_recommender_is_trained_in_one_go(name):
@@ -173,45 +163,9 @@ def test_a_recommender_is_trained_in_one_go(name):
     assert lxr.rank_quality(model, data.matrix[test])["NDCG@10"] > lxr.rank_quality(popularity, data.matrix[test])["NDCG@10"]
 
 
-@pytest.mark.parametrize(
-    ("told", "message"),
-    [
-        ({"user": 3}, "user: expected an integer from 0 to 2, found 3"),
-        ({"user": -1}, "user: expected an integer from 0 to 2, found -1"),
-        ({"user": "7"}, "user: expected an integer from 0 to 2, found '7'"),
-        ({"user": 2}, "history, row 0: expected at least one item"),
-        ({"target": 6}, "target: expected an integer from 0 to 5, found 6"),
-        ({"target": 1.0}, "target: expected an integer from 0 to 5, found 1.0"),
-        ({"target": 0}, "target, row 0: expected an item outside the history"),
-        ({"explainer": "oracle"}, "unknown explainer 'oracle': expected one of random"),
-        ({"explainer": 3}, "explainer: expected a name or an explainer of this model, found int"),
-    ],
-)
-def test_bad_input_is_refused(toy, told, message):
-    model, data = toy
-    with pytest.raises(ValueError, match=message):
-        lxr.explain_user(model, data, **{"user": 0, "explainer": "gradient"} | told)
-
-
-def test_what_does_not_fit_is_refused(toy, explanation, linear):
-    model, data = toy
-    of_another = lxr.EXPLAINERS["gradient"](linear(WEIGHTS), data.matrix)
-    with pytest.raises(ValueError, match="found an explainer of another model"):
-        lxr.explain_user(model, data, 0, of_another)
-    with pytest.raises(ValueError, match="options: expected none with an explainer that is already made, found k"):
-        lxr.explain_user(model, data, 0, lxr.EXPLAINERS["accent"](model, data.matrix), k=3)
-    with pytest.raises(ValueError, match="data: expected the 5 items of the model, found 6"):
-        lxr.explain_user(linear(np.eye(5)), data, 0, "gradient")
+def test_what_is_not_in_the_history_cannot_be_left_out(explanation):
     with pytest.raises(ValueError, match="items: expected items of the history, found 3"):
         explanation.without([0, 3])
-
-
-def test_a_long_history_is_told(toy):
-    model, data = toy
-    with pytest.warns(UserWarning, match="1 of 1 histories have more than"):
-        explainer = lxr.EXPLAINERS["gradient"](model, data.matrix)
-        explainer.max_history = 2
-        lxr.explain_user(model, data, 0, explainer)
 
 
 def test_recommendations_leave_out_what_is_consumed(toy):

@@ -76,7 +76,8 @@ def explanations(catalogue) -> list[lxr.UserExplanation]:
         for name in ("leave-one-out", "cosine"):
             explainer = lxr.EXPLAINERS[name](model, catalogue.matrix)
             unseen = np.setdiff1d(np.arange(len(HOSTILE)), catalogue.matrix[user].indices)
-            found.append(lxr.explain_user(model, catalogue, user, explainer, target=int(unseen[user % len(unseen)])))
+            item = catalogue.item_ids[unseen[user % len(unseen)]]
+            found.extend(lxr.explain(model, catalogue, rows=user, items=item, explainer=explainer))
     return found
 
 

@@ -1,0 +1,157 @@
+"""Recommendations explained by ids: of users of the data, or of histories that are nobody's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lxr.data.interactions import Interactions
+from lxr.delivery.explainers import as_explainer
+from lxr.delivery.explanations import Explanations
+from lxr.explainers.base import Explainer
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.recommendations import best_items, check_catalogue, places_of, rows_of
+from lxr.utils.checks import check_positive, first
+from lxr.utils.memory import check_memory
+from lxr.utils.progress import progress_bar
+from lxr.utils.sparse import batches, binary_matrix, dense
+
+
+def explain(
+    model: Recommender,
+    data: Interactions,
+    *,
+    users: Any = None,
+    rows: Any = None,
+    histories: Sequence[Sequence] | Mapping[Any, Sequence] | None = None,
+    items: Any = None,
+    n_recommendations: int = 1,
+    explainer: str | Explainer | None = None,
+    seed: int = 0,
+    users_per_batch: int = 256,
+    **options,
+) -> Explanations:
+    """Explain recommendations of many users, or of one.
+
+    Args:
+        model: any recommender of these items.
+        data: histories, ids and titles.
+        users: user ids, in the order of the result; by default all users of ``data``.
+        rows: rows of ``data.matrix``, in the place of user ids.
+        histories: lists of item ids, in the place of users: carts that are nobody's. Their ``user`` is the position of the
+            list; give a mapping to name them. An item that is in a list twice counts once.
+        items: id of the explained item, or ids, each of which is explained to every user; by default the best items.
+        n_recommendations: best items that are explained to every user, if ``items`` are not given; a user with fewer unseen
+            items gets fewer.
+        explainer: an explainer of this model; or a name in :data:`lxr.EXPLAINERS`, of which one is made (for LXR: trained)
+            with the training and validation users of :func:`lxr.split_users`. By default one that needs no training:
+            :func:`lxr.delivery.default_explainer`.
+        seed: of the split and of the explainer, if that is given by its name.
+        users_per_batch: histories that are dense at a time; bounds the memory.
+        options: of the explainer, if that is given by its name.
+
+    Returns:
+        A sequence of :class:`lxr.UserExplanation`, user after user, the best item first, and what makes frames, records and
+        files of them.
+
+    Raises:
+        ValueError: unknown ids, more than one of ``users``, ``rows`` and ``histories``, an empty history, an item inside a
+            history, data of another catalogue, or an unknown explainer or one of another model.
+
+    Warns:
+        UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the same.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> model = lxr.MF(data.n_items, n_factors=8)
+        >>> explanations = lxr.explain(model, data, users=[0, 7])
+        >>> explanations.to_frame(reasons=1)[["user", "item", "rank", "reason", "reason_title"]]
+           user  item  rank  reason     reason_title
+        0     0    95     1       5  Group F, item 1
+        1     7    25     1      17  Group B, item 3
+        >>> lxr.explain(model, data, histories=[[3, 5, 8]], items=61)[0].title
+        'Group F, item 8'
+    """
+    check_catalogue(model, data)
+    check_positive(n_recommendations=n_recommendations, users_per_batch=users_per_batch)
+    asked = _asked(data, users, rows, histories)
+    check_memory(3 * 4 * min(users_per_batch, len(asked.users)) * model.n_columns, "users_per_batch")
+    columns = None if items is None else data.columns_of(items)
+    if columns is not None:
+        _check_unseen(data, asked, columns)
+    made, name = as_explainer(explainer, model, data, seed=seed, **options)
+    places = _places(model, asked.matrix, columns, n_recommendations, users_per_batch)
+    row = places.pop("row").to_numpy()
+    matrix, label = asked.matrix[row], f"{name} explains" if len(row) > users_per_batch else None
+    if len(row):
+        scores = made.explain(matrix, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
+    else:
+        scores = matrix
+    return Explanations(model, data, made, name, scores, asked.users[row], asked.rows[row], places)
+
+
+class Asked(NamedTuple):
+    """Histories (n, I) that are explained, with the ids (n,) and the rows (n,) of their users."""
+
+    matrix: sp.csr_matrix
+    users: np.ndarray
+    rows: np.ndarray
+
+
+def _asked(data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
+    """The histories of a call of :func:`explain`, none of them empty."""
+    given = [name for name, value in {"users": users, "rows": rows, "histories": histories}.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{', '.join(given)}: expected one of users, rows and histories, found {len(given)} of them")
+    if histories is not None:
+        return _of_lists(data, histories)
+    chosen = rows_of(data, users, rows)
+    matrix = data.matrix[chosen]
+    empty = np.diff(matrix.indptr) == 0
+    if empty.any():
+        raise ValueError(f"users: user {data.user_ids[chosen[first(empty)]]} has an empty history: expected an item")
+    return Asked(matrix, data.user_ids[chosen], chosen)
+
+
+def _of_lists(data: Interactions, histories: Any) -> Asked:
+    """Histories that are given as lists of item ids, or as a mapping of them."""
+    named = histories if isinstance(histories, Mapping) else dict(enumerate(histories))
+    if not named:
+        raise ValueError("histories: expected one or more lists of item ids, found none")
+    columns = []
+    for name, ids in named.items():
+        if isinstance(ids, str) or pd.api.types.is_scalar(ids) or not len(ids):
+            raise ValueError(f"histories, {name!r}: expected a list of one or more item ids, found {ids!r}")
+        try:
+            columns.append(np.unique(data.columns_of(ids)))
+        except ValueError as error:
+            raise ValueError(f"histories, {name!r}: {str(error).removeprefix('items: ')}") from error
+    names = np.array(list(named))
+    if len({type(name) for name in named}) > 1 or names.dtype.kind not in "iuU":
+        raise ValueError("histories: expected integers or texts as names, all of one kind")
+    indptr = np.cumsum([0, *map(len, columns)])
+    matrix = binary_matrix(np.concatenate(columns), indptr, (len(columns), data.n_columns))
+    return Asked(matrix, names, np.full(len(columns), -1))
+
+
+def _check_unseen(data: Interactions, asked: Asked, columns: np.ndarray) -> None:
+    """Refuse items (k,) that one of the histories has."""
+    row, place = asked.matrix[:, columns].nonzero()
+    if len(row):
+        item, user = data.item_ids[columns[place[0]]], asked.users[row[0]]
+        raise ValueError(f"items: expected items outside the history, found item {item} in the history of user {user}")
+
+
+def _places(
+    model: Recommender, matrix: sp.csr_matrix, columns: np.ndarray | None, n_best: int, users_per_batch: int
+) -> pd.DataFrame:
+    """The explained items: one row each, with ``row`` in the matrix (n, I), ``item`` (column) and its place."""
+    found, groups = [], list(batches(matrix.shape[0], users_per_batch))
+    for group in progress_bar(groups, desc="recommending", unit="batch", disable=len(groups) == 1):
+        history = dense(matrix[group], model.device)
+        best = best_items(model, history, n_best) if columns is None else places_of(model, history, columns)
+        found.append(best.assign(row=group[best["row"].to_numpy()]))
+    return pd.concat(found, ignore_index=True)
