@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from light_core import run_in_core
 from torch import nn
 from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, small
 
@@ -485,3 +486,30 @@ def test_a_bundle_is_where_it_is_copied_to(saved, tmp_path):
     manifest = json.loads((saved / "manifest.json").read_text(encoding="utf-8"))
     assert str(tmp_path) not in json.dumps(manifest)
     assert set(manifest["files"]) <= set(bundles.FILES)
+
+
+EXPLAINING = """
+import json, sys
+import lxr
+
+def records(path):
+    bundle = lxr.load(path, trusted=True)
+    return [*bundle.explain(users="user 07", n_recommendations=2).records(), *bundle.explain(histories=[[100, 103]]).records()]
+
+print(json.dumps([records(path) for path in sys.argv[1:]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bundles_explain_where_only_the_core_is_installed(data, tmp_path):
+    paths, expected = [], []
+    for name in ("lxr", "lxr-path-pure-rank", "lxr-refined", "cosine", "rank-margin-path", "accent"):
+        for model in (small("vae"), autoencoder()):
+            explainer = lxr.EXPLAINERS[name](model, data.matrix, **(TRAINED if name.startswith("lxr") else {}))
+            paths.append(str(tmp_path / f"{name}-{type(model).__name__}"))
+            lxr.save(paths[-1], model=model, explainer=explainer, data=data)
+            found = lxr.load(paths[-1], trusted=True)
+            asked = {"users": "user 07", "n_recommendations": 2}, {"histories": [[100, 103]]}
+            expected.append([record for each in asked for record in found.explain(**each).records()])
+    assert json.loads(run_in_core(EXPLAINING, tmp_path, *paths)) == expected
