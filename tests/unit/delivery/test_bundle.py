@@ -494,7 +494,8 @@ import lxr
 
 def records(path):
     bundle = lxr.load(path, trusted=True)
-    return [*bundle.explain(users="user 07", n_recommendations=2).records(), *bundle.explain(histories=[[100, 103]]).records()]
+    asked = {"users": "user 07", "n_recommendations": 2}, {"histories": [[100, 103]]}
+    return [record for each in asked for record in bundle.explain(**each).records()]
 
 print(json.dumps([records(path) for path in sys.argv[1:]]))
 """
