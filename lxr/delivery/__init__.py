@@ -1,7 +1,7 @@
 """Level 8: explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
 
 from lxr.delivery.bundle import Bundle, load, save
-from lxr.delivery.explain import explain
+from lxr.delivery.explain import explain, explain_with
 from lxr.delivery.explainers import (
     DEFAULT_EXPLAINERS,
     as_explainer,
@@ -10,7 +10,7 @@ from lxr.delivery.explainers import (
     load_explainer,
     recommender_fingerprint,
 )
-from lxr.delivery.explanations import Explanations
+from lxr.delivery.explanations import Delivery, Explanations
 from lxr.delivery.files import read_explanations
 from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
 
@@ -18,12 +18,14 @@ __all__ = [
     "DEFAULT_EXPLAINERS",
     "SCHEMA",
     "Bundle",
+    "Delivery",
     "Explanations",
     "Record",
     "as_explainer",
     "counterfactual_record",
     "default_explainer",
     "explain",
+    "explain_with",
     "explainer_fingerprint",
     "load",
     "load_explainer",

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 
 from lxr.data.interactions import Interactions
 from lxr.delivery import bundled_explainer, bundled_model
-from lxr.delivery.explain import explain
-from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
-from lxr.delivery.explanations import Explanations
+from lxr.delivery.explain import explain_with
+from lxr.delivery.explainers import as_explainer, explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.explanations import Delivery, Explanations
 from lxr.explainers.base import Explainer
 from lxr.recommenders import loading
 from lxr.recommenders.base import Recommender
@@ -70,27 +71,20 @@ class Bundle:
         Raises:
             ValueError: a bundle without data, or what :func:`lxr.explain` refuses.
         """
-        return explain(
-            self.model,
-            self.known_data,
-            users=users,
-            histories=histories,
-            items=items,
-            n_recommendations=n_recommendations,
-            explainer=self.explainer,
-            users_per_batch=users_per_batch,
-        )
+        asked = {"users": users, "histories": histories, "items": items}
+        return explain_with(self.by, **asked, n_recommendations=n_recommendations, users_per_batch=users_per_batch)
 
-    @property
-    def known_data(self) -> Interactions:
-        """:attr:`data`.
+    @cached_property
+    def by(self) -> Delivery:
+        """Recommender, data and explainer; the default explainer if the bundle has none.
 
         Raises:
-            ValueError: the bundle has none.
+            ValueError: a bundle without data.
         """
         if self.data is None:
             raise ValueError("data: the bundle has no ids and titles: save it with lxr.save(…, data=data)")
-        return self.data
+        explainer, name = as_explainer(self.explainer, self.model, self.data)
+        return Delivery(self.model, self.data, explainer, name)
 
 
 def save(

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from lxr.data.interactions import Interactions
 from lxr.delivery.explainers import as_explainer
-from lxr.delivery.explanations import Explanations
+from lxr.delivery.explanations import Delivery, Explanations
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.recommendations import best_items, check_catalogue, places_of, rows_of
@@ -76,21 +76,50 @@ def explain(
         'Group F, item 8'
     """
     check_catalogue(model, data)
-    check_positive(n_recommendations=n_recommendations, users_per_batch=users_per_batch)
-    asked = _asked(data, users, rows, histories)
-    check_memory(3 * 4 * min(users_per_batch, len(asked.users)) * model.n_columns, "users_per_batch")
-    columns = None if items is None else data.columns_of(items)
-    if columns is not None:
-        _check_unseen(data, asked, columns)
+    asked = {"users": users, "rows": rows, "histories": histories, "items": items}
     made, name = as_explainer(explainer, model, data, seed=seed, **options)
-    places = _places(model, asked.matrix, columns, n_recommendations, users_per_batch)
+    by = Delivery(model, data, made, name)
+    return explain_with(by, **asked, n_recommendations=n_recommendations, users_per_batch=users_per_batch)
+
+
+def explain_with(
+    by: Delivery,
+    *,
+    users: Any = None,
+    rows: Any = None,
+    histories: Sequence[Sequence] | Mapping[Any, Sequence] | None = None,
+    items: Any = None,
+    n_recommendations: int = 1,
+    users_per_batch: int = 256,
+) -> Explanations:
+    """Explain recommendations by a recommender, data and an explainer that are made already: :func:`lxr.explain`, repeated.
+
+    Args:
+        by: recommender, data and explainer; their fingerprints are taken once.
+        users, rows, histories, items, n_recommendations, users_per_batch: as in :func:`lxr.explain`.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> model = lxr.MF(data.n_items, n_factors=8)
+        >>> by = Delivery(model, data, lxr.explainers.LeaveOneOut(model), "leave-one-out")
+        >>> [explain_with(by, users=user)[0].title for user in (0, 7)]
+        ['Group H, item 12', 'Group B, item 4']
+    """
+    check_positive(n_recommendations=n_recommendations, users_per_batch=users_per_batch)
+    asked = _asked(by.data, users, rows, histories)
+    check_memory(3 * 4 * min(users_per_batch, len(asked.users)) * by.model.n_columns, "users_per_batch")
+    columns = None if items is None else by.data.columns_of(items)
+    if columns is not None:
+        _check_unseen(by.data, asked, columns)
+    places = _places(by.model, asked.matrix, columns, n_recommendations, users_per_batch)
     row = places.pop("row").to_numpy()
-    matrix, label = asked.matrix[row], f"{name} explains" if len(row) > users_per_batch else None
+    matrix, label = asked.matrix[row], f"{by.name} explains" if len(row) > users_per_batch else None
     if len(row):
-        scores = made.explain(matrix, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
+        scores = by.explainer.explain(matrix, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
     else:
         scores = matrix
-    return Explanations(model, data, made, name, scores, asked.users[row], asked.rows[row], places)
+    return Explanations(by, scores, asked.users[row], asked.rows[row], places)
 
 
 class Asked(NamedTuple):
@@ -102,7 +131,7 @@ class Asked(NamedTuple):
 
 
 def _asked(data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
-    """The histories of a call of :func:`explain`, none of them empty."""
+    """The histories of a call of :func:`explain_with`, none of them empty."""
     given = [name for name, value in {"users": users, "rows": rows, "histories": histories}.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{', '.join(given)}: expected one of users, rows and histories, found {len(given)} of them")

@@ -13,13 +13,38 @@ import torch
 
 from lxr.data.interactions import Interactions
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.falls import falls_of
 from lxr.delivery.files import write_jsonl, write_parquet
 from lxr.delivery.records import REASONS, SCHEMA, Record, counterfactual_record, plain_ids, reason_records
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.explanation import UserExplanation
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """A recommender with its data and an explainer, made once for any number of calls of :func:`explain_with`.
+
+    Attributes:
+        model: the recommender.
+        data: for ids, titles and the histories of users.
+        explainer: an explainer of ``model``.
+        name: of the explainer.
+
+    Example: see :func:`lxr.delivery.explain_with`.
+    """
+
+    model: Recommender
+    data: Interactions
+    explainer: Explainer
+    name: str
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, str]:
+        """Fingerprints of the recommender and of the explainer."""
+        return recommender_fingerprint(self.model), explainer_fingerprint(self.explainer)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,10 +52,7 @@ class Explanations(Sequence[UserExplanation]):
     """Why items are recommended to users: a sequence of :class:`lxr.UserExplanation`, made one by one from compact arrays.
 
     Attributes:
-        model: the recommender.
-        data: for ids and titles.
-        explainer: the explainer.
-        name: of the explainer.
+        by: the recommender, its data and the explainer.
         scores: (m, I) CSR importance, one entry for each history item.
         users: (m,) user ids; of histories that were given as lists, their positions or names.
         rows: (m,) rows of the users in ``data.matrix``; −1 for histories that were given as lists.
@@ -39,10 +61,7 @@ class Explanations(Sequence[UserExplanation]):
     Example: see :func:`lxr.explain`.
     """
 
-    model: Recommender
-    data: Interactions
-    explainer: Explainer
-    name: str
+    by: Delivery
     scores: sp.csr_matrix
     users: np.ndarray
     rows: np.ndarray
@@ -61,28 +80,23 @@ class Explanations(Sequence[UserExplanation]):
         if isinstance(index, slice):
             parts = {name: getattr(self, name)[index] for name in ("scores", "users", "rows", "places")}
             return replace(self, **parts)
-        place = range(len(self))[index]
+        place, by = range(len(self))[index], self.by
         entries = slice(*self.scores.indptr[place : place + 2])
         items, row = self.scores.indices[entries], int(self.rows[place])
-        history = torch.zeros(1, self.model.n_columns, device=self.model.device)
+        history = torch.zeros(1, by.model.n_columns, device=by.model.device)
         history[0, torch.from_numpy(items).long()] = 1.0
-        scores = np.zeros(self.model.n_columns, dtype=self.scores.dtype)
+        scores = np.zeros(by.model.n_columns, dtype=self.scores.dtype)
         scores[items] = self.scores.data[entries]
-        about = int(self.places["item"].iloc[place]), scores, self.name, None if row < 0 else row, self.explainer.is_signed
-        return UserExplanation(self.model, self.data, history, *about)
+        target, user = int(self.places["item"].iloc[place]), None if row < 0 else row
+        return UserExplanation(by.model, by.data, history, target, scores, by.name, user, by.explainer.is_signed)
 
     def __repr__(self) -> str:
-        return f"Explanations({len(self)} by {self.name!r})"
+        return f"Explanations({len(self)} by {self.by.name!r})"
 
     @cached_property
     def order(self) -> np.ndarray:
         """(nnz,) entries of :attr:`scores`, the most important first within each row, ties by ascending item."""
         return np.lexsort((self.scores.indices, -self.scores.data, rows(self.scores)))
-
-    @cached_property
-    def fingerprints(self) -> tuple[str, str]:
-        """Fingerprints of the recommender and of the explainer."""
-        return recommender_fingerprint(self.model), explainer_fingerprint(self.explainer)
 
     def first_entries(self, place: int, count: int) -> np.ndarray:
         """Entries (at most ``count``) of :attr:`scores` with the most important items of one explanation."""
@@ -109,20 +123,21 @@ class Explanations(Sequence[UserExplanation]):
         within = np.arange(len(place)) - np.repeat(lengths.cumsum() - lengths, lengths)
         entry = self.order[self.scores.indptr[place] + within]
         about, column, importance = self.places.iloc[place], self.scores.indices[entry], self.scores.data[entry]
-        item, is_item = about["item"].to_numpy(), column < self.data.n_items
-        ids = self.data.item_ids[np.where(is_item, column, 0)]
-        sign = np.sign(importance).astype(int) if self.explainer.is_signed else None
+        data = self.by.data
+        item, is_item = about["item"].to_numpy(), column < data.n_items
+        ids = data.item_ids[np.where(is_item, column, 0)]
+        sign = np.sign(importance).astype(int) if self.by.explainer.is_signed else None
         return pd.DataFrame(
             {
                 "user": self.users[place],
-                "item": self.data.item_ids[item],
-                "title": self.data.titles(item),
+                "item": data.item_ids[item],
+                "title": data.titles(item),
                 "rank": about["rank"].to_numpy(),
                 "score": about["score"].to_numpy(),
                 "probability": about["probability"].to_numpy(),
                 "reason_rank": within + 1,
                 "reason": ids if is_item.all() else pd.Series(ids, dtype=object).where(is_item, None),
-                "reason_title": self.data.titles(column),
+                "reason_title": data.titles(column),
                 "importance": importance,
                 "sign": sign,
             }
@@ -131,6 +146,9 @@ class Explanations(Sequence[UserExplanation]):
     def records(self, *, reasons: int = REASONS) -> Iterator[Record]:
         """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
 
+        The counterfactual of a record is the smallest number of the explainer's own first reasons without which the item
+        loses its place. (:attr:`lxr.UserExplanation.counterfactual` takes longer to find a smaller set.)
+
         Args:
             reasons: first reasons of each record.
 
@@ -138,27 +156,34 @@ class Explanations(Sequence[UserExplanation]):
             ValueError: ``reasons`` is not positive.
         """
         check_positive(reasons=reasons)
-        return (self._record(place, reasons) for place in range(len(self)))
+        return (record for group in batches(len(self), USERS_PER_BATCH) for record in self._records(group, reasons))
 
-    def _record(self, place: int, reasons: int) -> Record:
-        """The record of one explanation."""
-        each, entries, about = self[place], self.first_entries(place, reasons), self.places.iloc[place]
-        items, found = self.scores.indices[entries], each.counterfactual
-        return {
-            "schema": SCHEMA,
-            "user": plain_ids(self.users[place : place + 1])[0],
-            "item": plain_ids(self.data.item_ids[[each.target]])[0],
-            "title": each.title,
-            "rank": int(about["rank"]),
-            "score": float(about["score"]),
-            "probability": float(about["probability"]),
-            "explainer": self.name,
-            "reasons": reason_records(self.data, items, self.scores.data[entries], each.is_signed),
-            "counterfactual": found if found is None else counterfactual_record(self.data, found.removed, found.replacement),
-            "sentence": each.sentence,
-            "recommender_fingerprint": self.fingerprints[0],
-            "explainer_fingerprint": self.fingerprints[1],
-        }
+    def _records(self, group: np.ndarray, reasons: int) -> Iterator[Record]:
+        """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
+        about, by = self.places.iloc[group].to_dict("list"), self.by
+        targets, ranks = np.array(about["item"]), np.array(about["rank"])
+        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks)
+        users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
+        titles = by.data.titles(targets)
+        for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
+            entries = self.first_entries(place, reasons)
+            columns, importance = self.scores.indices[entries], self.scores.data[entries].astype(float)
+            found = counterfactual_record(by.data, fall.removed, fall.instead) if len(fall.removed) else None
+            yield {
+                "schema": SCHEMA,
+                "user": users[row],
+                "item": items[row],
+                "title": titles[row],
+                "rank": about["rank"][row],
+                "score": about["score"][row],
+                "probability": about["probability"][row],
+                "explainer": by.name,
+                "reasons": reason_records(by.data, columns, importance, by.explainer.is_signed),
+                "counterfactual": found,
+                "sentence": fall.sentence,
+                "recommender_fingerprint": by.fingerprints[0],
+                "explainer_fingerprint": by.fingerprints[1],
+            }
 
     def to_jsonl(self, path: str | Path, *, reasons: int = REASONS) -> None:
         """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
@@ -176,5 +201,5 @@ class Explanations(Sequence[UserExplanation]):
             path: the file.
             reasons: first reasons of each record.
         """
-        user, item = (int if ids.dtype.kind in "iu" else str for ids in (self.users, self.data.item_ids))
+        user, item = (int if ids.dtype.kind in "iu" else str for ids in (self.users, self.by.data.item_ids))
         write_parquet(self.records(reasons=reasons), path, user, item)

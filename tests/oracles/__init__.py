@@ -5,7 +5,7 @@ A Counterfactual Framework for Learning and Evaluating Explanations for Recommen
 Refining Fidelity Metrics for Explainable Recommendations, SIGIR 2025.
 """
 
-from oracles.counterfactuals import accent
+from oracles.counterfactuals import accent, reaches, smallest_prefix, smallest_size
 from oracles.gradients import baseline_user, gradient_times_input, integrated_gradients, slopes, spinrec
 from oracles.metrics import curve_metrics, first_release, fixed_metrics, ordered_items, rank_biased_overlap, stacked
 from oracles.objectives import OBJECTIVES, log_odds, log_prob, logit, objective_at, rank_margin, soft_maximum, soft_rank
@@ -60,11 +60,14 @@ __all__ = [
     "rank_biased_overlap",
     "rank_margin",
     "rank_quality",
+    "reaches",
     "shap_clusters",
     "shap_items",
     "shapley",
     "similarity_scores",
     "slopes",
+    "smallest_prefix",
+    "smallest_size",
     "soft_maximum",
     "soft_rank",
     "spinrec",

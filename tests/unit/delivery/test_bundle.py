@@ -313,7 +313,7 @@ def test_a_bundle_explains_users_and_carts_by_id(saved, data):
 def test_a_bundle_without_explainer_takes_the_default_one_and_without_data_none(data, tmp_path):
     model = small("mf")
     lxr.save(tmp_path / "with", model=model, data=data)
-    assert lxr.load(tmp_path / "with").explain(users="user 03").name == "rank-margin-path"
+    assert lxr.load(tmp_path / "with").explain(users="user 03").by.name == "rank-margin-path"
     lxr.save(tmp_path / "without", model=model)
     with pytest.raises(ValueError, match="data: the bundle has no ids"):
         lxr.load(tmp_path / "without").explain(users=3)

@@ -108,7 +108,7 @@ def test_the_default_explainer_is_never_trained(linear):
     assert default_explainer(black_box) == "leave-one-out"
     assert not any(lxr.EXPLAINERS[name].is_trained for name in DEFAULT_EXPLAINERS.values())
     data = lxr.Interactions(sp.csr_matrix(np.eye(6, dtype=np.float32)), np.arange(6), np.arange(6))
-    assert lxr.explain(black_box, data, rows=0).name == "leave-one-out"
+    assert lxr.explain(black_box, data, rows=0).by.name == "leave-one-out"
 
 
 def test_an_explainer_by_name_is_made_of_the_training_users():
@@ -119,7 +119,7 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
     by_name = lxr.explain(model, data, rows=test[:2], explainer="lire", seed=3, n_samples=60)
     by_object = lxr.explain(model, data, rows=test[:2], explainer=explainer)
     np.testing.assert_array_equal(by_name.scores.data, by_object.scores.data)
-    assert by_name.name == "lire"
+    assert by_name.by.name == "lire"
 
 
 @pytest.mark.parametrize(

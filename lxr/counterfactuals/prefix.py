@@ -1,0 +1,155 @@
+"""The smallest prefix of an explainer's order that changes a recommendation, for many users at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lxr.counterfactuals.goals import FIRST_PLACE, Goal
+from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
+from lxr.explainers.base import in_batches
+from lxr.metrics.trajectory import ItemOrder
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_instance, check_logits, check_positive
+from lxr.utils.memory import check_memory
+from lxr.utils.progress import progress_bar
+from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The smallest prefix of every user.
+
+    Attributes:
+        found: (B,) whether a prefix reaches the goal.
+        size: (B,) items of the prefix; 0 where there is none, or where the goal is reached with the whole history.
+        removed: B arrays (size,) of history items, the most important first.
+        replacement: (B,) the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 where there is no prefix.
+
+    Example: see :func:`smallest_prefix`.
+    """
+
+    found: np.ndarray
+    size: np.ndarray
+    removed: list[np.ndarray]
+    replacement: np.ndarray
+
+
+def smallest_prefix(
+    model: Recommender,
+    history: object,
+    target: object,
+    importance: object,
+    goal: Goal = FIRST_PLACE,
+    *,
+    batch_size: int = 512,
+    users_per_batch: int = USERS_PER_BATCH,
+    label: str | None = None,
+) -> Prefixes:
+    """The smallest prefix of an explainer's order whose removal reaches a goal.
+
+    Items are removed in the order of their importance, ties by ascending item, and the recommender is asked after every
+    removal. More removals need not bring the goal nearer; the first hit counts. The last prefix is the whole history.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories, at least one item each: dense, or a SciPy matrix, which becomes dense one batch of
+            users at a time.
+        target: (B,) explained items, outside the histories; for :class:`Enters` the wanted items.
+        importance: (B, I) scores of the history items, dense or sparse.
+        goal: the change, as :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
+        batch_size: histories per forward pass.
+        users_per_batch: users of a SciPy matrix that are dense at a time.
+        label: of a progress bar over the batches of users; None for no bar.
+
+    Returns:
+        The prefixes, in the order of the users.
+
+    Raises:
+        ValueError: a wrong shape, an empty or non-binary history, a target inside its history, scores that are not finite,
+            no goal, or an option that is not positive.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> prefixes = smallest_prefix(model, [[1, 1, 0, 0]], target=[3], importance=[[2.0, 1, 0, 0]])
+        >>> prefixes.removed, prefixes.replacement
+        ([array([0])], array([2]))
+    """
+    check_goal(goal)
+    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
+    if not sp.issparse(history):
+        x, chosen = as_explained(model, history, target)
+        return _dense_prefixes(model, x, chosen, as_importance(importance, x), goal, batch_size)
+    matrix, items = as_users(model, history, target)
+    scores = as_scores(matrix, importance=importance)
+    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")
+    groups = list(batches(matrix.shape[0], users_per_batch))
+    parts = []
+    for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
+        x, read = dense(matrix[users], model.device), dense(scores[users], model.device)
+        chosen = torch.from_numpy(items[users]).to(model.device)
+        parts.append(_dense_prefixes(model, x, chosen, read, goal, batch_size))
+    return Prefixes(
+        np.concatenate([part.found for part in parts]),
+        np.concatenate([part.size for part in parts]),
+        [removed for part in parts for removed in part.removed],
+        np.concatenate([part.replacement for part in parts]),
+    )
+
+
+def check_goal(goal: object) -> None:
+    """Refuse anything but a goal."""
+    check_instance(Goal, "a goal, as lxr.counterfactuals.LeavesTop(k=1)", goal=goal)
+
+
+@torch.no_grad()
+def _dense_prefixes(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    goal: Goal,
+    batch_size: int,
+) -> Prefixes:
+    """:func:`smallest_prefix` of checked tensors."""
+    order = ItemOrder.by_importance(history, importance)
+    position, candidates = order.positions(history), history == 0  # (B, I) both
+    whole = in_batches(model, batch_size, history)  # (B, I)
+    check_logits(whole)
+
+    def reached(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        logits = model(history[user] * (position[user] >= size[:, None]))
+        return goal.reached(logits, whole[user], target[user], candidates[user])
+
+    def successor(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        logits = model(history[user] * (position[user] >= size[:, None]))
+        return goal.successor(logits, whole[user], target[user], candidates[user])
+
+    found = goal.reached(whole, whole, target, candidates)
+    size = torch.zeros_like(target)
+    length = torch.from_numpy(order.length).to(target)
+    for users, sizes in _rounds(found, length, batch_size):
+        pairs = users.repeat_interleave(len(sizes)), sizes.repeat(len(users))
+        hits = in_batches(reached, batch_size, *pairs).view(len(users), len(sizes))
+        hit = hits.any(dim=1)
+        size[users[hit]] = sizes[hits[hit].int().argmax(dim=1)]
+        found[users[hit]] = True
+    replacement = torch.full_like(target, -1)
+    if found.any():
+        users = found.nonzero().ravel()
+        replacement[users] = in_batches(successor, batch_size, users, size[users])
+    counts = size.cpu().numpy()
+    removed = [order.items[start : start + count] for start, count in zip(order.start, counts, strict=True)]
+    return Prefixes(found.cpu().numpy(), counts, removed, replacement.cpu().numpy())
+
+
+def _rounds(found: torch.Tensor, length: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Users without a hit and the sizes that they try next, as many as fit a batch; ``found`` (B,) changes meanwhile."""
+    done = 0
+    while (users := (~found & (length > done)).nonzero().ravel()).numel():
+        several = max(1, batch_size // len(users))
+        yield users, torch.arange(done + 1, done + 1 + several, device=users.device)
+        done += several
