@@ -91,12 +91,14 @@ def explain_with(
     items: Any = None,
     n_recommendations: int = 1,
     users_per_batch: int = 256,
+    progress: bool = True,
 ) -> Explanations:
     """Explain recommendations by a recommender, data and an explainer that are made already: :func:`lxr.explain`, repeated.
 
     Args:
         by: recommender, data and explainer; their fingerprints are taken once.
         users, rows, histories, items, n_recommendations, users_per_batch: as in :func:`lxr.explain`.
+        progress: show progress bars if there are several batches.
 
     Example:
         >>> import lxr
@@ -112,9 +114,10 @@ def explain_with(
     columns = None if items is None else by.data.columns_of(items)
     if columns is not None:
         _check_unseen(by.data, asked, columns)
-    places = _places(by.model, asked.matrix, columns, n_recommendations, users_per_batch)
+    progress = progress and len(asked.users) > users_per_batch
+    places = _places(by.model, asked.matrix, columns, n_recommendations, users_per_batch, progress)
     row = places.pop("row").to_numpy()
-    matrix, label = asked.matrix[row], f"{by.name} explains" if len(row) > users_per_batch else None
+    matrix, label = asked.matrix[row], f"{by.name} explains" if progress else None
     if len(row):
         scores = by.explainer.explain(matrix, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
     else:
@@ -175,11 +178,16 @@ def _check_unseen(data: Interactions, asked: Asked, columns: np.ndarray) -> None
 
 
 def _places(
-    model: Recommender, matrix: sp.csr_matrix, columns: np.ndarray | None, n_best: int, users_per_batch: int
+    model: Recommender,
+    matrix: sp.csr_matrix,
+    columns: np.ndarray | None,
+    n_best: int,
+    users_per_batch: int,
+    progress: bool,
 ) -> pd.DataFrame:
     """The explained items: one row each, with ``row`` in the matrix (n, I), ``item`` (column) and its place."""
     found, groups = [], list(batches(matrix.shape[0], users_per_batch))
-    for group in progress_bar(groups, desc="recommending", unit="batch", disable=len(groups) == 1):
+    for group in progress_bar(groups, desc="recommending", unit="batch", disable=not progress):
         history = dense(matrix[group], model.device)
         best = best_items(model, history, n_best) if columns is None else places_of(model, history, columns)
         found.append(best.assign(row=group[best["row"].to_numpy()]))

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lxr.delivery.records import SCHEMA, Record, arrow_schema
-from lxr.utils.storage import DataError, atomic_path, read_checked, save_table, short
+from lxr.utils.records import read_json
+from lxr.utils.storage import DataError, atomic_path, read_checked, save_table, sha256, short
+
+RUN = "_run"  # readers of Parquet directories leave out what begins with an underscore
 
 
 def write_jsonl(records: Iterable[Record], path: str | Path) -> None:
@@ -32,16 +35,17 @@ def write_parquet(records: Iterable[Record], path: str | Path, user: type, item:
 
 
 def read_explanations(path: str | Path) -> pd.DataFrame:
-    """Read the records of a file.
+    """Read the records of a file, or of a directory of ``lxr explain``.
 
     Args:
-        path: a file of :meth:`Explanations.to_parquet` or :meth:`Explanations.to_jsonl`.
+        path: a directory that ``lxr explain`` has finished, or a file of :meth:`Explanations.to_parquet` or
+            :meth:`Explanations.to_jsonl`.
 
     Returns:
         One row for each record; ``reasons`` are lists of dictionaries, ``counterfactual`` is a dictionary or None.
 
     Raises:
-        DataError: the file is missing or damaged, or has records of another schema.
+        DataError: a file is missing or damaged, or has records of another schema.
 
     Example:
         >>> import lxr, tempfile
@@ -55,11 +59,42 @@ def read_explanations(path: str | Path) -> pd.DataFrame:
         1     5   158     1
     """
     path = Path(path)
+    files = _files_of(path) if path.is_dir() else [path]
+    return pd.DataFrame([record for file in files for record in _read(file)], columns=list(Record.__annotations__))
+
+
+def _files_of(directory: Path) -> list[Path]:
+    """The files of a directory of ``lxr explain``, all of them whole."""
+    contents = read_json(directory / RUN / "contents.json")
+    if contents is None:
+        raise DataError(f"{directory}: expected a directory of lxr explain, found none of its records in {RUN}")
+    files = [directory / name for name in contents["files"]]
+    whole = [path for path in files if recorded(path)]
+    if len(whole) < len(files):
+        raise DataError(
+            f"{directory}: expected {len(files)} files, found {len(whole)} that are whole: run the same command again"
+        )
+    return files
+
+
+def record_of(path: Path) -> Path:
+    """The record of a file of a directory."""
+    return path.parent / RUN / f"{path.stem}.json"
+
+
+def recorded(path: Path) -> dict | None:
+    """The record of a file of a directory; None if there is none, or the file is not as the record says."""
+    record = read_json(record_of(path))
+    return record if record and path.is_file() and sha256(path) == record.get("file") else None
+
+
+def _read(path: Path) -> list[dict]:
+    """Records of one file."""
     records = _json_lines(path) if path.suffix == ".jsonl" else read_checked(path, pq.read_table).to_pylist()
     other = next((each.get("schema") for each in records if each.get("schema") != SCHEMA), SCHEMA)
     if other != SCHEMA:
         raise DataError(f"{path}: expected records of the schema {SCHEMA}, found {other!r}")
-    return pd.DataFrame(records, columns=list(Record.__annotations__))
+    return records
 
 
 def _json_lines(path: Path) -> list[dict]:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lxr.delivery import command
 from lxr.explainers.registry import EXPLAINERS
-from lxr.runs import execution  # noqa: F401 - without the extra that runs notebooks, this is where it is said
 from lxr.runs.options import RunOptions
 from lxr.runs.parser import parse
 from lxr.runs.pipeline import Pipeline
@@ -18,6 +18,9 @@ from lxr.runs.verify import TOLERANCE, committed_run, tables_of, verify
 from lxr.tuning.records import load_tuned
 from lxr.utils.locks import only_run
 from lxr.utils.records import read_json, write_json
+
+COMMANDS = {"explain": command.main}
+"""First words of the command line that do something else than a run; each gets the other words."""
 
 
 def collect_tuned(root: Path, recommender: str) -> Path:
@@ -102,10 +105,21 @@ def run(options: RunOptions) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for.
 
+    Args:
+        arguments: its words; those of this process by default.
+
     Returns:
         The exit status: 0; or 1 if a notebook failed, a table differs, or files or data are unusable, as one line says.
+
+    Raises:
+        ImportError: a run is asked for without the extra that runs notebooks.
     """
     print_anything()
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
+    from lxr.runs import execution  # noqa: F401 - without the extra that runs notebooks, this is where it is said
+
     options = parse(arguments)
     try:
         if options.dry_run:

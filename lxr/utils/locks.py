@@ -63,7 +63,7 @@ def only_run(root: Path, wait: bool = False) -> Iterator[None]:
             if not wait:
                 raise LockedError(
                     f"{root} is in use by another run: {holder}. "
-                    "Wait for it to end (--wait does), end it, or choose another directory with --results"
+                    "Wait for it to end (--wait does), end it, or choose another directory"
                 )
             if not said:
                 print(f"{root} is in use by another run: {holder}. Waiting for it to end", file=sys.stderr)

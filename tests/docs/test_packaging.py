@@ -102,7 +102,8 @@ def importing(module):
 for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
     print(message(lambda: lxr.EXPLAINERS[name](model, train, validation).explain(history, torch.as_tensor(target))))
 print(message(explanation.plot))
-print(message(importing("lxr.runs.cli")))
+import lxr.runs.cli
+print(message(lambda: lxr.runs.cli.main(["--smoke"])))
 import lxr.app
 print(message(lambda: lxr.app.Explorer))
 print(message(lambda: lxr.tuning.open_study("x.journal")))

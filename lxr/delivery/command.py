@@ -1,0 +1,185 @@
+"""The command ``lxr explain``: explanations of any number of users, as a directory of Parquet or JSON lines."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lxr.delivery.files import recorded
+from lxr.delivery.records import REASONS
+from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, open_work, take_directory, write_shards
+from lxr.explainers.registry import EXPLAINERS
+from lxr.utils.checks import HIGHEST_SEED
+from lxr.utils.environment import results_directory
+from lxr.utils.locks import only_run
+from lxr.utils.progress import progress_bar
+
+EXAMPLES = """examples:
+  lxr explain --model mf.pt --data interactions.npz --out explanations
+  lxr explain --results results --dataset ml-1m --recommender mf --explainer lxr-path-pure-rank --top 10 --out explanations
+  lxr explain --model mf.pt --data interactions.npz --histories carts.csv --format jsonl --out carts
+The output is a directory of files part-00000.parquet, part-00001.parquet, ... The same command goes on with what an
+interrupted one has left. lxr.delivery.read_explanations reads the directory.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for.
+
+    Args:
+        arguments: words after ``lxr explain``.
+
+    Returns:
+        The exit status: 0; 1 if files or data are unusable, as one line says; or 130 if it was interrupted. A bad command
+        line exits with status 2.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return run(_job_of(options), options.jobs, options.wait)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, MemoryError) as error:  # DataError is a ValueError
+        print(f"{error}" or type(error).__name__, file=sys.stderr)
+        return 1
+
+
+def run(job: Job, jobs: int, wait: bool = False) -> int:
+    """Write the shards of a job that are not there yet, and say how many there are; returns the exit status.
+
+    Args:
+        job: the job.
+        jobs: processes.
+        wait: for another process in the same directory to end.
+    """
+    started, asked = time.perf_counter(), job.asked
+    check_directory(job)
+    with only_run(job.run, wait):
+        take_directory(job, asked)
+        work = open_work(job)
+        note_contents(work)
+        there = [recorded(path) for path in work.shards]
+        made = _written(work, [number for number, record in enumerate(there) if record is None], jobs)
+    print(_end_line(work, [record for record in there if record], made, time.perf_counter() - started))
+    said = [text for record in made for text in record["warnings"]]
+    if said:
+        print(f"{len(said)} warnings, the first: {said[0]}", file=sys.stderr)
+    return 0
+
+
+def _written(work: Work, numbers: list[int], jobs: int) -> list[dict]:
+    """Records of shards that are written now, with a progress bar over users."""
+    per_shard, total = work.job.users_per_shard, len(work.rows)
+    users = sum(min(per_shard, total - number * per_shard) for number in numbers)
+    made = []
+    with progress_bar(total=users, desc="explaining", unit="user") as bar:
+        for record in write_shards(work, numbers, jobs):
+            made.append(record)
+            bar.update(record["users"])
+    return made
+
+
+def _end_line(work: Work, there: list[dict], made: list[dict], seconds: float) -> str:
+    """How many explanations there are, how many were made now, and how fast."""
+    explanations = sum(record["explanations"] for record in [*there, *made])
+    about = f"{explanations} explanations of {len(work.rows)} users by {work.by.name}"
+    files = f"{len(work.shards)} files in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
+    now = sum(record["users"] for record in made)
+    return f"{about}: {files}; {now} users in {seconds:.1f} s, {now / seconds:.0f} a second"
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="lxr explain",
+        description="Explain recommendations of any number of users, in bounded memory.\nDefaults are in brackets.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_argument_group("the recommender and its data: two files, or a run")
+    group.add_argument("--model", type=Path, metavar="FILE", help="a recommender that model.save wrote")
+    group.add_argument("--data", type=Path, metavar="FILE", help="histories, ids and titles that data.save wrote")
+    group.add_argument("--results", type=Path, metavar="DIR", help="directory of results of run_all.py")
+    group.add_argument("--dataset", metavar="NAME", help="of the run")
+    group.add_argument("--recommender", metavar="NAME", help="of the run (mf)")
+    group = parser.add_argument_group("what is explained, by what")
+    group.add_argument(
+        "--explainer",
+        metavar="NAME|FILE",
+        help="a name in lxr.EXPLAINERS, which is trained once if need be, or a saved explainer (one that needs no training)",
+    )
+    who = group.add_mutually_exclusive_group()
+    who.add_argument("--users", nargs="+", default=["all"], metavar="ID", help="user ids (all)")
+    who.add_argument(
+        "--histories", type=Path, metavar="FILE", help="people who are not in the data: .csv of user,item or .jsonl"
+    )
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--top", type=_positive, default=1, metavar="N", help="best recommendations of each user (1)")
+    which.add_argument("--items", nargs="+", metavar="ID", help="these items in their place")
+    group.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the split and of the explainer (0)")
+    group = parser.add_argument_group("the output")
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the files")
+    group.add_argument("--format", choices=FORMATS, default="parquet", help="of the files (parquet)")
+    group.add_argument("--reasons", type=_positive, default=REASONS, metavar="N", help=f"of each explanation ({REASONS})")
+    group.add_argument("--users-per-file", type=_positive, default=1000, metavar="N", help="users of each file (1000)")
+    group.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes; the files are the same (2)")
+    group.add_argument("--wait", action="store_true", help="wait for another run in the same directory to end")
+    return parser
+
+
+def _positive(text: str) -> int:
+    """Type of a positive integer on the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    """Type of a seed on the command line."""
+    if not text.isdecimal() or int(text) > HIGHEST_SEED:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to {HIGHEST_SEED}, found {text!r}")
+    return int(text)
+
+
+def _job_of(options: argparse.Namespace) -> Job:
+    """The job of a command line; a bad one exits with status 2."""
+    explainer = options.explainer
+    if explainer is not None and explainer not in EXPLAINERS:
+        explainer = Path(explainer)
+        if not explainer.is_file():
+            known = ", ".join(EXPLAINERS)
+            _parser().error(f"argument --explainer: expected a file or one of {known}, found {str(explainer)!r}")
+    users = None if options.users == ["all"] or options.histories else tuple(options.users)
+    return Job(
+        **_sources(options, explainer),
+        out=options.out,
+        explainer=explainer,
+        users=users,
+        histories=options.histories,
+        items=options.items and tuple(options.items),
+        top=options.top,
+        reasons=options.reasons,
+        format=options.format,
+        users_per_shard=options.users_per_file,
+        seed=options.seed,
+    )
+
+
+def _sources(options: argparse.Namespace, explainer: str | Path | None) -> dict:
+    """Files of the recommender, the data, the split and the trained network; a bad command line exits with status 2."""
+    files, run = (options.model, options.data), (options.results, options.dataset)
+    if all(files) and not any((*run, options.recommender)):
+        return {"model": options.model, "data": options.data}
+    if not all(run) or any(files):
+        _parser().error("expected either --model and --data, or --results and --dataset")
+    root = results_directory(options.results) / options.dataset
+    folder = root / (options.recommender or "mf")
+    sources = {"model": folder / "recommender.pt", "data": root / "interactions.npz", "split": root / "split.npz"}
+    if isinstance(explainer, str):
+        network = folder / f"{EXPLAINERS[explainer].depends_on or EXPLAINERS.primary(explainer)}.pt"
+        sources |= {"network": network} if network.is_file() else {}
+    return sources

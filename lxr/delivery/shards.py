@@ -1,0 +1,292 @@
+"""Explanations of any number of users in bounded memory: shards of users, each a file that is whole or absent."""
+
+import math
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from lxr.data.interactions import Interactions
+from lxr.data.splits import load_split, split_users
+from lxr.delivery.explain import explain_with
+from lxr.delivery.explainers import default_explainer, load_explainer
+from lxr.delivery.explanations import Delivery
+from lxr.delivery.files import RUN, record_of
+from lxr.delivery.people import read_people
+from lxr.delivery.records import SCHEMA
+from lxr.explainers.base import Explainer
+from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.loading import load
+from lxr.recommenders.recommendations import check_catalogue
+from lxr.utils.records import read_json, write_json
+from lxr.utils.storage import DataError, sha256
+
+Format = Literal["parquet", "jsonl"]
+FORMATS = get_args(Format)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run of ``lxr explain``: the options of the command line.
+
+    Attributes:
+        model: file of the recommender.
+        data: file of the interactions.
+        out: directory of the shards.
+        explainer: a name in :data:`lxr.EXPLAINERS`, or the file of a saved explainer; None for the default one.
+        network: file of the trained network that ``explainer`` is or refines, if there is one.
+        split: file of the split on whose training users explainers are made; None for :func:`lxr.split_users`.
+        users: ids; None for all.
+        histories: file of people who are not in the data, in the place of users.
+        items: ids of the items that are explained; None for the best ones.
+        top: so many of the best.
+        reasons: of each record.
+        format: of the shards.
+        users_per_shard: users of a shard.
+        seed: of the split and of an explainer that is made.
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    explainer: str | Path | None = None
+    network: Path | None = None
+    split: Path | None = None
+    users: tuple[str, ...] | None = None
+    histories: Path | None = None
+    items: tuple[str, ...] | None = None
+    top: int = 1
+    reasons: int = 5
+    format: Format = "parquet"
+    users_per_shard: int = 1000
+    seed: int = 0
+
+    @property
+    def run(self) -> Path:
+        """Directory of what is beside the shards: the manifest, their records, and what was made for them."""
+        return self.out / RUN
+
+    @property
+    def asked(self) -> dict:
+        """All that decides what is in the shards, with the SHA-256 of every file."""
+        files = {name: getattr(self, name) for name in ("model", "data", "network", "split", "histories")}
+        explainer = {"file": sha256(self.explainer)} if isinstance(self.explainer, Path) else self.explainer
+        names = ("users", "items", "top", "reasons", "format", "users_per_shard", "seed")
+        return {
+            "schema": SCHEMA,
+            "explainer": explainer,
+            **{name: path and sha256(path) for name, path in files.items()},
+            **{name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names},
+        }
+
+    def shard(self, number: int) -> Path:
+        """The file of a shard."""
+        return self.out / f"part-{number:05}.{self.format}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job with its files read: everything that explains a shard.
+
+    Attributes:
+        job: the job.
+        by: recommender, people and explainer.
+        rows: (n,) rows of those people who are explained.
+        items: ids of the items that are explained; None for the best ones.
+    """
+
+    job: Job
+    by: Delivery
+    rows: np.ndarray
+    items: np.ndarray | None
+
+    @property
+    def shards(self) -> list[Path]:
+        """The files of all shards."""
+        return [self.job.shard(number) for number in range(math.ceil(len(self.rows) / self.job.users_per_shard))]
+
+    def write(self, number: int) -> dict:
+        """Explain the users of a shard, write its file and then its record, and return the record."""
+        job, path = self.job, self.job.shard(number)
+        rows = self.rows[number * job.users_per_shard : (number + 1) * job.users_per_shard]
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            explanations = explain_with(self.by, rows=rows, items=self.items, n_recommendations=job.top, progress=False)
+            write = explanations.to_parquet if job.format == "parquet" else explanations.to_jsonl
+            write(path, reasons=job.reasons)
+        texts = sorted({str(each.message) for each in said})
+        record = {"users": len(rows), "explanations": len(explanations), "file": sha256(path), "warnings": texts}
+        write_json(record, record_of(path))
+        return record
+
+
+def open_work(job: Job) -> Work:
+    """Read the files of a job; a network that has to be trained is trained and kept in its directory.
+
+    Raises:
+        DataError: a file is missing, damaged or does not fit the others.
+        ValueError: unknown ids, or an explainer that cannot be made.
+    """
+    model, data = load(job.model), Interactions.load(job.data)
+    check_catalogue(model, data)
+    explainer, name = _explainer_of(job, model, data)
+    people = data if job.histories is None else read_people(job.histories, data)
+    rows = np.arange(len(people.user_ids)) if job.users is None else people.rows_of(as_ids(job.users, people.user_ids))
+    items = None if job.items is None else as_ids(job.items, people.item_ids)
+    if items is not None:
+        people.columns_of(items)  # unknown ones are refused before anybody is explained
+    return Work(job, Delivery(model, people, explainer, name), rows, items)
+
+
+def as_ids(texts: tuple[str, ...], known: np.ndarray) -> np.ndarray:
+    """Ids of a command line, as integers where these are known.
+
+    Raises:
+        ValueError: a text that is no integer where integers are known.
+
+    Example:
+        >>> as_ids(("7", "3"), np.array([3, 7])), as_ids(("7",), np.array(["7"]))
+        (array([7, 3]), array(['7'], dtype='<U1'))
+    """
+    if known.dtype.kind not in "iu":
+        return np.array(texts)
+    try:
+        return np.array([int(text) for text in texts])
+    except ValueError as error:
+        raise ValueError(f"expected ids that are integers, as those of the data: {error}") from error
+
+
+def _explainer_of(job: Job, model: Recommender, data: Interactions) -> tuple[Explainer, str]:
+    """The explainer of a job, and its name."""
+    if isinstance(job.explainer, Path):
+        read, stem = load_explainer(job.explainer, model), job.explainer.stem
+        known = EXPLAINERS.get(stem)
+        return read, stem if known and known.cls is type(read) else type(read).__name__
+    name = EXPLAINERS.primary(job.explainer or default_explainer(model))
+    spec = EXPLAINERS[name]
+    train, validation = _training_users(job, data) if job.explainer else (data.matrix, None)
+
+    def trained(which: str) -> Explainer:
+        path = job.network or job.run / "explainer.pt"
+        if not path.is_file():
+            EXPLAINERS[which](model, train, validation, seed=job.seed).save(path)  # type: ignore[attr-defined]
+        return load_explainer(path, model)
+
+    if spec.is_trained:
+        return trained(name), name
+    options = {"explainer": trained(spec.depends_on)} if spec.depends_on else {}
+    return spec(model, train, validation, seed=job.seed, **options), name
+
+
+def _training_users(job: Job, data: Interactions) -> tuple:
+    """Histories of the training and of the validation users."""
+    n_users = data.matrix.shape[0]
+    train, validation, _ = load_split(job.split, n_users=n_users) if job.split else split_users(n_users, seed=job.seed)
+    return data.matrix[train], data.matrix[validation]
+
+
+# --- a run -----------------------------------------------------------------------------------------------------------
+
+
+def check_directory(job: Job) -> None:
+    """Refuse a directory that holds something else.
+
+    Raises:
+        DataError: names the first of its files.
+    """
+    others = sorted(each.name for each in job.out.iterdir()) if job.out.is_dir() else []
+    if others and RUN not in others:
+        raise DataError(f"{job.out}: expected a new directory, or that of an earlier run, found one with {others[0]}")
+
+
+def take_directory(job: Job, asked: dict) -> None:
+    """Note what is asked for (:attr:`Job.asked`) in the manifest of the directory, or compare it with what is noted there.
+
+    Raises:
+        DataError: the directory holds explanations of another command.
+    """
+    path = job.run / "manifest.json"
+    found = read_json(path)
+    if found is None:
+        write_json(asked, path)
+        return
+    for name, value in asked.items():
+        if found.get(name) != value:
+            raise DataError(
+                f"{job.out} holds explanations of another command: {name} was {found.get(name)!r} there, and is {value!r} "
+                "now: choose another directory with --out, or delete this one"
+            )
+
+
+def note_contents(work: Work) -> None:
+    """Write down which files there are going to be, and the fingerprints of what made them."""
+    recommender, explainer = work.by.fingerprints
+    about = {"explainer": work.by.name, "recommender_fingerprint": recommender, "explainer_fingerprint": explainer}
+    write_json({"schema": SCHEMA, **about, "files": [path.name for path in work.shards]}, work.job.run / "contents.json")
+
+
+def write_shards(work: Work, numbers: list[int], jobs: int) -> Iterator[dict]:
+    """Write shards and give their records as they are finished, in whatever order.
+
+    Args:
+        work: an open job.
+        numbers: of the shards.
+        jobs: processes; a few shards are written in this one. Whatever their number, a shard is computed by one thread.
+
+    Raises:
+        DataError: a process ended unexpectedly.
+    """
+    if jobs == 1 or len(numbers) <= jobs:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield from map(work.write, numbers)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(numbers)), get_context("spawn"), _begin, (work.job,))
+    try:
+        for each in as_completed([pool.submit(_write, number) for number in numbers]):
+            yield each.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"{work.job.out}: a process ended unexpectedly (out of memory?): the same command goes on"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_work: list[Work] = []  # of a process that writes shards
+
+
+def _begin(job: Job) -> None:
+    """Prepare a process for shards of a job: it ends with its parent, which alone hears of an interruption."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    with warnings.catch_warnings(action="ignore"):  # the parent has said it
+        _work[:] = [open_work(job)]
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, however that came about."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _write(number: int) -> dict:
+    """Write a shard of the job of this process."""
+    return _work[0].write(number)
