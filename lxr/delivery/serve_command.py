@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lxr.delivery.answers import Limits
 from lxr.delivery.bundle import Bundle, load
+from lxr.utils.environment import choose_device
 from lxr.utils.extras import extra
 from lxr.utils.storage import DataError
 
@@ -26,34 +27,30 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns:
         The exit status: 0 after SIGINT or SIGTERM; 1 if the bundle cannot be served, as one line says.
-
-    Raises:
-        ImportError: FastAPI or uvicorn is not installed.
     """
     options = vars(_parser().parse_args(arguments))
-    with extra("serve"):
-        import uvicorn
-
-    from lxr.delivery.service import application  # which needs the extra, too
-
     path, host, port, device, trusted = (options.pop(name) for name in ("bundle", "host", "port", "device", "trusted"))
     try:
-        bundle = load(path, device=device, trusted=trusted)
+        with extra("serve"):
+            import uvicorn
+        from lxr.delivery.service import application  # which needs the extra, too
+
+        bundle = load(path, device=choose_device(device), trusted=trusted)
         if not isinstance(bundle, Bundle):
             raise DataError(f"{path}: expected a bundle that lxr.save wrote, found one recommender without its data")
         local = is_local(host)
-        app = application(bundle, limits=Limits(**options), hosts=LOCAL if local else ("*",))
+        app = application(bundle, limits=Limits(**options), hosts=(*LOCAL, host) if local else ("*",))
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (ValueError, OSError, OverflowError) as error:  # DataError is a ValueError
+    except (ValueError, OSError, OverflowError, ImportError) as error:  # DataError is a ValueError
         print(error, file=sys.stderr)
         return 1
     if not local:
         print(f"{host}: whoever reaches this address can ask about every user; there is no password", file=sys.stderr)
     address = f"http://[{host}]" if ":" in host else f"http://{host}"
-    print(f"{path} at {address}:{listening.getsockname()[1]}/docs; Ctrl+C stops it", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which uvicorn raises again once it has stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises its signal again once it has stopped
     with contextlib.suppress(KeyboardInterrupt):
+        print(f"{path} at {address}:{listening.getsockname()[1]}/docs; Ctrl+C stops it", flush=True)
         uvicorn.Server(config).run(sockets=[listening])
     return 0
 
@@ -81,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundle", type=Path, help="directory of the bundle")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all, without a password")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at; 0 for any that is free")
-    parser.add_argument("--device", default="cpu", help="where the recommender is to be: cpu or cuda")
+    parser.add_argument("--device", default="cpu", help="where the recommender is to be: cpu, cuda or auto")
     parser.add_argument("--trusted", action="store_true", help="let the bundle run code that it brings or names")
     for name, default in vars(Limits()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=HELP[name])

@@ -107,6 +107,7 @@ print(message(lambda: lxr.runs.cli.main(["--smoke"])))
 import lxr.app
 print(message(lambda: lxr.app.Explorer))
 print(message(lambda: lxr.tuning.open_study("x.journal")))
+print(message(importing("lxr.delivery.service")))
 """
 
 
@@ -122,4 +123,5 @@ def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(
         'papermill is not installed: pip install "lxr[runs]"',
         'ipywidgets is not installed: pip install "lxr[app]"',
         'optuna is not installed: pip install "lxr[tuning]"',
+        'fastapi is not installed: pip install "lxr[serve]"',
     ]

@@ -56,8 +56,7 @@ def test_what_cannot_be_served_is_one_line_and_status_1(path, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(("stop", "host"), [(signal.SIGINT, "127.0.0.1"), (signal.SIGTERM, "0.0.0.0")])
 def test_it_serves_until_a_signal_says_stop(stop, host, path):
     command = [sys.executable, "-W", "error::UserWarning", "-m", "lxr", "serve", str(path), "--host", host, "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
