@@ -12,6 +12,7 @@ from lxr.delivery.explainers import (
 )
 from lxr.delivery.explanations import Delivery, Explanations
 from lxr.delivery.files import read_explanations
+from lxr.delivery.onnx_file import to_onnx
 from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "reason_records",
     "recommender_fingerprint",
     "save",
+    "to_onnx",
 ]

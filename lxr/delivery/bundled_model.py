@@ -110,7 +110,7 @@ def _write_program(model: Recommender, path: Path) -> str:
     precision = model.precision or torch.float32
     example = torch.eye(2, model.n_columns, device=model.device, dtype=precision)
     try:
-        with evaluating(model), with_gradients(), _quiet():
+        with evaluating(model), with_gradients(), quiet():
             batch = ({0: torch.export.Dim("batch", min=1)},)
             program = torch.export.export(_Forward(model), (example,), dynamic_shapes=batch)
             program = move_to_device_pass(program, "cpu")
@@ -126,7 +126,7 @@ def _write_program(model: Recommender, path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the warnings and the pages of log of an export that fails: the error says enough."""
     before = logging.root.manager.disable
     try:
@@ -238,7 +238,7 @@ def _exported(record: dict, directory: Path, device: torch.device | str) -> Reco
 
 def _program_of(file: io.BytesIO) -> torch.export.ExportedProgram:
     """A program from the content of its file."""
-    with _quiet():
+    with quiet():
         return torch.export.load(file)
 
 
