@@ -34,8 +34,6 @@ def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
     """
     path = as_path(path)
     previous = _previous(path)
-    if whole_directory(path) != path:
-        previous.rename(path)
     if path.exists() and not (path / marker).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: expected a new directory, or one with {marker} to replace, found something else")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,8 +42,8 @@ def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        shutil.rmtree(previous, ignore_errors=True)
         if path.exists():
+            shutil.rmtree(previous, ignore_errors=True)
             path.rename(previous)
         temporary.rename(path)
         shutil.rmtree(previous, ignore_errors=True)
