@@ -10,5 +10,16 @@ Example:
 
 from lxr.counterfactuals.goals import ChangesList, Enters, Goal, LeavesTop
 from lxr.counterfactuals.prefix import Prefixes, smallest_prefix
+from lxr.counterfactuals.sets import CounterfactualSet, counterfactual_sets, smallest_set
 
-__all__ = ["ChangesList", "Enters", "Goal", "LeavesTop", "Prefixes", "smallest_prefix"]
+__all__ = [
+    "ChangesList",
+    "CounterfactualSet",
+    "Enters",
+    "Goal",
+    "LeavesTop",
+    "Prefixes",
+    "counterfactual_sets",
+    "smallest_prefix",
+    "smallest_set",
+]

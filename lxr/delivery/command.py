@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from lxr.delivery.falls import Sets
 from lxr.delivery.files import recorded
 from lxr.delivery.records import REASONS
 from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, open_work, take_directory, write_shards
 from lxr.explainers.registry import EXPLAINERS
-from lxr.utils.checks import HIGHEST_SEED
+from lxr.utils.checks import HIGHEST_SEED, check_positive_numbers
 from lxr.utils.environment import results_directory
 from lxr.utils.locks import only_run
 from lxr.utils.progress import progress_bar
@@ -84,7 +86,8 @@ def _end_line(work: Work, there: list[dict], made: list[dict], seconds: float) -
     """How many explanations there are, how many were made now, and how fast."""
     explanations = sum(record["explanations"] for record in [*there, *made])
     about = f"{explanations} explanations of {len(work.rows)} users by {work.by.name}"
-    files = f"{len(work.shards)} files in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
+    number = f"{len(work.shards)} file{'s' if len(work.shards) > 1 else ''}"
+    files = f"{number} in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
     now = sum(record["users"] for record in made)
     return f"{about}: {files}; {now} users in {seconds:.1f} s, {now / seconds:.0f} a second"
 
@@ -125,6 +128,13 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the files")
     group.add_argument("--format", choices=FORMATS, default="parquet", help="of the files (parquet)")
     group.add_argument("--reasons", type=_positive, default=REASONS, metavar="N", help=f"of each explanation ({REASONS})")
+    group.add_argument(
+        "--sets",
+        choices=get_args(Sets),
+        default="prefix",
+        help="counterfactual set of each explanation: of its first reasons, or the smallest at all (prefix)",
+    )
+    group.add_argument("--time-limit", type=_seconds, default=2.0, metavar="S", help="seconds for each smallest set (2)")
     group.add_argument("--users-per-file", type=_positive, default=1000, metavar="N", help="users of each file (1000)")
     group.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes; the files are the same (2)")
     group.add_argument("--wait", action="store_true", help="wait for another run in the same directory to end")
@@ -136,6 +146,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Type of a time on the command line."""
+    try:
+        seconds = float(text)
+        check_positive_numbers(seconds=seconds)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}") from error
+    return seconds
 
 
 def _seed(text: str) -> int:
@@ -163,6 +183,8 @@ def _job_of(options: argparse.Namespace) -> Job:
         items=options.items and tuple(options.items),
         top=options.top,
         reasons=options.reasons,
+        sets=options.sets,
+        time_limit=options.time_limit,
         format=options.format,
         users_per_shard=options.users_per_file,
         seed=options.seed,

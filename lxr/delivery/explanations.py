@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, get_args, overload
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,15 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.interactions import Interactions
+from lxr.delivery import summaries
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
-from lxr.delivery.falls import falls_of
+from lxr.delivery.falls import Sets, falls_of
 from lxr.delivery.files import write_jsonl, write_parquet
 from lxr.delivery.records import REASONS, SCHEMA, Record, counterfactual_record, plain_ids, reason_records
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.explanation import UserExplanation
-from lxr.utils.checks import check_positive
+from lxr.utils.checks import check_choice, check_positive, check_positive_numbers
 from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
 
 
@@ -143,32 +144,105 @@ class Explanations(Sequence[UserExplanation]):
             }
         )
 
-    def records(self, *, reasons: int = REASONS) -> Iterator[Record]:
-        """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
-
-        The counterfactual of a record is the smallest number of the explainer's own first reasons without which the item
-        loses its place. (:attr:`lxr.UserExplanation.counterfactual` takes longer to find a smaller set.)
+    def by_list(self, *, reasons: int = REASONS) -> pd.DataFrame:
+        """Explain the list of each user as a whole: which history items carry it.
 
         Args:
-            reasons: first reasons of each record.
+            reasons: so many are the first reasons of one recommendation.
+
+        Returns:
+            A row for each user and history item, the most important first: ``user``, ``list`` (recommendations of the list),
+            ``reason``, ``reason_title``, ``importance`` (scaled within each explanation, mean over the list), and ``share``
+            (of the list, for which it is among the first reasons).
 
         Raises:
             ValueError: ``reasons`` is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, users=[0, 7], n_recommendations=10)
+            >>> explanations.by_list().groupby("user").head(1)[["user", "list", "reason_title"]].to_dict("list")
+            {'user': [0, 7], 'list': [10, 10], 'reason_title': ['Group C, item 5', 'Group A, item 5']}
+        """
+        return summaries.by_list(self, reasons)
+
+    def by_group(self, groups: Any, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of groups of users.
+
+        Args:
+            groups: a mapping or a series from user ids to groups, or one group for each explanation.
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each group.
+
+        Returns:
+            A row for each group and history item, those that are most often among the first reasons first: ``group``,
+            ``explanations`` (of the group), ``reason``, ``reason_title``, ``histories`` (those explanations whose history
+            has the item), ``importance`` (scaled within each explanation, mean over these), and ``share`` (of the
+            explanations, for which it is among the first reasons).
+
+        Raises:
+            ValueError: a user without a group, or an option that is not positive.
+
+        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> explanations = lxr.explain(lxr.MF(data.n_items), data, rows=range(50))
+            >>> table = explanations.by_group(data.user_ids[:50] % 2, count=1)
+            >>> table[["group", "explanations", "reason_title"]].to_dict("list")
+            {'group': [0, 1], 'explanations': [25, 25], 'reason_title': ['Group F, item 1', 'Group H, item 3']}
+        """
+        return summaries.by_group(self, groups, reasons, count)
+
+    def by_item(self, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
+        """Explain what drives the recommendations of each item.
+
+        Args:
+            reasons: so many are the first reasons of one recommendation.
+            count: rows of each item.
+
+        Returns:
+            As :meth:`by_group`, with ``item`` and ``title`` of the explained item in the place of ``group``.
+
+        Raises:
+            ValueError: an option is not positive.
+        """
+        return summaries.by_item(self, reasons, count)
+
+    def records(self, *, reasons: int = REASONS, sets: Sets = "prefix", time_limit: float = 2.0) -> Iterator[Record]:
+        """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
+
+        Args:
+            reasons: first reasons of each record.
+            sets: counterfactual of each record: ``"prefix"``, the smallest number of the explainer's own first reasons
+                without which the item loses its place; or ``"smallest"``, the smallest set of history items at all.
+            time_limit: seconds for each smallest set; what is not proven by then depends on the machine.
+
+        Raises:
+            ValueError: an option is not positive, or unknown.
         """
         check_positive(reasons=reasons)
-        return (record for group in batches(len(self), USERS_PER_BATCH) for record in self._records(group, reasons))
+        check_choice(get_args(Sets), sets=sets)
+        check_positive_numbers(time_limit=time_limit)
+        groups, how = batches(len(self), USERS_PER_BATCH), {"sets": sets, "time_limit": time_limit}
+        return (record for group in groups for record in self._records(group, reasons, how))
 
-    def _records(self, group: np.ndarray, reasons: int) -> Iterator[Record]:
+    def _records(self, group: np.ndarray, reasons: int, how: dict) -> Iterator[Record]:
         """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
         about, by = self.places.iloc[group].to_dict("list"), self.by
         targets, ranks = np.array(about["item"]), np.array(about["rank"])
-        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks)
+        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
         users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
         titles = by.data.titles(targets)
         for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
             entries = self.first_entries(place, reasons)
             columns, importance = self.scores.indices[entries], self.scores.data[entries].astype(float)
-            found = counterfactual_record(by.data, fall.removed, fall.instead) if len(fall.removed) else None
+            parts = fall.removed, fall.instead, fall.certificate, fall.bound
+            found = counterfactual_record(by.data, *parts) if len(fall.removed) else None
             yield {
                 "schema": SCHEMA,
                 "user": users[row],
@@ -185,21 +259,21 @@ class Explanations(Sequence[UserExplanation]):
                 "explainer_fingerprint": by.fingerprints[1],
             }
 
-    def to_jsonl(self, path: str | Path, *, reasons: int = REASONS) -> None:
+    def to_jsonl(self, path: str | Path, **how) -> None:
         """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.
-            reasons: first reasons of each record.
+            how: options of :meth:`records`.
         """
-        write_jsonl(self.records(reasons=reasons), path)
+        write_jsonl(self.records(**how), path)
 
-    def to_parquet(self, path: str | Path, *, reasons: int = REASONS) -> None:
+    def to_parquet(self, path: str | Path, **how) -> None:
         """Write one record a row, with nested columns, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.
-            reasons: first reasons of each record.
+            how: options of :meth:`records`.
         """
         user, item = (int if ids.dtype.kind in "iu" else str for ids in (self.users, self.by.data.item_ids))
-        write_parquet(self.records(reasons=reasons), path, user, item)
+        write_parquet(self.records(**how), path, user, item)

@@ -1,36 +1,63 @@
-"""Falls: the first reasons of an explanation without which the explained item loses its place, and what comes before it."""
+"""Falls: history items without which an explained item loses its place, and what then comes before it."""
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.counterfactuals import LeavesTop, smallest_prefix
+from lxr.counterfactuals import LeavesTop, counterfactual_sets, smallest_prefix
 from lxr.data.interactions import Interactions
+from lxr.delivery.records import Certificate
 from lxr.explainers.accent import Counterfactual, items_before
 from lxr.recommenders.base import Recommender
 from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.utils.checks import check_choice
 from lxr.utils.sparse import binary_matrix, dense
+
+Sets = Literal["prefix", "smallest"]
+NONE_SMALLER = " No smaller set of items does this."
+NONE_AT_ALL = " There is none."
 
 
 @dataclass(frozen=True)
 class Fall:
-    """The smallest number of first reasons without which an item loses its place.
+    """A set of history items without which an item loses its place.
 
     Attributes:
-        removed: (r,) columns of these reasons, the most important first; none if the item keeps its place without all.
+        removed: (r,) columns of these items, the most important first; none if no set was found.
         instead: column of the item that takes over; −1 if there is none.
+        certificate, bound: how small the set is, see :mod:`lxr.delivery.records`.
         sentence: the same in words.
     """
 
     removed: np.ndarray
     instead: int
+    certificate: Certificate
+    bound: int | None
     sentence: str
 
 
+class _Found(NamedTuple):
+    """A set as it was found: as :class:`Fall`, and whether it is proven that there is no set."""
+
+    removed: np.ndarray
+    instead: int
+    certificate: Certificate
+    bound: int | None
+    impossible: bool = False
+
+
 def falls_of(
-    model: Recommender, data: Interactions, scores: sp.csr_matrix, targets: np.ndarray, ranks: np.ndarray
+    model: Recommender,
+    data: Interactions,
+    scores: sp.csr_matrix,
+    targets: np.ndarray,
+    ranks: np.ndarray,
+    *,
+    sets: Sets = "prefix",
+    time_limit: float = 2.0,
 ) -> list[Fall]:
     """Falls of a few explained items.
 
@@ -40,9 +67,15 @@ def falls_of(
         scores: (g, I) CSR importance, one entry for each history item.
         targets: (g,) columns of the explained items.
         ranks: (g,) their places from 1; an item loses its place if its rank becomes worse.
+        sets: ``"prefix"``, the smallest number of first reasons that does it; or ``"smallest"``, the smallest set of history
+            items at all, as far as it can be proven in the time.
+        time_limit: seconds for each smallest set.
 
     Returns:
         One for each row of ``scores``.
+
+    Raises:
+        ValueError: an unknown kind of sets.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -51,16 +84,49 @@ def falls_of(
         >>> falls_of(model, data, sp.csr_matrix([[2.0, 1, 0, 0]]), np.array([3]), np.array([1]))[0].sentence
         'Without “a”, “c” would have been recommended instead of “d”.'
     """
+    check_choice(get_args(Sets), sets=sets)
     histories = binary_matrix(scores.indices, scores.indptr, scores.shape)
     falls: dict[int, Fall] = {}
     for rank in np.unique(ranks).tolist():
         group = np.flatnonzero(ranks == rank)
         of_rank = histories[group], targets[group]
-        found = smallest_prefix(model, *of_rank, scores[group], LeavesTop(rank), users_per_batch=len(group))
-        sentences = _sentences(model, data, *of_rank, found.removed, found.replacement, rank)
-        parts = zip(group.tolist(), found.removed, found.replacement.tolist(), sentences, strict=True)
-        falls |= {place: Fall(*fall) for place, *fall in parts}
+        if sets == "prefix":
+            found = _prefixes(model, *of_rank, scores[group], LeavesTop(rank))
+        else:
+            found = _smallest(model, *of_rank, scores[group], LeavesTop(rank), time_limit)
+        sentences = _sentences(model, data, *of_rank, found, rank)
+        for place, each, sentence in zip(group.tolist(), found, sentences, strict=True):
+            proven = NONE_SMALLER if each.certificate == "optimal" and len(each.removed) > 1 else ""
+            falls[place] = Fall(*each[:4], sentence + (NONE_AT_ALL if each.impossible else proven))
     return [falls[place] for place in range(len(targets))]
+
+
+def _prefixes(
+    model: Recommender, histories: sp.csr_matrix, targets: np.ndarray, scores: sp.csr_matrix, goal: LeavesTop
+) -> list[_Found]:
+    """The smallest numbers of first reasons; no set is smaller than one item."""
+    found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
+    pairs = zip(found.removed, found.replacement.tolist(), strict=True)
+    return [_Found(*each, "optimal", 1) if len(each[0]) == 1 else _Found(*each, "none", None) for each in pairs]
+
+
+def _smallest(
+    model: Recommender,
+    histories: sp.csr_matrix,
+    targets: np.ndarray,
+    scores: sp.csr_matrix,
+    goal: LeavesTop,
+    time_limit: float,
+) -> list[_Found]:
+    """The smallest sets, with what is proven of them."""
+    found = []
+    for row, each in enumerate(counterfactual_sets(model, histories, targets, goal, time_limit=time_limit)):
+        if each.removed is None:
+            found.append(_Found(np.empty(0, dtype=int), -1, "none", None, each.certificate == "none"))
+        else:
+            order = np.argsort(-scores[[row]].toarray()[0, each.removed], kind="stable")
+            found.append(_Found(each.removed[order], each.replacement, each.certificate, each.bound))
+    return found
 
 
 def _sentences(
@@ -68,14 +134,14 @@ def _sentences(
     data: Interactions,
     histories: sp.csr_matrix,
     targets: np.ndarray,
-    removed: list[np.ndarray],
-    instead: np.ndarray,
+    found: list[_Found],
     rank: int,
 ) -> list[str]:
-    """Sentences of items (g,) of one rank, with the items that are removed for each, and the one that takes over."""
+    """Sentences about the sets (g,) that were found for items of one rank."""
+    removed = [each.removed for each in found]
     if rank == 1:
-        sets = [Counterfactual(*each) if len(each[0]) else None for each in zip(removed, instead.tolist(), strict=True)]
-        return [counterfactual_sentence(data, target, found) for target, found in zip(targets.tolist(), sets, strict=True)]
+        sets = [Counterfactual(each.removed, each.instead) if len(each.removed) else None for each in found]
+        return [counterfactual_sentence(data, target, each) for target, each in zip(targets.tolist(), sets, strict=True)]
     history = dense(histories, model.device)
     rest = history.clone()
     for row, items in enumerate(removed):

@@ -22,7 +22,7 @@ null if the explainer only orders the items; ``importance`` then has no unit. A 
 In a counterfactual, ``removed`` lists items (``item``, ``title``) without which the explained item loses its place, and
 ``instead`` is the item that then comes before it. ``certificate`` says how small the set is: ``"optimal"`` (no smaller set
 exists), ``"bound"`` (no set has fewer than ``bound`` items), or ``"none"`` (smaller sets may exist; ``bound`` is null).
-Ids are integers or texts, as in the data.
+A set of one item is always optimal. Ids are integers or texts, as in the data.
 """
 
 from collections.abc import Sequence

@@ -21,9 +21,10 @@ from lxr.data.splits import load_split, split_users
 from lxr.delivery.explain import explain_with
 from lxr.delivery.explainers import default_explainer, load_explainer
 from lxr.delivery.explanations import Delivery
+from lxr.delivery.falls import Sets
 from lxr.delivery.files import RUN, record_of
 from lxr.delivery.people import read_people
-from lxr.delivery.records import SCHEMA
+from lxr.delivery.records import REASONS, SCHEMA
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
@@ -52,6 +53,8 @@ class Job:
         items: ids of the items that are explained; None for the best ones.
         top: so many of the best.
         reasons: of each record.
+        sets: kind of its counterfactual set, see :meth:`lxr.Explanations.records`.
+        time_limit: seconds for each smallest set.
         format: of the shards.
         users_per_shard: users of a shard.
         seed: of the split and of an explainer that is made.
@@ -67,7 +70,9 @@ class Job:
     histories: Path | None = None
     items: tuple[str, ...] | None = None
     top: int = 1
-    reasons: int = 5
+    reasons: int = REASONS
+    sets: Sets = "prefix"
+    time_limit: float = 2.0
     format: Format = "parquet"
     users_per_shard: int = 1000
     seed: int = 0
@@ -81,8 +86,9 @@ class Job:
     def asked(self) -> dict:
         """All that decides what is in the shards, with the SHA-256 of every file."""
         files = {name: getattr(self, name) for name in ("model", "data", "network", "split", "histories")}
-        explainer = {"file": sha256(self.explainer)} if isinstance(self.explainer, Path) else self.explainer
-        names = ("users", "items", "top", "reasons", "format", "users_per_shard", "seed")
+        saved = isinstance(self.explainer, Path)
+        explainer = {"name": self.explainer.stem, "file": sha256(self.explainer)} if saved else self.explainer
+        names = ("users", "items", "top", "reasons", "sets", "time_limit", "format", "users_per_shard", "seed")
         return {
             "schema": SCHEMA,
             "explainer": explainer,
@@ -124,7 +130,7 @@ class Work:
             warnings.simplefilter("always")
             explanations = explain_with(self.by, rows=rows, items=self.items, n_recommendations=job.top, progress=False)
             write = explanations.to_parquet if job.format == "parquet" else explanations.to_jsonl
-            write(path, reasons=job.reasons)
+            write(path, reasons=job.reasons, sets=job.sets, time_limit=job.time_limit)
         texts = sorted({str(each.message) for each in said})
         record = {"users": len(rows), "explanations": len(explanations), "file": sha256(path), "warnings": texts}
         write_json(record, record_of(path))

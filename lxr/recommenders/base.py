@@ -16,6 +16,7 @@ from torch import nn
 
 from lxr.data.inputs import check_width
 from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
+from lxr.recommenders.network import Network
 from lxr.recommenders.probes import AnswerError, explained
 from lxr.utils.checks import (
     check_choice,
@@ -60,6 +61,7 @@ class Recommender(nn.Module):
         activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all); or
             ``"probability"``, if ``forward`` returns probabilities: calling the recommender gives their log-odds.
         search_space: what :mod:`lxr.tuning` may choose its options from.
+        is_linear: whether the logits are linear in the history, so that smallest sets can be proven by integer programming.
 
     Raises:
         ValueError: no item, or a negative number of features.
@@ -74,6 +76,7 @@ class Recommender(nn.Module):
 
     activation: Activation = "sigmoid"
     search_space: ClassVar[dict] = {}
+    is_linear: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
     works_in_place: bool | None = None  # found out at the first call
@@ -255,6 +258,10 @@ class Recommender(nn.Module):
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
         raise NotImplementedError(f"{type(self).__name__} has no training loss: train it where it comes from")
+
+    def network(self) -> Network | None:
+        """The layers, for bounds that prove counterfactual sets to be small; None if they are not of that form."""
+        return None
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Linear encoders (width, I) of history and item, with which LXR may start; not every recommender has them."""

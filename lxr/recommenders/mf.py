@@ -55,6 +55,7 @@ class MF(WholeRowLoss):
         (torch.Size([3, 5]), 'sigmoid')
     """
 
+    is_linear = True
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
 
     def __init__(

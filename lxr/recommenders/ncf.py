@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from lxr.recommenders.mf import WholeRowLoss
+from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
 from lxr.utils.weights import initialize, linear_layer
 
@@ -69,6 +70,7 @@ class NCF(WholeRowLoss):
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
         self.weigh(dropout, positive_weight)
         self.n_factors, self.layers, self.branches, self.max_pairs = n_factors, layers, branches, max_pairs
+        self.is_linear = branches == "gmf"
         if branches != "mlp":
             self.gmf_history = linear_layer(self.n_columns, n_factors)
             self.gmf_item = linear_layer(self.n_columns, n_factors)  # applied to one-hot items, as in MF
@@ -112,6 +114,28 @@ class NCF(WholeRowLoss):
         for layer in cast(Iterable[nn.Linear], self.tower):
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
         return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
+
+    @torch.no_grad()
+    def network(self) -> Network | None:
+        """The tower, with the items' part of its first layer as biases, beside the linear GMF branch; None without it."""
+        if self.branches == "gmf":
+            return None
+        weights = {name: value.double().cpu() for name, value in self.state_dict().items()}
+        into, items = weights["first_of_user.weight"], weights["mlp_item.weight"] + weights["mlp_item.bias"][:, None]
+        shift = into @ weights["mlp_history.bias"] + weights["first_of_user.bias"]  # (k,)
+        skip, constant = None, torch.zeros(self.n_columns, dtype=torch.float64)
+        if self.branches == "both":
+            table = (weights["gmf_item.weight"] + weights["gmf_item.bias"][:, None]) * weights["gmf_output.weight"].T
+            skip, constant = (weights["gmf_history.weight"], table), weights["gmf_history.bias"] @ table
+        return Network(
+            first=into @ weights["mlp_history.weight"],
+            bias=shift + items.T @ weights["first_of_item.weight"].T,
+            deeper=tuple((weights[f"tower.{i}.weight"], weights[f"tower.{i}.bias"]) for i in range(len(self.tower))),
+            last=weights["mlp_output.weight"],
+            constant=constant,
+            skip=skip,
+            activation="relu",
+        )
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """History encoders and item tables of the branches below each other, both (width, I)."""

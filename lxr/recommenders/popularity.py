@@ -20,6 +20,7 @@ class Popularity(Recommender):
         tensor([[1., 2., 0.]])
     """
 
+    is_linear = True
     counts: torch.Tensor
 
     def __init__(self, train_matrix: sp.csr_matrix, *, n_features: int = 0):

@@ -45,6 +45,29 @@ def check_answers(model, explaining: bool = True) -> None:
     report_doubts(model, answers, undefined)
 
 
+def check_linear(model) -> None:
+    """Refuse a recommender as linear whose answer to a long history is not the sum of its answers to the items.
+
+    Raises:
+        ValueError: names an item with another logit.
+    """
+    x = probes(model.n_items, model.n_columns, model.device)[2:3]
+    items = x[0].nonzero().ravel()
+    single = torch.zeros(len(items), x.shape[1], device=x.device).scatter_(1, items[:, None], 1.0)
+    with torch.no_grad(), uncounted(model):
+        empty, whole, parts = model(torch.zeros_like(x)), model(x), model(single)
+    apart = (x == 0) & empty.isfinite() & whole.isfinite() & parts.isfinite().all(dim=0)
+    expected = empty + (parts - empty).sum(dim=0)
+    error = (whole - expected)[apart].abs()
+    scale = torch.stack([logits[apart.expand_as(logits)].abs().max() for logits in (empty, whole, parts)]).max()
+    if apart.any() and error.max() > TOLERANCE * scale:
+        item = int(apart[0].nonzero().ravel()[error.argmax()])
+        raise AnswerError(
+            f"is_linear: expected the logit {expected[0, item]:g} of item {item} for {_described(x[0])}, the sum over its "
+            f"items, found {whole[0, item]:g}: the recommender is not linear in the history"
+        )
+
+
 def probes(n_items: int, n_columns: int, device: torch.device) -> torch.Tensor:
     """Histories (4, n_columns): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
     step = max(2, math.ceil(n_items / LONG))

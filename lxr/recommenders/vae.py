@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.mf import drop
+from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
 from lxr.utils.weights import initialize, linear_layer
 
@@ -91,6 +92,23 @@ class VAE(Recommender):
         divergence = 0.5 * (log_variance.exp() + mu**2 - 1 - log_variance).sum(dim=1)  # (B,)
         beta = self.beta * min(1.0, step / self.anneal_steps) if self.anneal_steps else self.beta
         return (reconstruction + beta * divergence).mean()
+
+    @torch.no_grad()
+    def network(self) -> Network:
+        """Two hidden layers: the mean code is linear in the first, and the second in the code."""
+        weights = {name: value.double().cpu() for name, value in self.state_dict().items()}
+        mean, shift = weights["latent.weight"][: self.n_latent], weights["latent.bias"][: self.n_latent]
+        decoder = weights["decoder.weight"]
+        return Network(
+            first=weights["encoder.weight"],
+            bias=weights["encoder.bias"][None],
+            deeper=((decoder @ mean, decoder @ shift + weights["decoder.bias"]),),
+            last=weights["output.weight"],
+            constant=weights["output.bias"],
+            skip=None,
+            activation="tanh",
+            is_normalized=True,
+        )
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """First layer of the encoder and last of the decoder, both (n_hidden, I)."""

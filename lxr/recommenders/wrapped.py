@@ -7,7 +7,7 @@ import torch
 
 from lxr.recommenders.base import ACTIVATIONS, Activation, Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
-from lxr.recommenders.probes import AnswerError, check_answers, explained
+from lxr.recommenders.probes import AnswerError, check_answers, check_linear, explained
 from lxr.utils.checks import check_choice
 
 
@@ -16,7 +16,9 @@ class Wrapped(Recommender):
 
     asked = "scorer"
 
-    def __init__(self, scorer: Callable, n_items: int, activation: Activation, *, n_features: int = 0):
+    def __init__(
+        self, scorer: Callable, n_items: int, activation: Activation, *, n_features: int = 0, is_linear: bool = False
+    ):
         super().__init__(n_items, n_features=n_features)
         check_choice(ACTIVATIONS, activation=activation)
         self.scorer, self.activation, self.function_precision = scorer, activation, None
@@ -24,6 +26,9 @@ class Wrapped(Recommender):
             history = torch.eye(1, self.n_columns, device=self.device, dtype=self.precision)
             self.arrays, self.function_precision = _kind_of(scorer, history)
         check_answers(self, explaining=False)
+        self.is_linear = is_linear
+        if is_linear:
+            check_linear(self)
 
     @property
     def precision(self) -> torch.dtype | None:
@@ -86,7 +91,14 @@ def _only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | No
     return None
 
 
-def wrap(module_or_function: Callable, n_items: int, activation: Activation, *, n_features: int = 0) -> Recommender:
+def wrap(
+    module_or_function: Callable,
+    n_items: int,
+    activation: Activation,
+    *,
+    n_features: int = 0,
+    is_linear: bool = False,
+) -> Recommender:
     """Make a recommender of any scorer of histories.
 
     A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
@@ -101,13 +113,15 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, *, 
         activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
             probabilities.
         n_features: number of user features, whose columns come after those of the items.
+        is_linear: whether its logits are a bias and a sum over the items of the history, as those of EASE and of other
+            item-item models are. Smallest counterfactual sets are then exact (:func:`lxr.counterfactuals.smallest_set`).
 
     Returns:
         The recommender; the scorer is left as it is.
 
     Raises:
         ValueError: unknown activation, or a scorer that does not return finite logits of the history's shape, answers the
-            same history differently, or fails for batches of some size.
+            same history differently, or fails for batches of some size; or ``is_linear`` for one that is not.
 
     Warns:
         UserWarning: it has no finite answer to the empty history, which explaining takes; its answers do not depend on the
@@ -121,4 +135,4 @@ def wrap(module_or_function: Callable, n_items: int, activation: Activation, *, 
         >>> model.differentiable, black_box.differentiable
         (True, False)
     """
-    return Wrapped(module_or_function, n_items, activation, n_features=n_features)
+    return Wrapped(module_or_function, n_items, activation, n_features=n_features, is_linear=is_linear)

@@ -136,6 +136,11 @@ def test_people_who_are_not_in_the_data(explain, folder, tmp_path):
     assert close(found, in_one_go(folder, histories={9001: [3, 5], 9000: [8]}, explainer="leave-one-out"))
 
 
+def test_smallest_sets_are_asked_for(explain, folder, tmp_path):
+    assert explain("--users", "3", "5", "--sets", "smallest", "--time-limit", "20") == 0
+    assert {each["certificate"] for each in read_explanations(tmp_path / "out")["counterfactual"]} == {"optimal"}
+
+
 def test_chosen_users_and_items(explain, folder, tmp_path):
     assert explain("--users", "7", "3", "--items", "107", "--explainer", "cosine") == 0
     found = read_explanations(tmp_path / "out").to_dict("records")
@@ -205,6 +210,8 @@ def test_unusable_input_is_one_line_and_status_1(explain, tmp_path, capsys, word
         (["--top", "0"], "argument --top: expected a positive integer, found '0'"),
         (["--seed", "-1"], "argument --seed: expected "),
         (["--explainer", "oracle"], "argument --explainer: expected a file or one of random, popularity"),
+        (["--time-limit", "0"], "argument --time-limit: expected a positive number, found '0'"),
+        (["--sets", "all"], "argument --sets: invalid choice: 'all'"),
         (["--format", "csv"], "argument --format: invalid choice: 'csv'"),
         (["--results", "results"], "expected either --model and --data, or --results and --dataset"),
         (["--users", "3", "--histories", "p.csv"], "not allowed with argument"),

@@ -10,6 +10,7 @@ import torch
 
 import lxr
 from lxr.delivery import SCHEMA, read_explanations, recommender_fingerprint
+from lxr.delivery.falls import NONE_AT_ALL, NONE_SMALLER
 
 # Item 0 speaks for item 4 by 3, item 1 by 1, item 2 against it by 1; item 1 for item 5 by 2.
 WEIGHTS = np.zeros((6, 6))
@@ -46,8 +47,8 @@ def test_a_record_by_hand(explanations):
         "counterfactual": {
             "removed": [{"item": "a", "title": "<a>"}],
             "instead": {"item": "f", "title": "<f>"},
-            "certificate": "none",
-            "bound": None,
+            "certificate": "optimal",
+            "bound": 1,
         },
         "sentence": "Without “<a>”, “<f>” would have been recommended instead of “<e>”.",
         "recommender_fingerprint": recommender_fingerprint(explanations.by.model),
@@ -81,6 +82,60 @@ def test_counterfactuals_of_every_place_are_true_and_as_short_as_prefixes_can_be
         assert f"“{instead['title']}”" in record["sentence"]
         newcomers = ahead(any_model, each, removed) - ahead(any_model, each, [])
         assert instead["item"] - 100 in newcomers
+
+
+class First(lxr.Explainer):
+    """Items of low numbers matter most."""
+
+    def importance(self, history, target):
+        return -torch.arange(float(history.shape[1])).expand_as(history)
+
+
+@pytest.mark.parametrize(("rival", "size"), [(2.5, 2), (5.5, 1)])
+def test_the_smallest_set_by_hand(linear, rival, size):
+    """Items 0 to 4 speak for item 5 by 1, 1, 3, 3 and -2, 6 in all; item 6 has the logit of the rival whatever is left."""
+    weights, bias = np.zeros((7, 7)), np.zeros(7)
+    weights[:5, 5], bias[6] = [1, 1, 3, 3, -2], rival
+    data = lxr.Interactions(sp.csr_matrix([[1.0] * 5 + [0, 0]]), np.array([0]), np.arange(7))
+    model = linear(weights, bias=bias)
+    found = lxr.explain(model, data, explainer=First(model))
+    (prefix,), (smallest,) = found.records(), found.records(sets="smallest")
+    assert (prefix["item"], prefix["counterfactual"]["instead"]["item"]) == (5, 6)
+    removed = [item["item"] for item in prefix["counterfactual"]["removed"]]
+    if size == 1:  # whichever item does it, one is the fewest
+        assert removed == [0] and prefix["counterfactual"]["certificate"] == "optimal"
+        assert not prefix["sentence"].endswith(NONE_SMALLER)
+        return
+    assert removed == [0, 1, 2]
+    assert (prefix["counterfactual"]["certificate"], prefix["counterfactual"]["bound"]) == ("none", None)
+    best = smallest["counterfactual"]
+    removed = [item["item"] for item in best["removed"]]
+    assert weights[removed, 5].sum() > 3.5 and removed == sorted(removed)
+    assert (len(removed), best["certificate"], best["bound"], best["instead"]["item"]) == (2, "optimal", 2, 6)
+    assert smallest["sentence"].endswith(f"“6” would have been recommended instead of “5”.{NONE_SMALLER}")
+
+
+def test_it_is_said_that_there_is_no_set_at_all(linear):
+    data = lxr.Interactions(sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([0]), np.arange(4))
+    model = linear(np.zeros((4, 4)), bias=[0, 0, 1, 0])
+    (record,) = lxr.explain(model, data, explainer=First(model)).records(sets="smallest")
+    assert record["counterfactual"] is None and record["sentence"].endswith(f"takes the place of “2”.{NONE_AT_ALL}")
+
+
+def test_smallest_sets_are_no_larger_than_prefixes(model, histories):
+    found = random_explanations(model, histories)
+    pairs = list(zip(found.records(), found.records(sets="smallest"), strict=True))
+    for prefix, smallest in pairs:
+        shared = [name for name in prefix if name not in ("counterfactual", "sentence")]
+        assert [prefix[name] for name in shared] == [smallest[name] for name in shared]
+        if prefix["counterfactual"]:
+            bound = smallest["counterfactual"]["bound"]
+            assert bound <= len(smallest["counterfactual"]["removed"]) <= len(prefix["counterfactual"]["removed"])
+    assert any(smallest["counterfactual"] for _, smallest in pairs)
+    with pytest.raises(ValueError, match="sets: expected one of prefix, smallest, found 'all'"):
+        found.records(sets="all")
+    with pytest.raises(ValueError, match="time_limit: expected a positive number, found 0"):
+        found.records(sets="smallest", time_limit=0)
 
 
 def ahead(model, explanation, removed) -> set[int]:

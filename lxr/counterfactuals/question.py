@@ -1,0 +1,101 @@
+"""What a recommender answers when some items of one history are left out."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from lxr.counterfactuals.events import Pairs, pairs_of
+from lxr.counterfactuals.goals import Goal
+from lxr.recommenders.base import Recommender
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Does leaving some items out reach a goal? For one user; sets are masks (R, n) over the history items.
+
+    Attributes:
+        model: the recommender.
+        history: (1, I) binary history.
+        target: the explained item.
+        goal: to be reached.
+        batch_size: histories per forward pass.
+    """
+
+    model: Recommender
+    history: torch.Tensor
+    target: int
+    goal: Goal
+    batch_size: int = 512
+
+    @cached_property
+    def items(self) -> np.ndarray:
+        """(n,) history items, ascending."""
+        return self.history[0].nonzero().ravel().cpu().numpy()
+
+    @cached_property
+    def candidates(self) -> torch.Tensor:
+        """(1, I) items outside the history."""
+        return self.history == 0
+
+    @cached_property
+    def whole(self) -> torch.Tensor:
+        """(1, I) logits of the whole history."""
+        with torch.no_grad():
+            return self.model(self.history)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The goal as pairs of items, features of users left out."""
+        logits = self.whole[0].double().cpu().numpy()
+        candidates = self.candidates[0].cpu().numpy() & np.isfinite(logits)
+        return pairs_of(self.goal, logits, self.target, candidates)
+
+    def mask(self, *sets: np.ndarray) -> np.ndarray:
+        """Sets of positions of history items as masks (R, n)."""
+        masks = np.zeros((len(sets), len(self.items)), dtype=bool)
+        for row, removed in zip(masks, sets, strict=True):
+            row[removed] = True
+        return masks
+
+    def rest(self, removed: np.ndarray) -> torch.Tensor:
+        """Histories (R, I) without the sets (R, n)."""
+        x = torch.zeros(len(removed), self.history.shape[1])
+        x[:, self.items] = torch.from_numpy(~removed).float()
+        return x.to(self.history.device)
+
+    @torch.no_grad()
+    def logits(self, removed: np.ndarray) -> torch.Tensor:
+        """Logits (R, I) without the sets (R, n)."""
+        return self.model(self.rest(removed))
+
+    def reached(self, removed: np.ndarray) -> np.ndarray:
+        """Whether the goal is reached without the sets (R, n): (R,)."""
+        size = self.batch_size
+        parts = [self._compared(self.goal.reached, removed[i : i + size]) for i in range(0, len(removed), size)]
+        return np.concatenate(parts)
+
+    def successor(self, removed: np.ndarray) -> int:
+        """The item that takes over without a set (n,)."""
+        return int(self._compared(self.goal.successor, removed[None])[0])
+
+    def _compared(self, of_goal, removed: np.ndarray) -> np.ndarray:
+        """What a method of the goal says (R,) of the logits without the sets (R, n)."""
+        logits = self.logits(removed)
+        target = torch.full((len(logits),), self.target, device=logits.device)
+        whole, candidates = self.whole.expand_as(logits), self.candidates.expand_as(logits)
+        return of_goal(logits, whole, target, candidates).cpu().numpy()
+
+    @cached_property
+    def falls(self) -> np.ndarray:
+        """(n, I) by how much each logit falls without each single item."""
+        return self.falls_around(self.mask(np.empty(0, dtype=int))[0])
+
+    def falls_around(self, removed: np.ndarray) -> np.ndarray:
+        """(n, I) by how much each logit falls when each item is removed, the others being removed (n,) or not."""
+        changed = removed ^ np.eye(len(removed), dtype=bool)
+        size = self.batch_size
+        others = torch.cat([self.logits(changed[i : i + size]) for i in range(0, len(changed), size)])
+        falls = (self.logits(removed[None]).double() - others.double()).cpu().numpy()
+        return np.where(removed[:, None], -falls, falls)

@@ -1,0 +1,126 @@
+"""Small sets for recommenders that are not linear in the history: a search, and a lower bound of every set's size."""
+
+import time
+from itertools import islice
+
+import numpy as np
+
+from lxr.counterfactuals.bounds import optimistic_events
+from lxr.counterfactuals.events import Events, greedy_order, sets_within
+from lxr.counterfactuals.linear import remaining, rounding
+from lxr.counterfactuals.programs import smallest
+from lxr.counterfactuals.question import Question
+
+MOST_SETS = 50_000  # that are tried to rule out one size
+MOST_PAIRS = 8000  # of items that are bounded together
+ROUNDS = 4  # of improving the first set
+SHARE = 0.25  # of the time left that one integer program may take
+
+
+def searched_set(question: Question, deadline: float) -> tuple[np.ndarray | None, int]:
+    """A small set and a lower bound, for any recommender.
+
+    Orders of single removals, of greedy removal by the falls of single items, and of the same around the best set so far
+    give a first set. Then sizes are ruled out, from 1 on: by optimistic events if the recommender knows its layers
+    (:meth:`lxr.Recommender.network`), and by trying all sets that are left.
+
+    Args:
+        question: of one user.
+        deadline: when to stop, by ``time.perf_counter``.
+
+    Returns:
+        Positions (m,) of the removed items among those of the history, or None if no set was found; and a lower bound of
+        the size of every set that reaches the goal, n + 1 if none does.
+    """
+    best = _first_set(question)
+    for _ in range(ROUNDS):
+        if best is None or len(best) < 2 or time.perf_counter() > deadline:
+            break
+        better = _improved(question, best, deadline)
+        if better is None:
+            break
+        best = better
+    return _ruled_out(question, best, deadline)
+
+
+def _first_set(question: Question) -> np.ndarray | None:
+    """The shortest prefix of two orders that reaches the goal: by single removals, and greedy."""
+    events = question.pairs.events(question.whole[0].double().cpu().numpy(), question.falls)
+    n = len(question.items)
+    if len(events.margin) < events.needed:
+        return None
+    decisive = np.partition(events.margin - events.gain, events.needed - 1, axis=1)[:, events.needed - 1]  # (n,)
+    best = _shortest(question, np.argsort(decisive, kind="stable"))
+    length = n if best is None else len(best) - 1
+    greedy = _shortest(question, np.fromiter(islice(greedy_order(events), length), dtype=int))
+    return best if greedy is None else greedy
+
+
+def _improved(question: Question, best: np.ndarray, deadline: float) -> np.ndarray | None:
+    """A smaller set than the best so far, by what items do around it; None if none is found."""
+    around = question.mask(best)[0]
+    gain_events = question.pairs.events(
+        question.logits(around[None])[0].double().cpu().numpy(), question.falls_around(around)
+    )
+    events = Events(gain_events.margin + gain_events.gain[best].sum(axis=0), gain_events.gain, gain_events.needed)
+    limit = len(best) - 1
+    found = _shortest(question, np.fromiter(islice(greedy_order(events), limit), dtype=int))
+    if found is not None:
+        return found
+    program, _ = smallest(events, limit, SHARE * remaining(deadline))
+    return program if program is not None and question.reached(question.mask(program))[0] else None
+
+
+def _shortest(question: Question, order: np.ndarray) -> np.ndarray | None:
+    """The shortest prefix of an order (m,) that reaches the goal; None if none does."""
+    if not len(order):
+        return None
+    hits = question.reached(question.mask(*(order[: size + 1] for size in range(len(order)))))
+    return order[: 1 + int(hits.argmax())] if hits.any() else None
+
+
+def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> tuple[np.ndarray | None, int]:
+    """The best set, or a smaller one that comes to light, and the smallest size that is not ruled out."""
+    n, bound, slack, pairs = len(question.items), 1, rounding(question), question.pairs
+    network = question.model.network() if len(pairs.upper) <= MOST_PAIRS else None
+    limit = (n if best is None else len(best)) - 1
+    if network is not None and not network.is_normalized and limit > 1:  # bounds hold for smaller sets, too
+        events = optimistic_events(network, question.items, pairs, limit).shifted(slack)
+        _, bound = smallest(events, limit, SHARE * remaining(deadline))
+        pairs = pairs.among(events.possible(limit))
+    while bound <= limit and time.perf_counter() < deadline:
+        events = _everything(n)
+        if network is not None:
+            events = optimistic_events(network, question.items, pairs, bound).shifted(slack)
+        hit, is_impossible = _try_size(question, events, bound, deadline)
+        if hit is not None:
+            return hit, bound
+        if not is_impossible:
+            break
+        bound += 1
+    return best, bound
+
+
+def _everything(n: int) -> Events:
+    """What can be said of n items without any bounds: every set may do."""
+    return Events(np.array([-1.0]), np.zeros((n, 1)), 1)
+
+
+def _try_size(question: Question, events: Events, size: int, deadline: float) -> tuple[np.ndarray | None, bool]:
+    """A set of ``size`` items that reaches the goal, or None; and, for the latter, whether it is proven that none does."""
+    found, bound = smallest(events, size, SHARE * remaining(deadline), least=size)
+    if bound > size:
+        return None, True
+    if found is not None and len(found) == size and question.reached(question.mask(found))[0]:
+        return found, True
+    sets = sets_within(events, size, MOST_SETS)
+    if sets is None:
+        return None, False
+    for start in range(0, len(sets), question.batch_size):
+        if time.perf_counter() > deadline:
+            return None, False
+        some = sets[start : start + question.batch_size]
+        hits = question.reached(question.mask(*some))
+        if hits.any():
+            return some[hits.argmax()], True
+    return None, True

@@ -1,0 +1,168 @@
+"""The smallest set of history items whose removal changes a recommendation, and the proof that there is no smaller one."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lxr.counterfactuals.goals import FIRST_PLACE, Goal
+from lxr.counterfactuals.linear import linear_set
+from lxr.counterfactuals.prefix import check_goal
+from lxr.counterfactuals.question import Question
+from lxr.counterfactuals.search import searched_set
+from lxr.data.inputs import as_explained, as_users
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_logits, check_positive, check_positive_numbers
+from lxr.utils.progress import progress_bar
+from lxr.utils.sparse import dense
+
+Certificate = Literal["optimal", "bound", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class CounterfactualSet:
+    """History items without which a recommendation would be another one, and what is proven of their number.
+
+    Attributes:
+        removed: (m,) history items, ascending; None if no set was found.
+        replacement: the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 if no set was found.
+        bound: no set of fewer items reaches the goal. If no set does at all, more than the history has.
+        length: number n of history items.
+        seconds: time of the search.
+
+    Example: see :func:`smallest_set`.
+    """
+
+    removed: np.ndarray | None
+    replacement: int
+    bound: int
+    length: int
+    seconds: float
+
+    @property
+    def size(self) -> int | None:
+        """Number m of removed items; None if no set was found."""
+        return None if self.removed is None else len(self.removed)
+
+    @property
+    def gap(self) -> int | None:
+        """By how many items a smaller set is not yet ruled out; None if no set was found."""
+        return None if self.removed is None else len(self.removed) - self.bound
+
+    @property
+    def certificate(self) -> Certificate:
+        """``"optimal"``: no smaller set exists. ``"none"``: no set exists at all. ``"bound"``: neither is proven."""
+        if self.removed is None:
+            return "none" if self.bound > self.length else "bound"
+        return "optimal" if self.bound == len(self.removed) else "bound"
+
+
+def smallest_set(
+    model: Recommender,
+    history: object,
+    target: int,
+    goal: Goal = FIRST_PLACE,
+    *,
+    time_limit: float = 2.0,
+    batch_size: int = 512,
+) -> CounterfactualSet:
+    """The smallest set of history items whose removal reaches a goal, with a certificate.
+
+    For recommenders that are linear in the history (``model.is_linear``) the set is that of a mixed-integer program. For
+    others it is the best that a search finds, with a lower bound.
+
+    Args:
+        model: recommender of I items.
+        history: (1, I) binary history of at least one item.
+        target: the explained item, outside the history; for :class:`Enters` the wanted item.
+        goal: the change, as :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
+        time_limit: seconds after which the best set so far and its bound are returned.
+        batch_size: histories per forward pass.
+
+    Returns:
+        The set. The recommender has been asked about it: without the set, the goal is reached.
+
+    Raises:
+        ValueError: more than one history, one that is empty or not binary, a target inside it, no goal, or an option that is
+            not positive.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), 4, "sigmoid", is_linear=True)
+        >>> found = smallest_set(model, [[1, 1, 0, 0]], target=3)
+        >>> found.removed, found.replacement, found.certificate
+        (array([0]), 2, 'optimal')
+    """
+    check_goal(goal)
+    check_positive_numbers(time_limit=time_limit)
+    check_positive(batch_size=batch_size)
+    x, chosen = as_explained(model, history, [target])
+    return _smallest(Question(model, x, int(chosen), goal, batch_size), time_limit)
+
+
+def counterfactual_sets(
+    model: Recommender,
+    history: object,
+    target: object,
+    goal: Goal = FIRST_PLACE,
+    *,
+    time_limit: float = 2.0,
+    batch_size: int = 512,
+    label: str | None = None,
+) -> list[CounterfactualSet]:
+    """:func:`smallest_set` of many users.
+
+    Args:
+        model: recommender of I items.
+        history: (B, I) binary histories, at least one item each, dense or CSR.
+        target: (B,) explained items, outside the histories.
+        goal: the change.
+        time_limit: seconds for each user.
+        batch_size: histories per forward pass.
+        label: of a progress bar over the users; None for no bar.
+
+    Returns:
+        B sets, in the order of the users.
+
+    Raises:
+        ValueError: as :func:`smallest_set`; names the row.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), 4, "sigmoid", is_linear=True)
+        >>> [found.size for found in counterfactual_sets(model, sp.csr_matrix([[1, 1, 0, 0], [0, 1, 0, 0]]), [3, 2])]
+        [1, None]
+    """
+    check_goal(goal)
+    check_positive_numbers(time_limit=time_limit)
+    check_positive(batch_size=batch_size)
+    matrix, items = as_users(model, history, target)
+    users = progress_bar(range(matrix.shape[0]), desc=label, unit="user", disable=label is None)
+    return [
+        _smallest(Question(model, dense(matrix[[user]], model.device), int(items[user]), goal, batch_size), time_limit)
+        for user in users
+    ]
+
+
+def _smallest(question: Question, time_limit: float) -> CounterfactualSet:
+    """:func:`smallest_set` of a checked user."""
+    started = time.perf_counter()
+    check_logits(question.whole)
+    n = len(question.items)
+    nothing = np.zeros((1, n), dtype=bool)
+    if question.reached(nothing)[0]:
+        removed, bound = np.empty(0, dtype=int), 0
+    else:
+        find = linear_set if question.model.is_linear else searched_set
+        removed, bound = find(question, started + time_limit)
+    if removed is None and bound == n:  # only all items together are left
+        if question.reached(~nothing)[0]:
+            removed = np.arange(n)
+        else:
+            bound = n + 1
+    seconds = time.perf_counter() - started
+    if removed is None:
+        return CounterfactualSet(None, -1, bound, n, seconds)
+    replacement = question.successor(question.mask(removed)[0])
+    return CounterfactualSet(question.items[np.sort(removed)], replacement, bound, n, seconds)
