@@ -13,7 +13,7 @@ from lxr.delivery.explainers import (
 from lxr.delivery.explanations import Delivery, Explanations
 from lxr.delivery.files import read_explanations
 from lxr.delivery.onnx_file import to_onnx
-from lxr.delivery.records import SCHEMA, Record, counterfactual_record, named_items, reason_records
+from lxr.delivery.records import SCHEMA, Record
 
 __all__ = [
     "DEFAULT_EXPLAINERS",
@@ -23,16 +23,13 @@ __all__ = [
     "Explanations",
     "Record",
     "as_explainer",
-    "counterfactual_record",
     "default_explainer",
     "explain",
     "explain_with",
     "explainer_fingerprint",
     "load",
     "load_explainer",
-    "named_items",
     "read_explanations",
-    "reason_records",
     "recommender_fingerprint",
     "save",
     "to_onnx",

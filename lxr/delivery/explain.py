@@ -100,6 +100,9 @@ def explain_with(
         users, rows, histories, items, n_recommendations, users_per_batch: as in :func:`lxr.explain`.
         progress: show progress bars if there are several batches.
 
+    Returns:
+        The explanations.
+
     Example:
         >>> import lxr
         >>> data = lxr.load_dataset("synthetic")

@@ -90,6 +90,9 @@ def load_explainer(path: str | Path, model: Recommender) -> LearnedExplainer:
         path: the file.
         model: the recommender for which it was trained.
 
+    Returns:
+        The explainer.
+
     Raises:
         DataError: the file is missing, damaged, no explainer, or one of another recommender.
 
@@ -116,14 +119,33 @@ def load_explainer(path: str | Path, model: Recommender) -> LearnedExplainer:
 
 
 def recommender_fingerprint(model: Recommender) -> str:
-    """SHA-256 of the class, activation, sizes and weights of a recommender, in hexadecimal; the same on every machine."""
+    """SHA-256 of the class, activation, sizes and weights of a recommender; the same on every machine.
+
+    Args:
+        model: the recommender.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> import lxr
+        >>> first, again, other = (recommender_fingerprint(lxr.MF(4, seed=seed)) for seed in (0, 0, 1))
+        >>> first == again, first == other
+        (True, False)
+    """
     return Fingerprint.of(model).digest
 
 
 def explainer_fingerprint(explainer: Explainer) -> str:
-    """SHA-256 of the class, options and weights of an explainer, in hexadecimal.
+    """SHA-256 of the class, options and weights of an explainer.
 
     The explained recommender and the record of the training do not count.
+
+    Args:
+        explainer: the explainer.
+
+    Returns:
+        64 hexadecimal digits.
 
     Example:
         >>> import lxr

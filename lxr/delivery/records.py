@@ -64,7 +64,16 @@ class CounterfactualRecord(TypedDict):
 
 
 class Record(TypedDict):
-    """One explanation; the description of this module says what each entry means."""
+    """One explanation; the description of :mod:`lxr.delivery.records` says what each entry means.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> explanations = lxr.explain(lxr.MF(data.n_items), data, users=0)
+        >>> record = next(explanations.records(reasons=1))
+        >>> record["schema"], record["user"], record["rank"], record["explainer"], len(record["reasons"])
+        ('lxr-explanation/1', 0, 1, 'rank-margin-path', 1)
+    """
 
     schema: str
     user: Id
