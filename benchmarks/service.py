@@ -78,19 +78,26 @@ def measure(path: Path, users: np.ndarray, rates: list[float], seconds: float) -
     command = [sys.executable, "-m", "lxr", "serve", str(path), "--port", "0"]
     rows = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as service:
-        port = int(re.search(r":(\d+)/docs", service.stdout.readline())[1])
-        asyncio.run(ask_at(port, users, 20, 3, seed=1))  # the first answers take longer
-        for rate in rates:
-            used = psutil.Process(service.pid).cpu_times()
-            waited, refused = asyncio.run(ask_at(port, users, rate, seconds, seed=0))
-            after = psutil.Process(service.pid).cpu_times()
-            p50, p90, p99 = np.percentile(1000 * waited, (50, 90, 99))
-            row = {"requests a second": rate, "requests": len(waited), "p50 [ms]": p50, "p90 [ms]": p90, "p99 [ms]": p99}
-            row |= {"refused": refused, "CPU a request [ms]": 1000 * (after.user + after.system - used.user - used.system)}
-            row["CPU a request [ms]"] /= len(waited)
-            rows.append(row | {"load of the machine": psutil.getloadavg()[0]})
-        service.terminate()
+        try:
+            port = int(re.search(r":(\d+)/docs", service.stdout.readline())[1])
+            asyncio.run(ask_at(port, users, 20, 3, seed=1))  # the first answers take longer
+            for rate in rates:
+                before = processor_seconds(service.pid)
+                waited, refused = asyncio.run(ask_at(port, users, rate, seconds, seed=0))
+                used = processor_seconds(service.pid) - before
+                p50, p90, p99 = np.percentile(1000 * waited, (50, 90, 99))
+                row = {"requests a second": rate, "requests": len(waited), "refused": refused}
+                row |= {"p50 [ms]": p50, "p90 [ms]": p90, "p99 [ms]": p99, "CPU a request [ms]": 1000 * used / len(waited)}
+                rows.append(row | {"load of the machine": psutil.getloadavg()[0]})
+        finally:
+            service.terminate()
     return pd.DataFrame(rows)
+
+
+def processor_seconds(process: int) -> float:
+    """Seconds that a process has been on a processor."""
+    times = psutil.Process(process).cpu_times()
+    return times.user + times.system
 
 
 def main() -> None:
