@@ -1,5 +1,6 @@
 """Bundles: what is loaded explains like what was saved; damage, other versions and foreign code are refused."""
 
+import contextlib
 import json
 import multiprocessing
 import shutil
@@ -9,9 +10,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from light_core import run_in_core
 from torch import nn
-from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, small
+from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, network_of, small
 
 import lxr
 from lxr.delivery import bundle as bundles
@@ -349,6 +352,30 @@ def test_damage_is_one_error_that_names_the_file(name, damage, saved):
         path.write_bytes(changed if damage == "cut" else changed[:-1] + bytes([changed[-1] ^ 1]) + content[len(changed) :])
     with pytest.raises(lxr.DataError, match=name.replace(".", r"\.")):
         lxr.load(saved)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A bundle of an MF and LXR, and its logits for one history."""
+    path, model = tmp_path_factory.mktemp("whole") / "bundle", small("mf")
+    lxr.save(path, model=model, explainer=network_of(model))
+    return path, model(torch.eye(N_ITEMS)[:1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(name=st.sampled_from(["manifest.json", "recommender.pt", "fingerprint.pt", "explainer.pt"]), data=st.data())
+def test_no_changed_byte_passes(name, data, whole):
+    path, expected = whole
+    content = (path / name).read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[place]))
+    try:
+        (path / name).write_bytes(content[:place] + bytes([byte]) + content[place + 1 :])
+        with contextlib.suppress(lxr.DataError):
+            assert torch.equal(lxr.load(path).model(torch.eye(N_ITEMS)[:1]), expected)
+            assert name == "manifest.json" and chr(byte).isspace()  # JSON does not mind
+    finally:
+        (path / name).write_bytes(content)
 
 
 def edited(path, **changes):
