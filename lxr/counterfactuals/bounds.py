@@ -5,6 +5,7 @@ Neural Network Robustness Certification, NeurIPS 2018: CROWN; here with parallel
 removed items: optimistic events. If they do not suffice for a goal, no set of that size reaches it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,19 @@ import torch
 from lxr.counterfactuals.events import Events, Pairs
 from lxr.recommenders.network import Network
 
-ITEMS_AT_A_TIME = 256  # whose layers are bounded together
+FEW_ITEMS = 128  # whose layers are bounded for every set of history items
+
+
+# Slopes (…, m) of functions of m variables -> their lowest and highest sums (…) over what the variables can be.
+Extremes = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Linear functions of the removed items, r in {0, 1}^n: slope · r + [low, high].
+    """Functions between two parallel straight lines: slope · variables + [low, high].
 
     Attributes:
-        slope: (…, n).
+        slope: (…, m).
         low: (…).
         high: (…).
     """
@@ -30,16 +35,8 @@ class Lines:
     low: torch.Tensor
     high: torch.Tensor
 
-    def interval(self, size: int, exact: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Lowest and highest values (…) for ``size`` removed items, or for up to so many."""
-        lowest, highest = self.slope, self.slope
-        if not exact:
-            lowest, highest = lowest.clamp(max=0), highest.clamp(min=0)
-        least = lowest.topk(size, dim=-1, largest=False).values.sum(dim=-1)
-        return self.low + least, self.high + highest.topk(size, dim=-1).values.sum(dim=-1)
-
     def combined(self, weights: torch.Tensor, bias: torch.Tensor) -> "Lines":
-        """Functions weights (…, m, h) · self (…, h) + bias (…, m)."""
+        """Functions weights (…, k, h) · self (…, h) + bias (…, k)."""
         up, down = weights.clamp(min=0), weights.clamp(max=0)
         low, high = self.low[..., None], self.high[..., None]
         return Lines(
@@ -47,6 +44,32 @@ class Lines:
             (up @ low + down @ high).squeeze(-1) + bias,
             (up @ high + down @ low).squeeze(-1) + bias,
         )
+
+    def activated(self, activation: str, extremes: Extremes) -> "Lines":
+        """The activation of the functions."""
+        least, most = extremes(self.slope)
+        slope, low, high = (relu_lines if activation == "relu" else tanh_lines)(self.low + least, self.high + most)
+        return Lines(slope[..., None] * self.slope, slope * self.low + low, slope * self.high + high)
+
+
+def of_sets(size: int, exact: bool) -> Extremes:
+    """Extremes over all sets of ``size`` removed items, or of up to so many: variables are 1 where an item is removed."""
+
+    def extremes(slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        lowest, highest = (slope, slope) if exact else (slope.clamp(max=0), slope.clamp(min=0))
+        return lowest.topk(size, dim=-1, largest=False).values.sum(dim=-1), highest.topk(size, dim=-1).values.sum(dim=-1)
+
+    return extremes
+
+
+def of_box(lowest: torch.Tensor, highest: torch.Tensor) -> Extremes:
+    """Extremes over all variables between (m,) and (m,)."""
+
+    def extremes(slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        up, down = slope.clamp(min=0), slope.clamp(max=0)
+        return up @ lowest + down @ highest, up @ highest + down @ lowest
+
+    return extremes
 
 
 def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: int) -> Events:
@@ -63,51 +86,48 @@ def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: i
     """
     scale = (len(items) - size) ** -0.5 if network.is_normalized else 1.0
     entries = torch.from_numpy(items)
-    first = network.first[:, entries] * scale
+    first = network.first[:, entries] * scale  # (h, n)
     upper, lower = (torch.from_numpy(part) for part in (pairs.upper, pairs.lower))
+    sets = of_sets(size, network.is_normalized)
     if len(network.bias) == 1:  # hidden layers are shared: bound the difference
-        hidden = _hidden(network, first, network.bias, size)
-        last = network.last[upper] - network.last[lower]
-        difference = Lines(hidden.slope[0], hidden.low[0], hidden.high[0]).combined(last, torch.zeros(len(last)))
+        hidden = _hidden(network, first.sum(dim=1), -first, network.bias[0], sets)
+        difference = hidden.combined(network.last[upper] - network.last[lower], torch.zeros(len(upper)))
         slope, low = difference.slope, difference.low
     else:
-        (high_item, high_at), (low_item, low_at) = (part.unique(return_inverse=True) for part in (upper, lower))
-        above, below = (_outputs(network, first, chosen, size) for chosen in (high_item, low_item))
-        slope = above.slope[high_at] - below.slope[low_at]
-        low = above.low[high_at] - below.high[low_at]
+        (above, above_at), (below, below_at) = (part.unique(return_inverse=True) for part in (upper, lower))
+        high, little = (_outputs(network, first, chosen, sets) for chosen in (above, below))
+        slope = high.slope[above_at] - little.slope[below_at]
+        low = high.low[above_at] - little.high[below_at]
     low = low + network.constant[upper] - network.constant[lower]
     if network.skip is not None:
-        history, table = (part for part in network.skip)
+        history, table = network.skip
         parts = (table[:, upper] - table[:, lower]).T @ history[:, entries] * scale  # (E, n)
         slope, low = slope - parts, low + parts.sum(dim=1)
     return Events(low.numpy(), -slope.numpy().T, pairs.needed)
 
 
-def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, size: int) -> Lines:
-    """What the layers contribute to the logits of some items (R,): functions (R,)."""
-    last, outputs = network.last.expand(len(network.bias), -1), []
-    for some in chosen.split(ITEMS_AT_A_TIME):
-        hidden = _hidden(network, first, network.bias[some], size)
-        outputs.append(hidden.combined(last[some][:, None], torch.zeros(len(some), 1)))
-    return Lines(*(torch.cat([getattr(part, name)[:, 0] for part in outputs]) for name in ("slope", "low", "high")))
+def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, sets: Extremes) -> Lines:
+    """What the layers contribute to the logits of some items (R,), for first layers of the history items (h, n).
+
+    Each item has its own layers. To bound those of many items quickly, the units of the first layer may change by
+    themselves.
+    """
+    whole, last = first.sum(dim=1), network.last.expand(len(network.bias), -1)[chosen]
+    are_few = len(chosen) <= FEW_ITEMS
+    start, extremes = (-first, sets) if are_few else (torch.eye(len(whole)).double(), of_box(*sets(-first)))
+    hidden = _hidden(network, whole, start, network.bias[chosen], extremes)
+    output = hidden.combined(last[:, None], torch.zeros(len(chosen), 1))
+    slope = output.slope[:, 0]
+    return Lines(slope if are_few else slope @ -first, output.low[:, 0], output.high[:, 0])
 
 
-def _hidden(network: Network, first: torch.Tensor, bias: torch.Tensor, size: int) -> Lines:
-    """The last hidden layer, (R, h), for first layers of the history items (h, n) and biases (R, h)."""
-    start = first.sum(dim=1) + bias
-    lines = Lines(-first.expand(len(bias), -1, -1), start, start)
-    exact = network.is_normalized
-    lines = _activated(lines, network.activation, *lines.interval(size, exact))
+def _hidden(network: Network, whole: torch.Tensor, slope: torch.Tensor, bias: torch.Tensor, extremes: Extremes) -> Lines:
+    """The last hidden layer, (…, h'), of which the first is ``whole`` (h,) + slope (h, m) · variables + bias (…, h)."""
+    start = whole + bias
+    lines = Lines(slope.expand(*start.shape, -1), start, start).activated(network.activation, extremes)
     for weights, shift in network.deeper:
-        lines = lines.combined(weights, shift)
-        lines = _activated(lines, network.activation, *lines.interval(size, exact))
+        lines = lines.combined(weights, shift).activated(network.activation, extremes)
     return lines
-
-
-def _activated(lines: Lines, activation: str, lowest: torch.Tensor, highest: torch.Tensor) -> Lines:
-    """An activation of functions with values from ``lowest`` to ``highest``, between two parallel lines."""
-    slope, low, high = (relu_lines if activation == "relu" else tanh_lines)(lowest, highest)
-    return Lines(slope[..., None] * lines.slope, slope * lines.low + low, slope * lines.high + high)
 
 
 def relu_lines(lowest: torch.Tensor, highest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

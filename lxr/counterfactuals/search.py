@@ -2,6 +2,7 @@
 
 import time
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from lxr.counterfactuals.linear import remaining, rounding
 from lxr.counterfactuals.programs import smallest
 from lxr.counterfactuals.question import Question
 
-MOST_SETS = 50_000  # that are tried to rule out one size
+MOST_SETS = 5000  # that are tried to rule out one size
 MOST_PAIRS = 8000  # of items that are bounded together
 ROUNDS = 4  # of improving the first set
 SHARE = 0.25  # of the time left that one integer program may take
@@ -34,9 +35,7 @@ def searched_set(question: Question, deadline: float) -> tuple[np.ndarray | None
     """
     best = _first_set(question)
     for _ in range(ROUNDS):
-        if best is None or len(best) < 2 or time.perf_counter() > deadline:
-            break
-        better = _improved(question, best, deadline)
+        better = None if best is None else _found_around(question, best, len(best) - 1, deadline)
         if better is None:
             break
         best = better
@@ -56,14 +55,14 @@ def _first_set(question: Question) -> np.ndarray | None:
     return best if greedy is None else greedy
 
 
-def _improved(question: Question, best: np.ndarray, deadline: float) -> np.ndarray | None:
-    """A smaller set than the best so far, by what items do around it; None if none is found."""
-    around = question.mask(best)[0]
-    gain_events = question.pairs.events(
-        question.logits(around[None])[0].double().cpu().numpy(), question.falls_around(around)
-    )
-    events = Events(gain_events.margin + gain_events.gain[best].sum(axis=0), gain_events.gain, gain_events.needed)
-    limit = len(best) - 1
+def _found_around(question: Question, removed: np.ndarray, limit: int, deadline: float) -> np.ndarray | None:
+    """A set of at most ``limit`` items, by what items do where some are removed already (m,); None if none is found."""
+    if limit < 1 or time.perf_counter() > deadline:
+        return None
+    around = question.mask(removed)[0]
+    logits = question.logits(around[None])[0].double().cpu().numpy()
+    there = question.pairs.events(logits, question.falls_around(around))
+    events = Events(there.margin + there.gain[removed].sum(axis=0), there.gain, there.needed)
     found = _shortest(question, np.fromiter(islice(greedy_order(events), limit), dtype=int))
     if found is not None:
         return found
@@ -92,11 +91,12 @@ def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> 
         events = _everything(n)
         if network is not None:
             events = optimistic_events(network, question.items, pairs, bound).shifted(slack)
-        hit, is_impossible = _try_size(question, events, bound, deadline)
-        if hit is not None:
-            return hit, bound
-        if not is_impossible:
-            break
+        found, verdict = _try_size(question, events, bound, deadline)
+        if verdict == "reached":
+            return found, bound
+        if verdict == "open":
+            better = None if found is None else _found_around(question, found, limit, deadline)
+            return (best if better is None else better), bound
         bound += 1
     return best, bound
 
@@ -106,21 +106,23 @@ def _everything(n: int) -> Events:
     return Events(np.array([-1.0]), np.zeros((n, 1)), 1)
 
 
-def _try_size(question: Question, events: Events, size: int, deadline: float) -> tuple[np.ndarray | None, bool]:
-    """A set of ``size`` items that reaches the goal, or None; and, for the latter, whether it is proven that none does."""
+def _try_size(
+    question: Question, events: Events, size: int, deadline: float
+) -> tuple[np.ndarray | None, Literal["reached", "impossible", "open"]]:
+    """Whether a set of ``size`` items reaches the goal: one that does; or, if that stays open, one that is near it."""
     found, bound = smallest(events, size, SHARE * remaining(deadline), least=size)
     if bound > size:
-        return None, True
+        return None, "impossible"
     if found is not None and len(found) == size and question.reached(question.mask(found))[0]:
-        return found, True
+        return found, "reached"
     sets = sets_within(events, size, MOST_SETS)
     if sets is None:
-        return None, False
+        return found, "open"
     for start in range(0, len(sets), question.batch_size):
         if time.perf_counter() > deadline:
-            return None, False
+            return found, "open"
         some = sets[start : start + question.batch_size]
         hits = question.reached(question.mask(*some))
         if hits.any():
-            return some[hits.argmax()], True
-    return None, True
+            return some[hits.argmax()], "reached"
+    return None, "impossible"

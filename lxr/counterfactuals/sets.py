@@ -88,7 +88,7 @@ def smallest_set(
             not positive.
 
     Example:
-        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), 4, "sigmoid", is_linear=True)
         >>> found = smallest_set(model, [[1, 1, 0, 0]], target=3)
         >>> found.removed, found.replacement, found.certificate
@@ -129,9 +129,9 @@ def counterfactual_sets(
         ValueError: as :func:`smallest_set`; names the row.
 
     Example:
-        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), 4, "sigmoid", is_linear=True)
-        >>> [found.size for found in counterfactual_sets(model, sp.csr_matrix([[1, 1, 0, 0], [0, 1, 0, 0]]), [3, 2])]
+        >>> [found.size for found in counterfactual_sets(model, [[1, 1, 0, 0], [0, 1, 0, 0]], target=[3, 2])]
         [1, None]
     """
     check_goal(goal)
@@ -152,7 +152,7 @@ def _smallest(question: Question, time_limit: float) -> CounterfactualSet:
     n = len(question.items)
     nothing = np.zeros((1, n), dtype=bool)
     if question.reached(nothing)[0]:
-        removed, bound = np.empty(0, dtype=int), 0
+        removed, bound = nothing[0].nonzero()[0], 0
     else:
         find = linear_set if question.model.is_linear else searched_set
         removed, bound = find(question, started + time_limit)

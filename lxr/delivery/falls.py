@@ -1,24 +1,23 @@
 """Falls: history items without which an explained item loses its place, and what then comes before it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.counterfactuals import LeavesTop, counterfactual_sets, smallest_prefix
+from lxr.counterfactuals import CounterfactualSet, LeavesTop, counterfactual_sets, smallest_prefix
+from lxr.counterfactuals.goals import before
 from lxr.data.interactions import Interactions
 from lxr.delivery.records import Certificate
-from lxr.explainers.accent import Counterfactual, items_before
 from lxr.recommenders.base import Recommender
 from lxr.reporting.tables import counterfactual_sentence, fall_sentence
 from lxr.utils.checks import check_choice
 from lxr.utils.sparse import binary_matrix, dense
 
 Sets = Literal["prefix", "smallest"]
-NONE_SMALLER = " No smaller set of items does this."
-NONE_AT_ALL = " There is none."
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,6 @@ class Fall:
     certificate: Certificate
     bound: int | None
     sentence: str
-
-
-class _Found(NamedTuple):
-    """A set as it was found: as :class:`Fall`, and whether it is proven that there is no set."""
-
-    removed: np.ndarray
-    instead: int
-    certificate: Certificate
-    bound: int | None
-    impossible: bool = False
 
 
 def falls_of(
@@ -93,40 +82,30 @@ def falls_of(
         if sets == "prefix":
             found = _prefixes(model, *of_rank, scores[group], LeavesTop(rank))
         else:
-            found = _smallest(model, *of_rank, scores[group], LeavesTop(rank), time_limit)
+            found = counterfactual_sets(model, *of_rank, LeavesTop(rank), time_limit=time_limit)
         sentences = _sentences(model, data, *of_rank, found, rank)
         for place, each, sentence in zip(group.tolist(), found, sentences, strict=True):
-            proven = NONE_SMALLER if each.certificate == "optimal" and len(each.removed) > 1 else ""
-            falls[place] = Fall(*each[:4], sentence + (NONE_AT_ALL if each.impossible else proven))
+            falls[place] = _fall(each, scores[[place]], sets, sentence)
     return [falls[place] for place in range(len(targets))]
 
 
 def _prefixes(
     model: Recommender, histories: sp.csr_matrix, targets: np.ndarray, scores: sp.csr_matrix, goal: LeavesTop
-) -> list[_Found]:
-    """The smallest numbers of first reasons; no set is smaller than one item."""
+) -> list[CounterfactualSet]:
+    """The smallest numbers of first reasons; of smaller sets it is only known that they are not empty."""
     found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
-    pairs = zip(found.removed, found.replacement.tolist(), strict=True)
-    return [_Found(*each, "optimal", 1) if len(each[0]) == 1 else _Found(*each, "none", None) for each in pairs]
+    sets = zip(found.removed, found.replacement.tolist(), np.diff(histories.indptr).tolist(), strict=True)
+    return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
 
 
-def _smallest(
-    model: Recommender,
-    histories: sp.csr_matrix,
-    targets: np.ndarray,
-    scores: sp.csr_matrix,
-    goal: LeavesTop,
-    time_limit: float,
-) -> list[_Found]:
-    """The smallest sets, with what is proven of them."""
-    found = []
-    for row, each in enumerate(counterfactual_sets(model, histories, targets, goal, time_limit=time_limit)):
-        if each.removed is None:
-            found.append(_Found(np.empty(0, dtype=int), -1, "none", None, each.certificate == "none"))
-        else:
-            order = np.argsort(-scores[[row]].toarray()[0, each.removed], kind="stable")
-            found.append(_Found(each.removed[order], each.replacement, each.certificate, each.bound))
-    return found
+def _fall(found: CounterfactualSet, scores: sp.csr_matrix, sets: Sets, sentence: str) -> Fall:
+    """A set that was found, the most important items (of scores (1, I)) first; a prefix is proven if it is one item."""
+    if found.removed is None:
+        return Fall(np.empty(0, dtype=int), -1, "none", None, sentence)
+    order = np.lexsort((found.removed, -scores.toarray()[0, found.removed]))
+    if sets == "prefix" and len(found.removed) > 1:
+        return Fall(found.removed[order], found.replacement, "none", None, sentence)
+    return Fall(found.removed[order], found.replacement, found.certificate, found.bound, sentence)
 
 
 def _sentences(
@@ -134,25 +113,24 @@ def _sentences(
     data: Interactions,
     histories: sp.csr_matrix,
     targets: np.ndarray,
-    found: list[_Found],
+    found: Sequence[CounterfactualSet],
     rank: int,
 ) -> list[str]:
     """Sentences about the sets (g,) that were found for items of one rank."""
-    removed = [each.removed for each in found]
     if rank == 1:
-        sets = [Counterfactual(each.removed, each.instead) if len(each.removed) else None for each in found]
-        return [counterfactual_sentence(data, target, each) for target, each in zip(targets.tolist(), sets, strict=True)]
+        return [counterfactual_sentence(data, item, each) for item, each in zip(targets.tolist(), found, strict=True)]
     history = dense(histories, model.device)
-    rest = history.clone()
-    for row, items in enumerate(removed):
-        rest[row, torch.from_numpy(items).to(rest.device)] = 0.0
+    rest, candidates = history.clone(), history == 0
+    for row, each in enumerate(found):
+        if each.removed is not None:
+            rest[row, torch.from_numpy(each.removed).to(rest.device)] = 0.0
     target = torch.from_numpy(targets).to(rest.device)
     with torch.no_grad():
-        logits, before = model(rest), items_before(model(history), history, target)
-    after = items_before(logits, history, target)
-    passing = [_best_first(row, chosen) for row, chosen in zip(logits, after & ~before, strict=True)]
-    parts = zip(targets.tolist(), removed, (1 + after.sum(dim=1)).tolist(), passing, strict=True)
-    return [fall_sentence(data, item, items, (rank, fallen), others) for item, items, fallen, others in parts]
+        logits, ahead = model(rest), before(model(history), target, candidates)
+    after = before(logits, target, candidates)
+    passing = [_best_first(row, chosen) for row, chosen in zip(logits, after & ~ahead, strict=True)]
+    parts = zip(targets.tolist(), found, (1 + after.sum(dim=1)).tolist(), passing, strict=True)
+    return [fall_sentence(data, item, each, (rank, fallen), others) for item, each, fallen, others in parts]
 
 
 def _best_first(logits: torch.Tensor, chosen: torch.Tensor) -> list[int]:

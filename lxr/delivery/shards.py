@@ -86,8 +86,11 @@ class Job:
     def asked(self) -> dict:
         """All that decides what is in the shards, with the SHA-256 of every file."""
         files = {name: getattr(self, name) for name in ("model", "data", "network", "split", "histories")}
-        saved = isinstance(self.explainer, Path)
-        explainer = {"name": self.explainer.stem, "file": sha256(self.explainer)} if saved else self.explainer
+        explainer: dict | str | None
+        if isinstance(self.explainer, Path):
+            explainer = {"name": self.explainer.stem, "file": sha256(self.explainer)}
+        else:
+            explainer = self.explainer
         names = ("users", "items", "top", "reasons", "sets", "time_limit", "format", "users_per_shard", "seed")
         return {
             "schema": SCHEMA,

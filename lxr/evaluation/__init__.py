@@ -22,16 +22,20 @@ from lxr.evaluation.published import (
     published_test_users,
 )
 from lxr.evaluation.sanity import least_influential_item, randomized, shuffled_histories, stability
+from lxr.evaluation.set_study import LeavingTop, SetStudy, counterfactual_study
 
 __all__ = [
     "Cost",
     "GreedySearch",
+    "LeavingTop",
+    "SetStudy",
     "against_table",
     "authors_recommender",
     "bars_table",
     "between_table",
     "compare_with_published",
     "cost_table",
+    "counterfactual_study",
     "exhaustive_optimum",
     "fidelity_gain",
     "greedy_bound",

@@ -11,7 +11,7 @@ Example:
     (64, True)
 """
 
-from lxr.explainers.accent import ACCENT, Counterfactual
+from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
@@ -39,7 +39,6 @@ __all__ = [
     "ChosenPathLXR",
     "CoarsePath",
     "Cosine",
-    "Counterfactual",
     "Explainer",
     "ExplainerNetwork",
     "ExplainerSpec",

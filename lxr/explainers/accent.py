@@ -1,12 +1,9 @@
 """ACCENT: the smallest set of history items whose removal lets a rival pass the target."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-import numpy as np
 import torch
 
-from lxr.data.inputs import as_explained
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.leave_one_out import leave_one_out
 from lxr.metrics.trajectory import ItemOrder
@@ -14,27 +11,6 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_choice, check_positive
 
 Ranking = Literal["set", "mean"]
-
-
-@dataclass(frozen=True)
-class Counterfactual:
-    """The items without which the target would have lost its place: another item would have been recommended instead.
-
-    Attributes:
-        removed: (m,) history items, in the order in which they were removed.
-        replacement: the best of the items that are then before the target and were not before; for a target in the first
-            place, the item that is then recommended.
-
-    Example:
-        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
-        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> accent = ACCENT(model, k=2)
-        >>> accent.counterfactuals(torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
-        [Counterfactual(removed=array([0]), replacement=2)]
-    """
-
-    removed: np.ndarray
-    replacement: int
 
 
 class ACCENT(Explainer):
@@ -99,58 +75,23 @@ class ACCENT(Explainer):
 
         return in_batches(explain, self.users_at_a_time, history, target)
 
-    @torch.no_grad()
-    def counterfactuals(self, history: torch.Tensor, target: torch.Tensor) -> list[Counterfactual | None]:
-        """The smallest set of each user and the item that takes over; None where none is found.
-
-        The rivals are the k − 1 best items after the target, and a set counts if a rival passes and the target's rank
-        becomes worse. (For a target in the first place, the second follows from the first. Further down, an item before the
-        target may fall behind it at the same time.)
-
-        Args:
-            history: (B, I) binary histories, at least one item each.
-            target: (B,) explained items, outside the histories, of any rank.
-
-        Returns:
-            One for each user, in order.
-
-        Raises:
-            ValueError: a wrong shape, an empty or non-binary history, a target inside its history.
-        """
-        history, target = as_explained(self.model, history, target)
-        found = []
-        for x, y in zip(history.split(self.users_at_a_time), target.split(self.users_at_a_time), strict=True):
-            before = items_before(self.model(x), x, y)
-            rival, valid, contrast = self.contrasts(x, y, before)
-            chosen, size = self.smallest(x, y, rival, valid, contrast, before.sum(dim=1))
-            order = ItemOrder.by_importance(x, contrast[torch.arange(len(x), device=x.device), chosen])
-            logits = self.model(x * (order.positions(x) >= size[:, None]))
-            passed = logits.masked_fill(before | (x > 0), -torch.inf).argmax(dim=1).tolist()
-            for start, count, item in zip(order.start, size.tolist(), passed, strict=True):
-                found.append(Counterfactual(order.items[start : start + count], item) if count else None)
-        return found
-
     @property
     def users_at_a_time(self) -> int:
         """So many that one history for each of their rivals fits a batch."""
         return max(1, self.batch_size // (self.k - 1))
 
-    def contrasts(
-        self, history: torch.Tensor, target: torch.Tensor, before: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def contrasts(self, history: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The rivals and what history items do for the target against each of them.
 
         Args:
             history: (B, I) histories.
             target: (B,) explained items.
-            before: (B, I) items that are no rivals, if there are any.
 
         Returns:
             Rivals (B, k − 1), best first; which of them there are, since fewer items may be unseen; and influence on the
             target less influence on the rival (B, k − 1, I), or on the target alone where there is no rival.
         """
         taken = history.scatter(1, target[:, None], 1.0) > 0
-        taken = taken if before is None else taken | before
         scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
         valid = scores > -torch.inf
         listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
@@ -166,11 +107,8 @@ class ACCENT(Explainer):
         rival: torch.Tensor,
         valid: torch.Tensor,
         contrast: torch.Tensor,
-        ahead: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """For every user, the index (B,) among the rivals of the one that passes first, and the size (B,) of its set.
-
-        If it is known how many items (B,) are ``ahead`` of the target, sets after which no more are do not count.
 
         Sets grow for all users and rivals together, several sizes at a time as a batch has room; a user is done with the
         first size at which a rival passes. Size 0: none ever does.
@@ -182,11 +120,7 @@ class ACCENT(Explainer):
         def lead(user: torch.Tensor, index: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
             logits = self.model(history[user] * (position[user, index] >= size[:, None]))
             against = torch.stack([rival[user, index], target[user]], dim=1)
-            leads = logits.gather(1, against).diff(dim=1).neg().squeeze(1)
-            if ahead is None or not ahead.any():
-                return leads
-            worse = items_before(logits, history[user], target[user]).sum(dim=1) > ahead[user]
-            return leads.where(worse, -torch.inf)
+            return logits.gather(1, against).diff(dim=1).neg().squeeze(1)
 
         chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
         while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
@@ -202,8 +136,3 @@ class ACCENT(Explainer):
             chosen[users[hit]], found[users[hit]] = best[hit], done + 1 + first[hit]
             done += len(sizes)
         return chosen, found
-
-
-def items_before(logits: torch.Tensor, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Which items (B, I) outside the histories (B, I) have higher logits (B, I) than the targets (B,)."""
-    return (logits > logits.gather(1, target[:, None])) & (history == 0)

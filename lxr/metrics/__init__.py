@@ -21,6 +21,7 @@ from lxr.metrics.comparison import (
     strata_table,
     summary_table,
 )
+from lxr.metrics.counterfactual_sets import gini, necessary_and_sufficient, size_metrics
 from lxr.metrics.features import feature_table
 from lxr.metrics.fidelity import evaluate_fidelity, fidelity_of_scores, fidelity_per_user, ranks_without_most
 from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, precision, true_reasons
@@ -53,12 +54,14 @@ __all__ = [
     "fidelity_of_scores",
     "fidelity_per_user",
     "first_release_table",
+    "gini",
     "ground_truth_table",
     "group_table",
     "holm",
     "inner_area_table",
     "interval_of_runs",
     "is_metric",
+    "necessary_and_sufficient",
     "order_agreement",
     "positions",
     "precision",
@@ -72,6 +75,7 @@ __all__ = [
     "repeat_table",
     "seed_table",
     "sign_flip_test",
+    "size_metrics",
     "strata_table",
     "summary_table",
     "top_overlap",

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lxr.counterfactuals.goals import LeavesTop, before
+from lxr.counterfactuals.sets import CounterfactualSet, smallest_set
 from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
-from lxr.explainers.accent import ACCENT, Counterfactual, items_before
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.tables import counterfactual_sentence, fall_sentence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 10  # reasons that people read
-FEW = 64  # histories at a time that ACCENT tries for one user: sets are small as a rule
+SECONDS = 2.0  # for the search of a smallest set
 ROW = (
     '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
     '<td style="text-align: right">{score}</td></tr>'
@@ -127,26 +128,24 @@ class UserExplanation:
         return rank_without(self.model, self.history, self.target, items)
 
     @cached_property
-    def counterfactual(self) -> Counterfactual | None:
-        """The smallest set without which the target would have lost its place, by ACCENT; None if it finds none."""
-        target = torch.tensor([self.target], device=self.history.device)
-        accent = ACCENT(self.model, batch_size=FEW)
-        return accent.counterfactuals(self.history, target)[0]
+    def counterfactual(self) -> CounterfactualSet:
+        """The smallest set without which the target would have lost its place, with a certificate."""
+        return smallest_set(self.model, self.history, self.target, LeavesTop(self.target_rank.rank), time_limit=SECONDS)
 
     @cached_property
     def sentence(self) -> str:
         """The counterfactual in words.
 
-        "Without “A” and “B”, “X” would have been recommended instead of “Y”."; of a target that is not in the first place:
-        "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
+        "Without “A” and “B”, “X” would have been recommended instead of “Y”. No smaller set exists."; of a target further
+        down: "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
         """
         rank, found = self.target_rank.rank, self.counterfactual
         if rank == 1:
             return counterfactual_sentence(self.data, self.target, found)
-        removed = np.empty(0, dtype=int) if found is None else found.removed
-        before, after = (_ahead(self.model, self.history, self.target, items) for items in (removed[:0], removed))
-        passing = [item for item in after if item not in before]
-        return fall_sentence(self.data, self.target, removed, (rank, 1 + len(after)), passing)
+        removed = [] if found.removed is None else found.removed
+        ahead, after = (_ahead(self.model, self.history, self.target, items) for items in ([], removed))
+        passing = [item for item in after if item not in ahead]
+        return fall_sentence(self.data, self.target, found, (rank, 1 + len(after)), passing)
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
@@ -238,8 +237,8 @@ def rank_without(model: Recommender, history: torch.Tensor, target: int, removed
 def _ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
     """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
     logits = logits_without(model, history, removed)
-    before = items_before(logits, history, torch.tensor([target], device=history.device))[0].nonzero().ravel()
-    return before[logits[0, before].argsort(descending=True, stable=True)].tolist()
+    ahead = before(logits, torch.tensor([target], device=history.device), history == 0)[0].nonzero().ravel()
+    return ahead[logits[0, ahead].argsort(descending=True, stable=True)].tolist()
 
 
 def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lxr.counterfactuals.sets import CounterfactualSet
 from lxr.data.interactions import Interactions
-from lxr.explainers.accent import Counterfactual
 from lxr.metrics.names import LOWER, direction
 from lxr.utils.markup import quoted
 
@@ -188,34 +188,36 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
 
 
-def counterfactual_sentence(data: Interactions, target: int, counterfactual: Counterfactual | None) -> str:
-    """A counterfactual explanation in words, with titles.
+def counterfactual_sentence(data: Interactions, target: int, found: CounterfactualSet) -> str:
+    """A counterfactual explanation in words, with titles, of the item that is recommended first.
 
     Args:
         data: for the titles.
         target: the explained item.
-        counterfactual: what :meth:`lxr.explainers.ACCENT.counterfactuals` found for it.
+        found: its counterfactual set, as :func:`lxr.counterfactuals.smallest_set` returns it.
 
     Returns:
-        The sentence.
+        The sentence, and a second one if it is proven that no smaller set exists.
 
     Example:
-        >>> data = Interactions(sp.csr_matrix((1, 3)), np.array([0]), np.arange(3), np.array(["A", "B", "C"]))
-        >>> counterfactual_sentence(data, 2, Counterfactual(np.array([0]), 1))
-        'Without “A”, “B” would have been recommended instead of “C”.'
+        >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.arange(4), np.array(list("ABCD")))
+        >>> counterfactual_sentence(data, 2, CounterfactualSet(np.array([0, 3]), 1, bound=2, length=2, seconds=0.1))
+        'Without “A” and “D”, “B” would have been recommended instead of “C”. No smaller set exists.'
     """
     (recommended,) = _quoted_titles(data, [target])
-    if counterfactual is None:
-        return f"No set was found without which one of the next best items takes the place of {recommended}."
-    (replacement,) = _quoted_titles(data, [counterfactual.replacement])
-    removed = enumeration(_quoted_titles(data, counterfactual.removed))
-    return f"Without {removed}, {replacement} would have been recommended instead of {recommended}."
+    if found.removed is None:
+        if found.certificate == "none":
+            return f"Whichever items are left out, no other item takes the place of {recommended}."
+        return f"No set was found without which another item takes the place of {recommended}."
+    (replacement,) = _quoted_titles(data, [found.replacement])
+    removed = enumeration(_quoted_titles(data, found.removed))
+    return f"Without {removed}, {replacement} would have been recommended instead of {recommended}.{_proof(found)}"
 
 
 def fall_sentence(
     data: Interactions,
     target: int,
-    removed: Sequence[int] | np.ndarray,
+    found: CounterfactualSet,
     ranks: tuple[int, int],
     passing: Sequence[int],
     *,
@@ -226,27 +228,36 @@ def fall_sentence(
     Args:
         data: for the titles.
         target: the explained item.
-        removed: the set without which it falls; empty if none was found.
+        found: the set without which it falls, as :func:`lxr.counterfactuals.smallest_set` returns it.
         ranks: of the target, with the whole history and without the set.
         passing: items that are before it without the set, and were not with it, the best first.
         count: so many of them are named.
 
     Returns:
-        The sentence.
+        The sentence, and a second one if it is proven that no smaller set exists.
 
     Example:
         >>> data = Interactions(sp.csr_matrix((1, 5)), np.array([0]), np.arange(5), np.array(list("ABCDE")))
-        >>> fall_sentence(data, 2, [0], (3, 5), [3, 4])
+        >>> found = CounterfactualSet(np.array([0]), 3, bound=1, length=2, seconds=0.1)
+        >>> fall_sentence(data, 2, found, (3, 5), [3, 4])
         'Without “A”, “C” would fall from place 3 to 5: “D” and “E” would come before it.'
     """
     (title,) = _quoted_titles(data, [target])
     rank, fallen = ranks
-    if not len(removed):
-        return f"No set was found without which one of the next best items takes place {rank} from {title}."
+    if found.removed is None:
+        if found.certificate == "none":
+            return f"Whichever items are left out, {title} does not fall below place {rank}."
+        return f"No set was found without which {title} falls below place {rank}."
     others = [f"{len(passing) - count} other{'s' if len(passing) > count + 1 else ''}"] * (len(passing) > count)
     named = enumeration([*_quoted_titles(data, passing[:count]), *others])
-    without = enumeration(_quoted_titles(data, removed))
-    return f"Without {without}, {title} would fall from place {rank} to {fallen}: {named} would come before it."
+    without = enumeration(_quoted_titles(data, found.removed))
+    fall = f"Without {without}, {title} would fall from place {rank} to {fallen}: {named} would come before it."
+    return fall + _proof(found)
+
+
+def _proof(found: CounterfactualSet) -> str:
+    """What is said of a set of several items that is proven to be a smallest one."""
+    return " No smaller set exists." if found.certificate == "optimal" and found.bound > 1 else ""
 
 
 def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> list[str]:

@@ -12,7 +12,7 @@ ONE_SHOT, PROTOCOL, REPORT = "07_one_shot", "07_protocol", "08_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
 ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, so that no processor is idle at the end.
-JUDGING = ("07_sanity", PROTOCOL, "07_bounds", "07_evaluation", ONE_SHOT)
+JUDGING = ("07_sanity", PROTOCOL, "07_bounds", "07_counterfactual_sets", "07_evaluation", ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("07_evaluation", ONE_SHOT)
 
 # Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
@@ -54,6 +54,7 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "07_evaluation": {"n_resamples": 1000},
     "07_bounds": {"n_users": 200, "n_exhaustive": 100},
+    "07_counterfactual_sets": {"n_users": 100},
     # The recommender is trained for every weight, and LXR for each of these.
     PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
     f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},

@@ -294,6 +294,7 @@ class _Graph:
             "07_evaluation": {"explainers": explainers, "options": options},
             ONE_SHOT: {"one_shot": one_shot},
             "07_bounds": {"explainers": explainers},
+            "07_counterfactual_sets": {"explainers": explainers},
             PROTOCOL: {"explainers": self.headline, "options": options} | fit_options,
             "07_sanity": {"explainers": sane, "options": options} | fit_options,
         }

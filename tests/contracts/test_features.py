@@ -9,8 +9,8 @@ import scipy.sparse as sp
 import torch
 
 import lxr
+from lxr.counterfactuals import CounterfactualSet, smallest_set
 from lxr.data.datasets import Dataset
-from lxr.explainers.accent import ACCENT
 from lxr.explainers.lime import LIME, LIRE
 from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.metrics import feature_table
@@ -186,8 +186,8 @@ def test_a_feature_is_a_reason_and_is_removed_like_an_item():
     assert result.curves["POS@1"].tolist() == [[1, 0, 1]]  # item 1 passes, until item 0 is gone too and all are equal
     assert result.curves["NDCG"][0].round(3).tolist() == [1, 0.631, 1]
     assert lxr.evaluation.bounds.exhaustive_optimum(model, history, target, 1)["POS@1"].tolist() == [0]
-    (counterfactual,) = ACCENT(model).counterfactuals(history, target)
-    assert (counterfactual.removed.tolist(), counterfactual.replacement) == ([3], 1)
+    found = smallest_set(model, history, 2)
+    assert (found.removed.tolist(), found.replacement, found.certificate) == ([3], 1, "optimal")
 
 
 ASK_NO_OTHERS = [name for name in EXPLAINERS if not name.startswith(("lime", "lire"))]
@@ -353,6 +353,6 @@ def test_reasons_that_are_features_are_counted():
 
 def test_a_counterfactual_names_features_like_items():
     sentence = counterfactual_sentence(
-        lxr.prepare(frame(FEATURES)), 1, lxr.explainers.Counterfactual(np.array([0, 2, 4]), 1)
+        lxr.prepare(frame(FEATURES)), 1, CounterfactualSet(np.array([0, 2, 4]), 1, bound=1, length=5, seconds=0.0)
     )
     assert sentence.startswith("Without “Ten”, “your gender (female)” and “your age (25–34)”, “Twenty” would have been")

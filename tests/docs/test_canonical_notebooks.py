@@ -43,6 +43,7 @@ def test_all_notebooks_are_there():
         "05_tuning",
         "06_baselines",
         "07_bounds",
+        "07_counterfactual_sets",
         "07_evaluation",
         "07_one_shot",
         "07_protocol",

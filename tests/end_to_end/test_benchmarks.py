@@ -1,6 +1,7 @@
 """Benchmarks run. What they measure is not tested: machines differ, and are shared."""
 
 import importlib
+import sys
 
 import pytest
 import torch
@@ -27,6 +28,15 @@ def explainers(benchmark_of):
 def test_every_explainer_can_be_measured(explainers, train_matrix, name):
     costs = explainers.costs(name, lxr.MF(train_matrix.shape[1], n_factors=4), train_matrix, train_matrix[:3], rounds=1)
     assert costs["s per 1,000 users"] > 0 and costs["making [s]"] >= 0
+
+
+@pytest.mark.slow
+def test_explaining_everyone_is_measured(benchmark_of, tmp_path):
+    module = benchmark_of("delivery")
+    words = module.prepared(tmp_path, 200, 400, "leave-one-out")
+    said, found = module.watched([sys.executable, "-m", "lxr", "explain", *words, "--out", str(tmp_path / "out")])
+    assert " users by leave-one-out: 1 file in " in said
+    assert found["seconds"] > 0 and found["peak [GB]"] > 0.1
 
 
 @pytest.mark.slow

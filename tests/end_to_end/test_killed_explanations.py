@@ -48,7 +48,7 @@ def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trial
         out, generator = tmp_path / str(trial), random.Random(10 * trial + jobs)
         words = [*command, "--out", str(out), "--jobs", str(jobs)]
         for _ in range(2):
-            kill(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), out, generator)
+            kill(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), out, generator)
         there = files(out)
         assert there.items() <= expected.items()
         finished = subprocess.run(words, check=True, capture_output=True, encoding="utf-8", timeout=300)
@@ -103,6 +103,6 @@ def kill(process: subprocess.Popen, out: Path, generator: random.Random) -> None
     time.sleep(generator.uniform(0, 0.1))
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    process.communicate()
+    process.wait()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, "a process outlives its parent"

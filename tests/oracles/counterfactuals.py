@@ -3,11 +3,11 @@
 import itertools
 
 from oracles.metrics import ordered_items
-from oracles.recommenders import items_of, logits_at, logits_of, target_rank, top_item
+from oracles.recommenders import items_of, logits_at, logits_of, target_rank
 
 
-def accent(model, row, target, k) -> tuple[list[float], list[int], int | None]:
-    """Influence on the target less that on a rival, the smallest set after which a rival has passed, and what is then first.
+def accent(model, row, target, k) -> list[float]:
+    """Influence on the target less that on the rival of the smallest set after which a rival has passed, else on the best.
 
     Tran et al.: Counterfactual Explanations for Neural Recommenders, SIGIR 2021, with influence by leaving one item out.
     """
@@ -25,14 +25,11 @@ def accent(model, row, target, k) -> tuple[list[float], list[int], int | None]:
         for size in range(1, len(items) + 1):
             after = logits_of(model, order[size:])
             if after[rival] > after[target]:
-                candidates.append((size, after[target] - after[rival], len(candidates), contrast, order[:size], after))
+                candidates.append((size, after[target] - after[rival], len(candidates), contrast))
                 break
         if rival == rivals[0]:
             fallback = contrast
-    if not candidates:
-        return fallback, [], None
-    *_, contrast, removed, after = min(candidates)
-    return contrast, removed, top_item(after, items)
+    return min(candidates)[-1] if candidates else fallback
 
 
 def reaches(goal, k, whole, after, target, consumed) -> bool:

@@ -90,3 +90,17 @@ def test_als_folds_histories_in_as_the_package_implicit_does(history):
     users = model.recalculate_user(np.arange(len(history)), sp.csr_matrix(history.numpy()))  # (B, f)
     found = fold_in(torch.from_numpy(model.item_factors), model.alpha, model.regularization)(history)
     np.testing.assert_allclose(found, users @ model.item_factors.T, atol=1e-5)
+
+
+def test_linear_scorers_say_so_and_are_checked():
+    weights = torch.randn(N_ITEMS, N_ITEMS, generator=torch.Generator().manual_seed(0))
+    model = lxr.wrap(lambda x: x @ weights + 1, N_ITEMS, "sigmoid", is_linear=True)
+    assert model.is_linear and not lxr.wrap(lambda x: x @ weights, N_ITEMS, "sigmoid").is_linear
+    for other in (lambda x: torch.tanh(x @ weights), lambda x: torch.nn.functional.normalize(x, dim=1) @ weights):
+        with pytest.raises(ValueError, match=r"is_linear: expected the logit .*the recommender is not linear"):
+            lxr.wrap(other, N_ITEMS, "sigmoid", is_linear=True)
+
+
+def test_recommenders_know_whether_they_are_linear():
+    assert [lxr.MF(5).is_linear, lxr.NCF(5).is_linear, lxr.NCF(5, branches="gmf").is_linear] == [True, False, True]
+    assert not lxr.VAE(5).is_linear

@@ -114,7 +114,7 @@ def every(*notebooks: str) -> set[str]:
     return {f"{notebook}-{recommender}" for notebook in notebooks for recommender in ("mf", "vae")}
 
 
-JUDGING = ("07_evaluation", "07_bounds")
+JUDGING = ("07_evaluation", "07_bounds", "07_counterfactual_sets")
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from nbconvert.filters import markdown2html
 
 import lxr
 from lxr.app import Explorer
+from lxr.counterfactuals import CounterfactualSet
 from lxr.data.interactions import names_of
 from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
 from lxr.reporting.fonts import _spelled, drawable
@@ -241,7 +242,7 @@ def test_what_no_font_has_is_spelled(monkeypatch):
 
 def test_the_report_runs_nothing_and_asks_for_nothing(catalogue, tmp_path):
     items = np.arange(len(HOSTILE))
-    sentence = counterfactual_sentence(catalogue, 0, lxr.explainers.Counterfactual(items[1:-1], len(items) - 1))
+    sentence = counterfactual_sentence(catalogue, 0, CounterfactualSet(items[1:-1], len(items) - 1, 1, len(items), 0.0))
     frame = pd.DataFrame({"title": catalogue.names})
     cells = [nbformat.v4.new_code_cell("", execution_count=1) for _ in range(4)]
     display = nbformat.v4.new_output
