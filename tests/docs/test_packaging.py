@@ -77,6 +77,7 @@ def test_every_dependency_is_pinned():
 
 
 CORE_ONLY = """
+import contextlib, io, pathlib
 import torch, lxr
 
 def message(call):
@@ -93,6 +94,14 @@ for name, options in {"leave-one-out": {}, "cosine": {}, "lxr": {"epochs": 1, "h
     explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
     explanation = lxr.explain(model, data, rows=0, explainer=explainer)[0]
     assert len(explanation.items) == data.matrix[[0]].nnz, name
+folder = pathlib.Path(__file__).parent
+lxr.MF(data.n_items, n_factors=4).save(folder / "mf.pt")
+data.save(folder / "data.npz")
+words = ["explain", "--model", "mf.pt", "--data", "data.npz", "--users", "3", "--jobs", "1", "--out", "out"]
+with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+    import lxr.runs.cli
+    assert lxr.runs.cli.main(words) == 0
+assert len(lxr.delivery.read_explanations(folder / "out")) == 1
 history, target = lxr.utils.dense(data.matrix[:1]), lxr.top_item(model, data.matrix[:1])
 lxr.evaluate_fidelity(model, history, torch.as_tensor(target), torch.rand_like(history)).summary()
 
@@ -102,7 +111,6 @@ def importing(module):
 for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
     print(message(lambda: lxr.EXPLAINERS[name](model, train, validation).explain(history, torch.as_tensor(target))))
 print(message(explanation.plot))
-import lxr.runs.cli
 print(message(lambda: lxr.runs.cli.main(["--smoke"])))
 import lxr.app
 print(message(lambda: lxr.app.Explorer))
