@@ -5,6 +5,7 @@ does not matter here. The command then runs in processes of its own, whose memor
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -39,31 +40,37 @@ def prepared(folder: Path, n_users: int, n_items: int, explainer: str) -> list[s
     return ["--model", str(model_file), "--data", str(data_file), "--explainer", made]
 
 
-def memory_of(process: psutil.Process) -> float:
-    """Memory [GB] of a process and its children."""
-    total = 0
-    for each in [process, *process.children(recursive=True)]:
-        try:
-            total += each.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 1024**3
+class Usage:
+    """Memory and processor time of a process and its children, looked at again and again."""
+
+    def __init__(self, process: psutil.Process):
+        self.process, self.highest, self.seconds = process, 0, {}
+
+    def look(self) -> None:
+        """Note the highest memory [bytes] of all processes together, and the time [s] of each so far."""
+        total = 0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for each in [self.process, *self.process.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += each.memory_info().rss
+                    self.seconds[each.pid] = sum(each.cpu_times()[:2])
+        self.highest = max(self.highest, total)
 
 
 def watched(command: list[str]) -> tuple[str, dict]:
-    """Last line that a command prints, its wall time and the highest memory of its processes."""
-    started, highest = time.perf_counter(), 0.0
+    """Last line that a command prints, its wall time, its processor time and the highest memory of its processes."""
+    started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
+    usage = Usage(psutil.Process(process.pid))
     while process.poll() is None:
-        try:
-            highest = max(highest, memory_of(psutil.Process(process.pid)))
-        except psutil.NoSuchProcess:
-            break
+        usage.look()
         time.sleep(0.2)
     printed, _ = process.communicate()
     if process.returncode:
         sys.exit(process.returncode)
-    return printed.splitlines()[-1], {"seconds": time.perf_counter() - started, "peak [GB]": highest}
+    seconds, gigabytes = time.perf_counter() - started, usage.highest / 1024**3
+    found = {"seconds": seconds, "processor [s]": sum(usage.seconds.values()), "peak [GB]": gigabytes}
+    return printed.splitlines()[-1], found
 
 
 def main() -> None:
@@ -82,9 +89,8 @@ def main() -> None:
         said, found = watched([sys.executable, "-m", "lxr", "explain", *words, *how])
         n_bytes = sum(path.stat().st_size for path in out.glob("part-*"))
     n_users = int(said.split(" explanations of ")[1].split()[0])
-    table = pd.DataFrame(
-        [found | {"users / s": n_users / found["seconds"], "files [MB]": n_bytes / 1024**2}], index=[options.explainer]
-    )
+    found |= {"users / s": n_users / found["seconds"], "users / processor s": n_users / found["processor [s]"]}
+    table = pd.DataFrame([found | {"files [MB]": n_bytes / 1024**2}], index=[options.explainer])
     print(f"{said}\n\n{table.round(2).to_string()}")
 
 

@@ -52,6 +52,7 @@ from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
+from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import compare
 from lxr.delivery.explain import explain
 from lxr.delivery.explanations import Explanations
@@ -64,7 +65,6 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.loading import load
 from lxr.recommenders.mf import MF
 from lxr.recommenders.ncf import NCF
 from lxr.recommenders.popularity import Popularity
@@ -89,6 +89,7 @@ __all__ = [
     "OBJECTIVES",
     "RECOMMENDERS",
     "VAE",
+    "Bundle",
     "DataError",
     "Dataset",
     "Explainer",
@@ -122,6 +123,7 @@ __all__ = [
     "recommenders",
     "reporting",
     "runs",
+    "save",
     "split_users",
     "top_item",
     "train_lxr",

@@ -17,6 +17,8 @@ from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
 
+FEW_SIZES = 4  # that are tried first
+
 
 @dataclass(frozen=True)
 class Prefixes:
@@ -147,9 +149,12 @@ def _dense_prefixes(
 
 
 def _rounds(found: torch.Tensor, length: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Users without a hit and the sizes that they try next, as many as fit a batch; ``found`` (B,) changes meanwhile."""
+    """Users without a hit and the sizes that they try next; ``found`` (B,) changes meanwhile.
+
+    They are as many as fit a batch, but few at first, and none is longer than all histories: most hits are early.
+    """
     done = 0
     while (users := (~found & (length > done)).nonzero().ravel()).numel():
-        several = max(1, batch_size // len(users))
+        several = min(max(1, batch_size // len(users)), max(FEW_SIZES, done), int(length[users].max()) - done)
         yield users, torch.arange(done + 1, done + 1 + several, device=users.device)
         done += several

@@ -1,5 +1,6 @@
 """Level 8: explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
 
+from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import Comparison, compare
 from lxr.delivery.explain import explain, explain_with
 from lxr.delivery.explainers import (
@@ -12,11 +13,13 @@ from lxr.delivery.explainers import (
 )
 from lxr.delivery.explanations import Delivery, Explanations
 from lxr.delivery.files import read_explanations
+from lxr.delivery.onnx_file import to_onnx
 from lxr.delivery.records import SCHEMA, Record
 
 __all__ = [
     "DEFAULT_EXPLAINERS",
     "SCHEMA",
+    "Bundle",
     "Comparison",
     "Delivery",
     "Explanations",
@@ -27,7 +30,10 @@ __all__ = [
     "explain",
     "explain_with",
     "explainer_fingerprint",
+    "load",
     "load_explainer",
     "read_explanations",
     "recommender_fingerprint",
+    "save",
+    "to_onnx",
 ]

@@ -160,7 +160,7 @@ def explainer_fingerprint(explainer: Explainer) -> str:
     return digest.hexdigest()
 
 
-_LEFT_OUT = ("model", "training", "fingerprint")  # attributes that say nothing of how an explainer explains
+_LEFT_OUT = ("model", "arguments", "training", "fingerprint")  # attributes that say nothing of how an explainer explains
 
 
 def _parts(value: Any) -> Iterator[bytes]:

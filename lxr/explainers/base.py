@@ -1,8 +1,10 @@
 """The contract of all explainers."""
 
+import contextlib
+import inspect
 import warnings
 from collections.abc import Callable
-from typing import ClassVar, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +20,25 @@ from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches, dense
 
 
-class Explainer:
+class Made:
+    """An object that knows the arguments of its constructor, so that it can be made again.
+
+    (A base class of its own: beside ``__init__``, ``__new__`` would hide the signature from :func:`inspect.signature`.)
+    """
+
+    arguments: dict[str, Any]
+
+    def __new__(cls, *arguments, **options):
+        """Make it; wrong arguments are left to ``__init__`` to complain about."""
+        made = super().__new__(cls)
+        with contextlib.suppress(TypeError):
+            bound = inspect.signature(cls).bind(*arguments, **options)
+            bound.apply_defaults()
+            made.arguments = dict(bound.arguments)
+        return made
+
+
+class Explainer(Made):
     """Scores how much each item of a history is responsible for a recommendation.
 
     A subclass defines :meth:`importance`; users are always rows, and an explanation depends on its own row alone.
@@ -35,6 +55,7 @@ class Explainer:
         max_history: longest history that the sampling budget is made for; None if there is no budget.
         overflow_note: what the explainer does about longer histories.
         search_space: what :mod:`lxr.tuning` may choose its options from.
+        arguments: of the constructor, by name, defaults included.
 
     Raises:
         ValueError: a recommender without a gradient, if one is needed, or whose answers cannot be explained

@@ -31,4 +31,4 @@ class Popularity(Recommender):
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to the same counts (B, I) for everyone."""
-        return self.counts.expand(len(history), -1)
+        return self.counts.expand(history.shape[0], -1)  # torch.export knows no len

@@ -123,10 +123,12 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
         "score": candidates[row, item],
         "probability": model.log_activation(logits)[row, item].exp(),
     }
-    found = pd.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
-    found = found.sort_values(["row", "score", "item"], ascending=[True, False, True], ignore_index=True)
-    found["rank"] = found.groupby("row").cumcount() + 1
-    return found[found["rank"] <= n].reset_index(drop=True)
+    found = {name: values.cpu().numpy() for name, values in columns.items()}
+    order = np.lexsort((found["item"], -found["score"], found["row"]))
+    ascending = found["row"][order]
+    rank = 1 + np.arange(len(order)) - np.searchsorted(ascending, ascending)
+    kept = rank <= n
+    return pd.DataFrame({name: values[order[kept]] for name, values in found.items()} | {"rank": rank[kept]})
 
 
 def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> pd.DataFrame:

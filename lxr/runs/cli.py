@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lxr.delivery import command
+from lxr.delivery import command, serve_command
 from lxr.explainers.registry import EXPLAINERS
 from lxr.runs.options import RunOptions
 from lxr.runs.parser import parse
@@ -19,7 +19,7 @@ from lxr.tuning.records import load_tuned
 from lxr.utils.locks import only_run
 from lxr.utils.records import read_json, write_json
 
-COMMANDS = {"explain": command.main}
+COMMANDS = {"explain": command.main, "serve": serve_command.main}
 """First words of the command line that do something else than a run; each gets the other words."""
 
 

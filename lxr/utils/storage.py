@@ -68,7 +68,7 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}.{writer}.tmp{path.suffix[:20]}")
 
 
-def _as_path(path: str | Path) -> Path:
+def as_path(path: str | Path) -> Path:
     """A path from a text or a path.
 
     Raises:
@@ -93,7 +93,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         >>> with atomic_path("table.csv") as temporary:  # doctest: +SKIP
         ...     frame.to_csv(temporary)
     """
-    path = _as_path(path)
+    path = as_path(path)
     if path.is_dir():
         raise DataError(f"{path}: expected the name of a file to write, found a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
         DataError: the file is missing, has no checksum or another one, or ``parse`` fails.
     """
     try:
-        content = _as_path(path).read_bytes()
+        content = as_path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
     except OSError as error:

@@ -65,3 +65,24 @@ def test_what_is_trained_on_a_gpu_explains_as_well(name):
         scores = explainer.explain(matrix, target)
         means[device] = lxr.evaluate_fidelity(model, matrix, target, scores).per_user()[["POS@20", "NDCG", "INS"]].mean()
     np.testing.assert_allclose(means["cpu"], means["cuda"], atol=0.01)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device")
+@pytest.mark.parametrize("name", ["lxr-path-pure-rank", "rank-margin"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_bundle_of_one_device_explains_on_the_other(name, wrapped, tmp_path):
+    model, train, validation, matrix = trained(lxr.VAE)
+    if wrapped:
+        layers = torch.nn.Linear(model.n_items, 8), torch.nn.Tanh(), torch.nn.Linear(8, model.n_items)
+        model = lxr.wrap(torch.nn.Sequential(*layers), model.n_items, "softmax")
+    target = lxr.top_item(model, matrix)
+    for source, other in (("cpu", "cuda"), ("cuda", "cpu")):
+        model.to(source)
+        options = {"epochs": 1} if name.startswith("lxr") else {}
+        explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
+        lxr.save(tmp_path / source, model=model, explainer=explainer)
+        found = lxr.load(tmp_path / source, device=other, trusted=True)
+        assert found.model.device.type == other
+        expected, scores = (each.explain(matrix, target).data for each in (explainer, found.explainer))
+        np.testing.assert_allclose(scores, expected, atol=TOLERANCE)

@@ -1,28 +1,20 @@
 """Packaging: a light core, extras that are imported where they are used, and pins for all of it."""
 
 import ast
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 
 import pytest
+from light_core import absent_modules, distribution, run_in_core
 
 from lxr.utils.environment import PROJECT_ROOT
 
 PROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CORE, EXTRAS = PROJECT["dependencies"], PROJECT["optional-dependencies"]
 MODULES = sorted((PROJECT_ROOT / "lxr").rglob("*.py"))
-DISTRIBUTIONS = packages_distributions()  # module → what holds it
 WITH = {"jupyter-client": "nbclient", "traitlets": "nbclient", "ipython": "ipykernel"}  # packages that come with another
-
-
-def distribution(module: str) -> str:
-    """Name in the package index of what holds a module."""
-    return DISTRIBUTIONS[module.partition(".")[0]][0].lower().replace("_", "-")
 
 
 def modules_of(node: ast.AST) -> list[str]:
@@ -84,20 +76,8 @@ def test_every_dependency_is_pinned():
     assert re.search(r"\[(.+)\]", EXTRAS["all"][0])[1].split(",") == [x for x in EXTRAS if x not in ("all", "adapters")]
 
 
-# Without the modules of all extras, as after `pip install lxr` in an empty environment.
 CORE_ONLY = """
-import sys
-
-ABSENT = {absent}
-
-class WithoutExtras:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        return None if name.partition(".")[0] in ABSENT else self.finder.find_spec(name, path, target)
-
-sys.meta_path = [WithoutExtras(finder) for finder in sys.meta_path]
+import contextlib, io, pathlib
 import torch, lxr
 
 def message(call):
@@ -110,10 +90,18 @@ data = lxr.load_dataset("synthetic")
 train, validation, _ = (data.matrix[part] for part in lxr.split_users(data.matrix.shape[0], seed=42))
 weights = torch.randn(data.matrix.shape[1], data.matrix.shape[1], generator=torch.Generator().manual_seed(0))
 model = lxr.wrap(lambda history: history @ weights, len(weights), "sigmoid")
-for name, options in {{"leave-one-out": {{}}, "cosine": {{}}, "lxr": {{"epochs": 1, "hidden_size": 4}}}}.items():
+for name, options in {"leave-one-out": {}, "cosine": {}, "lxr": {"epochs": 1, "hidden_size": 4}}.items():
     explainer = lxr.EXPLAINERS[name](model, train, validation, **options)
     explanation = lxr.explain(model, data, rows=0, explainer=explainer)[0]
     assert len(explanation.items) == data.matrix[[0]].nnz, name
+folder = pathlib.Path(__file__).parent
+lxr.MF(data.n_items, n_factors=4).save(folder / "mf.pt")
+data.save(folder / "data.npz")
+words = ["explain", "--model", "mf.pt", "--data", "data.npz", "--users", "3", "--jobs", "1", "--out", "out"]
+with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+    import lxr.runs.cli
+    assert lxr.runs.cli.main(words) == 0
+assert len(lxr.delivery.read_explanations(folder / "out")) == 1
 history, target = lxr.utils.dense(data.matrix[:1]), lxr.top_item(model, data.matrix[:1])
 lxr.evaluate_fidelity(model, history, torch.as_tensor(target), torch.rand_like(history)).summary()
 
@@ -123,30 +111,18 @@ def importing(module):
 for name in ("lime", "shap", "tf-idf", "integrated-gradients"):
     print(message(lambda: lxr.EXPLAINERS[name](model, train, validation).explain(history, torch.as_tensor(target))))
 print(message(explanation.plot))
-import lxr.runs.cli
 print(message(lambda: lxr.runs.cli.main(["--smoke"])))
 import lxr.app
 print(message(lambda: lxr.app.Explorer))
 print(message(lambda: lxr.tuning.open_study("x.journal")))
+print(message(importing("lxr.delivery.service")))
 """
 
 
 @pytest.mark.slow
 def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(tmp_path):
-    names = {distribution for extra, names in EXTRAS.items() if extra != "all" for distribution in names}
-    absent = {module for module in DISTRIBUTIONS if module[0].isalpha() and distribution(module) in names}
-    assert {"lime", "shap", "sklearn", "optuna", "matplotlib", "papermill", "ipywidgets", "PIL"} <= absent
-    script = tmp_path / "core.py"
-    script.write_text(CORE_ONLY.format(absent=absent), encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", script],
-        env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == [
+    assert {"lime", "shap", "sklearn", "optuna", "matplotlib", "papermill", "ipywidgets", "PIL"} <= absent_modules()
+    assert run_in_core(CORE_ONLY, tmp_path).splitlines() == [
         'threadpoolctl is not installed: pip install "lxr[explainers]"',
         'sklearn is not installed: pip install "lxr[explainers]"',
         'sklearn is not installed: pip install "lxr[explainers]"',
@@ -155,4 +131,5 @@ def test_the_core_explains_a_wrapped_model_and_names_the_extra_of_what_it_lacks(
         'papermill is not installed: pip install "lxr[runs]"',
         'ipywidgets is not installed: pip install "lxr[app]"',
         'optuna is not installed: pip install "lxr[tuning]"',
+        'fastapi is not installed: pip install "lxr[serve]"',
     ]

@@ -53,3 +53,13 @@ def test_the_authors_recommender_has_its_tables(benchmark_of, train_matrix):
     assert list(tables["headline"].index) == names
     assert set(tables["against_lxr"]["other"]) == {"jaccard", "leave-one-out"}
     assert "Kendall τ" in tables["published_curves"].index
+
+
+@pytest.mark.slow
+def test_the_service_can_be_measured(benchmark_of, tmp_path):
+    pytest.importorskip("fastapi")
+    module = benchmark_of("service")
+    users = module.save_bundle(tmp_path / "bundle", "rank-margin", 300, 100)
+    table = module.measure(tmp_path / "bundle", users, [20.0], 1.0)
+    assert table[["requests", "refused"]].to_numpy().tolist() == [[20, 0]]
+    assert 0 < table["p50 [ms]"].item() <= table["p99 [ms]"].item()

@@ -1,0 +1,193 @@
+"""Questions about recommendations: bounded, checked one by one, and answered together."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lxr.delivery.explain import explain_with
+from lxr.delivery.explanations import Delivery
+from lxr.delivery.records import Id, Record
+from lxr.utils.checks import check_non_negative, check_positive
+
+
+class QuestionError(ValueError):
+    """A question that has no answer: about an unknown id, say.
+
+    Attributes:
+        field: of the question.
+    """
+
+    def __init__(self, field: str, message: str):
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of what a service takes.
+
+    Attributes:
+        max_body: bytes of a request.
+        max_history: items of a history.
+        max_items: explained items of a request, given or best ones.
+        max_waiting: requests that wait; more are refused with status 503.
+        max_batch: requests that are explained together.
+        pause: seconds in which requests are collected after the first one.
+
+    Raises:
+        ValueError: a number that is not positive, or a negative pause.
+    """
+
+    max_body: int = 1 << 20
+    max_history: int = 1000
+    max_items: int = 100
+    max_waiting: int = 1000
+    max_batch: int = 32
+    pause: float = 0.002
+
+    def __post_init__(self):
+        numbers = dict(vars(self))
+        check_non_negative(pause=numbers.pop("pause"))
+        check_positive(**numbers)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained to one user.
+
+    Attributes:
+        row: of the user in the data; −1 for a history of its own.
+        history: item ids of that history; none for a user of the data.
+        items: ids of the explained items; none for the best ones.
+        n: best items that are explained, if no items are given.
+        reasons: first reasons of each explanation.
+    """
+
+    row: int
+    history: tuple[Id, ...]
+    items: tuple[Id, ...]
+    n: int
+    reasons: int
+
+
+class Group(NamedTuple):
+    """What questions have in common that are explained in one call."""
+
+    of_users: bool
+    items: tuple[Id, ...]
+    n: int
+
+
+def checked_question(
+    by: Delivery,
+    *,
+    user: Id | None = None,
+    history: Sequence[Id] | None = None,
+    items: Sequence[Id] | None = None,
+    n: int = 1,
+    reasons: int = 5,
+) -> Question:
+    """A question that can be answered.
+
+    Args:
+        by: recommender, data and explainer.
+        user: id of a user of the data.
+        history: item ids, in the place of a user.
+        items: ids of the explained items; by default the best ones.
+        n: best items that are explained.
+        reasons: first reasons of each explanation.
+
+    Raises:
+        QuestionError: unknown ids, both a user and a history, neither of them, no item in the history, or an item in it that
+            is to be explained.
+    """
+    if (user is None) == (history is None):
+        found = "both" if history is not None else "neither"
+        raise QuestionError("user", f"expected the id of a user or a history, found {found}")
+    row, columns = -1, np.empty(0, dtype=int)
+    if history is None:
+        row = int(_places("user", by.data.rows_of, user)[0])
+        columns = by.data.matrix[[row]].indices
+        if not len(columns):
+            raise QuestionError("user", "expected a user with a history, found one whose history is empty")
+    else:
+        columns = _places("history", by.data.columns_of, list(history))
+    if items is not None:
+        inside = np.isin(_places("items", by.data.columns_of, list(items)), columns)
+        if inside.any():
+            raise QuestionError("items", f"expected items outside the history, found {items[int(inside.argmax())]!r} in it")
+    return Question(row, tuple(history or ()), tuple(dict.fromkeys(items or ())), n, reasons)
+
+
+def _places(field: str, find: Callable[[object], np.ndarray], ids: object) -> np.ndarray:
+    """Rows or columns of ids.
+
+    Raises:
+        QuestionError: no or unknown ids.
+    """
+    try:
+        return find(ids)
+    except (ValueError, OverflowError) as error:
+        raise QuestionError(field, str(error).partition(": ")[2] or str(error)) from error
+
+
+def answers(by: Delivery, questions: Sequence[Question]) -> list[bytes | Exception]:
+    """Answers to checked questions: JSON with the records of each, or why there is none.
+
+    Questions of one kind are explained in one call. If that fails, each is explained by itself, so that none spoils others.
+
+    Args:
+        by: recommender, data and explainer.
+        questions: the questions.
+
+    Returns:
+        One for each question, in order: ``{"explanations": [record, …]}`` in ASCII, or an exception.
+
+    Example:
+        >>> import lxr
+        >>> data = lxr.load_dataset("synthetic")
+        >>> model = lxr.MF(data.n_items, n_factors=8)
+        >>> by = Delivery(model, data, lxr.explainers.LeaveOneOut(model), "leave-one-out")
+        >>> (answer,) = answers(by, [checked_question(by, user=7)])
+        >>> json.loads(answer)["explanations"][0]["title"]
+        'Group B, item 4'
+    """
+    groups = defaultdict(list)
+    for place, question in enumerate(questions):
+        groups[Group(question.row >= 0, question.items, question.n)].append(place)
+    found: dict[int, bytes | Exception] = {}
+    for group, places in groups.items():
+        asked = [questions[place] for place in places]
+        try:
+            found |= dict(zip(places, _answers_of(by, group, asked), strict=True))
+        except Exception as error:  # somebody else's recommender may raise anything
+            alone = [answers(by, [question])[0] for question in asked] if len(questions) > 1 else [error]
+            found |= dict(zip(places, alone, strict=True))
+    return [found[place] for place in range(len(questions))]
+
+
+def _answers_of(by: Delivery, group: Group, questions: Sequence[Question]) -> list[bytes]:
+    """Answers to questions of one group."""
+    if group.of_users:
+        keys = [question.row for question in questions]
+        asked: dict = {"rows": list(dict.fromkeys(keys))}
+    else:
+        keys = list(range(len(questions)))
+        asked = {"histories": [question.history for question in questions]}
+    explanations = explain_with(by, **asked, items=list(group.items) or None, n_recommendations=group.n)
+    records = explanations.records(reasons=max(question.reasons for question in questions))
+    of_key = defaultdict(list)
+    for key, record in zip(explanations.rows if group.of_users else explanations.users, records, strict=True):
+        of_key[int(key)].append(record)
+    return [_as_json(of_key[key], question) for key, question in zip(keys, questions, strict=True)]
+
+
+def _as_json(records: Sequence[Record], question: Question) -> bytes:
+    """The answer to a question; the history of a question is the first and only one."""
+    user = {} if question.row >= 0 else {"user": 0}
+    cut = [record | user | {"reasons": record["reasons"][: question.reasons]} for record in records]
+    return json.dumps({"explanations": cut}, allow_nan=False).encode("ascii")

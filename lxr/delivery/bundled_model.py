@@ -1,0 +1,254 @@
+"""The recommender of a bundle: the file of a registered one, a program of ``torch.export``, or a factory and its weights."""
+
+import contextlib
+import io
+import logging
+import pkgutil
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export.passes import move_to_device_pass
+
+from lxr.recommenders.base import Recommender
+from lxr.recommenders.fingerprint import Fingerprint
+from lxr.recommenders.loading import load
+from lxr.recommenders.modes import evaluating, uncounted, with_gradients
+from lxr.recommenders.probes import probes
+from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.wrapped import Wrapped, wrap
+from lxr.utils.checks import check_instance
+from lxr.utils.storage import ANEW, DataError, checked_archive, read_checked, short
+from lxr.utils.weights import read_weights, restore_weights, save_weights
+
+WEIGHTS, PROGRAM, FINGERPRINT = "recommender.pt", "program.pt2", "fingerprint.pt"
+FILES = (WEIGHTS, PROGRAM, FINGERPRINT)
+FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+CLOSE = 1e-5  # by which logits and gradients may differ after saving and loading, as a share of the largest
+
+
+class Program(nn.Module):
+    """A program of ``torch.export`` as a scorer of histories (B, I), in the precision in which it was exported."""
+
+    def __init__(self, program: torch.export.ExportedProgram, precision: torch.dtype):
+        super().__init__()
+        self.graph, self.exported_precision = program.module(), precision
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I)."""
+        return self.graph(history.to(self.exported_precision))
+
+    def train(self, mode: bool = True) -> "Program":
+        """A program has one mode, that of evaluation, and its graph refuses to be told another."""
+        self.training = mode
+        return self
+
+
+class _Forward(nn.Module):
+    """``forward`` of a recommender, without the checks around it."""
+
+    def __init__(self, model: Recommender):
+        super().__init__()
+        self.model = model
+
+    def forward(self, history: torch.Tensor) -> torch.Tensor:
+        """Map histories (B, I) to what the recommender's ``forward`` returns."""
+        return self.model.forward(history)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_model(model: Recommender, directory: Path, factory: str | None) -> tuple[dict, Recommender]:
+    """Write a recommender and its fingerprint into the directory of a bundle.
+
+    Args:
+        model: the recommender.
+        directory: an existing directory.
+        factory: ``"package.module:function"``, which makes the module, the scorer or the recommender anew, without
+            arguments; the bundle then has its weights. None for :meth:`lxr.Recommender.save` or ``torch.export``.
+
+    Returns:
+        Plain values by which :func:`read_model` finds it, and the recommender that it then makes.
+
+    Raises:
+        ValueError: neither way works, or the factory makes another recommender.
+    """
+    check_instance(Recommender, "a recommender (lxr.wrap makes one)", model=model)
+    is_registered = type(model) in RECOMMENDERS.values()
+    record: dict = {"kind": "recommender" if is_registered else "program" if factory is None else "factory"}
+    record |= {"class": type(model).__name__, "activation": model.activation}
+    record |= {"n_items": model.n_items, "n_features": model.n_features}
+    if is_registered:
+        if factory is not None:
+            raise ValueError(f"factory: expected none for {type(model).__name__}, whose options and weights say it all")
+        model.save(directory / WEIGHTS)
+    elif factory is None:
+        record["precision"] = _write_program(model, directory / PROGRAM)
+    else:
+        record["factory"] = _checked_factory(factory)
+        save_weights({"weights": _inside(model).state_dict()}, directory / WEIGHTS)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what the recommender is like: said when it was made
+            again = _made(record, directory, "cpu")
+    except DataError as error:
+        raise ValueError(f"model: cannot be read again: {error}") from error
+    _check_alike(model, again)
+    save_weights(Fingerprint.of(again).state, directory / FINGERPRINT)
+    return record, again
+
+
+def _write_program(model: Recommender, path: Path) -> str:
+    """Export a recommender for batches of any size; returns the name of its precision.
+
+    Raises:
+        ValueError: ``torch.export`` cannot; says what else will do.
+    """
+    precision = model.precision or torch.float32
+    example = torch.eye(2, model.n_columns, device=model.device, dtype=precision)
+    try:
+        with evaluating(model), with_gradients(), quiet():
+            batch = ({0: torch.export.Dim("batch", min=1)},)
+            program = torch.export.export(_Forward(model), (example,), dynamic_shapes=batch)
+            program = move_to_device_pass(program, "cpu")
+            with checked_archive(path) as file:
+                torch.export.save(program, file)
+    except Exception as error:  # somebody else's code may raise anything
+        raise ValueError(
+            f"model: torch.export cannot write {type(model).__name__}({model.extra_repr()}) for batches of any size: name a "
+            'function that makes it, factory="package.module:function", or let it use tensor operations alone '
+            f"(x.shape[0] in the place of len(x)); found {type(error).__name__}: {short(error)}"
+        ) from error
+    return str(precision).removeprefix("torch.")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings and the pages of log of an export that fails: the error says enough."""
+    before = logging.root.manager.disable
+    try:
+        logging.disable(logging.CRITICAL)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _check_alike(model: Recommender, again: Recommender) -> None:
+    """Refuse a recommender whose logits or gradients are not those of the original.
+
+    Raises:
+        ValueError: names what differs.
+    """
+    for what, answer in {"logits": _logits_of, "gradients": _gradients_of}.items():
+        expected, found = answer(model), answer(again)
+        scale = float(expected.abs().max())
+        if expected.shape != found.shape or not torch.allclose(expected, found, rtol=0, atol=CLOSE * scale):
+            raise ValueError(f"model: expected the same {what} after saving and loading, found others")
+
+
+def _logits_of(model: Recommender) -> torch.Tensor:
+    """Finite logits (4, n_items) for four histories; 0 for others."""
+    x = probes(model.n_items, model.n_columns, model.device)
+    with torch.no_grad(), uncounted(model):
+        return model.of_items(model(x)).double().cpu().nan_to_num(0, 0, 0)
+
+
+def _gradients_of(model: Recommender) -> torch.Tensor:
+    """Gradients (4, n_columns) of a weighted sum of the logits for four histories; (0,) where there are none."""
+    if not model.differentiable:
+        return torch.zeros(1)
+    x = probes(model.n_items, model.n_columns, model.device)
+    with with_gradients(), uncounted(model):
+        logits = model.of_items(model(x.requires_grad_()))
+        weights = torch.linspace(-1, 2, model.n_items, device=x.device)
+        (gradient,) = torch.autograd.grad((logits * weights)[logits.isfinite()].sum(), x)
+    return gradient.double().cpu()
+
+
+def _checked_factory(factory: object) -> str:
+    """The import path of a factory.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (isinstance(factory, str) and FACTORY.fullmatch(factory)):
+        raise ValueError(f'factory: expected "package.module:function", found {factory!r}')
+    return factory
+
+
+def _inside(made: nn.Module) -> nn.Module:
+    """The module that has the weights: a wrapped one, else the module or recommender itself."""
+    return made.scorer if isinstance(made, Wrapped) and isinstance(made.scorer, nn.Module) else made
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_model(record: dict, directory: Path, device: torch.device | str, trusted: bool) -> Recommender:
+    """Read what :func:`write_model` wrote.
+
+    Raises:
+        DataError: the recommender can run code and is not trusted, cannot be made here, or is another one than was saved.
+    """
+    if record.get("kind") != "recommender" and not trusted:
+        what = f"imports {record.get('factory')!r}" if "factory" in record else "has a program of torch.export"
+        raise DataError(f"{directory}: {what}, which can run any code: load it with trusted=True if you trust its origin")
+    model = _made(record, directory, device)
+    try:
+        saved = Fingerprint.of_state(read_weights(directory / FINGERPRINT, required=()))
+    except ValueError as error:
+        raise DataError(f"{directory / FINGERPRINT} is damaged: {error}: {ANEW}") from error
+    found = Fingerprint.of(model)
+    if found.differs(saved):
+        raise DataError(f"{directory}: expected the recommender that was saved ({saved}), found another ({found})")
+    return model
+
+
+def _made(record: dict, directory: Path, device: torch.device | str) -> Recommender:
+    """The recommender of a record, on a device.
+
+    Raises:
+        DataError: a file is missing or damaged, or the record makes no recommender here.
+    """
+    kinds: dict[str, Callable] = {"recommender": _registered, "program": _exported, "factory": _by_factory}
+    try:
+        return kinds[record["kind"]](record, directory, device)
+    except DataError:
+        raise
+    except Exception as error:  # a record made by hand, or somebody else's factory, may do anything
+        raise DataError(f"{directory}: its recommender cannot be made: {type(error).__name__}: {short(error)}") from error
+
+
+def _registered(record: dict, directory: Path, device: torch.device | str) -> Recommender:
+    """A recommender of :data:`lxr.RECOMMENDERS`."""
+    return load(directory / WEIGHTS, device=device)
+
+
+def _exported(record: dict, directory: Path, device: torch.device | str) -> Recommender:
+    """A recommender that asks a program of ``torch.export``."""
+    precision = getattr(torch, record["precision"])
+    program = read_checked(directory / PROGRAM, _program_of)
+    program = move_to_device_pass(program, str(device))
+    return wrap(Program(program, precision), record["n_items"], record["activation"], n_features=record["n_features"])
+
+
+def _program_of(file: io.BytesIO) -> torch.export.ExportedProgram:
+    """A program from the content of its file."""
+    with quiet():
+        return torch.export.load(file)
+
+
+def _by_factory(record: dict, directory: Path, device: torch.device | str) -> Recommender:
+    """A recommender that a function of the user makes, with the weights of the bundle."""
+    made = pkgutil.resolve_name(_checked_factory(record["factory"]))()
+    weights = read_weights(directory / WEIGHTS, required=("weights",))["weights"]
+    if isinstance(made, nn.Module):
+        restore_weights(_inside(made), weights, directory / WEIGHTS)
+        made = made.to(device).eval()
+    if isinstance(made, Recommender):
+        return made
+    return wrap(made, record["n_items"], record["activation"], n_features=record["n_features"])

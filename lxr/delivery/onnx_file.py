@@ -1,0 +1,53 @@
+"""LXR's network in the Open Neural Network Exchange format, for runtimes without Python."""
+
+import copy
+from pathlib import Path
+
+import torch
+
+from lxr.delivery.bundled_model import quiet
+from lxr.explainers.lxr_network import LXR
+from lxr.recommenders.modes import evaluating
+from lxr.utils.checks import check_instance
+from lxr.utils.extras import extra
+from lxr.utils.storage import atomic_path
+
+
+def to_onnx(explainer: LXR, path: str | Path) -> None:
+    """Write the network of a trained LXR as ONNX, atomically; the recommender is not in the file.
+
+    Inputs are ``history`` (B, I), float32 zeros and ones, and ``target`` (B,), int64 columns, for any number B of users. The
+    output ``importance`` (B, I) holds what :meth:`lxr.Explainer.explain` returns, and numbers without a meaning outside the
+    history.
+
+    Args:
+        explainer: the trained LXR.
+        path: the file.
+
+    Raises:
+        ValueError: another explainer. (Those of the family ``lxr-path`` ask the recommender for gradients or answers.)
+        ImportError: onnxscript is not installed.
+
+    Example:
+        >>> import onnxruntime  # doctest: +SKIP
+        >>> to_onnx(explainer, "lxr.onnx")  # doctest: +SKIP
+        >>> session = onnxruntime.InferenceSession("lxr.onnx")  # doctest: +SKIP
+        >>> session.run(None, {"history": history.numpy(), "target": target.numpy()})  # doctest: +SKIP
+    """
+    check_instance(LXR, "a trained LXR", explainer=explainer)
+    with extra("onnx"):
+        import onnxscript  # noqa: F401 - torch.onnx needs it
+    network = copy.deepcopy(explainer.network).cpu()
+    example = torch.eye(2, explainer.model.n_columns), torch.zeros(2, dtype=torch.long)
+    batch = torch.export.Dim("batch", min=1)
+    with atomic_path(path) as temporary, evaluating(network), quiet():
+        torch.onnx.export(
+            network,
+            example,
+            temporary,
+            input_names=["history", "target"],
+            output_names=["importance"],
+            dynamic_shapes=({0: batch}, {0: batch}),
+            external_data=False,
+            verbose=False,
+        )
