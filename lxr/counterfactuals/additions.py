@@ -39,8 +39,9 @@ def added_items(
 ) -> AddedItems:
     """Items to add so that a wanted item comes into the first K places, one after the other.
 
-    Each step tries every item outside the history and adds the one that brings the wanted item nearest to place K. Candidates
-    are the items outside the given history: adding one takes no rival away. The first step is exhaustive: a set of one item is a smallest one, and so is a set of two.
+    Each step tries every item outside the history and adds the one that brings the wanted item nearest to place K. The
+    first step is exhaustive: a set of one item is a smallest one, and so is a set of two. Candidates are the items outside
+    the given history: adding an item takes no rival away.
 
     Args:
         model: recommender of I items.
