@@ -53,3 +53,12 @@ def test_the_authors_recommender_has_its_tables(benchmark_of, train_matrix):
     assert list(tables["headline"].index) == names
     assert set(tables["against_lxr"]["other"]) == {"jaccard", "leave-one-out"}
     assert "Kendall τ" in tables["published_curves"].index
+
+
+@pytest.mark.slow
+def test_counterfactual_sets_are_measured(benchmark_of, train_matrix):
+    module = benchmark_of("counterfactual_sets")
+    model, matrix = module.ease(train_matrix, penalty=5.0), train_matrix[:5]
+    target = lxr.top_item(model, matrix)
+    row = module.row_of(model, matrix, target, 1, *module.timed_sets(model, matrix, target, 1, time_limit=60))
+    assert row["proven"] == 1 and 0 <= row["greedy optimal"] <= 1
