@@ -30,6 +30,7 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.loading import load
 from lxr.recommenders.recommendations import check_catalogue
+from lxr.utils.memory import give_back
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, sha256
 
@@ -137,6 +138,7 @@ class Work:
         texts = sorted({str(each.message) for each in said})
         record = {"users": len(rows), "explanations": len(explanations), "file": sha256(path), "warnings": texts}
         write_json(record, record_of(path))
+        give_back()  # so that memory does not grow from shard to shard
         return record
 
 

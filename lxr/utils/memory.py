@@ -1,5 +1,8 @@
 """The memory that is free, and the refusal of calls that would need more of it, before they start."""
 
+import contextlib
+import ctypes
+
 import psutil
 
 SHARE = 0.9  # of the free memory that a call may ask for: the estimates are rough
@@ -50,3 +53,15 @@ def check_memory(n_bytes: float, argument: str) -> None:
             f"{argument}: expected a call that fits into memory ({free()} free), found one that needs {readable(n_bytes)}: "
             f"lower {argument}"
         )
+
+
+def give_back() -> None:
+    """Give memory that is free within this process back to the system, where the C library can do that (glibc).
+
+    A process that makes large tensors of many sizes otherwise keeps more and more of it, in pieces.
+
+    Example:
+        >>> give_back()
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
