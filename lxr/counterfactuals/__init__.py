@@ -8,17 +8,20 @@ Example:
     ([array([0])], array([2]))
 """
 
+from lxr.counterfactuals.additions import AddedItems, added_items
 from lxr.counterfactuals.goals import ChangesList, Enters, Goal, LeavesTop
 from lxr.counterfactuals.prefix import Prefixes, smallest_prefix
 from lxr.counterfactuals.sets import CounterfactualSet, counterfactual_sets, smallest_set
 
 __all__ = [
+    "AddedItems",
     "ChangesList",
     "CounterfactualSet",
     "Enters",
     "Goal",
     "LeavesTop",
     "Prefixes",
+    "added_items",
     "counterfactual_sets",
     "smallest_prefix",
     "smallest_set",

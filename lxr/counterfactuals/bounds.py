@@ -1,8 +1,8 @@
 """Bounds of a recommender's answers that hold for every set of so many removed items.
 
 The layers are replaced by straight lines, above and below, between the values that they can reach (Zhang et al., Efficient
-Neural Network Robustness Certification, NeurIPS 2018: CROWN; here with parallel lines). What is left is linear in the
-removed items: optimistic events. If they do not suffice for a goal, no set of that size reaches it.
+Neural Network Robustness Certification, NeurIPS 2018: CROWN). What is left is linear in the removed items: optimistic
+events. If they do not suffice for a goal, no set of that size reaches it.
 """
 
 from collections.abc import Callable
@@ -23,33 +23,54 @@ Extremes = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Functions between two parallel straight lines: slope · variables + [low, high].
+    """Functions between two straight lines: from low_slope · variables + low to high_slope · variables + high.
 
     Attributes:
-        slope: (…, m).
-        low: (…).
-        high: (…).
+        low_slope, high_slope: (…, m).
+        low, high: (…).
     """
 
-    slope: torch.Tensor
+    low_slope: torch.Tensor
     low: torch.Tensor
+    high_slope: torch.Tensor
     high: torch.Tensor
 
     def combined(self, weights: torch.Tensor, bias: torch.Tensor) -> "Lines":
         """Functions weights (…, k, h) · self (…, h) + bias (…, k)."""
         up, down = weights.clamp(min=0), weights.clamp(max=0)
         low, high = self.low[..., None], self.high[..., None]
+        if self.low_slope is self.high_slope:  # parallel lines stay parallel
+            low_slope = high_slope = weights @ self.low_slope
+        else:
+            low_slope, high_slope = (
+                up @ self.low_slope + down @ self.high_slope,
+                up @ self.high_slope + down @ self.low_slope,
+            )
         return Lines(
-            weights @ self.slope,
+            low_slope,
             (up @ low + down @ high).squeeze(-1) + bias,
+            high_slope,
             (up @ high + down @ low).squeeze(-1) + bias,
         )
 
     def activated(self, activation: str, extremes: Extremes) -> "Lines":
         """The activation of the functions."""
-        least, most = extremes(self.slope)
-        slope, low, high = (relu_lines if activation == "relu" else tanh_lines)(self.low + least, self.high + most)
-        return Lines(slope[..., None] * self.slope, slope * self.low + low, slope * self.high + high)
+        least, most = self.low + extremes(self.low_slope)[0], self.high + extremes(self.high_slope)[1]
+        if activation == "tanh":
+            slope, low, high = tanh_lines(least, most)
+            if self.low_slope is self.high_slope:
+                both = slope[..., None] * self.low_slope
+                return Lines(both, slope * self.low + low, both, slope * self.high + high)
+            low_slope = high_slope = slope
+        else:
+            low_slope, high_slope, high = relu_lines(least, most)
+            low = torch.zeros_like(high)
+        return Lines(
+            low_slope[..., None] * self.low_slope,
+            low_slope * self.low + low,
+            high_slope[..., None] * self.high_slope,
+            high_slope * self.high + high,
+        )
 
 
 def of_sets(size: int, exact: bool) -> Extremes:
@@ -92,11 +113,11 @@ def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: i
     if len(network.bias) == 1:  # hidden layers are shared: bound the difference
         hidden = _hidden(network, first.sum(dim=1), -first, network.bias[0], sets)
         difference = hidden.combined(network.last[upper] - network.last[lower], torch.zeros(len(upper)))
-        slope, low = difference.slope, difference.low
+        slope, low = difference.low_slope, difference.low
     else:
         (above, above_at), (below, below_at) = (part.unique(return_inverse=True) for part in (upper, lower))
         high, little = (_outputs(network, first, chosen, sets) for chosen in (above, below))
-        slope = high.slope[above_at] - little.slope[below_at]
+        slope = high.low_slope[above_at] - little.high_slope[below_at]
         low = high.low[above_at] - little.high[below_at]
     low = low + network.constant[upper] - network.constant[lower]
     if network.skip is not None:
@@ -117,25 +138,27 @@ def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, sets: 
     start, extremes = (-first, sets) if are_few else (torch.eye(len(whole)).double(), of_box(*sets(-first)))
     hidden = _hidden(network, whole, start, network.bias[chosen], extremes)
     output = hidden.combined(last[:, None], torch.zeros(len(chosen), 1))
-    slope = output.slope[:, 0]
-    return Lines(slope if are_few else slope @ -first, output.low[:, 0], output.high[:, 0])
+    slopes = (slope[:, 0] if are_few else slope[:, 0] @ -first for slope in (output.low_slope, output.high_slope))
+    return Lines(next(slopes), output.low[:, 0], next(slopes), output.high[:, 0])
 
 
 def _hidden(network: Network, whole: torch.Tensor, slope: torch.Tensor, bias: torch.Tensor, extremes: Extremes) -> Lines:
     """The last hidden layer, (…, h'), of which the first is ``whole`` (h,) + slope (h, m) · variables + bias (…, h)."""
     start = whole + bias
-    lines = Lines(slope.expand(*start.shape, -1), start, start).activated(network.activation, extremes)
+    slope = slope.expand(*start.shape, -1)
+    lines = Lines(slope, start, slope, start).activated(network.activation, extremes)
     for weights, shift in network.deeper:
         lines = lines.combined(weights, shift).activated(network.activation, extremes)
     return lines
 
 
 def relu_lines(lowest: torch.Tensor, highest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Slope k and intercepts a, b with k x + a ≤ max(x, 0) ≤ k x + b between two values."""
-    slope = (highest.clamp(min=0) - lowest.clamp(min=0)) / (highest - lowest).clamp(min=1e-300)
-    slope = torch.where(highest > lowest, slope, (lowest > 0).double()).clamp(0, 1)
-    high = torch.maximum(lowest.clamp(min=0) - slope * lowest, highest.clamp(min=0) - slope * highest)
-    return slope, torch.where((lowest < 0) & (highest > 0), torch.zeros_like(high), high), high
+    """Slopes k and l and an intercept b with k x ≤ max(x, 0) ≤ l x + b between two values."""
+    high_slope = (highest.clamp(min=0) - lowest.clamp(min=0)) / (highest - lowest).clamp(min=1e-300)
+    high_slope = torch.where(highest > lowest, high_slope, (lowest > 0).double()).clamp(0, 1)
+    low_slope = torch.where((lowest < 0) & (highest > 0), (highest > -lowest).double(), high_slope)
+    at_ends = lowest.clamp(min=0) - high_slope * lowest, highest.clamp(min=0) - high_slope * highest
+    return low_slope, high_slope, torch.maximum(*at_ends)
 
 
 def tanh_lines(lowest: torch.Tensor, highest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -9,6 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from lxr.counterfactuals.events import Events, top_sums
 
 WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)  # with which two events are added to see that they exclude each other
+MOST_EVENTS = 120  # of which every pair is looked at
 INFEASIBLE = 2  # status of scipy.optimize.milp
 
 
@@ -59,7 +60,12 @@ def _alone(events: Events, size: int) -> np.ndarray:
 
 
 def _exclusive(events: Events, size: int) -> np.ndarray:
-    """Which pairs of events (E, E) cannot both happen with at most ``size`` items: a weighted sum of them cannot."""
+    """Which pairs of events (E, E) cannot both happen with at most ``size`` items: a weighted sum of them cannot.
+
+    Of more than a hundred events none are said to be such.
+    """
+    if len(events.margin) > MOST_EVENTS:
+        return np.zeros((len(events.margin),) * 2, dtype=bool)
     first, second = np.triu_indices(len(events.margin), 1)
     both = np.ones(len(first), dtype=bool)
     for weight in WEIGHTS:

@@ -74,7 +74,7 @@ class Question:
         """Whether the goal is reached without the sets (R, n): (R,)."""
         size = self.batch_size
         parts = [self._compared(self.goal.reached, removed[i : i + size]) for i in range(0, len(removed), size)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
     def successor(self, removed: np.ndarray) -> int:
         """The item that takes over without a set (n,)."""

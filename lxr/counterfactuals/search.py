@@ -5,14 +5,16 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
+import torch
 
 from lxr.counterfactuals.bounds import optimistic_events
-from lxr.counterfactuals.events import Events, greedy_order, sets_within
+from lxr.counterfactuals.events import Events, Pairs, greedy_order, sets_within
 from lxr.counterfactuals.linear import remaining, rounding
 from lxr.counterfactuals.programs import smallest
 from lxr.counterfactuals.question import Question
+from lxr.recommenders.network import Network
 
-MOST_SETS = 5000  # that are tried to rule out one size
+MOST_SETS = 30_000  # that are tried to rule out one size
 MOST_PAIRS = 8000  # of items that are bounded together
 ROUNDS = 4  # of improving the first set
 SHARE = 0.25  # of the time left that one integer program may take
@@ -91,7 +93,7 @@ def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> 
         events = _everything(n)
         if network is not None:
             events = optimistic_events(network, question.items, pairs, bound).shifted(slack)
-        found, verdict = _try_size(question, events, bound, deadline)
+        found, verdict = _try_size(question, network, pairs, events, bound, deadline)
         if verdict == "reached":
             return found, bound
         if verdict == "open":
@@ -107,7 +109,7 @@ def _everything(n: int) -> Events:
 
 
 def _try_size(
-    question: Question, events: Events, size: int, deadline: float
+    question: Question, network: Network | None, pairs: Pairs, events: Events, size: int, deadline: float
 ) -> tuple[np.ndarray | None, Literal["reached", "impossible", "open"]]:
     """Whether a set of ``size`` items reaches the goal: one that does; or, if that stays open, one that is near it."""
     found, bound = smallest(events, size, SHARE * remaining(deadline), least=size)
@@ -118,11 +120,23 @@ def _try_size(
     sets = sets_within(events, size, MOST_SETS)
     if sets is None:
         return found, "open"
+    likely = pairs.among(events.possible(size)) if network else pairs
     for start in range(0, len(sets), question.batch_size):
         if time.perf_counter() > deadline:
             return found, "open"
-        some = sets[start : start + question.batch_size]
-        hits = question.reached(question.mask(*some))
+        removed = question.mask(*sets[start : start + question.batch_size])
+        if network:
+            removed = removed[_may_reach(network, question, likely, removed)]
+        hits = question.reached(removed)
         if hits.any():
-            return some[hits.argmax()], "reached"
+            return np.flatnonzero(removed[hits.argmax()]), "reached"
     return None, "impossible"
+
+
+def _may_reach(network: Network, question: Question, pairs: Pairs, removed: np.ndarray) -> np.ndarray:
+    """Which of some sets (R, n) can reach the goal, by the layers alone and by pairs that are not ruled out: (R,)."""
+    items, place = np.unique(np.concatenate([pairs.upper, pairs.lower]), return_inverse=True)
+    entries = torch.from_numpy(question.items)
+    logits = network.logits(torch.from_numpy(~removed), entries, torch.from_numpy(items)).numpy()[:, place]
+    upper, lower = np.split(logits, 2, axis=1)
+    return (upper - lower < rounding(question)).sum(axis=1) >= pairs.needed

@@ -37,3 +37,28 @@ class Network:
     skip: tuple[torch.Tensor, torch.Tensor] | None
     activation: Literal["relu", "tanh"]
     is_normalized: bool = False
+
+    def logits(self, history: torch.Tensor, entries: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        """Logits of a few items, for histories that have few items.
+
+        Args:
+            history: (R, n) binary histories, what they have of ``entries``.
+            entries: (n,) items, of which all others are absent.
+            items: (m,) items.
+
+        Returns:
+            (R, m) logits of double precision.
+        """
+        x = history.double()
+        x = torch.nn.functional.normalize(x, dim=1) if self.is_normalized else x
+        activation = torch.relu if self.activation == "relu" else torch.tanh
+        is_shared = len(self.bias) == 1
+        hidden = activation((x @ self.first[:, entries].T)[:, None] + (self.bias if is_shared else self.bias[items]))
+        for weights, bias in self.deeper:
+            hidden = activation(hidden @ weights.T + bias)  # (R, 1 or m, h)
+        last = self.last if len(self.last) == 1 else self.last[items]
+        answers = hidden[:, 0] @ last.T if is_shared else (hidden * last).sum(dim=2)
+        answers = answers + self.constant[items]
+        if self.skip is not None:
+            answers = answers + (x @ self.skip[0][:, entries].T) @ self.skip[1][:, items]
+        return answers

@@ -142,8 +142,9 @@ class UserExplanation:
         rank, found = self.target_rank.rank, self.counterfactual
         if rank == 1:
             return counterfactual_sentence(self.data, self.target, found)
-        removed = [] if found.removed is None else found.removed
-        ahead, after = (_ahead(self.model, self.history, self.target, items) for items in ([], removed))
+        nothing = np.empty(0, dtype=int)
+        removed = nothing if found.removed is None else found.removed
+        ahead, after = (_ahead(self.model, self.history, self.target, items) for items in (nothing, removed))
         passing = [item for item in after if item not in ahead]
         return fall_sentence(self.data, self.target, found, (rank, 1 + len(after)), passing)
 

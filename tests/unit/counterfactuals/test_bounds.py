@@ -50,12 +50,22 @@ def test_bounds_rule_something_out(name):
     assert events.fewest(1) == 2
 
 
-@pytest.mark.parametrize(("lines", "function"), [(relu_lines, torch.relu), (tanh_lines, torch.tanh)])
-def test_lines_enclose_their_function(lines, function):
+def enclosing(activation, lowest, highest):
+    """Slope and intercept of the line below and of the line above an activation."""
+    if activation is torch.tanh:
+        slope, low, high = tanh_lines(lowest, highest)
+        return slope, low, slope, high
+    low_slope, high_slope, high = relu_lines(lowest, highest)
+    return low_slope, torch.zeros_like(high), high_slope, high
+
+
+@pytest.mark.parametrize("activation", [torch.relu, torch.tanh])
+def test_lines_enclose_their_function(activation):
     lowest = torch.linspace(-4, 3, 40).double()[:, None].expand(-1, 30).flatten()
     highest = lowest + torch.logspace(-9, 1, 30).double().repeat(40)
-    slope, low, high = lines(lowest, highest)
+    low_slope, low, high_slope, high = enclosing(activation, lowest, highest)
     for share in np.linspace(0, 1, 33):
         x = lowest + share * (highest - lowest)
-        assert (slope * x + low <= function(x) + 1e-12).all() and (function(x) <= slope * x + high + 1e-12).all()
-    assert (high - low)[(highest - lowest) < 1e-3].max() < 1e-3
+        assert (low_slope * x + low <= activation(x) + 1e-12).all()
+        assert (activation(x) <= high_slope * x + high + 1e-12).all()
+        assert ((high_slope * x + high) - (low_slope * x + low))[(highest - lowest) < 1e-3].max() < 1e-3

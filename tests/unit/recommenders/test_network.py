@@ -17,18 +17,15 @@ def test_layers_are_the_recommender(name):
     model, generator = MODELS[name](), torch.Generator().manual_seed(0)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5, generator=generator)
-    network, x = model.network(), (torch.rand(5, model.n_columns, generator=generator) < 0.4).double()
-    x = x / x.norm(dim=1, keepdim=True) if network.is_normalized else x
-    activation = torch.tanh if network.activation == "tanh" else torch.relu
-    hidden = activation((x @ network.first.T)[:, None] + network.bias)  # (5, I or 1, h)
-    for weights, bias in network.deeper:
-        hidden = activation(hidden @ weights.T + bias)
-    logits = (hidden * network.last).sum(dim=2) + network.constant
-    if network.skip is not None:
-        logits = logits + x @ network.skip[0].T @ network.skip[1]
+    network, x = model.network(), (torch.rand(5, model.n_columns, generator=generator) < 0.4).float()
+    entries, items = torch.arange(model.n_columns), torch.tensor([3, 0, 11])
     with torch.no_grad():
-        expected = model((x > 0).float())
-    assert torch.allclose(model.of_items(logits).float(), model.of_items(expected), atol=1e-5)
+        expected = model(x)
+    assert torch.allclose(network.logits(x, entries, items).float(), expected[:, items], atol=1e-5)
+    some = torch.tensor([1, 4, 13 if model.n_features else 5])
+    with torch.no_grad():
+        expected = model(torch.zeros_like(x).index_copy(1, some, x[:, some]))
+    assert torch.allclose(network.logits(x[:, some], some, items).float(), expected[:, items], atol=1e-5)
 
 
 def test_others_have_none():

@@ -1,0 +1,93 @@
+"""Further items with which a wanted item would be recommended: "what would have to be there?"."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lxr.data.inputs import as_explained
+from lxr.recommenders.base import Recommender
+from lxr.utils.checks import check_positive, check_positive_numbers
+
+
+@dataclass(frozen=True, eq=False)
+class AddedItems:
+    """Items that bring a wanted item into the first places when they are added to a history.
+
+    Attributes:
+        added: (m,) items, in the order in which they were added; None if no set was found.
+        bound: no set of fewer items does.
+        seconds: time of the search.
+
+    Example: see :func:`added_items`.
+    """
+
+    added: np.ndarray | None
+    bound: int
+    seconds: float
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether it is proven that no smaller set exists."""
+        return self.added is not None and len(self.added) == self.bound
+
+
+@torch.no_grad()
+def added_items(
+    model: Recommender, history: object, wanted: int, *, k: int = 1, time_limit: float = 2.0, batch_size: int = 512
+) -> AddedItems:
+    """Items to add so that a wanted item comes into the first K places, one after the other.
+
+    Each step tries every item outside the history and adds the one that brings the wanted item nearest to place K. The
+    first step is exhaustive: a set of one item is a smallest one, and so is a set of two. Candidates are the items outside
+    the given history: adding an item takes no rival away.
+
+    Args:
+        model: recommender of I items.
+        history: (1, I) binary history of at least one item.
+        wanted: the wanted item, outside the history.
+        k: length K of the list of recommendations.
+        time_limit: seconds after which the search stops.
+        batch_size: histories per forward pass.
+
+    Returns:
+        The items, and what is proven of their number.
+
+    Raises:
+        ValueError: more than one history, one that is empty or not binary, the wanted item inside it, or an option that is
+            not positive.
+
+    Example:
+        >>> import lxr  # item 2 speaks for item 3, all else for item 1
+        >>> weights = torch.tensor([[0.0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 2], [0, 0, 0, 0]])
+        >>> model = lxr.wrap(lambda x: x @ weights, n_items=4, activation="sigmoid")
+        >>> added_items(model, [[1, 0, 0, 0]], wanted=3).added
+        array([2])
+    """
+    check_positive(k=k, batch_size=batch_size)
+    check_positive_numbers(time_limit=time_limit)
+    x, chosen = as_explained(model, history, [wanted])
+    given, started, added = x, time.perf_counter(), list[int]()
+    if _distance(model, x, chosen, given, k)[0] <= 0:
+        return AddedItems(np.empty(0, dtype=int), 0, time.perf_counter() - started)
+    while time.perf_counter() < started + time_limit:
+        free = (x == 0).scatter(1, chosen[:, None], False)[0, : model.n_items].nonzero().ravel()
+        if not len(free):
+            break
+        rows = (x.expand(len(part), -1).scatter(1, part[:, None], 1.0) for part in free.split(batch_size))
+        distance = torch.cat([_distance(model, row, chosen.expand(len(row)), given, k) for row in rows])
+        best = int(distance.argmin())
+        added.append(int(free[best]))
+        x = x.index_fill(1, free[best], 1.0)
+        if distance[best] <= 0:
+            return AddedItems(np.array(added), min(len(added), 2), time.perf_counter() - started)
+    return AddedItems(None, min(len(added), 1) + 1, time.perf_counter() - started)
+
+
+def _distance(model: Recommender, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor, k: int) -> torch.Tensor:
+    """By how much the wanted items (R,) are behind place K, for histories x (R, I), among the items outside one (1, I)."""
+    logits = model(x)
+    others = logits.masked_fill(given > 0, -torch.inf).scatter(1, wanted[:, None], -torch.inf)
+    place = others.topk(min(k, others.shape[1]), dim=1).values[:, -1]
+    return place - logits.gather(1, wanted[:, None]).squeeze(1)
