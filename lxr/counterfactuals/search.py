@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from lxr.counterfactuals.bounds import optimistic_events
 from lxr.counterfactuals.events import Events, Pairs, greedy_order, sets_within
+from lxr.counterfactuals.layer_bounds import optimistic_events
 from lxr.counterfactuals.linear import remaining, rounding
 from lxr.counterfactuals.programs import smallest
 from lxr.counterfactuals.question import Question

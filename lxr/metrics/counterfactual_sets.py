@@ -70,7 +70,13 @@ def necessary_and_sufficient(
 
 
 def gini(sizes: np.ndarray) -> float:
-    """Gini coefficient of sizes (n,), at least 0: 0 if all are equal, towards 1 if few sets have most of the items.
+    """Gini coefficient of sizes.
+
+    Args:
+        sizes: (n,) numbers of at least 0.
+
+    Returns:
+        0 if all are equal, towards 1 if few sets have most of the items.
 
     Example:
         >>> gini(np.array([2, 2, 2])), gini(np.array([0, 0, 0, 4]))

@@ -50,6 +50,7 @@ CAPTIONS = {  # file name of a figure, up to the name of the recommender -> what
     "fidelity": "Perturbation curves and fixed-length metrics of all explainers",
     "pareto": "One metric of all explainers against another, and the front that none of them beats",
     "gain": "Fidelity gain of all explainers, from random order (0) to greedy search (1)",
+    "sets": "Sizes of the counterfactual sets of all explainers, as multiples of the smallest",
     "sanity": "What is left of explanations when the recommender is made meaningless",
     "groups": "Fidelity of all explainers in quarters of the users",
     "cost": "Fidelity of all explainers over the time they take",

@@ -44,6 +44,9 @@ def test_no_explainer_is_smaller_than_the_smallest(study):
             assert not (sizes.to_numpy() < smallest).any()
         assert table[f"optimal@{k}"]["smallest set"] == 1 and table[f"PN@{k}"]["smallest set"] == 1
         assert table[f"relative size@{k}"]["random"] >= table[f"relative size@{k}"]["smallest set"] == 1
+    times = found.times()
+    assert list(times.index) == [*table.index, "smallest set, median", "smallest set, 90 % within"]
+    assert (times > 0).all(axis=None)
     certified = found.certificates()
     assert (certified[["optimal", "none exists", "bound"]].sum(axis=1) == 1).all()
     assert (certified["within one item"] == 1).all()

@@ -6,7 +6,7 @@ import torch
 from test_sets import made
 
 from lxr.counterfactuals import ChangesList, Enters, LeavesTop
-from lxr.counterfactuals.bounds import optimistic_events, relu_lines, tanh_lines
+from lxr.counterfactuals.layer_bounds import optimistic_events, relu_lines, tanh_lines
 from lxr.counterfactuals.question import Question
 
 
@@ -29,7 +29,7 @@ def margins(question, removed):
 @pytest.mark.parametrize("goal", [LeavesTop(3), Enters(1), ChangesList(2)])
 @pytest.mark.parametrize("name", ["vae", "ncf", "deep ncf"])
 def test_optimistic_margins_are_never_above_those_of_the_recommender(name, goal, few, monkeypatch):
-    monkeypatch.setattr("lxr.counterfactuals.bounds.FEW_ITEMS", few)
+    monkeypatch.setattr("lxr.counterfactuals.layer_bounds.FEW_ITEMS", few)
     question, generator = question_of(name, goal), np.random.default_rng(0)
     network, tightest = question.model.network(), np.inf
     for size in range(1, 9):
