@@ -45,6 +45,7 @@ class Connections:
 
     async def ask(self, body: dict) -> int:
         """Send one request and read the answer; returns the status."""
+        self.free = [each for each in self.free if not each[0].at_eof()]  # the service closes those that rest for 5 s
         reader, writer = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
         content = json.dumps(body).encode()
         head = (

@@ -82,7 +82,7 @@ class Interactions:
             >>> data.rows_of([7, 4, 7])
             array([1, 0, 1])
         """
-        return _places_of("users", "user", users, self.user_ids)
+        return _places_of("users", "user", users, self._user_index)
 
     def columns_of(self, items: object) -> np.ndarray:
         """Columns (m,) of items in the matrix.
@@ -98,7 +98,17 @@ class Interactions:
             >>> data.columns_of(3)
             array([2])
         """
-        return _places_of("items", "item", items, self.item_ids)
+        return _places_of("items", "item", items, self._item_index)
+
+    @cached_property
+    def _user_index(self) -> pd.Index:
+        """The user ids, in which an id is found at once."""
+        return pd.Index(self.user_ids)
+
+    @cached_property
+    def _item_index(self) -> pd.Index:
+        """The item ids, in which an id is found at once."""
+        return pd.Index(self.item_ids)
 
     @cached_property
     def names(self) -> np.ndarray:
@@ -161,7 +171,7 @@ class Interactions:
         )
 
 
-def _places_of(argument: str, kind: str, wanted: object, known: np.ndarray) -> np.ndarray:
+def _places_of(argument: str, kind: str, wanted: object, known: pd.Index) -> np.ndarray:
     """Places (m,) of ids among the known ones (n,).
 
     Args:
@@ -176,7 +186,7 @@ def _places_of(argument: str, kind: str, wanted: object, known: np.ndarray) -> n
     ids = [wanted] if pd.api.types.is_scalar(wanted) else list(wanted)  # type: ignore[call-overload]
     if not ids:
         raise ValueError(f"{argument}: expected one or more {kind} ids, found none")
-    found = pd.Index(known).get_indexer(pd.Index(ids))
+    found = known.get_indexer(pd.Index(ids))
     unknown = list(dict.fromkeys(_written(each) for each, place in zip(ids, found, strict=True) if place < 0))
     if unknown:
         more = f" and {len(unknown) - 10} others" if len(unknown) > 10 else ""

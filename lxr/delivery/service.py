@@ -24,6 +24,12 @@ JSON = "application/json"
 ABOUT = """Why is an item recommended to a user? Send the id of a user, or a history as a list of item ids, to
 `POST /explain`. The answer has one record of the schema `lxr-explanation/1` for each explained item."""
 
+OTHERWISE: dict[int | str, dict[str, Any]] = {
+    413: {"description": "The body is too long"},
+    500: {"description": "The explainer fails"},
+    503: {"description": "Too many requests wait: ask again"},
+}
+
 
 class Answer(TypedDict):
     """The answer to a request: one record for each explained item."""
@@ -145,7 +151,7 @@ def application(bundle: Bundle, *, limits: Limits | None = None, hosts: Sequence
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(RequestValidationError, refused)
 
-    @app.post("/explain", response_model=answered, summary="Explain recommendations to one user")
+    @app.post("/explain", response_model=answered, responses=OTHERWISE, summary="Explain recommendations to one user")
     async def explain(question: asked) -> Response:  # type: ignore[valid-type]
         try:
             checked = checked_question(by, **vars(question))

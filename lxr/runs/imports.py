@@ -101,13 +101,15 @@ class Library:
         package, *rest = dotted.split(".")
         while package in self.packages and rest:
             module, name = self.module(package), rest.pop(0)
-            if module.bound.get(name, f"{package}.{name}") != f"{package}.{name}":
+            below = f"{package}.{name}"
+            is_module = bool(rest) and below in self.paths  # even if the package binds the name to something in it
+            if module.bound.get(name, below) != below and not is_module:
                 return self.resolve(".".join([module.bound[name], *rest]))
             if name in module.definitions:
                 return {Definition(package, name)}
-            if f"{package}.{name}" not in self.paths:
+            if below not in self.paths:
                 return self._whole(package)
-            package = f"{package}.{name}"
+            package = below
         if not rest:
             return self._whole(package)
         module, name = self.module(package), rest[0]

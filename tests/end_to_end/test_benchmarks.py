@@ -65,6 +65,7 @@ def test_the_service_can_be_measured(benchmark_of, tmp_path):
     assert 0 < table["p50 [ms]"].item() <= table["p99 [ms]"].item()
 
 
+@pytest.mark.slow
 def test_counterfactual_sets_are_measured(benchmark_of, train_matrix):
     module = benchmark_of("counterfactual_sets")
     model, matrix = module.ease(train_matrix, penalty=5.0), train_matrix[:5]

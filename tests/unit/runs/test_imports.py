@@ -27,6 +27,8 @@ TOY = {
     "FRUIT = Registry('fruit', {'apple': spec(Apple), 'pear': spec(Pear)})\n",
     "pkg/apple.py": "class Apple:\n    'Better than a pear.'\n",
     "pkg/pear.py": "class Pear:\n    pass\n",
+    "twin/__init__.py": "from toy.twin.work import work\n",
+    "twin/work.py": "def work():\n    return 1\n\ndef rest():\n    return 2\n",
     "e.py": "def spec(cls):\n    return cls\n\nKINDS = ['pear']\n\ndef kinds():\n    return KINDS\n",
 }
 
@@ -67,6 +69,9 @@ REGISTRY = {"pkg/registry.py", "e.py"}
         # A literal of code that cannot reach the registry names nothing of it.
         ("import toy\nfrom toy.e import kinds\ntoy.pkg.FRUIT['apple']", (), REGISTRY | {"pkg/apple.py", "other.csv"}),
         ("import toy\ntoy.pkg.unknown", (), {name for name in ALL if name.startswith("pkg/")} | {"e.py", "other.csv"}),
+        # A module and a function in it that the package binds to the same name.
+        ("from toy.twin.work import rest\nrest()", (), {"twin/work.py"}),
+        ("import toy.twin\ntoy.twin.work()", (), {"twin/work.py"}),
         ("import toy\nprint(toy)", (), ALL),
         ("from toy import *", (), ALL),
         ("import toy.pkg\ndir(toy.pkg)", (), {name for name in ALL if name.startswith("pkg/")} | {"e.py", "other.csv"}),
