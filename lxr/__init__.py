@@ -14,9 +14,10 @@ floors: each imports from lower ones only.
 5. `lxr.explainers`: LXR and its rivals, objectives
 6. `lxr.counterfactuals`: smallest sets of history items that change a recommendation, with certificates
 7. `lxr.evaluation`, `lxr.tuning`, `lxr.reporting`: bounds and sanity checks; Optuna studies; tables, figures, pages
-8. `lxr.delivery`: explanations of many users as files, bundles, a service
-9. `lxr.runs`: notebooks as stages, their files, verification
-10. `lxr.app`: the explorer
+8. `lxr.delivery`: explanations of many users as files, bundles, comparisons
+9. `lxr.service`: a bundle over HTTP
+10. `lxr.runs`: notebooks as stages, their files, verification
+11. `lxr.app`: the explorer
 
 Example:
     >>> import lxr
@@ -44,6 +45,7 @@ from lxr import (
     recommenders,
     reporting,
     runs,
+    service,
     tuning,
     utils,
 )
@@ -124,6 +126,7 @@ __all__ = [
     "reporting",
     "runs",
     "save",
+    "service",
     "split_users",
     "top_item",
     "train_lxr",

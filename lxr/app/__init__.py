@@ -1,4 +1,4 @@
-"""Level 8: the explorer, as a session without widgets, and as widgets (the extra ``app``).
+"""Level 11: the explorer, as a session without widgets, and as widgets (the extra ``app``).
 
 Example:
     >>> from lxr.app import Exploration, TrainedModels

@@ -86,7 +86,7 @@ def added_items(
 
 
 def _distance(model: Recommender, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor, k: int) -> torch.Tensor:
-    """By how much the wanted items (R,) are behind place K, for histories x (R, I), among the items outside one (1, I)."""
+    """Distance of the wanted items (R,) from place K, for histories x (R, I), among the items outside one (1, I)."""
     logits = model(x)
     others = logits.masked_fill(given > 0, -torch.inf).scatter(1, wanted[:, None], -torch.inf)
     place = others.topk(min(k, others.shape[1]), dim=1).values[:, -1]

@@ -38,7 +38,7 @@ class Events:
         return int((self.gain[removed].sum(axis=0) > self.margin).sum()) >= self.needed
 
     def possible(self, size: int) -> np.ndarray:
-        """Which events (E,) removing at most ``size`` items can bring about."""
+        """Return which events (E,) are possible by removing at most ``size`` items."""
         return top_sums(self.gain, size) > self.margin
 
     def within(self, size: int) -> "Events":

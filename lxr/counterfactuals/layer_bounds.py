@@ -128,7 +128,7 @@ def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: i
 
 
 def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, sets: Extremes) -> Lines:
-    """What the layers contribute to the logits of some items (R,), for first layers of the history items (h, n).
+    """Contributions of the layers to the logits of some items (R,), for first layers of the history items (h, n).
 
     Each item has its own layers. To bound those of many items quickly, the units of the first layer may change by
     themselves.

@@ -46,7 +46,7 @@ def linear_events(question: Question) -> tuple[Events, float]:
 
 
 def rounding(question: Question) -> float:
-    """How far rounding may move a margin."""
+    """Bound on the change of a margin by rounding."""
     logits = question.whole[question.candidates]
     return ROUNDING * max(1.0, float(logits[logits.isfinite()].abs().max()))
 

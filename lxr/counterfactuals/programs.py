@@ -60,7 +60,7 @@ def _alone(events: Events, size: int) -> np.ndarray:
 
 
 def _exclusive(events: Events, size: int) -> np.ndarray:
-    """Which pairs of events (E, E) cannot both happen with at most ``size`` items: a weighted sum of them cannot.
+    """Return which pairs of events (E, E) exclude each other with at most ``size`` items, by a weighted sum of them.
 
     Of more than a hundred events none are said to be such.
     """

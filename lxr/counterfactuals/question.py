@@ -1,4 +1,4 @@
-"""What a recommender answers when some items of one history are left out."""
+"""Answers of a recommender when some items of one history are left out."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,7 +81,7 @@ class Question:
         return int(self._compared(self.goal.successor, removed[None])[0])
 
     def _compared(self, of_goal, removed: np.ndarray) -> np.ndarray:
-        """What a method of the goal says (R,) of the logits without the sets (R, n)."""
+        """Apply a method of the goal to the logits without the sets (R, n); returns (R,)."""
         logits = self.logits(removed)
         target = torch.full((len(logits),), self.target, device=logits.device)
         whole, candidates = self.whole.expand_as(logits), self.candidates.expand_as(logits)

@@ -104,7 +104,7 @@ def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> 
 
 
 def _everything(n: int) -> Events:
-    """What can be said of n items without any bounds: every set may do."""
+    """Bounds of n items that rule out nothing: every set may do."""
     return Events(np.array([-1.0]), np.zeros((n, 1)), 1)
 
 
@@ -134,7 +134,7 @@ def _try_size(
 
 
 def _may_reach(network: Network, question: Question, pairs: Pairs, removed: np.ndarray) -> np.ndarray:
-    """Which of some sets (R, n) can reach the goal, by the layers alone and by pairs that are not ruled out: (R,)."""
+    """Return which sets (R, n) can reach the goal (R,), by the layers alone and by pairs that are not ruled out."""
     items, place = np.unique(np.concatenate([pairs.upper, pairs.lower]), return_inverse=True)
     entries = torch.from_numpy(question.items)
     logits = network.logits(torch.from_numpy(~removed), entries, torch.from_numpy(items)).numpy()[:, place]

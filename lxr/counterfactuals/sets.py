@@ -47,7 +47,7 @@ class CounterfactualSet:
 
     @property
     def gap(self) -> int | None:
-        """By how many items a smaller set is not yet ruled out; None if no set was found."""
+        """Number of items by which a smaller set is not yet ruled out; None if no set was found."""
         return None if self.removed is None else len(self.removed) - self.bound
 
     @property

@@ -1,4 +1,4 @@
-"""Level 8: explanations delivered: of users by id, as records and files, from a saved bundle, by a service."""
+"""Level 8: explanations delivered: of users by id, as records and files, from a saved bundle; explainers compared."""
 
 from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import Comparison, compare

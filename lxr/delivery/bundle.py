@@ -31,7 +31,7 @@ VERSIONS = ("lxr", "torch", "numpy", "scipy")
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """What :func:`load` finds in a directory of :func:`save`.
+    """Content of a directory that :func:`save` wrote.
 
     Attributes:
         model: the recommender.

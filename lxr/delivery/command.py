@@ -83,7 +83,7 @@ def _written(work: Work, numbers: list[int], jobs: int) -> list[dict]:
 
 
 def _end_line(work: Work, there: list[dict], made: list[dict], seconds: float) -> str:
-    """How many explanations there are, how many were made now, and how fast."""
+    """Final line: number of explanations, number made now, and speed."""
     explanations = sum(record["explanations"] for record in [*there, *made])
     about = f"{explanations} explanations of {len(work.rows)} users by {work.by.name}"
     number = f"{len(work.shards)} file{'s' if len(work.shards) > 1 else ''}"

@@ -73,7 +73,7 @@ class SetStudy:
         )
 
     def certificates(self) -> pd.DataFrame:
-        """What is proven of the smallest sets: one row for each K.
+        """Certificates of the smallest sets: one row for each K.
 
         Returns:
             Shares of users by certificate, share whose set is at most one item larger than the bound (or of whom it is

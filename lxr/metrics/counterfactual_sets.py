@@ -88,7 +88,7 @@ def gini(sizes: np.ndarray) -> float:
 
 
 def size_metrics(sizes: np.ndarray, smallest: np.ndarray) -> dict[str, float]:
-    """How the sets of many users are beside the smallest ones.
+    """Sizes of sets relative to the smallest ones.
 
     Args:
         sizes: (n,) of sets that reach the goal; NaN where none was found.

@@ -1,4 +1,4 @@
-"""Level 6: what people read: tables and their texts, explanations in words, figures, pages.
+"""Level 7: what people read: tables and their texts, explanations in words, figures, pages.
 
 Figures are in :mod:`lxr.reporting.plots`, :mod:`lxr.reporting.path_plots` and :mod:`lxr.reporting.tuning_plots`, pages in
 :mod:`lxr.reporting.html`: they need packages that the extras ``plots`` and ``runs`` install. All else is here.

@@ -18,7 +18,7 @@ BLUE, GREY = "#2c7fb8", "0.75"  # for and against
 
 
 def plot_list(reasons: pd.DataFrame, *, count: int = 10) -> Figure:
-    """Which history items carry the list of one user: a bar each, and in how many explanations it is a first reason.
+    """Plot the history items that carry the list of one user: in how many explanations each is a first reason.
 
     Args:
         reasons: rows of one user of :meth:`lxr.Explanations.by_list`.
@@ -40,7 +40,7 @@ def plot_list(reasons: pd.DataFrame, *, count: int = 10) -> Figure:
 
 
 def plot_shared_reasons(reasons: pd.DataFrame, *, count: int = 5) -> Figure:
-    """What drives recommendations: a panel for each group or item, with a bar for each of its first reasons.
+    """Plot the shared reasons of recommendations: a panel for each group or item, with a bar for each reason.
 
     Args:
         reasons: what :meth:`lxr.Explanations.by_group` or :meth:`lxr.Explanations.by_item` returns, or some of its rows.

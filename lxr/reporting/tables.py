@@ -256,7 +256,7 @@ def fall_sentence(
 
 
 def _proof(found: CounterfactualSet) -> str:
-    """What is said of a set of several items that is proven to be a smallest one."""
+    """Sentence about a set of several items that is proven to be a smallest one."""
     return " No smaller set exists." if found.certificate == "optimal" and found.bound > 1 else ""
 
 

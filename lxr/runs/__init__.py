@@ -1,4 +1,4 @@
-"""Level 7: notebooks as stages of a run, its files, verification and summaries.
+"""Level 10: notebooks as stages of a run, its files, verification and summaries.
 
 :class:`RunOptions` has the options of ``python run_all.py``, :func:`plan_stages` makes stages of them, and :class:`Pipeline`
 runs these. A notebook finds its files by its :class:`Workspace`.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lxr.delivery import command, serve_command
+from lxr.delivery import command
 from lxr.explainers.registry import EXPLAINERS
 from lxr.runs.options import RunOptions
 from lxr.runs.parser import parse
@@ -15,6 +15,7 @@ from lxr.runs.stages import plan_stages
 from lxr.runs.summary import count, main_tables, stage_table, time_table
 from lxr.runs.terminal import coloured, print_anything
 from lxr.runs.verify import TOLERANCE, committed_run, tables_of, verify
+from lxr.service import serve_command
 from lxr.tuning.records import load_tuned
 from lxr.utils.locks import only_run
 from lxr.utils.records import read_json, write_json

@@ -19,8 +19,9 @@ FLOORS = {
     "tuning": 7,
     "reporting": 7,
     "delivery": 8,
-    "runs": 9,
-    "app": 10,
+    "service": 9,
+    "runs": 10,
+    "app": 11,
 }
 LIBRARY = PROJECT_ROOT / "lxr"
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)

@@ -115,7 +115,7 @@ print(message(lambda: lxr.runs.cli.main(["--smoke"])))
 import lxr.app
 print(message(lambda: lxr.app.Explorer))
 print(message(lambda: lxr.tuning.open_study("x.journal")))
-print(message(importing("lxr.delivery.service")))
+print(message(importing("lxr.service.application")))
 """
 
 

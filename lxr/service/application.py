@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from lxr.delivery.answers import Limits, Question, QuestionError, answers, checked_question
 from lxr.delivery.bundle import Bundle
 from lxr.delivery.explanations import Delivery
 from lxr.delivery.records import REASONS, Record
+from lxr.service.answers import Limits, Question, QuestionError, answers, checked_question
 from lxr.utils.extras import extra
 
 with extra("serve"):
@@ -175,7 +175,7 @@ async def refused(_: Request, error: Exception) -> Response:
 
 
 def health_of(bundle: Bundle) -> dict:
-    """What is served: names, fingerprints, numbers of users and items, versions."""
+    """Describe the served bundle: names, fingerprints, numbers of users and items, versions."""
     by, (recommender, explainer) = bundle.by, bundle.by.fingerprints
     return {
         "status": "ok",

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be explained to one user.
+    """A question: the recommendations to explain to one user.
 
     Attributes:
         row: of the user in the data; −1 for a history of its own.
@@ -75,7 +75,7 @@ class Question:
 
 
 class Group(NamedTuple):
-    """What questions have in common that are explained in one call."""
+    """Key of questions that can be explained in one call."""
 
     of_users: bool
     items: tuple[Id, ...]

@@ -9,7 +9,7 @@ from toys import N_ITEMS, small
 
 import lxr
 from lxr.delivery import Delivery
-from lxr.delivery.answers import Limits, QuestionError, answers, checked_question
+from lxr.service.answers import Limits, QuestionError, answers, checked_question
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from toys import N_ITEMS, small
 
 import lxr
-from lxr.delivery import answers as answering
-from lxr.delivery import service
-from lxr.delivery.answers import Limits
+from lxr.service import answers as answering
+from lxr.service import application as service
+from lxr.service.answers import Limits
 
 testclient = pytest.importorskip("fastapi.testclient")
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lxr.delivery.answers import Limits
 from lxr.delivery.bundle import Bundle, load
+from lxr.service.answers import Limits
 from lxr.utils.environment import choose_device
 from lxr.utils.extras import extra
 from lxr.utils.storage import DataError
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with extra("serve"):
             import uvicorn
-        from lxr.delivery.service import application  # which needs the extra, too
+        from lxr.service.application import application  # which needs the extra, too
 
         bundle = load(path, device=choose_device(device), trusted=trusted)
         if not isinstance(bundle, Bundle):

@@ -14,7 +14,7 @@ import pytest
 from toys import N_ITEMS, autoencoder, small
 
 import lxr
-from lxr.delivery.serve_command import is_local, main
+from lxr.service.serve_command import is_local, main
 from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("fastapi")
