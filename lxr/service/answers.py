@@ -15,10 +15,15 @@ from lxr.utils.checks import check_non_negative, check_positive
 
 
 class QuestionError(ValueError):
-    """A question that has no answer: about an unknown id, say.
+    """A question without an answer, for example about an unknown id.
 
-    Attributes:
+    Args:
         field: of the question.
+        message: what was expected and what was found.
+
+    Example:
+        >>> QuestionError("user", "user: unknown user id 7").field
+        'user'
     """
 
     def __init__(self, field: str, message: str):
@@ -40,6 +45,10 @@ class Limits:
 
     Raises:
         ValueError: a number that is not positive, or a negative pause.
+
+    Example:
+        >>> Limits(max_items=10).max_history
+        1000
     """
 
     max_body: int = 1 << 20
