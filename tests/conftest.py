@@ -3,6 +3,7 @@
 import contextlib
 import pickle
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,14 @@ torch.set_num_threads(1)  # tensors this small lose more time to threads than th
 
 N_ITEMS = 20
 UNTRAINED_ITEM = N_ITEMS - 1  # consumed by no training user
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """No test leaves figures open: matplotlib warns of too many."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def linear(weights, activation="sigmoid", bias=0.0) -> lxr.Recommender:
