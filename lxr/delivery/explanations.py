@@ -96,11 +96,11 @@ class Explanations(Sequence[UserExplanation]):
 
     @cached_property
     def order(self) -> np.ndarray:
-        """(nnz,) entries of :attr:`scores`, the most important first within each row, ties by ascending item."""
+        """(nnz,) entries of ``scores``, the most important first within each row, ties by ascending item."""
         return np.lexsort((self.scores.indices, -self.scores.data, rows(self.scores)))
 
     def first_entries(self, place: int, count: int) -> np.ndarray:
-        """Entries (at most ``count``) of :attr:`scores` with the most important items of one explanation."""
+        """Entries (at most ``count``) of ``scores`` with the most important items of one explanation."""
         start, end = self.scores.indptr[place : place + 2]
         return self.order[start : min(end, start + count)]
 
