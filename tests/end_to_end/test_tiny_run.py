@@ -104,7 +104,7 @@ def test_a_tiny_run_makes_every_table_and_figure(tiny_run):
     assert not list(root.rglob("*.partial.ipynb"))
     times = dict(re.findall(r"^  (\w+(?:-mf)?) +([\d.]+) s$", finished.stdout, flags=re.MULTILINE))
     logs = {path.stem: path.read_text() for path in (root / "logs").iterdir()}
-    assert len(times) == 10 and times.keys() - logs.keys() == {"summary"}
+    assert len(times) == 11 and times.keys() - logs.keys() == {"summary"}
     assert "wrote mf/recommender.pt" in logs["02_mf"] and "%|" not in "".join(logs.values())  # no progress bars
     assert "\033" not in finished.stdout
 
@@ -136,7 +136,7 @@ def test_a_second_run_skips_everything_and_another_seed_nothing(tiny_run):
     results, _ = tiny_run
     second = run(results)
     assert second.returncode == 0
-    assert "0 done, 10 skipped" in second.stdout
+    assert "0 done, 11 skipped" in second.stdout
     other = cli.parse([*TINY, "--results", str(results), "--seed", "7"])
     pipeline = Pipeline(build_stages(other), results / "synthetic")
     assert [pipeline.why_stale(stage) for stage in pipeline.stages] == ["parameter seed: 7, was 42"] * 10
