@@ -1,7 +1,7 @@
 """Level 8: explanations delivered: of users by id, as records and files, from a saved bundle; explainers compared."""
 
 from lxr.delivery.bundle import Bundle, load, save
-from lxr.delivery.compare import Comparison, compare
+from lxr.delivery.compare import COMPARED, Comparison, compare
 from lxr.delivery.explain import explain, explain_with
 from lxr.delivery.explainers import (
     DEFAULT_EXPLAINERS,
@@ -17,6 +17,7 @@ from lxr.delivery.onnx_file import to_onnx
 from lxr.delivery.records import SCHEMA, Record
 
 __all__ = [
+    "COMPARED",
     "DEFAULT_EXPLAINERS",
     "SCHEMA",
     "Bundle",

@@ -25,13 +25,12 @@ from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
 from lxr.explainers.lxr_settings import LXRSettings, default_settings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
-from lxr.explainers.registry import COMPARED, EXPLAINERS, ExplainerSpec, register
+from lxr.explainers.registry import EXPLAINERS, ExplainerSpec, register
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
 from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
 
 __all__ = [
     "ACCENT",
-    "COMPARED",
     "EXPLAINERS",
     "LIME",
     "LIRE",

@@ -238,20 +238,6 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
 )
 """Name → spec, called as ``(model, train_matrix, validation_matrix=None, seed=0, **options)``. Figures keep this order."""
 
-COMPARED = (
-    "random",
-    "tf-idf",
-    "lime",
-    "shap-items",
-    "accent",
-    "lxr",
-    "lxr-path-rank",
-    "leave-one-out",
-    "spinrec",
-    "rank-margin-path",
-)
-"""Explainers that are compared by default: the best known of each family."""
-
 
 def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> None:
     """Add an explainer to :data:`lxr.EXPLAINERS`: tables, figures, tuning and contract tests then include it.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lxr.data.datasets import DATASETS
 from lxr.data.ratings import REPEATS
-from lxr.explainers.registry import COMPARED, EXPLAINERS
+from lxr.delivery.compare import COMPARED
+from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.options import DEFAULT_RECOMMENDERS, DEVICES, OptionError, RunOptions, default_jobs, notebook_names
 from lxr.runs.plan import HEADLINE, TINY_DATASET

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from lxr.explainers.registry import COMPARED, EXPLAINERS
+from lxr.delivery.compare import COMPARED
+from lxr.explainers.registry import EXPLAINERS
 
 TINY_DATASET = "synthetic"
 ALL = "all"  # in the place of names of explainers

@@ -41,10 +41,10 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [2])
 def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trials, jobs):
     expected = files(undisturbed)
-    for trial in range(trials):
+    for trial in range((trials + 1) // 2):
         out, generator = tmp_path / str(trial), random.Random(10 * trial + jobs)
         words = [*command, "--out", str(out), "--jobs", str(jobs)]
         for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trial
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [2])
 def test_an_interrupted_run_says_so_and_goes_on(command, undisturbed, tmp_path, jobs):
     words = [*command, "--out", str(tmp_path / "out"), "--jobs", str(jobs)]
     process = subprocess.Popen(

@@ -11,7 +11,7 @@ import pytest
 
 import lxr
 from lxr.data.datasets import DATASETS, Dataset
-from lxr.explainers.registry import COMPARED
+from lxr.delivery import COMPARED
 from lxr.runs import cli
 from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
 from lxr.runs.stages import build_stages, plan_stages, restrict

@@ -68,7 +68,8 @@ def test_an_explainer_is_tuned_on_validation_users(journal, planted, model, name
 
 
 @pytest.mark.slow
-def test_two_processes_tune_an_explainer_and_a_recommender(tmp_path, planted, model):
+def test_two_processes_tune_an_explainer_and_a_recommender(tmp_path, planted, trained):
+    model = trained
     explainer = lxr.EXPLAINERS["lxr"](model, *planted, epochs=1, hidden_size=8)
     tasks = {
         "recommender": lxr.tuning.RecommenderTuning("mf", *planted, fixed={"epochs": 2}),
