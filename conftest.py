@@ -17,7 +17,7 @@ hypothesis.settings.load_profile("lxr")
 
 def pytest_addoption(parser):
     """Let tests marked ``slow`` be repeated more often than usual."""
-    parser.addoption("--trials", type=int, default=2, help="repetitions of every kill, lock and damage trial (2)")
+    parser.addoption("--trials", type=int, default=1, help="repetitions of every kill, lock and damage trial (1)")
 
 
 @pytest.fixture
