@@ -85,7 +85,7 @@ def row_of(
     sets: list[CounterfactualSet],
     processor: np.ndarray,
 ) -> dict:
-    """What is proven of some users' sets, how fast, and how often cheap orders are as good."""
+    """Share of proven sets, their time, and how often cheap orders are optimal."""
     certificates = np.array([one.certificate for one in sets])
     gaps = np.array([np.inf if one.gap is None else one.gap for one in sets])
     seconds = np.array([one.seconds for one in sets])

@@ -1,4 +1,4 @@
-"""How fast and in how much memory `lxr explain` explains everyone: `python benchmarks/delivery.py`.
+"""Speed and memory of `lxr explain` for all users: `python benchmarks/delivery.py`.
 
 A generated set of users as in `scale.py`, an MF and an explainer trained for one epoch on a few of them: how good these are
 does not matter here. The command then runs in processes of its own, whose memory is added up.

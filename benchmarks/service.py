@@ -1,4 +1,4 @@
-"""How soon the service answers: `python benchmarks/service.py`.
+"""Latency of the service: `python benchmarks/service.py`.
 
 An MF of 10,000 generated items is trained for an epoch, saved as a bundle, and served by `lxr serve` in another process.
 Users are asked for at random times (a Poisson process), whether or not earlier answers have come, over connections that are

@@ -692,7 +692,6 @@ MEASURED = {
     ),
     "Integrated gradients take 1.7 times the time of their bare passes with MF, and 1.0 times with the VAE. SPINRec takes 1.9 and "
     "1.3 times": "python benchmarks/explainers.py --users 300",
-    "in about four minutes, on a slower processor in up to seven.": "make run",
     "and the peak memory at the largest size.": "benchmarks/scale.py",
     "compares each explainer with its reference implementation in `tests/oracles/`, which asks the recommender about one history at a "
     "time. The reference runs on one user and is extrapolated to 100 test users of MovieLens 1M.": "benchmarks/explainers.py",
