@@ -35,12 +35,12 @@ lab: .venv/installed
 # A web page: why was this recommended, and what if? (Its first tiny models take half a minute.)
 app: .venv/installed
 	$(BIN)/python run_all.py --smoke --before explore
-	$(BIN)/voila notebooks/explore.ipynb --Voila.config_file_paths=notebooks/config
+	$(BIN)/voila notebooks/examples/explore.ipynb --Voila.config_file_paths=notebooks/config
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed
 	$(BIN)/ruff format notebooks
-	$(BIN)/python -m lxr.runs.canonical_notebooks notebooks/*.ipynb
+	$(BIN)/python -m lxr.runs.canonical_notebooks notebooks/*.ipynb notebooks/examples/*.ipynb
 
 # The documentation site, in docs/_build/html, without network. It shows the notebooks with the figures of a run, if there is one.
 docs: .venv/installed

@@ -1,4 +1,4 @@
-"""The session of `notebooks/explore.ipynb` without its widgets: trained models, a history, a recommendation, a what-if."""
+"""The session of the explorer without its widgets: trained models, a history, a recommendation, a what-if."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from lxr.utils.environment import results_directory
 from lxr.utils.sparse import dense
 from lxr.utils.storage import DataError, read_frame
 
-EXPLAINING = ("05_lxr", "06_baselines")  # stages whose records say with which options and seed explainers were made
+EXPLAINING = ("05_lxr", "10_baselines")  # stages whose records say with which options and seed explainers were made
 
 
 def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The widgets of `notebooks/explore.ipynb`, in JupyterLab and as a page of Voilà; `session.py` has what they show.
+"""The widgets of `notebooks/examples/explore.ipynb`, in JupyterLab and as a page of Voilà; `session.py` has what they show.
 
 Widgets are made once and changed in place. Every change is a message to the browser, and messages are what takes the time:
 what changes together is one widget, or one message. Explainers run in threads of their own: those that answer at once are

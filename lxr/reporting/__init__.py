@@ -13,6 +13,7 @@ Example:
 
 from lxr.reporting.explanation import TargetRank, UserExplanation
 from lxr.reporting.formats import FORMATS, from_csv, to_csv, to_latex, to_markdown, with_direction, with_directions
+from lxr.reporting.shown import ShownTable
 from lxr.reporting.tables import (
     counterfactual_sentence,
     data_table,
@@ -27,6 +28,7 @@ from lxr.reporting.tables import (
 
 __all__ = [
     "FORMATS",
+    "ShownTable",
     "TargetRank",
     "UserExplanation",
     "counterfactual_sentence",

@@ -9,14 +9,14 @@ from lxr.explainers.registry import EXPLAINERS
 TINY_DATASET = "synthetic"
 ALL = "all"  # in the place of names of explainers
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
-TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "05_tuning", "05_lxr", "05_path", "06_baselines"
+TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
-ONE_SHOT, PROTOCOL, REPORT = "07_one_shot", "07_protocol", "08_report"
+ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
-ABLATIONS = {"05_ablation": "lxr", "05_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
+ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, so that no processor is idle at the end.
-JUDGING = ("07_sanity", PROTOCOL, "07_bounds", "07_counterfactual_sets", "07_evaluation", ONE_SHOT)
-JUDGING_OF_REPEATED_SEEDS = ("07_evaluation", ONE_SHOT)
+JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
+JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
 ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
@@ -53,18 +53,18 @@ FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")  # hyperparameters of th
 FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     LXR_NOTEBOOK: {"epochs": 60},  # the best ones are often among the last of 40
     TUNING: {"trials": 20, "n_users": 300},
-    "05_ablation": {"epochs": 60},
-    "05_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
-    "07_evaluation": {"n_resamples": 1000},
-    "07_bounds": {"n_users": 200, "n_exhaustive": 100},
-    "07_counterfactual_sets": {"n_users": 100},
+    "06_lxr_ablation": {"epochs": 60},
+    "09_lxr_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
+    "12_evaluation": {"n_resamples": 1000},
+    "13_bounds": {"n_users": 200, "n_exhaustive": 100},
+    "17_counterfactual_sets": {"n_users": 100},
     # The recommender is trained for every weight, and LXR for each of these.
     PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
     f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},
     # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
-    "07_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
-    "07_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
-    "07_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
+    "14_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
+    "14_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
+    "14_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
 }
 
 

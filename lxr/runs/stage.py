@@ -10,6 +10,7 @@ from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import read_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
+EXAMPLES = NOTEBOOKS / "examples"  # no stages of a run
 # Parameters of directories: where a run writes and reads does not change what it computes.
 DIRECTORIES = ("results", "data_dir")
 

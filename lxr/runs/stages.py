@@ -29,7 +29,7 @@ from lxr.runs.plan import (
     TUNING,
     notebook_of,
 )
-from lxr.runs.stage import NOTEBOOKS, Stage
+from lxr.runs.stage import EXAMPLES, NOTEBOOKS, Stage
 from lxr.runs.summary import add_summary
 from lxr.runs.workspace import PREPARATION
 from lxr.tuning.records import load_tuned
@@ -217,7 +217,7 @@ class _Graph:
             name = f"{notebook}-{recommender}"
             full = full | FULL_RUN_PARAMETERS.get(name, {})
         parameters = common | ({} if self.options.is_tiny else full) | parameters
-        path = NOTEBOOKS / f"{notebook}.ipynb"
+        path = (EXAMPLES if notebook == EXPLORE else NOTEBOOKS) / f"{notebook}.ipynb"
         self.stages.append(Stage(self.folder + name, path, parameters, tuple(needs), resumable=notebook == TUNING))
         return self.folder + name
 
@@ -295,12 +295,12 @@ class _Graph:
         ]
         fit_options = {name: value for name, value in self.training(recommender).items() if name in FIT_OPTIONS}
         parameters: dict[str, dict] = {
-            "07_evaluation": {"explainers": explainers, "options": options},
+            "12_evaluation": {"explainers": explainers, "options": options},
             ONE_SHOT: {"one_shot": one_shot},
-            "07_bounds": {"explainers": explainers},
-            "07_counterfactual_sets": {"explainers": explainers},
+            "13_bounds": {"explainers": explainers},
+            "17_counterfactual_sets": {"explainers": explainers},
             PROTOCOL: {"explainers": self.headline, "options": options} | fit_options,
-            "07_sanity": {"explainers": sane, "options": options} | fit_options,
+            "14_sanity": {"explainers": sane, "options": options} | fit_options,
         }
         for notebook in JUDGING_OF_REPEATED_SEEDS if self.is_repeated else JUDGING:
             if {ONE_SHOT: self.compares_one_shot, PROTOCOL: self.has_protocol}.get(notebook, True):

@@ -3,12 +3,12 @@
 A run of one dataset lives in ``<results>/<dataset>/``:
 
     interactions.npz, split.npz           data (01)
-    <recommender>/recommender.pt          weights (02, 03)
-    <recommender>/<explainer>.pt          explainer networks (05)
-    <recommender>/studies/*.journal       studies, <recommender>/tuned/*.json what they found (05)
-    <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 06)
-    <recommender>/cost/<name>.parquet     what they cost (05, 06)
-    <recommender>/fidelity/<name>.parquet every metric of every test user (07)
+    <recommender>/recommender.pt          weights (02, 03, 04)
+    <recommender>/<explainer>.pt          explainer networks (05, 07)
+    <recommender>/studies/*.journal       studies, <recommender>/tuned/*.json what they found (11)
+    <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 07, 10)
+    <recommender>/cost/<name>.parquet     what they cost (05, 07, 10)
+    <recommender>/fidelity/<name>.parquet every metric of every test user (12)
     tables/, figures/                     what people read; tables/marks/ the marks of tables that have any
     stages/<stage>.json                   parameters, inputs and outputs of each stage
     notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed

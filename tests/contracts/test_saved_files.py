@@ -727,7 +727,7 @@ def sources():
     for pattern in ("lxr/**/*.py", "*.py", "benchmarks/*.py", "docs/*.py"):
         for path in sorted(PROJECT_ROOT.glob(pattern)):
             yield path.name, path.read_text(encoding="utf-8")
-    for path in sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb")):
+    for path in sorted((PROJECT_ROOT / "notebooks").rglob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
         yield path.name, "\n".join(code)
@@ -762,10 +762,10 @@ import lxr
 from lxr.runs.terminal import print_anything
 from lxr.utils.records import write_json, read_json
 print_anything()
-workspace = lxr.runs.Workspace("07_evaluation", {"dataset": "toy", "results": sys.argv[1], "recommender": "mf"})
+workspace = lxr.runs.Workspace("12_evaluation", {"dataset": "toy", "results": sys.argv[1], "recommender": "mf"})
 workspace.save_table(pd.DataFrame({"NDCG ↓": [0.5]}, index=pd.Index(["Amélie → 千"], name="title")), "table")
 workspace.finish(name="Amélie → 千")
-assert read_json(workspace.root / "stages/07_evaluation-mf.json")["parameters"]["name"] == "Amélie → 千"
+assert read_json(workspace.root / "stages/12_evaluation-mf.json")["parameters"]["name"] == "Amélie → 千"
 print("τ ↓")
 print("τ ↓", file=sys.stderr)
 """

@@ -681,7 +681,7 @@ MEASURED = {
         "python benchmarks/defaults.py"
     ),
     "the view updates within 16 ms (MF) and 25 ms (VAE) of clicking a recommendation, and within 6 ms of leaving an item out.": (
-        "notebooks/explore.ipynb"
+        "notebooks/examples/explore.ipynb"
     ),
     "Its tolerance is about twice the largest difference that this command finds": "python run_all.py --verify",
     "for the 1,208 test users of MovieLens 1M is one pass over 41,635 distinct masked "

@@ -10,7 +10,7 @@ from lxr.runs.canonical_notebooks import canonical
 from lxr.runs.stage import read_code
 from lxr.utils.environment import PROJECT_ROOT
 
-NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = [path for folder in ("", "examples") for path in sorted((PROJECT_ROOT / "notebooks" / folder).glob("*.ipynb"))]
 IGNORED = "NBVAL_IGNORE_OUTPUT"
 
 
@@ -36,19 +36,19 @@ def test_all_notebooks_are_there():
         "02_mf",
         "03_vae",
         "04_ncf",
-        "05_ablation",
         "05_lxr",
-        "05_path",
-        "05_path_ablation",
-        "05_tuning",
-        "06_baselines",
-        "07_bounds",
-        "07_counterfactual_sets",
-        "07_evaluation",
-        "07_one_shot",
-        "07_protocol",
-        "07_sanity",
-        "08_report",
+        "06_lxr_ablation",
+        "07_lxr_path",
+        "09_lxr_path_ablation",
+        "10_baselines",
+        "11_tuning",
+        "12_evaluation",
+        "13_bounds",
+        "14_sanity",
+        "15_one_shot",
+        "16_protocol",
+        "17_counterfactual_sets",
+        "18_report",
         "bring_your_own_recommender",
         "explore",
     ]

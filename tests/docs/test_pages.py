@@ -99,7 +99,7 @@ def shown_figures() -> set[str]:
     """Figures of results that the documentation and the notebooks show."""
     pages = [
         path
-        for pattern in ("*.md", "results/*.md", "docs/**/*.md", "notebooks/*.ipynb")
+        for pattern in ("*.md", "results/*.md", "docs/**/*.md", "notebooks/**/*.ipynb")
         for path in PROJECT_ROOT.glob(pattern)
     ]
     texts = (path.read_text(encoding="utf-8") for path in pages)

@@ -1,4 +1,4 @@
-"""`notebooks/explore.ipynb` in a real browser, as a page of Voilà and in JupyterLab: choose, click, untick, see the change.
+"""The explorer in a real browser, as a page of Voilà and in JupyterLab: choose, click, untick, see the change.
 Kernels end with their pages, and hostile titles stay text.
 
 Skipped where there is no browser. With ``LXR_SCREENSHOTS=docs`` it leaves the screenshots of the README in that folder, and
@@ -56,7 +56,7 @@ def models(trained_results) -> TrainedModels:
 @pytest.fixture(scope="module")
 def folder(models, tmp_path_factory) -> Path:
     """A folder with the notebook, told what to explore."""
-    notebook = nbformat.read(PROJECT_ROOT / "notebooks/explore.ipynb", as_version=4)
+    notebook = nbformat.read(PROJECT_ROOT / "notebooks/examples/explore.ipynb", as_version=4)
     told = {"results": str(models.root.parent), "dataset": models.root.name, "recommender": models.recommender}
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     parameters.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in told.items())

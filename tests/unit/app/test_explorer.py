@@ -64,7 +64,7 @@ def test_explainers_are_those_of_the_run(trained_results, models, tmp_path):
     root = tmp_path / "synthetic"
     shutil.copytree(trained_results / "synthetic", root)
     record = {"parameters": {"seed": 5, "options": {"lime": {"n_samples": 70}}}}
-    write_json(record, root / "stages/06_baselines-mf.json")
+    write_json(record, root / "stages/10_baselines-mf.json")
     write_json({"parameters": {"seed": 5, "options": {"lxr-refined": {"steps": 3}}}}, root / "stages/05_lxr-mf.json")
     model, histories = models.model, (models.data.matrix[models.train[:50]], models.data.matrix[models.validation])
     path = lxr.EXPLAINERS["lxr-path-pure"](model, *histories, epochs=1)

@@ -181,65 +181,65 @@ def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
     options = cli.parse(["--recommenders", "mf", "--seeds", "1"])
     *others, last = plan_stages(options)
     assert others == build_stages(options) and last.name == "summary"
-    assert set(last.needs) == {stage.name for stage in others} and last.parameters["report"] == "08_report"
-    for partly in (["--before", "08_report"], ["--tune", "recommenders"]):
+    assert set(last.needs) == {stage.name for stage in others} and last.parameters["report"] == "18_report"
+    for partly in (["--before", "18_report"], ["--tune", "recommenders"]):
         assert "summary" not in [stage.name for stage in plan_stages(cli.parse(partly))]
 
 
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
     default = {stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k"]))}
-    assert default["08_report"]["explainers"] == [name for name in lxr.EXPLAINERS if name in COMPARED]
-    assert "07_one_shot-mf" not in default and "07_protocol-mf" in default
+    assert default["18_report"]["explainers"] == [name for name in lxr.EXPLAINERS if name in COMPARED]
+    assert "15_one_shot-mf" not in default and "16_protocol-mf" in default
     stages = build_stages(cli.parse(["--dataset", "ml-100k", "--explainers", "all"]))
     assert [stage.name for stage in stages] == [
         "01_data_preparation",
         "02_mf",
         "05_lxr-mf",
-        "05_path-mf",
-        "06_baselines-mf",
-        "07_sanity-mf",
-        "07_protocol-mf",
-        "07_bounds-mf",
-        "07_counterfactual_sets-mf",
-        "07_evaluation-mf",
-        "07_one_shot-mf",
+        "07_lxr_path-mf",
+        "10_baselines-mf",
+        "14_sanity-mf",
+        "16_protocol-mf",
+        "13_bounds-mf",
+        "17_counterfactual_sets-mf",
+        "12_evaluation-mf",
+        "15_one_shot-mf",
         "03_vae",
         "05_lxr-vae",
-        "05_path-vae",
-        "06_baselines-vae",
-        "07_sanity-vae",
-        "07_protocol-vae",
-        "07_bounds-vae",
-        "07_counterfactual_sets-vae",
-        "07_evaluation-vae",
-        "07_one_shot-vae",
-        "08_report",
+        "07_lxr_path-vae",
+        "10_baselines-vae",
+        "14_sanity-vae",
+        "16_protocol-vae",
+        "13_bounds-vae",
+        "17_counterfactual_sets-vae",
+        "12_evaluation-vae",
+        "15_one_shot-vae",
+        "18_report",
     ]
     only = build_stages(cli.parse(["--recommenders", "mf", "--explainers", "random"]))
-    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "06_baselines-mf", "07_sanity-mf"]
+    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "10_baselines-mf", "14_sanity-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
-    assert [stage.name for stage in restrict(only, "06_baselines")] == ["01_data_preparation", "02_mf"]
+    assert [stage.name for stage in restrict(only, "10_baselines")] == ["01_data_preparation", "02_mf"]
 
 
 def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand_against_is_there():
     told = parameters("--seeds", "1", "--explainers", "all")
     for folder in ("", "seeds/1/ml-100k/"):
-        one_shot = told[f"{folder}07_one_shot-mf"]["one_shot"]
+        one_shot = told[f"{folder}15_one_shot-mf"]["one_shot"]
         assert {"random", "lire", "lire-rank", "leave-one-out", "spinrec", "spinrec-rank"} < set(one_shot)
         assert not [name for name in one_shot if "lxr" in name or "path" in name]
-    assert told["08_report"]["one_shot"] is True
+    assert told["18_report"]["one_shot"] is True
     few = parameters("--explainers", *ONE_SHOT_OPPONENTS)
-    assert few["07_one_shot-mf"]["one_shot"] == ["leave-one-out"]
+    assert few["15_one_shot-mf"]["one_shot"] == ["leave-one-out"]
     for name in ONE_SHOT_OPPONENTS:
         fewer = parameters("--explainers", *(ONE_SHOT_OPPONENTS - {name}))
-        assert "07_one_shot-mf" not in fewer and fewer["08_report"]["one_shot"] is False
+        assert "15_one_shot-mf" not in fewer and fewer["18_report"]["one_shot"] is False
 
 
 def test_seeds_repeat_the_training_on_the_same_split():
     options = cli.parse(["--dataset", "ml-100k", "--recommenders", "mf", "--explainers", "lxr", "--seeds", "1", "2"])
     stages = build_stages(options)
     folders = ["seeds/1/ml-100k/", "seeds/2/ml-100k/"]
-    names = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_evaluation-mf"]
+    names = ["01_data_preparation", "02_mf", "05_lxr-mf", "12_evaluation-mf"]
     assert [stage.name for stage in stages][:8] == [folder + name for folder in folders for name in names]
     for stage, seed in zip(stages[:4], [42, 1, 1, 1], strict=True):
         assert stage.parameters["seed"] == seed
@@ -253,7 +253,7 @@ def test_seeds_repeat_the_training_on_the_same_split():
 def test_splits_repeat_the_headline_on_other_users_with_the_options_of_the_first(tuned_results):
     told = parameters("--splits", "7", "8", "--seeds", "7", "--explainers", "all", *place_of(tuned_results))
     repeated = [name for name in told if name.startswith("splits/7/")]
-    notebooks = ["01_data_preparation", "02_mf", "05_lxr-mf", "05_path-mf", "06_baselines-mf", "07_evaluation-mf"]
+    notebooks = ["01_data_preparation", "02_mf", "05_lxr-mf", "07_lxr_path-mf", "10_baselines-mf", "12_evaluation-mf"]
     assert repeated == [f"splits/7/ml-100k/{name}" for name in notebooks]
     data, *others = (told[name] for name in repeated)
     assert (
@@ -267,21 +267,21 @@ def test_splits_repeat_the_headline_on_other_users_with_the_options_of_the_first
     assert told[repeated[-1]]["explainers"] == [name for name in lxr.EXPLAINERS if name in HEADLINE]
     assert told[repeated[3]]["options"] == {"lxr-path-rank": PATH_TOLD} and told[repeated[1]]["n_factors"] == 32
     assert told[repeated[4]]["options"] == {"spinrec": {"n_samples": 2}}
-    assert told["08_report"]["splits"] == [7, 8] and set(told["08_report"]["explainers"]) > set(HEADLINE)
+    assert told["18_report"]["splits"] == [7, 8] and set(told["18_report"]["explainers"]) > set(HEADLINE)
     chosen = parameters("--splits", "7", "--explainers", "lime", "lxr")
-    assert chosen["splits/7/ml-100k/07_evaluation-mf"]["explainers"] == ["lime", "lxr"]
+    assert chosen["splits/7/ml-100k/12_evaluation-mf"]["explainers"] == ["lime", "lxr"]
 
 
 def test_the_protocol_needs_an_order_of_headline_explainers():
     told = parameters("--explainers", "all")
-    assert set(told["07_protocol-mf"]["explainers"]) == set(HEADLINE) <= set(lxr.EXPLAINERS)
-    assert told["07_protocol-mf"]["positive_weights"] == [1, 10, 60] and told["08_report"]["protocol"] is True
+    assert set(told["16_protocol-mf"]["explainers"]) == set(HEADLINE) <= set(lxr.EXPLAINERS)
+    assert told["16_protocol-mf"]["positive_weights"] == [1, 10, 60] and told["18_report"]["protocol"] is True
     few = parameters("--explainers", "lxr", "lime")
-    assert "07_protocol-mf" not in few and few["08_report"]["protocol"] is False
+    assert "16_protocol-mf" not in few and few["18_report"]["protocol"] is False
     vae = {
         stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k", "--recommenders", "vae"]))
     }
-    assert vae["07_protocol-vae"]["positive_weights"] == []
+    assert vae["16_protocol-vae"]["positive_weights"] == []
 
 
 TUNED = {
@@ -319,31 +319,31 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
         assert told[f"{folder}02_mf"]["batch_size"] == TUNABLE_PARAMETERS["mf"]["batch_size"]
         assert told[f"{folder}05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}
-        assert told[f"{folder}05_path-mf"]["explainers"] == ["lxr-path-rank"]
-        assert told[f"{folder}05_path-mf"]["options"] == {"lxr-path-rank": PATH_TOLD}
-        assert told[f"{folder}06_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
-        assert told[f"{folder}07_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
-    assert told["05_ablation-mf"]["options"] == LXR_TOLD
-    assert told["05_path_ablation-mf"]["options"] == PATH_TOLD
-    assert told["07_sanity-mf"]["learning_rate"] == 0.01
-    assert told["07_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "spinrec")} | {
+        assert told[f"{folder}07_lxr_path-mf"]["explainers"] == ["lxr-path-rank"]
+        assert told[f"{folder}07_lxr_path-mf"]["options"] == {"lxr-path-rank": PATH_TOLD}
+        assert told[f"{folder}10_baselines-mf"]["options"] == {"lime": {"n_samples": 99}, "spinrec": {"n_samples": 2}}
+        assert told[f"{folder}12_evaluation-mf"]["options"]["spinrec"] == {"n_samples": 2}
+    assert told["06_lxr_ablation-mf"]["options"] == LXR_TOLD
+    assert told["09_lxr_path_ablation-mf"]["options"] == PATH_TOLD
+    assert told["14_sanity-mf"]["learning_rate"] == 0.01
+    assert told["14_sanity-mf"]["options"] == {name: TUNED[name]["options"] for name in ("lime", "spinrec")} | {
         "lxr": LXR_TOLD,
         "lxr-path-rank": PATH_TOLD,
     }
-    assert told["07_sanity-mf"]["explainers"] == ["random", "lime", "lxr", "spinrec"]
-    assert parameters("--explainers", "spinrec", "spinrec-rank")["07_sanity-mf"]["explainers"] == ["spinrec"]
+    assert told["14_sanity-mf"]["explainers"] == ["random", "lime", "lxr", "spinrec"]
+    assert parameters("--explainers", "spinrec", "spinrec-rank")["14_sanity-mf"]["explainers"] == ["spinrec"]
     refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
     assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
-    assert told["08_report"]["tuned"] == {"mf": TUNED} and told["08_report"]["ablation"] is True
-    assert "seeds/1/ml-100k/05_ablation-mf" not in told
+    assert told["18_report"]["tuned"] == {"mf": TUNED} and told["18_report"]["ablation"] is True
+    assert "seeds/1/ml-100k/06_lxr_ablation-mf" not in told
     published = parameters(*chosen, "--ablation", "--hyperparameters", "published")
     assert published["02_mf"]["n_factors"] == 64
-    assert published["06_baselines-mf"]["options"] == {}
+    assert published["10_baselines-mf"]["options"] == {}
     reported = asdict(lxr.explainers.published_settings("ml-1m", "mf"))
     assert reported == published["05_lxr-mf"]["options"]["lxr"] | {"epochs": reported["epochs"]}
-    assert published["07_sanity-mf"]["options"]["lxr"] == published["05_ablation-mf"]["options"]
-    assert published["08_report"]["tuned"] == {}
-    assert parameters(*chosen, "--smoke")["06_baselines-mf"]["options"] == {}
+    assert published["14_sanity-mf"]["options"]["lxr"] == published["06_lxr_ablation-mf"]["options"]
+    assert published["18_report"]["tuned"] == {}
+    assert parameters(*chosen, "--smoke")["10_baselines-mf"]["options"] == {}
 
 
 def test_explainers_take_hyperparameters_of_another_dataset_and_recommenders_their_own(tuned_results):
@@ -356,9 +356,9 @@ def test_explainers_take_hyperparameters_of_another_dataset_and_recommenders_the
     place = ["--results", str(tuned_results), "--recommenders", "mf", "--dataset", "pinterest", "--tuned-on", "ml-100k"]
     told = parameters(*place, "--explainers", "random", "lime", "lxr", "lxr-path", "leave-one-out", "rank-margin-path")
     assert told["02_mf"]["n_factors"] == 32
-    assert told["06_baselines-mf"]["options"] == {"lime": TUNED["lime"]["options"]}
+    assert told["10_baselines-mf"]["options"] == {"lime": TUNED["lime"]["options"]}
     assert told["05_lxr-mf"]["options"]["lxr"] == LXR_TOLD
-    assert told["08_report"]["tuned"] == {"mf": own}
+    assert told["18_report"]["tuned"] == {"mf": own}
 
 
 def test_hyperparameters_of_a_dataset_that_was_not_tuned_are_refused(tuned_results, capsys):
@@ -377,18 +377,18 @@ def test_damaged_hyperparameters_are_named(tuned_results, capsys):
 def test_tuning_has_a_graph_of_its_own(tuned_results):
     place = place_of(tuned_results)
     recommenders = parameters(*place, "--tune", "recommenders", "--minutes", "2.5", "--workers", "2")
-    assert list(recommenders) == ["01_data_preparation", "05_tuning-mf"]
-    told = recommenders["05_tuning-mf"]
+    assert list(recommenders) == ["01_data_preparation", "11_tuning-mf"]
+    told = recommenders["11_tuning-mf"]
     assert (told["tuned"], told["trials"], told["minutes"], told["workers"]) == (["recommender"], 20, 2.5, 2)
     assert told["start"]["recommender"]["n_factors"] == 64
     explainers = parameters(
         *place, "--tune", "explainers", "--trials", "7", "--explainers", "cosine", "lime", "lxr", "lxr-path"
     )
-    assert list(explainers) == ["01_data_preparation", "02_mf", "05_tuning-mf"]
+    assert list(explainers) == ["01_data_preparation", "02_mf", "11_tuning-mf"]
     assert explainers["02_mf"]["n_factors"] == 32
-    told = explainers["05_tuning-mf"]
+    told = explainers["11_tuning-mf"]
     assert (told["tuned"], told["trials"], told["fixed"]) == (["lime", "lxr", "lxr-path-rank"], 7, {"lxr": {"epochs": 60}})
-    told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["05_tuning-mf"]
+    told = parameters(*place, "--tune", "explainers", "--explainers", "lxr-refined")["11_tuning-mf"]
     assert (told["tuned"], told["fixed"]) == (["lxr-refined"], {"lxr": {"epochs": 60} | LXR_TOLD})
 
 
@@ -458,7 +458,7 @@ def test_a_run_with_user_features_never_replaces_one_without():
 
 def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
     told = ["--list", "--recommenders", "mf", "--results", str(tmp_path)]
-    assert cli.main([*told, "--before", "06_baselines"]) == 0
+    assert cli.main([*told, "--before", "10_baselines"]) == 0
     _, *rows, last = capsys.readouterr().out.splitlines()
     assert [row.split()[:2] for row in rows] == [["01_data_preparation", "missing"], ["02_mf", "missing"]]
     assert last == "0 done, 0 stale, 2 missing"
@@ -470,11 +470,11 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     "notebook, needs",
     [
-        ("05_tuning", ["02_mf"]),
-        ("05_ablation", ["02_mf"]),
-        ("05_path_ablation", ["02_mf"]),
+        ("11_tuning", ["02_mf"]),
+        ("06_lxr_ablation", ["02_mf"]),
+        ("09_lxr_path_ablation", ["02_mf"]),
         ("04_ncf", []),
-        ("explore", ["02_mf", "05_lxr-mf", "05_path-mf"]),
+        ("explore", ["02_mf", "05_lxr-mf", "07_lxr_path-mf"]),
     ],
 )
 def test_what_a_notebook_outside_the_default_run_needs_is_known(notebook, needs):

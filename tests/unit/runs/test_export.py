@@ -29,7 +29,7 @@ KINDS = ("md", "tex")
 @pytest.fixture
 def results(tmp_path) -> Path:
     """Results of two runs, as they leave them: a table with marks and one without, and the second alone."""
-    workspace = lxr.runs.Workspace("07_evaluation", {"dataset": "toy", "results": tmp_path, "recommender": "mf"})
+    workspace = lxr.runs.Workspace("12_evaluation", {"dataset": "toy", "results": tmp_path, "recommender": "mf"})
     workspace.save_table(TABLE, "headline_mf", decimals=3, marks=MARKS)
     workspace.save_table(TABLE, "data")
     lxr.runs.Workspace("01_data_preparation", {"dataset": "other", "results": tmp_path}).save_table(TABLE, "data")

@@ -119,7 +119,7 @@ def every(*notebooks: str) -> set[str]:
     return {f"{notebook}-{recommender}" for notebook in notebooks for recommender in ("mf", "vae")}
 
 
-JUDGING = ("07_evaluation", "07_bounds", "07_counterfactual_sets")
+JUDGING = ("12_evaluation", "13_bounds", "17_counterfactual_sets")
 
 
 @pytest.mark.slow
@@ -132,8 +132,8 @@ JUDGING = ("07_evaluation", "07_bounds", "07_counterfactual_sets")
         ("recommenders/ncf.py", set(), set()),
         ("recommenders/vae.py", {"03_vae", "05_lxr-vae"}, {"02_mf", "05_lxr-mf"}),
         ("recommenders/base.py", {"02_mf", "03_vae"} | every("05_lxr"), {"01_data_preparation"}),
-        ("explainers/lime.py", every("06_baselines", *JUDGING), {"02_mf", "03_vae"} | every("05_lxr", "05_path")),
-        ("explainers/lxr_path.py", every("05_path", *JUDGING), {"02_mf"} | every("05_lxr", "06_baselines")),
+        ("explainers/lime.py", every("10_baselines", *JUDGING), {"02_mf", "03_vae"} | every("05_lxr", "07_lxr_path")),
+        ("explainers/lxr_path.py", every("07_lxr_path", *JUDGING), {"02_mf"} | every("05_lxr", "10_baselines")),
         ("explainers/published_hyperparameters.csv", every("05_lxr"), {"02_mf", "03_vae"}),
     ],
 )
@@ -211,7 +211,7 @@ def test_every_function_that_runs_is_in_a_source_of_the_key(tmp_path):
     explainers = ("random", "lime", "lxr", "lxr-refined", "leave-one-out", "rank-margin-path", "integrated-gradients")
     options = RunOptions(dataset="synthetic", recommenders=("mf",), explainers=explainers, results=tmp_path)
     planned = Pipeline(plan_stages(options), options.root)
-    for name in ("01_data_preparation", "02_mf", "05_lxr-mf", "06_baselines-mf", "07_evaluation-mf"):
+    for name in ("01_data_preparation", "02_mf", "05_lxr-mf", "10_baselines-mf", "12_evaluation-mf"):
         stage, found = planned.by_name[name], tmp_path / "found.json"
         traced = [sys.executable, "-c", TRACED, str(stage.notebook), json.dumps(stage.parameters), str(found)]
         subprocess.run(traced, cwd=NOTEBOOKS, check=True, capture_output=True, text=True, timeout=600)

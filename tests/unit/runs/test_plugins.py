@@ -211,16 +211,16 @@ def test_an_explainer_of_a_plugin_is_made_and_judged_with_all_others(plugin, cap
     assert options.chosen_explainers == [*lxr.EXPLAINERS] and options.chosen_explainers[-1] == "mine"
     told = {stage.name: stage.parameters for stage in build_stages(options)}
     for stage in (
-        "06_baselines-mf",
-        "07_evaluation-mf",
-        "07_sanity-mf",
-        "07_bounds-mf",
-        "07_counterfactual_sets-mf",
-        "08_report",
+        "10_baselines-mf",
+        "12_evaluation-mf",
+        "14_sanity-mf",
+        "13_bounds-mf",
+        "17_counterfactual_sets-mf",
+        "18_report",
     ):
         assert "mine" in told[stage]["explainers"]
-    assert "mine" in told["07_one_shot-mf"]["one_shot"]
-    for stage in ("05_lxr-mf", "05_path-mf"):
+    assert "mine" in told["15_one_shot-mf"]["one_shot"]
+    for stage in ("05_lxr-mf", "07_lxr_path-mf"):
         assert "mine" not in told[stage]["explainers"]
 
 
