@@ -4,6 +4,7 @@ import os
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Kernels inherit the environment. A progress bar's text differs from run to run, and tests run side by side.
 os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
@@ -37,3 +38,15 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if type(item).__name__ == "IPyNbCell":
             item.add_marker("notebooks")
+
+
+class NotebooksTogether(LoadFileScheduling):
+    """Each file on one worker, and all notebooks on one: each finds there what those before it have made."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "notebooks" if nodeid.startswith("notebooks/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Share out the files of ``--dist loadfile``."""
+    return NotebooksTogether(config, log) if config.getoption("dist") == "loadfile" else None

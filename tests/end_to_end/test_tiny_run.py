@@ -23,19 +23,15 @@ from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import read_json
 
 pytestmark = pytest.mark.slow
+IMPORTING = os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}  # a script in a folder finds the library
+CAPTURED: dict = {"capture_output": True, "text": True, "timeout": 600, "check": False}
 
 
 def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
     command = ["--smoke", "--recommenders", "mf", "--explainers", "rank-margin", "lxr", "--results", str(tmp_path)]
     for trials in ("0", "2", "3"):
-        finished = subprocess.run(
-            [sys.executable, "run_all.py", *command, "--tune", "explainers", "--trials", trials],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        tuning = [sys.executable, "run_all.py", *command, "--tune", "explainers", "--trials", trials]
+        finished = subprocess.run(tuning, cwd=PROJECT_ROOT, **CAPTURED)
         assert finished.returncode == 0, finished.stderr
         found = read_json(tmp_path / "synthetic" / "tuned_mf.json")
         assert {name: record["trials"] for name, record in found.items()} == {"lxr": int(trials), "rank-margin": int(trials)}
@@ -46,8 +42,9 @@ def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
 
 
 def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
-    told = ["--user-features", "--test-users", "100"]
-    finished = run(tmp_path, *told, "--explainers", "random", "leave-one-out", "lxr")
+    options = ["--smoke", "--recommenders", "mf", "--explainers", "random", "leave-one-out", "lxr", "--results", str(tmp_path)]
+    command = ["tests/one_stage.py", "12_evaluation-mf", *options, "--user-features", "--test-users", "100"]
+    finished = subprocess.run([sys.executable, *command], cwd=PROJECT_ROOT, env=IMPORTING, **CAPTURED)
     assert finished.returncode == 0, finished.stderr
     root = tmp_path / "user-features" / "synthetic"
     assert Interactions.load(root / "interactions.npz").n_features == 2
@@ -72,7 +69,7 @@ TINY = ["--smoke", "--recommenders", "mf", "--explainers", "random", "cosine", "
 
 def run(results: Path, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "run_all.py", *TINY, "--results", str(results), *arguments]
-    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, cwd=PROJECT_ROOT, **CAPTURED)
 
 
 def test_a_tiny_run_makes_every_table_and_figure(tiny_run):

@@ -241,7 +241,7 @@ def test_a_plugin_is_in_the_tables_of_a_tiny_run(plugin, tmp_path):
     command = ["--smoke", "--recommenders", "mf", "--explainers", "random", "mine", "--plugin", str(plugin)]
     command += ["--results", str(tmp_path / "results"), "--jobs", "2", "--device", "cpu"]
     run = subprocess.run(
-        [sys.executable, "run_all.py", *command],
+        [sys.executable, "tests/one_stage.py", "12_evaluation-mf", *command],
         cwd=PROJECT_ROOT,
         env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
         capture_output=True,
