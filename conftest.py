@@ -47,6 +47,7 @@ class NotebooksTogether(LoadFileScheduling):
         return "notebooks" if nodeid.startswith("notebooks/") else super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Share out the files of ``--dist loadfile``."""
     return NotebooksTogether(config, log) if config.getoption("dist") == "loadfile" else None

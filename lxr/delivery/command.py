@@ -10,15 +10,17 @@ from typing import get_args
 from lxr.delivery.falls import Sets
 from lxr.delivery.files import recorded
 from lxr.delivery.records import REASONS
-from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, open_work, take_directory, write_shards
+from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, take_directory, write_shards
 from lxr.explainers.registry import EXPLAINERS
 from lxr.utils.checks import HIGHEST_SEED, check_positive_numbers
+from lxr.utils.directories import whole_directory
 from lxr.utils.environment import results_directory
 from lxr.utils.locks import only_run
 from lxr.utils.progress import progress_bar
 
 EXAMPLES = """examples:
   lxr explain --model mf.pt --data interactions.npz --out explanations
+  lxr explain --model bundle --top 10 --out explanations
   lxr explain --results results --dataset ml-1m --recommender mf --explainer lxr-path-pure-rank --top 10 --out explanations
   lxr explain --model mf.pt --data interactions.npz --histories carts.csv --format jsonl --out carts
 The output is a directory of files part-00000.parquet, part-00001.parquet, ... The same command goes on with what an
@@ -55,11 +57,10 @@ def run(job: Job, jobs: int, wait: bool = False) -> int:
         jobs: processes.
         wait: for another process in the same directory to end.
     """
-    started, asked = time.perf_counter(), job.asked
+    started = time.perf_counter()
     check_directory(job)
     with only_run(job.run, wait):
-        take_directory(job, asked)
-        work = open_work(job)
+        work = take_directory(job)
         note_contents(work)
         there = [recorded(path) for path in work.shards]
         made = _written(work, [number for number, record in enumerate(there) if record is None], jobs)
@@ -103,9 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group("the recommender and its data: two files, or a run")
-    group.add_argument("--model", type=Path, metavar="FILE", help="a recommender that model.save wrote")
-    group.add_argument("--data", type=Path, metavar="FILE", help="histories, ids and titles that data.save wrote")
+    group = parser.add_argument_group("the recommender and its data: two files, a bundle, or a run")
+    group.add_argument("--model", type=Path, metavar="PATH", help="a recommender of model.save, or a bundle of lxr.save")
+    group.add_argument(
+        "--data", type=Path, metavar="FILE", help="histories, ids and titles of data.save (those of the bundle)"
+    )
+    group.add_argument("--trusted", action="store_true", help="run code that the bundle brings or names")
     group.add_argument("--results", type=Path, metavar="DIR", help="directory of results of run_all.py")
     group.add_argument("--dataset", metavar="NAME", help="of the run")
     group.add_argument("--recommender", metavar="NAME", help="of the run (mf)")
@@ -113,7 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--explainer",
         metavar="NAME|FILE",
-        help="a name in lxr.EXPLAINERS, which is trained once if need be, or a saved explainer (one that needs no training)",
+        help="a name in lxr.EXPLAINERS, which is trained once if need be, or a saved explainer (that of the bundle, or one "
+        "that needs no training)",
     )
     who = group.add_mutually_exclusive_group()
     who.add_argument("--users", nargs="+", default=["all"], metavar="ID", help="user ids (all)")
@@ -193,11 +198,12 @@ def _job_of(options: argparse.Namespace) -> Job:
 
 def _sources(options: argparse.Namespace, explainer: str | Path | None) -> dict:
     """Files of the recommender, the data, the split and the trained network; a bad command line exits with status 2."""
-    files, run = (options.model, options.data), (options.results, options.dataset)
-    if all(files) and not any((*run, options.recommender)):
-        return {"model": options.model, "data": options.data}
+    files, run = (options.model, options.data, options.trusted), (options.results, options.dataset)
+    has_data = options.data or (options.model and whole_directory(options.model).is_dir())
+    if options.model and has_data and not any((*run, options.recommender)):
+        return {"model": options.model, "data": options.data, "trusted": options.trusted}
     if not all(run) or any(files):
-        _parser().error("expected either --model and --data, or --results and --dataset")
+        _parser().error("expected either --model and --data, or --model with a bundle, or --results and --dataset")
     root = results_directory(options.results) / options.dataset
     folder = root / (options.recommender or "mf")
     sources = {"model": folder / "recommender.pt", "data": root / "interactions.npz", "split": root / "split.npz"}

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,8 +18,9 @@ import torch
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split, split_users
+from lxr.delivery.bundle import MANIFEST, Bundle, load
 from lxr.delivery.explain import explain_with
-from lxr.delivery.explainers import default_explainer, load_explainer
+from lxr.delivery.explainers import as_explainer, load_explainer
 from lxr.delivery.explanations import Delivery
 from lxr.delivery.falls import Sets
 from lxr.delivery.files import RUN, record_of
@@ -28,8 +29,8 @@ from lxr.delivery.records import REASONS, SCHEMA
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.loading import load
 from lxr.recommenders.recommendations import check_catalogue
+from lxr.utils.directories import whole_directory
 from lxr.utils.memory import give_back
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, sha256
@@ -43,10 +44,12 @@ class Job:
     """A run of ``lxr explain``: the options of the command line.
 
     Attributes:
-        model: file of the recommender.
-        data: file of the interactions.
+        model: file of the recommender, or directory of a bundle.
         out: directory of the shards.
-        explainer: a name in :data:`lxr.EXPLAINERS`, or the file of a saved explainer; None for the default one.
+        data: file of the interactions; None for those of the bundle.
+        trusted: whether the bundle may run code, see :func:`lxr.load`.
+        explainer: a name in :data:`lxr.EXPLAINERS`, or the file of a saved explainer; None for that of the bundle, or the
+            default one.
         network: file of the trained network that ``explainer`` is or refines, if there is one.
         split: file of the split on whose training users explainers are made; None for :func:`lxr.split_users`.
         users: ids; None for all.
@@ -62,8 +65,9 @@ class Job:
     """
 
     model: Path
-    data: Path
     out: Path
+    data: Path | None = None
+    trusted: bool = False
     explainer: str | Path | None = None
     network: Path | None = None
     split: Path | None = None
@@ -86,7 +90,9 @@ class Job:
     @property
     def asked(self) -> dict:
         """All that decides what is in the shards, with the SHA-256 of every file."""
-        files = {name: getattr(self, name) for name in ("model", "data", "network", "split", "histories")}
+        files = {name: getattr(self, name) for name in ("data", "network", "split", "histories")}
+        bundle = whole_directory(self.model)
+        files["model"] = bundle / MANIFEST if bundle.is_dir() else self.model  # the manifest names all files of a bundle
         explainer: dict | str | None
         if isinstance(self.explainer, Path):
             explainer = {"name": self.explainer.stem, "file": sha256(self.explainer)}
@@ -149,9 +155,15 @@ def open_work(job: Job) -> Work:
         DataError: a file is missing, damaged or does not fit the others.
         ValueError: unknown ids, or an explainer that cannot be made.
     """
-    model, data = load(job.model), Interactions.load(job.data)
+    bundle = _bundle_of(job)
+    model, data = bundle.model, bundle.data
+    if data is None:
+        raise DataError(f"{job.model}: expected a bundle with data, or --data, found neither")
     check_catalogue(model, data)
-    explainer, name = _explainer_of(job, model, data)
+    if job.explainer is None:
+        explainer, name = as_explainer(bundle.explainer, model, data, seed=job.seed)
+    else:
+        explainer, name = _explainer_of(job, job.explainer, model, data)
     people = data if job.histories is None else read_people(job.histories, data)
     rows = np.arange(len(people.user_ids)) if job.users is None else people.rows_of(as_ids(job.users, people.user_ids))
     items = None if job.items is None else as_ids(job.items, people.item_ids)
@@ -178,15 +190,22 @@ def as_ids(texts: tuple[str, ...], known: np.ndarray) -> np.ndarray:
         raise ValueError(f"expected ids that are integers, as those of the data: {error}") from error
 
 
-def _explainer_of(job: Job, model: Recommender, data: Interactions) -> tuple[Explainer, str]:
-    """The explainer of a job, and its name."""
-    if isinstance(job.explainer, Path):
-        read, stem = load_explainer(job.explainer, model), job.explainer.stem
+def _bundle_of(job: Job) -> Bundle:
+    """Recommender, data and explainer of a job, as far as its files have them."""
+    loaded = load(job.model, trusted=job.trusted)
+    bundle = loaded if isinstance(loaded, Bundle) else Bundle(loaded, None, None, {})
+    return bundle if job.data is None else replace(bundle, data=Interactions.load(job.data))
+
+
+def _explainer_of(job: Job, wanted: str | Path, model: Recommender, data: Interactions) -> tuple[Explainer, str]:
+    """The explainer that a job names, by its name or its file, and its name."""
+    if isinstance(wanted, Path):
+        read, stem = load_explainer(wanted, model), wanted.stem
         known = EXPLAINERS.get(stem)
         return read, stem if known and known.cls is type(read) else type(read).__name__
-    name = EXPLAINERS.primary(job.explainer or default_explainer(model))
+    name = EXPLAINERS.primary(wanted)
     spec = EXPLAINERS[name]
-    train, validation = _training_users(job, data) if job.explainer else (data.matrix, None)
+    train, validation = _training_users(job, data)
 
     def trained(which: str) -> Explainer:
         path = job.network or job.run / "explainer.pt"
@@ -221,23 +240,31 @@ def check_directory(job: Job) -> None:
         raise DataError(f"{job.out}: expected a new directory, or that of an earlier run, found one with {others[0]}")
 
 
-def take_directory(job: Job, asked: dict) -> None:
-    """Note what is asked for (:attr:`Job.asked`) in the manifest of the directory, or compare it with what is noted there.
+def take_directory(job: Job) -> Work:
+    """Open a job in its directory, whose manifest says what was asked for (:attr:`Job.asked`).
+
+    A job that cannot be opened leaves a new directory free for another.
 
     Raises:
         DataError: the directory holds explanations of another command.
+        ValueError: what :func:`open_work` refuses.
     """
-    path = job.run / "manifest.json"
+    path, asked = job.run / "manifest.json", job.asked
     found = read_json(path)
     if found is None:
         write_json(asked, path)
-        return
+        try:
+            return open_work(job)
+        except ValueError:
+            path.unlink()
+            raise
     for name, value in asked.items():
         if found.get(name) != value:
             raise DataError(
                 f"{job.out} holds explanations of another command: {name} was {found.get(name)!r} there, and is {value!r} "
                 "now: choose another directory with --out, or delete this one"
             )
+    return open_work(job)
 
 
 def note_contents(work: Work) -> None:

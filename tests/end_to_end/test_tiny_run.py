@@ -42,7 +42,7 @@ def test_a_tiny_tuning_is_resumed_and_collected(tmp_path):
 
 
 def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
-    options = ["--smoke", "--recommenders", "mf", "--explainers", "random", "leave-one-out", "lxr", "--results", str(tmp_path)]
+    options = ["--smoke", "--recommenders", "mf", "--explainers", "random", "lxr", "--results", str(tmp_path)]
     command = ["tests/one_stage.py", "12_evaluation-mf", *options, "--user-features", "--test-users", "100"]
     finished = subprocess.run([sys.executable, *command], cwd=PROJECT_ROOT, env=IMPORTING, **CAPTURED)
     assert finished.returncode == 0, finished.stderr

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import lxr
 from lxr.delivery import read_explanations
@@ -178,6 +179,35 @@ def test_a_run_of_notebooks_is_a_source(trained_results, tmp_path):
     assert not (tmp_path / "out" / RUN / "explainer.pt").exists()
 
 
+def test_a_bundle_brings_its_explainer_and_its_data(folder, tmp_path, capsys):
+    model, data = lxr.load(folder / "mf.pt"), lxr.Interactions.load(folder / "data.npz")
+    explainer = lxr.EXPLAINERS["leave-one-out"](model, data.matrix)
+    lxr.save(tmp_path / "bundle", model=model, explainer=explainer, data=data)
+    command = ["explain", "--model", str(tmp_path / "bundle"), "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 0
+    assert "45 explanations of 45 users by LeaveOneOut:" in capsys.readouterr().out
+    records = read_explanations(tmp_path / "out").to_dict("records")
+    assert close(records, list(lxr.explain(model, data, explainer=explainer).records()))
+    lxr.save(tmp_path / "bundle", model=model, data=data)  # another bundle is another command
+    assert cli.main(command) == 1 and "holds explanations of another command: model was" in capsys.readouterr().err
+
+
+def test_a_bundle_without_data_needs_a_file_of_it(folder, tmp_path, capsys):
+    lxr.save(tmp_path / "bundle", model=lxr.load(folder / "mf.pt"))
+    command = ["explain", "--model", str(tmp_path / "bundle"), "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 1 and "expected a bundle with data, or --data" in capsys.readouterr().err
+    assert cli.main([*command, "--data", str(folder / "data.npz")]) == 0
+
+
+def test_a_bundle_that_runs_code_has_to_be_trusted(folder, tmp_path, capsys):
+    data = lxr.Interactions.load(folder / "data.npz")
+    module = torch.nn.Linear(data.n_items, data.n_items)
+    lxr.save(tmp_path / "bundle", model=lxr.wrap(module, data.n_items, "softmax"), data=data)
+    command = ["explain", "--model", str(tmp_path / "bundle"), "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 1 and "trusted" in capsys.readouterr().err
+    assert cli.main([*command, "--trusted"]) == 0
+
+
 def test_an_incomplete_directory_is_not_read(explain, tmp_path):
     assert explain() == 0
     (tmp_path / "out/part-00002.parquet").unlink()
@@ -213,7 +243,7 @@ def test_unusable_input_is_one_line_and_status_1(explain, tmp_path, capsys, word
         (["--time-limit", "0"], "argument --time-limit: expected a positive number, found '0'"),
         (["--sets", "all"], "argument --sets: invalid choice: 'all'"),
         (["--format", "csv"], "argument --format: invalid choice: 'csv'"),
-        (["--results", "results"], "expected either --model and --data, or --results and --dataset"),
+        (["--results", "results"], "expected either --model and --data, or --model with a bundle, or --results"),
         (["--users", "3", "--histories", "p.csv"], "not allowed with argument"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
