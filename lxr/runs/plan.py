@@ -11,6 +11,7 @@ ALL = "all"  # in the place of names of explainers
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
+PATH_ANALYSIS = "08_lxr_path_analysis"
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
@@ -19,9 +20,7 @@ JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_eva
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
-ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
-    name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
-}
+ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out", *EXPLAINERS.names("path", "lxr-path")}
 
 # Explainers for which everything is repeated on further splits, and with other targets.
 HEADLINE = (
