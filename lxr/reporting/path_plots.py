@@ -1,13 +1,14 @@
 """Figures of LXR on paths."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import direction
 from lxr.reporting.formats import with_direction
-from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
+from lxr.reporting.style import DASHES, PATH_RED, SMALL, line
 from lxr.utils.extras import extra
 
 with extra("plots"):
@@ -25,7 +26,7 @@ def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     for place, (name, values) in enumerate(agreement.items()):
         plain = {"color": "0.45", "linestyle": DASHES[1 + place % 3], "marker": None, "label": name}
-        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None} if name in EXPLAINERS else plain)
+        ax.plot(100 * agreement.index, values, **line(str(name)) if name in EXPLAINERS else plain)
     ax.set_xlabel("history removed along the path [%]")
     ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
     ax.grid(alpha=0.3)
@@ -40,13 +41,15 @@ def plot_signals(signals: pd.DataFrame) -> Figure:
         signals: what :func:`lxr.evaluation.path_analysis.signal_table` returns, one line per row.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    palette = sns.color_palette("colorblind")
+    palette, last = sns.color_palette("colorblind"), signals.shape[1] - 1
     for place, (name, values) in enumerate(signals.iterrows()):
-        ax.plot(range(len(values)), values, color=palette[place], marker=MARKERS[place], linestyle=DASHES[place], label=name)
-    ax.set_xticks(range(signals.shape[1]), signals.columns)
+        ax.plot(range(len(values)), values, color=palette[place], marker="o", markersize=4)
+        beside: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
+        ax.annotate(name, (last, values.iloc[-1]), color=palette[place], fontsize=SMALL, **beside)
+    ax.set_xticks(range(signals.shape[1]), [column.removesuffix(" out") for column in signals.columns])
+    ax.set_xlabel("items removed before the gradient is taken")
     ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
     ax.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
     return figure
 
 

@@ -169,7 +169,7 @@ class Workspace:
 
         with atomic_path(self.output(f"figures/{name}.png")) as temporary:
             buffer = io.BytesIO()
-            figure.savefig(buffer, dpi=80)
+            figure.savefig(buffer, dpi=200)
             # 256 colours look the same in a third of the bytes.
             image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
             image.save(temporary, format="png", optimize=True)

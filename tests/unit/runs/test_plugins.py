@@ -11,7 +11,7 @@ import pytest
 import lxr
 from lxr.explainers import LIME, RandomOrder, register
 from lxr.explainers.registry import LXR_FAMILIES
-from lxr.reporting.style import style
+from lxr.reporting.style import colour
 from lxr.runs import cli, plugins
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stages import build_stages
@@ -167,11 +167,10 @@ def test_what_cannot_be_registered_is_refused(name, cls, message):
     assert before == lxr.EXPLAINERS
 
 
-def test_a_registered_explainer_has_a_style_of_its_own():
+def test_a_registered_explainer_has_a_colour_of_its_own():
     register("taking", Taking)
-    others = [style(name) for name in lxr.EXPLAINERS if name != "taking"]
-    mine = style("taking")
-    assert all((mine["color"], mine["marker"]) != (each["color"], each["marker"]) for each in others)
+    others = {colour(name) for name in lxr.EXPLAINERS if name != "taking"}
+    assert colour("taking") not in others
 
 
 # --- plugins ---------------------------------------------------------------------------------------------------------
