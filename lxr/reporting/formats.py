@@ -4,6 +4,7 @@ In a table and in its CSV the names of metrics are plain. Where people read them
 """
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -18,6 +19,7 @@ from lxr.utils.markup import latex_text, markdown_text
 # What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
+PAGE_WIDTH = 60  # characters of a table that fits between the margins of an article
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")  # an id with leading zeros is a word
 _NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[-+]?\d+)?|inf)")
 
@@ -58,6 +60,51 @@ def with_directions(table: pd.DataFrame) -> pd.DataFrame:
     if "metric" not in shown or "direction" in shown:
         return shown
     return shown.assign(metric=shown["metric"].map(with_direction))
+
+
+def digits(column: pd.Series, decimals: int) -> int:
+    """Digits after the point of a column of a table.
+
+    The probabilities of a softmax over thousands of items are small. A metric whose values are all below 0.1 gets as many
+    digits more as it has leading zeros.
+
+    Args:
+        column: its name is that of the column.
+        decimals: digits of a metric with values up to 1, and of every other column.
+
+    Returns:
+        At least ``decimals``; not more than the values have.
+
+    Example:
+        >>> digits(pd.Series([0.01234, 0.0098], name="DEL"), 3), digits(pd.Series([0.5, 0.0098], name="DEL"), 3)
+        (4, 3)
+    """
+    if not is_metric(column.name) or not pd.api.types.is_float_dtype(column):
+        return decimals
+    largest = column.abs().max()
+    zeros = max(0, -1 - math.floor(math.log10(largest))) if 0 < largest < math.inf else 0
+    present = max((-int(Decimal(repr(value)).as_tuple().exponent) for value in column.dropna().tolist()), default=0)
+    return max(decimals, min(decimals + zeros, present))
+
+
+def rounded(frame: pd.DataFrame, decimals: int) -> pd.DataFrame:
+    """A table with its numbers rounded, each column to its own :func:`digits`.
+
+    Args:
+        frame: the table.
+        decimals: digits after the point.
+
+    Returns:
+        A new table.
+
+    Example:
+        >>> rounded(pd.DataFrame({"DEL": [0.01234, 0.01111], "NDCG": [0.1234, 0.5]}), 2)
+             DEL  NDCG
+        0  0.012  0.12
+        1  0.011  0.50
+    """
+    columns = [frame.iloc[:, [at]].round(digits(column, decimals)) for at, (_, column) in enumerate(frame.items())]
+    return pd.concat(columns, axis=1) if columns else frame.copy()
 
 
 def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
@@ -103,13 +150,16 @@ def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None =
     text = _escaped(with_directions(frame), markdown_text)
     if marks is None:
         text = text.astype(object)
-        return text.where(text.notna(), None).to_markdown(floatfmt=f".{decimals}f") + "\n"
-    text = _marked(text, decimals, marks, MARKDOWN_MARKS)
+        form = [f".{places}f" for places in [decimals, *(digits(column, decimals) for _, column in frame.items())]]
+        return text.where(text.notna(), None).to_markdown(floatfmt=form) + "\n"
+    text = _marked(_printed(frame, text, decimals), marks, MARKDOWN_MARKS)
     return text.to_markdown(colalign=["left"] + ["right"] * frame.shape[1], disable_numparse=True) + "\n"
 
 
 def to_latex(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
     """A LaTeX table for the package booktabs, the name of the index in the corner; missing values are empty cells.
+
+    A table that is wider than a page is shrunk to its width, by the package graphicx.
 
     Args:
         frame: the table.
@@ -130,11 +180,32 @@ def to_latex(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = No
         \\bottomrule
         \\end{tabular}
     """
-    text = _marked(_escaped(with_directions(frame), latex_text), decimals, marks, LATEX_MARKS)
+    printed = _printed(frame, _escaped(with_directions(frame), latex_text), decimals)
+    text = _marked(printed, marks, LATEX_MARKS)
     rows = [[label, *entries] for label, entries in zip(text.index, text.to_numpy(), strict=True)]
     header, *body = (" & ".join(map(str, row)) + r" \\" for row in [[text.index.name or "", *text.columns], *rows])
     lines = [rf"\begin{{tabular}}{{l{'r' * frame.shape[1]}}}", r"\toprule", header, r"\midrule", *body, r"\bottomrule"]
-    return "\n".join([*lines, r"\end{tabular}", ""])
+    lines.append(r"\end{tabular}")
+    if _width(_printed(frame, with_directions(frame), decimals)) > PAGE_WIDTH:  # graphicx shrinks it
+        lines = [r"\resizebox{\linewidth}{!}{%", *lines[:-1], lines[-1] + "}"]
+    return "\n".join([*lines, ""])
+
+
+def _width(text: pd.DataFrame) -> int:
+    """Characters of a row of a table, columns as wide as their longest entry, three for the gap between two."""
+    columns = [[text.index.name, *text.index], *([name, *text.iloc[:, at]] for at, name in enumerate(text))]
+    return sum(max(len(str(entry)) for entry in column) + 3 for column in columns) - 3
+
+
+def _printed(frame: pd.DataFrame, text: pd.DataFrame, decimals: int) -> pd.DataFrame:
+    """Entries of an escaped table as text, numbers with the digits of their columns in ``frame``."""
+    places = [digits(column, decimals) for _, column in frame.items()]
+
+    def of(value: object, places: int) -> str:
+        return "" if pd.isna(value) else f"{value:.{places}f}" if isinstance(value, float) else str(value)
+
+    columns = [[of(value, here) for value in text.iloc[:, at]] for at, here in enumerate(places)]
+    return pd.DataFrame(dict(enumerate(columns)), text.index, dtype=object).set_axis(text.columns, axis=1)
 
 
 def _escaped(frame: pd.DataFrame, escape: Callable[[object], str]) -> pd.DataFrame:
@@ -148,11 +219,8 @@ def _escaped(frame: pd.DataFrame, escape: Callable[[object], str]) -> pd.DataFra
     return text.rename_axis(index=of(frame.index.name), columns=of(frame.columns.name))
 
 
-def _marked(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None, around: dict[str, str]) -> pd.DataFrame:
-    """The entries as text, each with what its mark puts around it."""
-    text = frame.map(
-        lambda value: "" if pd.isna(value) else f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
-    )
+def _marked(text: pd.DataFrame, marks: pd.DataFrame | None, around: dict[str, str]) -> pd.DataFrame:
+    """Entries with the markup of their marks."""
     if marks is None:
         return text
     rows = zip(text.to_numpy(), marks.to_numpy(), strict=True)
@@ -167,7 +235,7 @@ def from_csv(text: str) -> tuple[pd.DataFrame, int]:
         text: the CSV, its first column the index.
 
     Returns:
-        The table, and the most digits after the point of a number in it.
+        The table, and the most digits after the point of a number in it, additional :func:`digits` of small metrics aside.
 
     Example:
         >>> table, decimals = from_csv("explainer,NDCG,trials\\nlxr,0.25,9\\nrandom,0.5,\\n")
@@ -176,10 +244,11 @@ def from_csv(text: str) -> tuple[pd.DataFrame, int]:
     """
     cells = pd.read_csv(io.StringIO(text), index_col=0, dtype=str, keep_default_na=False)
     columns = {number: cells.iloc[:, number].tolist() for number in range(cells.shape[1])}
-    decimals = max((_decimals_of(column) for column in columns.values()), default=0)
     frame = pd.DataFrame({number: _as_numbers(column) for number, column in columns.items()}, cells.index)
     frame.index = pd.Index(_as_numbers(cells.index), name=cells.index.name)
-    return frame.set_axis(cells.columns, axis=1), decimals
+    frame = frame.set_axis(cells.columns, axis=1)
+    small = {number: digits(frame.iloc[:, number], 0) for number in columns}
+    return frame, max((_decimals_of(column) - small[number] for number, column in columns.items()), default=0)
 
 
 def _as_numbers(cells: Sequence[str]) -> list:

@@ -5,7 +5,7 @@ from hashlib import sha256
 import pandas as pd
 
 from lxr.metrics.names import LOWER, direction, is_metric
-from lxr.reporting.formats import with_directions
+from lxr.reporting.formats import digits, rounded, with_directions
 
 
 class ShownTable:
@@ -28,11 +28,13 @@ class ShownTable:
         self.table, self.decimals = table, decimals
 
     def __repr__(self) -> str:
-        return with_directions(self.table.round(self.decimals)).to_string()
+        return with_directions(rounded(self.table, self.decimals)).to_string()
 
     def _repr_html_(self) -> str:
         shown = with_directions(self.table)
-        style = shown.style.format(precision=self.decimals, thousands=",", na_rep="", escape="html")
+        style, form = shown.style, {"thousands": ",", "na_rep": "", "escape": "html"}
+        for (_, column), label in zip(self.table.items(), shown, strict=True):
+            style = style.format(precision=digits(column, self.decimals), subset=[label], **form)
         style = style.format_index(escape="html").format_index(axis="columns", escape="html")
         for name, label in zip(self.table, shown, strict=True):
             if is_metric(name) and len(shown) > 1 and pd.api.types.is_numeric_dtype(shown[label]):

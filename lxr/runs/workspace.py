@@ -31,7 +31,7 @@ import pandas as pd
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
-from lxr.reporting.formats import FORMATS, from_csv, to_csv
+from lxr.reporting.formats import FORMATS, from_csv, rounded, to_csv
 from lxr.utils.environment import PROJECT_ROOT, environment, in_checkout, results_directory
 from lxr.utils.extras import extra
 from lxr.utils.records import read_json, write_json
@@ -145,13 +145,13 @@ class Workspace:
         Args:
             frame: the table.
             name: of the files.
-            decimals: digits after the point.
+            decimals: digits after the point; small metrics have more, see :func:`lxr.reporting.formats.digits`.
             marks: of the best entries and those that no test tells apart from them, see
                 :func:`lxr.reporting.tables.mark_best`.
             formats: keys of :data:`lxr.reporting.formats.FORMATS`; long tables need their CSV alone.
         """
-        rounded = frame.round(decimals)
-        csv = to_csv(rounded, decimals)
+        rounded_frame = rounded(frame, decimals)
+        csv = to_csv(rounded_frame, decimals)
         table, _ = from_csv(csv)  # as an export finds it
         texts = {kind: csv if kind == "csv" else FORMATS[kind](table, decimals, marks) for kind in formats}
         files = {f"tables/{name}.{kind}": text for kind, text in texts.items()}
@@ -160,7 +160,7 @@ class Workspace:
         for file, text in files.items():
             with atomic_path(self.output(file)) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        return rounded
+        return rounded_frame
 
     def save_figure(self, figure, name: str) -> None:
         """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
