@@ -7,8 +7,9 @@ import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import direction
+from lxr.reporting.families import PATH_RED
 from lxr.reporting.formats import with_direction
-from lxr.reporting.style import DASHES, PATH_RED, SMALL, line
+from lxr.reporting.style import DASHES, SMALL, line
 from lxr.utils.extras import extra
 
 with extra("plots"):

@@ -14,6 +14,7 @@ import pandas as pd
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
+from lxr.reporting.families import in_families, in_front
 from lxr.reporting.fonts import drawable
 from lxr.reporting.formats import with_direction
 from lxr.reporting.style import (
@@ -25,8 +26,6 @@ from lxr.reporting.style import (
     dot,
     draw_lines,
     family_legend,
-    in_families,
-    in_front,
     label_ends,
     label_panel,
     label_rows,

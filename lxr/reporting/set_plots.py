@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
-from lxr.reporting.style import SMALL, colour, dot, in_families, label_rows, panels
+from lxr.reporting.families import in_families
+from lxr.reporting.style import SMALL, colour, dot, label_rows, panels
 from lxr.utils.extras import extra
 
 with extra("plots"):

@@ -5,10 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import METRICS, kind_of
+from lxr.reporting.families import FAMILIES, family_of
 from lxr.reporting.formats import with_direction
 from lxr.utils.extras import extra
 
@@ -20,25 +19,8 @@ with extra("plots"):
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
-PATH_RED, OTHERS = "#a50026", "registered"
-FAMILIES = {  # family of an explainer -> its name in a legend, and its colour
-    "lxr": ("LXR", "black"),
-    "lxr-path": ("LXR on paths", PATH_RED),
-    "path": ("paths", "#029e73"),
-    "gradient": ("gradients", "#0173b2"),
-    "perturbation": ("perturbation", "#cc78bc"),
-    "surrogate": ("surrogates", "#de8f05"),
-    "similarity": ("similarities", "#8c6d31"),
-    OTHERS: ("others", "#56b4e9"),
-}
 GREY, LIGHT = "0.45", "0.8"  # of a random order, and of lines in the background
-MOST_LINES = 6
 SMALL = 9  # points
-
-
-def family_of(explainer: str) -> str:
-    """Key of :data:`FAMILIES` of an explainer."""
-    return EXPLAINERS[explainer].family if explainer in EXPLAINERS else OTHERS
 
 
 def colour(explainer: str) -> str:
@@ -57,39 +39,6 @@ def line(explainer: str, in_front: bool = True) -> dict[str, Any]:
 def dot(explainer: str) -> dict[str, Any]:
     """Style of a single marker of an explainer."""
     return {"color": colour(explainer), "marker": "o", "markersize": 5, "linestyle": "none", "label": explainer}
-
-
-def in_families(names: Iterable[str], quality: "pd.Series | None" = None) -> list[str]:
-    """Names of explainers, families together, the best of each family first, a random order last.
-
-    Args:
-        names: of explainers.
-        quality: of each of them, lower is better; by default the order of the registry.
-    """
-    known, families = list(EXPLAINERS), list(FAMILIES)
-    place = {name: known.index(name) if name in known else len(known) for name in names}
-    rank = place if quality is None else quality.to_dict()
-    return sorted(place, key=lambda name: (name == "random", families.index(family_of(name)), rank[name], place[name]))
-
-
-def in_front(quality: pd.Series, most: int = MOST_LINES) -> list[str]:
-    """Explainers that a figure shows in colour: LXR, the best of LXR on paths, and the best of the other families.
-
-    Args:
-        quality: of the explainers, lower is better.
-        most: number of names; a random order comes in addition.
-
-    Example:
-        >>> quality = pd.Series({"random": 0.9, "jaccard": 0.6, "cosine": 0.5, "lxr": 0.7, "gradient": 0.4})
-        >>> in_front(quality), in_front(quality, most=2)
-        (['lxr', 'gradient', 'cosine', 'random'], ['lxr', 'gradient', 'random'])
-    """
-    ranked = quality.drop("random", errors="ignore").sort_values(kind="stable").index
-    best = list(dict.fromkeys(family_of(name) for name in ranked))
-    firsts = [next(name for name in ranked if family_of(name) == family) for family in best]
-    ours = ["lxr"] * ("lxr" in ranked) + [name for name in firsts if family_of(name) == "lxr-path"]
-    others = [name for name in firsts if family_of(name) not in ("lxr", "lxr-path")]
-    return [*ours, *others][:most] + ["random"] * ("random" in quality)
 
 
 def draw_lines(ax: Axes, x: Sequence | np.ndarray, values: Mapping[str, np.ndarray], front: Sequence[str]) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 import lxr
 from lxr.metrics import group_table, quartiles
+from lxr.reporting.families import FAMILIES, family_of, in_families, in_front
 from lxr.reporting.plots import plot_fidelity, plot_groups, plot_sanity, plot_training
-from lxr.reporting.style import FAMILIES, LIGHT, colour, family_of, in_families, in_front, spread
+from lxr.reporting.style import LIGHT, colour, spread
 
 # --- figure
 
