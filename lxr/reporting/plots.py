@@ -89,11 +89,11 @@ def plot_fidelity(results: Mapping[str, FidelityResult], metrics: Sequence[tuple
         label_panel(right, fixed, f"most important items {how} (Ke)", relative=fixed in ("DEL", "INS"))
         right.set_xticks(lengths)
         label_ends(right, {name: (lengths[-1], results[name].fixed[fixed][:, -1].mean()) for name in front})
-    return note(figure, _reading(front, results))
+    return note(figure, _legend_text(front, results))
 
 
-def _reading(front: Sequence[str], names: Collection[str]) -> str:
-    """How to read lines of which some are in colour."""
+def _legend_text(front: Sequence[str], names: Collection[str]) -> str:
+    """Meaning of the colours of lines."""
     others = len(names) - len(front)
     grey = f"; grey: the {others} other explainers" if others else ""
     return f"In colour: LXR and the best explainer of each family by NDCG{grey}."
@@ -119,7 +119,7 @@ def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
             ends[str(name)] = len(rows) - 1, rows[metric].iloc[-1]
         label_panel(ax, metric, what)
         label_ends(ax, {name: ends[name] for name in front})
-    return note(figure, _reading(front, first["explainer"].unique()))
+    return note(figure, _legend_text(front, first["explainer"].unique()))
 
 
 def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG", "CDCG@Ke=5")) -> Figure:

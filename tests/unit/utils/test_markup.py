@@ -24,7 +24,7 @@ from lxr.counterfactuals import CounterfactualSet
 from lxr.data.interactions import names_of
 from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
 from lxr.reporting.fonts import _spelled, drawable
-from lxr.reporting.html import export_html, figure
+from lxr.reporting.html import ReportFigure, export_html
 from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")
@@ -267,20 +267,18 @@ def test_sections_with_nothing_to_show_are_left_out(tmp_path):
     (tmp_path / "figures").mkdir()
     path = tmp_path / "figures/gain_mf.png"
     mpl.figure.Figure(figsize=(1, 1)).savefig(path)
-    data, metadata = figure(path)._repr_mimebundle_()
+    data = {"text/html": ReportFigure(path)._repr_html_(), "text/plain": repr(ReportFigure(path))}
     cells = []
     for heading, outputs in {
         "Printed": [nbformat.v4.new_output("stream", name="stdout", text="ablations: 0")],
-        "Drawn": [nbformat.v4.new_output("display_data", data=data, metadata={"image/png": metadata["image/png"]})],
+        "Drawn": [nbformat.v4.new_output("display_data", data=data)],
     }.items():
         cells += [nbformat.v4.new_markdown_cell(f"## {heading}\n\nText."), nbformat.v4.new_code_cell("", outputs=outputs)]
     nbformat.write(nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_markdown_cell("## Words")]), tmp_path / "n.ipynb")
     export_html(tmp_path / "n.ipynb", tmp_path / "report.html", "LXR")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Drawn" in page and "Words" in page and "Printed" not in page and "ablations" not in page
-    assert re.findall(r'alt="([^"]*)"', page) == [
-        "Fidelity gain of all explainers, from random order (0) to greedy search (1): mf"
-    ]
+    assert re.findall(r'alt="([^"]*)"', page) == ["Fidelity gain from a random order (0) to a greedy search (1): mf"]
 
 
 def test_widgets(catalogue, tmp_path):
