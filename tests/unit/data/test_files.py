@@ -247,7 +247,7 @@ BAD_OWN = {
     "a directory": (".csv", None, {}, "expected a file"),
     "another kind": ("own.xlsx", b"PK", {}, r"own\.xlsx: expected a file \.csv, .* or \.parquet, found \.xlsx"),
     "no kind": ("own", b"user,item\n", {}, "found no suffix"),
-    "no Parquet": ("own.parquet", b"user,item,rating\n", {}, r"own\.parquet: expected a Parquet file, found none"),
+    "no Parquet": ("own.parquet", b"user,item,rating\n", {}, r"own\.parquet: not a readable Parquet file"),
     "no header": ("own.csv", b"1,10,5\n2,10,5\n", {}, "expected a column user, found 1, 10, 5"),
     "two other separators": (
         "own.csv",
