@@ -1,7 +1,7 @@
-"""Level 7: what people read: tables and their texts, explanations in words, figures, pages.
+"""Level 7: tables and their texts, explanations in words, figures, pages.
 
 Figures are in :mod:`lxr.reporting.plots`, :mod:`lxr.reporting.path_plots` and :mod:`lxr.reporting.tuning_plots`, pages in
-:mod:`lxr.reporting.html`: they need packages that the extras ``plots`` and ``runs`` install. All else is here.
+:mod:`lxr.reporting.html`: they need packages that the extras ``plots`` and ``runs`` install. Everything else is here.
 
 Example:
     >>> import lxr, pandas as pd

@@ -1,4 +1,4 @@
-"""The style of figures: colours, markers, panels, legends."""
+"""Style of figures: colours, markers, panels, legends."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 MARKERS = "oXs^vDPp<>*h"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 PATH_RED = "#a50026"
-SMALL = 9  # points: figures of three panels are scaled down to the width of a page
+SMALL = 9  # points: pages scale down figures of three panels
 
 
 def style(explainer: str) -> dict:
-    """Colour, marker and line of an explainer: by its place among its peers, distinct in black and white too.
+    """Colour, marker and line of an explainer, by its position in its group; also distinct in black and white.
 
-    LXR is black and thick, its variants are grey; LXR that imitates paths is red, the first of it thick. Neighbours carry
-    their markers at alternate points, so that two lines that coincide are still both seen.
+    LXR is black and thick, its variants are grey; LXR on paths is red, its first variant thick. Neighbours have markers at
+    alternate points, so both of two coinciding lines remain visible.
     """
     first = EXPLAINERS.primary(explainer) if explainer in EXPLAINERS else explainer
     family = EXPLAINERS[first].family if first in EXPLAINERS else ""
@@ -48,14 +48,14 @@ def style(explainer: str) -> dict:
 
 
 def draw_line(ax: Axes, explainer: str, x: Sequence[float] | np.ndarray, values: np.ndarray) -> None:
-    """The mean over users of (n_users, len(x)) values, with the band of its interval."""
+    """Draw the mean over users of (n_users, len(x)) values, with a band for its interval."""
     mean, error = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
     ax.plot(x, mean, **style(explainer))
     ax.fill_between(x, mean - error, mean + error, color=style(explainer)["color"], alpha=0.12, linewidth=0)
 
 
 def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels of a size in inches, so many in a row."""
+    """Create a figure of ``count`` panels of a size in inches, with a number of columns."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figsize = size[0] * columns, size[1] * rows
@@ -66,7 +66,7 @@ def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1))
 
 
 def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> None:
-    """Title with direction, axes with units."""
+    """Set a title with direction, and axis labels with units."""
     kind, (_, _, cutoff) = kind_of(metric), metric.partition("@")
     ax.set_title(with_direction(metric), fontsize=11)
     ax.set_xlabel(x_label)
@@ -77,7 +77,7 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
 
 
 def add_legend(figure: Figure, ax: Axes) -> Figure:
-    """One legend for all panels, below them, in room of its own."""
+    """Add one legend for all panels, in its own space below them."""
     handles, labels = ax.get_legend_handles_labels()
     columns = min(len(labels), int(figure.get_figwidth() / 2.3))
     rows = -(-len(labels) // columns)

@@ -1,4 +1,4 @@
-"""One function per table: numbers that were computed elsewhere, put into rows and columns; and words of them."""
+"""Tables of computed numbers, one function each, and sentences about counterfactual sets."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,12 +16,12 @@ def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np
     """Dataset statistics: ratings, kept histories, and each part of the users.
 
     Args:
-        ratings: as read, duplicates included.
-        data: what :func:`lxr.prepare` has made of them.
+        ratings: raw ratings, duplicates included.
+        data: histories that :func:`lxr.prepare` made of them.
         parts: name → indices of users.
 
     Returns:
-        One row each; items are those of the row, and so is the density; lengths are of the users' histories.
+        One row each; items and density are of the row's own users; lengths are of their histories.
 
     Example:
         >>> import lxr
@@ -53,7 +53,7 @@ def recommender_table(qualities: Mapping[str, Mapping[str, float]]) -> pd.DataFr
     """Ranking quality of recommenders, one row each.
 
     Args:
-        qualities: name → what :func:`lxr.rank_quality` returns, of the same histories and with the same seed.
+        qualities: name → result of :func:`lxr.rank_quality`, for the same histories and seed.
 
     Returns:
         Recommenders × metrics.
@@ -68,10 +68,10 @@ def recommender_table(qualities: Mapping[str, Mapping[str, float]]) -> pd.DataFr
 
 
 def fidelity_table(summary: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Means only.
+    """Table of means.
 
     Args:
-        summary: what :func:`lxr.metrics.summary_table` returns.
+        summary: result of :func:`lxr.metrics.summary_table`.
         metrics: the metrics to show, in this order; all by default.
 
     Returns:
@@ -91,7 +91,7 @@ def interval_table(summary: pd.DataFrame, metrics: Sequence[str], *, decimals: i
     """Means with their intervals, as text.
 
     Args:
-        summary: what :func:`lxr.metrics.summary_table` returns.
+        summary: result of :func:`lxr.metrics.summary_table`.
         metrics: the metrics to show, in this order.
         decimals: digits after the point.
 
@@ -116,12 +116,12 @@ def mark_best(table: pd.DataFrame, comparisons: pd.DataFrame, *, level: float = 
     """Marks of the entries of a table of means.
 
     Args:
-        table: explainers × metrics, what :func:`fidelity_table` returns.
-        comparisons: what :func:`lxr.metrics.comparison_table` returns for these explainers and at least these metrics.
-        level: of the corrected tests.
+        table: explainers × metrics, the result of :func:`fidelity_table`.
+        comparisons: result of :func:`lxr.metrics.comparison_table` for these explainers and at least these metrics.
+        level: significance level of the corrected tests.
 
     Returns:
-        Explainers × metrics: ``"best"`` of a metric, ``"tie"`` for what no test tells apart from it, ``""`` for the rest.
+        Explainers × metrics: ``"best"``, ``"tie"`` if no test finds a difference to the best, ``""`` for the rest.
 
     Example:
         >>> table = pd.DataFrame({"NDCG": [0.25, 0.26, 0.75]}, index=["lxr", "lime", "random"])
@@ -144,12 +144,12 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
     """Tuning summary: trials, the metric before and after, and the chosen options.
 
     Args:
-        records: ``"recommender"`` and explainers → what :func:`lxr.tuning.records.tuning_record` returns.
-        explainers: all of the comparison; those without options, or not tuned, have no trials.
+        records: ``"recommender"`` and explainers → results of :func:`lxr.tuning.records.tuning_record`.
+        explainers: all explainers of the comparison; untuned ones have no trials.
 
     Returns:
-        One row each: ``metric``, its values on validation users with the ``start`` options and with the best, ``trials`` and
-        how many of them were ``pruned`` or ``failed``, ``users`` by whom, ``minutes``, the chosen ``options``.
+        One row each: ``metric``, its values on validation users with the ``start`` options and with the best, numbers of
+        ``trials``, of ``pruned`` and ``failed`` ones, and of ``users``; ``minutes``, and the chosen ``options``.
 
     Example:
         >>> record = {"metric": "POS@20", "start": 0.5, "value": 0.25, "trials": 9, "options": {"k": 5}, "seconds": 90}
@@ -170,9 +170,9 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
 
     Args:
         scores: explainer → (n, I) CSR importance.
-        row: the user's row in them.
-        data: for the titles.
-        count: so many items.
+        row: row of the user in the scores.
+        data: histories with the titles.
+        count: number of items.
 
     Returns:
         Titles, indexed by their position from 1.
@@ -189,15 +189,15 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
 
 
 def counterfactual_sentence(data: Interactions, target: int, found: CounterfactualSet) -> str:
-    """A counterfactual explanation in words, with titles, of the item that is recommended first.
+    """Counterfactual explanation in words, with titles, of the first recommendation.
 
     Args:
-        data: for the titles.
+        data: histories with the titles.
         target: the explained item.
-        found: its counterfactual set, as :func:`lxr.counterfactuals.smallest_set` returns it.
+        found: its counterfactual set, from :func:`lxr.counterfactuals.smallest_set`.
 
     Returns:
-        The sentence, and a second one if it is proven that no smaller set exists.
+        The sentence, and a second one if no smaller set exists (proven).
 
     Example:
         >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.arange(4), np.array(list("ABCD")))
@@ -223,18 +223,18 @@ def fall_sentence(
     *,
     count: int = 3,
 ) -> str:
-    """A counterfactual explanation in words of an item that is not recommended first.
+    """Counterfactual explanation in words, with titles, of an item that is not the first recommendation.
 
     Args:
-        data: for the titles.
+        data: histories with the titles.
         target: the explained item.
-        found: the set without which it falls, as :func:`lxr.counterfactuals.smallest_set` returns it.
-        ranks: of the target, with the whole history and without the set.
-        passing: items that are before it without the set, and were not with it, the best first.
-        count: so many of them are named.
+        found: the set whose removal makes it fall, from :func:`lxr.counterfactuals.smallest_set`.
+        ranks: ranks of the target with the whole history and without the set.
+        passing: items that pass it without the set, the best first.
+        count: number of them to name.
 
     Returns:
-        The sentence, and a second one if it is proven that no smaller set exists.
+        The sentence, and a second one if no smaller set exists (proven).
 
     Example:
         >>> data = Interactions(sp.csr_matrix((1, 5)), np.array([0]), np.arange(5), np.array(list("ABCDE")))
@@ -256,7 +256,7 @@ def fall_sentence(
 
 
 def _proof(found: CounterfactualSet) -> str:
-    """Sentence about a set of several items that is proven to be a smallest one."""
+    """Sentence about a set of several items that is proven to be smallest, else empty."""
     return " No smaller set exists." if found.certificate == "optimal" and found.bound > 1 else ""
 
 
@@ -266,7 +266,7 @@ def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> lis
 
 
 def enumeration(names: Sequence[str]) -> str:
-    """Names in a sentence.
+    """List of names in a sentence.
 
     Example:
         >>> enumeration(["A"]), enumeration(["A", "B", "C"])

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def plot_tuning(study: "optuna.Study") -> Figure:
-    """A study at a glance: its history, how much each option matters, and which options go with which values.
+    """Plot a study: its history, the importance of each option, and the options of good trials.
 
-    Left, every trial and the best so far. Middle, how much of the metric's variance each option explains, as shares of what
-    all explain (functional ANOVA; Hutter et al., ICML 2014), if there are enough trials for it. Right, one line per trial
-    that was not pruned, through its options, on axes that span the search space; the darker, the better.
+    Left, every trial and the best so far. Middle, the share of the metric's explained variance by option (functional ANOVA;
+    Hutter et al., ICML 2014), if there are enough trials for it. Right, one line per trial that was not pruned, through its
+    options, on axes that span the search space; the darker, the better.
 
     Args:
-        study: what :func:`lxr.tuning.tune` returns; at least one trial must have succeeded.
+        study: result of :func:`lxr.tuning.tune`; at least one trial must have succeeded.
     """
     metric, lower = study.user_attrs["about"]["metric"], study.direction.name == "MINIMIZE"
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
@@ -57,7 +57,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
         heights = [height[row] for height, _ in positions.values()]
         lines.plot(heights, color=plt.cm.Greys(0.15 + 0.85 * share), linewidth=2.2 if row == rank.idxmax() else 0.9)
     labels = [f"{name}\n{values}" for name, (_, values) in positions.items()]
-    staggered = ["\n\n" * (index % 2) + label for index, label in enumerate(labels)]  # neighbours may be long
+    staggered = ["\n\n" * (index % 2) + label for index, label in enumerate(labels)]  # neighbouring labels may be long
     lines.set_xticks(range(len(space)), staggered, fontsize=SMALL)
     lines.set_yticks([])
     for ax, title in ((history, "history"), (importance, "importance"), (lines, "options, best trial thick")):
@@ -67,7 +67,7 @@ def plot_tuning(study: "optuna.Study") -> Figure:
 
 
 def _axis_positions(values: Sequence, distribution: Any) -> tuple[np.ndarray, str]:
-    """Positions from 0 to 1 of the values of an option on its axis of parallel coordinates, and a label of the axis."""
+    """Positions from 0 to 1 of an option's values on its axis of parallel coordinates, and a label of the axis."""
     if hasattr(distribution, "choices"):
         numbers = np.array([distribution.choices.index(value) for value in values]) / max(1, len(distribution.choices) - 1)
         return numbers, ", ".join(map(str, distribution.choices))
@@ -77,11 +77,11 @@ def _axis_positions(values: Sequence, distribution: Any) -> tuple[np.ndarray, st
 
 
 def _option_importance(study: "optuna.Study") -> dict[str, float]:
-    """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
+    """Share of the metric's variance that each option explains, or nothing if there are too few trials."""
     with extra("tuning"):
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     try:
         return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    except (ValueError, RuntimeError):  # a single trial, or trials that are all alike
+    except (ValueError, RuntimeError):  # a single trial, or identical trials
         return {}
