@@ -199,6 +199,6 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "what was finished is kept" in errors
+    assert "finished stages are kept" in errors
     assert "key" in json.loads(stamp.read_text())
     assert "skip 01_data_preparation" in run(tmp_path, "--before", "05_lxr").stdout
