@@ -42,7 +42,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings describe types in words, with shapes
 napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, False, True
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # words that are no types, and other packages' classes
+nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # words that look like types, and other packages' classes
 
 
 def resolve(app, env, node, content):

@@ -82,7 +82,7 @@ class Explorer:
         self.recommender = widgets.Dropdown()
         self.user = widgets.Dropdown()
         self.search = widgets.Combobox(placeholder="add an item by its title …", continuous_update=False)
-        self.empty = widgets.Button(description="Start from nothing", tooltip="build a history of your own by titles")
+        self.empty = widgets.Button(description="Start from nothing", tooltip="build your own history by titles")
         self.targets = widgets.ToggleButtons(options=[])
         self.panels = [Panel(name) for name in explainers]
         self.restore = widgets.Button(description="Put all back")

@@ -16,7 +16,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.markup import is_visible, plain
 from lxr.utils.sparse import binary_matrix
-from lxr.utils.storage import ANEW, DataError, pack_text, read_npz, save_npz, unpack_text
+from lxr.utils.storage import REPAIR, DataError, pack_text, read_npz, save_npz, unpack_text
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Interactions:
             arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
             _check_arrays(arrays)
         except ValueError as error:
-            raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
+            raise DataError(f"{path} is damaged: {error}: {REPAIR}") from error
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         return cls(
             matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),

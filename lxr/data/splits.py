@@ -10,7 +10,7 @@ from lxr.data.inputs import as_matrix
 from lxr.data.interactions import check_kind
 from lxr.utils.checks import check_natural, check_numbers, check_seed, first
 from lxr.utils.memory import check_memory
-from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
+from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
 BYTES_PER_USER = 24  # arrays of a split: its permutation, the three parts, and one of them sorted
 
@@ -117,7 +117,7 @@ def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndar
     try:
         _check_split(parts, n_users)
     except ValueError as error:
-        raise DataError(f"{path} is damaged or a split of other data: {error}: {ANEW}") from error
+        raise DataError(f"{path} is damaged or a split of other data: {error}: {REPAIR}") from error
     return parts["train"], parts["validation"], parts["test"]
 
 

@@ -21,7 +21,7 @@ from lxr.recommenders.recommendations import check_catalogue
 from lxr.utils.directories import atomic_directory, whole_directory
 from lxr.utils.environment import package_versions
 from lxr.utils.records import read_json, write_json
-from lxr.utils.storage import ANEW, DataError, sha256
+from lxr.utils.storage import REPAIR, DataError, sha256
 
 FORMAT = "lxr-bundle/1"
 MANIFEST, DATA = "manifest.json", "interactions.npz"
@@ -201,7 +201,7 @@ def read_manifest(directory: Path) -> dict:
         raise DataError(f"{directory}: expected a bundle that lxr.save wrote, found a directory without {MANIFEST}")
     manifest = read_json(path)
     if manifest is None:
-        raise DataError(f"{path} is damaged: expected JSON with the SHA-256 of its content: {ANEW}")
+        raise DataError(f"{path} is damaged: expected JSON with the SHA-256 of its content: {REPAIR}")
     if manifest.get("format") != FORMAT:
         found = manifest.get("format")
         raise DataError(

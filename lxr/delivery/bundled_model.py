@@ -21,7 +21,7 @@ from lxr.recommenders.probes import probes
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.wrapped import Wrapped, wrap
 from lxr.utils.checks import check_instance
-from lxr.utils.storage import ANEW, DataError, checked_archive, read_checked, short
+from lxr.utils.storage import REPAIR, DataError, checked_archive, read_checked, short
 from lxr.utils.weights import read_weights, restore_weights, save_weights
 
 WEIGHTS, PROGRAM, FINGERPRINT = "recommender.pt", "program.pt2", "fingerprint.pt"
@@ -201,7 +201,7 @@ def read_model(record: dict, directory: Path, device: torch.device | str, truste
     try:
         saved = Fingerprint.of_state(read_weights(directory / FINGERPRINT, required=()))
     except ValueError as error:
-        raise DataError(f"{directory / FINGERPRINT} is damaged: {error}: {ANEW}") from error
+        raise DataError(f"{directory / FINGERPRINT} is damaged: {error}: {REPAIR}") from error
     found = Fingerprint.of(model)
     if found.differs(saved):
         raise DataError(f"{directory}: expected the saved recommender ({saved}), found another one ({found})")

@@ -1,4 +1,4 @@
-"""Is any one-shot explainer better than one that imitates paths?
+"""Comparison of one-shot explainers with explainers on paths.
 
 One-shot explainers look at the recommender's answers near the whole history, and never at what is left of it.
 """

@@ -11,7 +11,7 @@ from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.names import check_metric
 from lxr.recommenders.recommendations import top_item
-from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
+from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
 
 def mean_fidelity(
@@ -93,7 +93,7 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
     arrays = read_npz(path, required=("scores", "entries"))
     values, matrix = arrays["scores"], as_matrix(matrix=matrix)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
-        raise DataError(f"{path} is damaged: expected finite numbers in one dimension: {ANEW}")
+        raise DataError(f"{path} is damaged: expected finite numbers in one dimension: {REPAIR}")
     if len(values) != matrix.nnz:
         raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")
     if not np.array_equal(arrays["entries"], _digest_of_entries(matrix)):

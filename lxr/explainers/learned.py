@@ -18,7 +18,7 @@ from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.modes import uncounted
 from lxr.utils.records import plain
-from lxr.utils.storage import ANEW, DataError, short
+from lxr.utils.storage import REPAIR, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
 _CLEARLY = 2.0  # required lead of a trained explainer over a random order, in standard errors
@@ -104,7 +104,7 @@ class LearnedExplainer(Explainer):
             network = cls.new_network(model, settings, state["hidden_size"])
             training = pd.DataFrame(state["training"])
         except Exception as error:  # a file made by hand may hold anything
-            raise DataError(f"{path} is damaged: its settings are not valid: {short(error)}: {ANEW}") from error
+            raise DataError(f"{path} is damaged: its settings are not valid: {short(error)}: {REPAIR}") from error
         restore_weights(network, state["weights"], path)
         explainer = cls(model, network.to(model.device), settings, training)
         if fingerprint.differs(explainer.fingerprint) and not allow_other:

@@ -59,9 +59,9 @@ class LXRSettings:
     """All hyperparameters of LXR.
 
     Attributes:
-        lambda_pos: weight of −log p(x⁺), "what explains suffices".
-        lambda_neg: weight of log p(x⁻), "without it the recommendation falls".
-        alpha: weight of the mean mask, "explain by little".
+        lambda_pos: weight of −log p(x⁺), "the kept items suffice".
+        lambda_neg: weight of log p(x⁻), "without them the recommendation falls".
+        alpha: weight of the mean mask, "keep few items".
         hidden_size: width of the encoders and of the hidden layer.
         learning_rate: learning rate of Adam.
         learning_rate_decay: factor of the learning rate after every epoch.

@@ -7,7 +7,7 @@ import torch
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import default_options
-from lxr.utils.storage import ANEW, DataError, short
+from lxr.utils.storage import REPAIR, DataError, short
 from lxr.utils.weights import read_weights, restore_weights
 
 ENTRIES = ("class", "n_items", "options", "weights")
@@ -37,7 +37,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu") -> Recommender
     state = read_weights(path, required=())
     if not state.keys() >= set(ENTRIES):
         found = "an explainer" if "explainer" in state else "something else"
-        raise DataError(f"{path}: expected a file of model.save of this version, found {found}: {ANEW}")
+        raise DataError(f"{path}: expected a file of model.save of this version, found {found}: {REPAIR}")
     model = _made_again(state, path)
     restore_weights(model, state["weights"], path)
     return model.to(device).eval()

@@ -47,7 +47,7 @@ class MF(WholeRowLoss):
 
     The weight of positives is not in the search space: it sets the level of the probabilities, and thus what is explained.
 
-    Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
+    Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history instead of a user id.
 
     Example:
         >>> model = MF(n_items=5, n_factors=2)

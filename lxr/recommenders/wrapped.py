@@ -67,7 +67,7 @@ def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype
         asked = x.clone().requires_grad_().clone() if kind is torch.Tensor else x.numpy(force=True).copy()
         try:
             logits = scorer(asked)
-        except Exception as error:  # somebody else's code may raise anything
+        except Exception as error:  # foreign code may raise anything
             if isinstance(explained(error, "scorer"), AnswerError):
                 raise explained(error, "scorer") from error
             found.append(f"{type(error).__name__}: {error}")
@@ -86,7 +86,7 @@ def _only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | No
     """Precision of a history (1, I) that a scorer takes, or None if it also takes double precision."""
     try:
         scorer(history.detach().double())
-    except Exception:  # somebody else's code may raise anything
+    except Exception:  # foreign code may raise anything
         return history.dtype
     return None
 

@@ -132,8 +132,8 @@ class Library:
         """Data files → modules of the same folder that name them, or all modules of the folder."""
         found = {}
         for path in sorted(LIBRARY.rglob("*.csv")):
-            beside = {name for name, other in self.paths.items() if other.parent == path.parent}
-            found[path] = {name for name in beside if path.name in self.module(name).uses(ALL).literals} or beside
+            siblings = {name for name, other in self.paths.items() if other.parent == path.parent}
+            found[path] = {name for name in siblings if path.name in self.module(name).uses(ALL).literals} or siblings
         return found
 
     def _module_name(self, path: Path) -> str:

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 SEAL = b"lxr-sha256:"
 BLANK = b"0" * 64  # placeholder while the checksum is computed
-ANEW = "delete it and run the stage that makes it, or save it again"
+REPAIR = "delete it and run the stage that makes it, or save it again"
 Content = TypeVar("Content")
 
 
@@ -191,17 +191,17 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
         raise DataError(f"{path}: cannot read the file: {error.strerror or error}") from error
     start = content.rfind(SEAL) + len(SEAL)
     if start < len(SEAL):
-        raise DataError(f"{path} is damaged or of another version: it has no SHA-256 of its content: {ANEW}")
+        raise DataError(f"{path} is damaged or of another version: it has no SHA-256 of its content: {REPAIR}")
     digest = hashlib.sha256(content[:start])
     digest.update(BLANK)
     digest.update(content[start + len(BLANK) :])
     expected, found = content[start : start + len(BLANK)].decode("ascii", "replace"), digest.hexdigest()
     if expected != found:
-        raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: {ANEW}")
+        raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: {REPAIR}")
     try:
         return parse(io.BytesIO(content))
     except Exception as error:  # files made by hand: parsers of other libraries raise many kinds
-        raise DataError(f"{path} is damaged: cannot read its content: {short(error)}: {ANEW}") from error
+        raise DataError(f"{path} is damaged: cannot read its content: {short(error)}: {REPAIR}") from error
 
 
 def short(error: Exception) -> str:
