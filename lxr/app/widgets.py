@@ -20,7 +20,7 @@ from lxr.app.session import Exploration, Recommendation, TrainedModels, trained
 from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS
 from lxr.reporting.explanation import UserExplanation
-from lxr.reporting.tables import enumeration
+from lxr.reporting.sentences import enumeration
 from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, plain, quoted, shortened
 

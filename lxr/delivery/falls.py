@@ -1,19 +1,16 @@
 """Falls: history items without which an explained item loses its place, and what then comes before it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from lxr.counterfactuals import CounterfactualSet, LeavesTop, counterfactual_sets, smallest_prefix
-from lxr.counterfactuals.goals import before
 from lxr.data.interactions import Interactions
 from lxr.delivery.records import Certificate
 from lxr.recommenders.base import Recommender
-from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_choice
 from lxr.utils.sparse import binary_matrix, dense
 
@@ -67,7 +64,7 @@ def falls_of(
         ValueError: an unknown kind of sets.
 
     Example:
-        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.array(list("abcd")))
         >>> falls_of(model, data, sp.csr_matrix([[2.0, 1, 0, 0]]), np.array([3]), np.array([1]))[0].sentence
@@ -83,7 +80,7 @@ def falls_of(
             found = _prefixes(model, *of_rank, scores[group], LeavesTop(rank))
         else:
             found = counterfactual_sets(model, *of_rank, LeavesTop(rank), time_limit=time_limit)
-        sentences = _sentences(model, data, *of_rank, found, rank)
+        sentences = set_sentences(model, data, dense(of_rank[0], model.device), of_rank[1], found, rank)
         for place, each, sentence in zip(group.tolist(), found, sentences, strict=True):
             falls[place] = _fall(each, scores[[place]], sets, sentence)
     return [falls[place] for place in range(len(targets))]
@@ -106,34 +103,3 @@ def _fall(found: CounterfactualSet, scores: sp.csr_matrix, sets: Sets, sentence:
     if sets == "prefix" and len(found.removed) > 1:
         return Fall(found.removed[order], found.replacement, "none", None, sentence)
     return Fall(found.removed[order], found.replacement, found.certificate, found.bound, sentence)
-
-
-def _sentences(
-    model: Recommender,
-    data: Interactions,
-    histories: sp.csr_matrix,
-    targets: np.ndarray,
-    found: Sequence[CounterfactualSet],
-    rank: int,
-) -> list[str]:
-    """Sentences about the sets (g,) that were found for items of one rank."""
-    if rank == 1:
-        return [counterfactual_sentence(data, item, each) for item, each in zip(targets.tolist(), found, strict=True)]
-    history = dense(histories, model.device)
-    rest, candidates = history.clone(), history == 0
-    for row, each in enumerate(found):
-        if each.removed is not None:
-            rest[row, torch.from_numpy(each.removed).to(rest.device)] = 0.0
-    target = torch.from_numpy(targets).to(rest.device)
-    with torch.no_grad():
-        logits, ahead = model(rest), before(model(history), target, candidates)
-    after = before(logits, target, candidates)
-    passing = [_best_first(row, chosen) for row, chosen in zip(logits, after & ~ahead, strict=True)]
-    parts = zip(targets.tolist(), found, (1 + after.sum(dim=1)).tolist(), passing, strict=True)
-    return [fall_sentence(data, item, each, (rank, fallen), others) for item, each, fallen, others in parts]
-
-
-def _best_first(logits: torch.Tensor, chosen: torch.Tensor) -> list[int]:
-    """The chosen items by descending logit; both arguments (I,)."""
-    items = chosen.nonzero().ravel()
-    return items[logits[items].argsort(descending=True, stable=True)].tolist()

@@ -13,12 +13,11 @@ Example:
 
 from lxr.reporting.explanation import TargetRank, UserExplanation
 from lxr.reporting.formats import FORMATS, from_csv, to_csv, to_latex, to_markdown, with_direction, with_directions
+from lxr.reporting.sentences import counterfactual_sentence, fall_sentence
 from lxr.reporting.shown import ShownTable
 from lxr.reporting.tables import (
-    counterfactual_sentence,
     data_table,
     explanation_table,
-    fall_sentence,
     fidelity_table,
     interval_table,
     mark_best,

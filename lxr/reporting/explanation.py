@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lxr.counterfactuals.goals import LeavesTop, before
+from lxr.counterfactuals.goals import LeavesTop
 from lxr.counterfactuals.sets import CounterfactualSet, smallest_set
 from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
-from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_natural, check_positive
 from lxr.utils.markup import html_text, plain, quoted, shortened
 
@@ -139,14 +139,8 @@ class UserExplanation:
         "Without “A” and “B”, “X” would have been recommended instead of “Y”. No smaller set exists."; for a target further
         down: "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
         """
-        rank, found = self.target_rank.rank, self.counterfactual
-        if rank == 1:
-            return counterfactual_sentence(self.data, self.target, found)
-        nothing = np.empty(0, dtype=int)
-        removed = nothing if found.removed is None else found.removed
-        ahead, after = (_ahead(self.model, self.history, self.target, items) for items in (nothing, removed))
-        passing = [item for item in after if item not in ahead]
-        return fall_sentence(self.data, self.target, found, (rank, 1 + len(after)), passing)
+        explained = self.history, np.array([self.target]), [self.counterfactual]
+        return set_sentences(self.model, self.data, *explained, self.target_rank.rank)[0]
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
@@ -235,13 +229,6 @@ def rank_without(model: Recommender, history: torch.Tensor, target: int, removed
     candidates = logits.masked_fill(history > 0, -torch.inf)[0]
     probability = float(model.log_activation(logits)[0, target].exp())
     return TargetRank(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
-
-
-def _ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
-    """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
-    logits = logits_without(model, history, removed)
-    ahead = before(logits, torch.tensor([target], device=history.device), history == 0)[0].nonzero().ravel()
-    return ahead[logits[0, ahead].argsort(descending=True, stable=True)].tolist()
 
 
 def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:

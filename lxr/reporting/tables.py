@@ -1,4 +1,4 @@
-"""Tables of computed numbers, one function each, and sentences about counterfactual sets."""
+"""Tables of computed numbers, one function each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.counterfactuals.sets import CounterfactualSet
 from lxr.data.interactions import Interactions
 from lxr.metrics.names import LOWER, direction
-from lxr.utils.markup import quoted
 
 
 def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -186,94 +184,6 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
     """
     columns = {name: data.titles(_top_explanation(matrix, row, count)) for name, matrix in scores.items()}
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
-
-
-def counterfactual_sentence(data: Interactions, target: int, found: CounterfactualSet) -> str:
-    """Counterfactual explanation in words, with titles, of the first recommendation.
-
-    Args:
-        data: histories with the titles.
-        target: the explained item.
-        found: its counterfactual set, from :func:`lxr.counterfactuals.smallest_set`.
-
-    Returns:
-        The sentence, and a second one if no smaller set exists (proven).
-
-    Example:
-        >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.arange(4), np.array(list("ABCD")))
-        >>> counterfactual_sentence(data, 2, CounterfactualSet(np.array([0, 3]), 1, bound=2, length=2, seconds=0.1))
-        'Without “A” and “D”, “B” would have been recommended instead of “C”. No smaller set exists.'
-    """
-    (recommended,) = _quoted_titles(data, [target])
-    if found.removed is None:
-        if found.certificate == "none":
-            return f"Whichever items are left out, no other item takes the place of {recommended}."
-        return f"No set was found without which another item takes the place of {recommended}."
-    (replacement,) = _quoted_titles(data, [found.replacement])
-    removed = enumeration(_quoted_titles(data, found.removed))
-    return f"Without {removed}, {replacement} would have been recommended instead of {recommended}.{_proof(found)}"
-
-
-def fall_sentence(
-    data: Interactions,
-    target: int,
-    found: CounterfactualSet,
-    ranks: tuple[int, int],
-    passing: Sequence[int],
-    *,
-    count: int = 3,
-) -> str:
-    """Counterfactual explanation in words, with titles, of an item that is not the first recommendation.
-
-    Args:
-        data: histories with the titles.
-        target: the explained item.
-        found: the set whose removal makes it fall, from :func:`lxr.counterfactuals.smallest_set`.
-        ranks: ranks of the target with the whole history and without the set.
-        passing: items that pass it without the set, the best first.
-        count: number of them to name.
-
-    Returns:
-        The sentence, and a second one if no smaller set exists (proven).
-
-    Example:
-        >>> data = Interactions(sp.csr_matrix((1, 5)), np.array([0]), np.arange(5), np.array(list("ABCDE")))
-        >>> found = CounterfactualSet(np.array([0]), 3, bound=1, length=2, seconds=0.1)
-        >>> fall_sentence(data, 2, found, (3, 5), [3, 4])
-        'Without “A”, “C” would fall from place 3 to 5: “D” and “E” would come before it.'
-    """
-    (title,) = _quoted_titles(data, [target])
-    rank, fallen = ranks
-    if found.removed is None:
-        if found.certificate == "none":
-            return f"Whichever items are left out, {title} does not fall below place {rank}."
-        return f"No set was found without which {title} falls below place {rank}."
-    others = [f"{len(passing) - count} other{'s' if len(passing) > count + 1 else ''}"] * (len(passing) > count)
-    named = enumeration([*_quoted_titles(data, passing[:count]), *others])
-    without = enumeration(_quoted_titles(data, found.removed))
-    fall = f"Without {without}, {title} would fall from place {rank} to {fallen}: {named} would come before it."
-    return fall + _proof(found)
-
-
-def _proof(found: CounterfactualSet) -> str:
-    """Sentence about a set of several items that is proven to be smallest, else empty."""
-    return " No smaller set exists." if found.certificate == "optimal" and found.bound > 1 else ""
-
-
-def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> list[str]:
-    """Titles of items, quoted for a sentence."""
-    return [quoted(title) for title in data.titles(np.asarray(items, dtype=int))]
-
-
-def enumeration(names: Sequence[str]) -> str:
-    """List of names in a sentence.
-
-    Example:
-        >>> enumeration(["A"]), enumeration(["A", "B", "C"])
-        ('A', 'A, B and C')
-    """
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:

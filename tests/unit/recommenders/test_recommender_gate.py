@@ -448,7 +448,7 @@ def test_probabilities_in_the_place_of_logits_are_warned_of():
         ((lambda x: (x @ weights).sigmoid()), ""),
     ):
         (text,) = said(lambda scores=scores: lxr.wrap(scores, N_ITEMS, "softmax"))
-        assert f"all lie between 0 and 1{more}, though" in text
+        assert f"all lie between 0 and 1{more}, but" in text
         assert not said(lambda scores=scores: lxr.wrap(scores, N_ITEMS, "probability"))
     assert not said(lambda: lxr.wrap(lambda x: x @ torch.eye(5).roll(1, 0), 5, "sigmoid"))  # zeros and ones are counts
 

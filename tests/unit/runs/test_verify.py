@@ -102,8 +102,8 @@ def test_runs_are_compared_within_a_tolerance(committed, tmp_path, changes, pass
     assert (verification.n_tables, verification.n_values) == (2, 14)
     assert (verification.not_made, verification.not_committed) == (["old"], ["new"])
     *before, last = verification.describe().splitlines()
-    assert before[-2] == "not compared, since committed, but not made: old"
-    assert before[-1] == "not compared, since made, but not committed: new"
+    assert before[-2] == "not compared (committed, but not made): old"
+    assert before[-1] == "not compared (made, but not committed): new"
     assert len(before) == 2 + bool(differing) + len(differing)
     assert last.startswith("14 values of 2 tables: ") and last.endswith(f"{len(differing)} beyond it")
 
@@ -193,7 +193,7 @@ def test_a_run_is_compared_with_what_is_committed(repository, tmp_path, capsys, 
     printed = capsys.readouterr().out
     name, day = git(repository, "log", "-1", "--format=%h %cs", commit).split()
     assert f"{repository / 'ml-100k'}, as in commit {name} of {day}, verified:" in printed
-    assert f"{status} beyond it" in printed and "not compared, since made, but not committed: not_yet" in printed
+    assert f"{status} beyond it" in printed and "not compared (made, but not committed): not_yet" in printed
 
 
 def test_a_committed_run_that_was_removed_can_be_verified(repository, tmp_path, capsys):
