@@ -32,7 +32,7 @@ def refuse(bad: pd.Series, source: Path | str, found: pd.Series, expected: str) 
         expected: description of valid content.
 
     Raises:
-        DataError: names the source, the row, what was expected and what was found.
+        DataError: names the source, the row, the expected and the found content.
     """
     if bad.any():
         row = bad.idxmax()

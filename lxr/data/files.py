@@ -289,7 +289,7 @@ def parse(
         The kept columns; the index is the number of the line.
 
     Raises:
-        DataError: names the file, the line, what was expected and what was found.
+        DataError: names the file, the line, the expected and the found content.
     """
     delimiter = separator if len(separator) == 1 else FIELD
     if delimiter != separator and FIELD.encode() in content:

@@ -1,8 +1,8 @@
 """Checks of histories, targets and scores.
 
 Tensors, NumPy arrays, frames, lists and SciPy matrices are accepted if their meaning is clear. They become dense float32
-tensors, or CSR matrices in canonical form. Everything else raises one ValueError that names the argument and the row, what
-was expected and what was found. Arguments are never changed.
+tensors, or CSR matrices in canonical form. Everything else raises one ValueError that names the argument and the row, the
+expected and the found value. Arguments are never changed.
 """
 
 from typing import Any

@@ -92,7 +92,7 @@ def write_model(model: Recommender, directory: Path, factory: str | None) -> tup
         record["factory"] = _checked_factory(factory)
         save_weights({"weights": _inside(model).state_dict()}, directory / WEIGHTS)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what the recommender is like: said when it was made
+        with warnings.catch_warnings(action="ignore"):  # about the recommender: the original raised them already
             again = _made(record, directory, "cpu")
     except DataError as error:
         raise ValueError(f"model: cannot be read again: {error}") from error

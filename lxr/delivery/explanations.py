@@ -112,8 +112,8 @@ class Explanations(Sequence[UserExplanation]):
 
         Returns:
             ``user``, ``item``, ``title``, ``rank``, ``score`` (logit) and ``probability`` of the recommendation;
-            ``reason_rank`` from 1, ``reason`` (id), ``reason_title``, ``importance`` and ``sign`` of the history item, as in
-            :mod:`lxr.delivery.records`.
+            ``reason_rank`` from 1, ``reason`` (id), ``reason_title``, ``importance`` and ``sign`` of the history item, as
+            in :mod:`lxr.delivery.records`.
 
         Raises:
             ValueError: ``reasons`` is not positive.
@@ -158,7 +158,7 @@ class Explanations(Sequence[UserExplanation]):
         Raises:
             ValueError: ``reasons`` is not positive.
 
-        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+        Source: importance is scaled as in :mod:`lxr.delivery.summaries`.
 
         Example:
             >>> import lxr
@@ -186,7 +186,7 @@ class Explanations(Sequence[UserExplanation]):
         Raises:
             ValueError: a user without a group, or an option that is not positive.
 
-        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+        Source: importance is scaled as in :mod:`lxr.delivery.summaries`.
 
         Example:
             >>> import lxr

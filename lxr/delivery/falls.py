@@ -1,4 +1,4 @@
-"""Falls: history items without which an explained item loses its place, and what then comes before it."""
+"""Falls: history items whose removal makes an explained item lose its place, and the items that pass it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -19,13 +19,13 @@ Sets = Literal["prefix", "smallest"]
 
 @dataclass(frozen=True)
 class Fall:
-    """A set of history items without which an item loses its place.
+    """A set of history items whose removal makes an item lose its place.
 
     Attributes:
         removed: (r,) columns of these items, the most important first; none if no set was found.
-        instead: column of the item that takes over; −1 if there is none.
-        certificate, bound: how small the set is, see :mod:`lxr.delivery.records`.
-        sentence: the same in words.
+        instead: column of the item that takes over, or −1.
+        certificate, bound: proof about the size of the set, see :mod:`lxr.delivery.records`.
+        sentence: the fall in words.
     """
 
     removed: np.ndarray
@@ -52,9 +52,9 @@ def falls_of(
         data: for the titles.
         scores: (g, I) CSR importance, one entry for each history item.
         targets: (g,) columns of the explained items.
-        ranks: (g,) their places from 1; an item loses its place if its rank becomes worse.
-        sets: ``"prefix"``, the smallest number of first reasons that does it; or ``"smallest"``, the smallest set of history
-            items at all, as far as it can be proven in the time.
+        ranks: (g,) their ranks from 1; an item loses its place if its rank becomes worse.
+        sets: ``"prefix"``, the shortest prefix of the reasons with this effect; or ``"smallest"``, the smallest set of
+            history items, as far as proven in the time.
         time_limit: seconds for each smallest set.
 
     Returns:
@@ -89,14 +89,14 @@ def falls_of(
 def _prefixes(
     model: Recommender, histories: sp.csr_matrix, targets: np.ndarray, scores: sp.csr_matrix, goal: LeavesTop
 ) -> list[CounterfactualSet]:
-    """The smallest numbers of first reasons; of smaller sets it is only known that they are not empty."""
+    """Shortest prefixes of reasons, with the trivial bound of one item."""
     found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
     sets = zip(found.removed, found.replacement.tolist(), np.diff(histories.indptr).tolist(), strict=True)
     return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
 
 
 def _fall(found: CounterfactualSet, scores: sp.csr_matrix, sets: Sets, sentence: str) -> Fall:
-    """A set that was found, the most important items (of scores (1, I)) first; a prefix is proven if it is one item."""
+    """A fall by a set, ordered by importance (scores (1, I)); a prefix is proven to be smallest if it is one item."""
     if found.removed is None:
         return Fall(np.empty(0, dtype=int), -1, "none", None, sentence)
     order = np.lexsort((found.removed, -scores.toarray()[0, found.removed]))

@@ -46,7 +46,7 @@ def authors_recommender(path: str | Path) -> MF:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file: torch raises many kinds
-        raise DataError(f"{path}: expected weights saved by PyTorch, found something else ({short(error)})") from error
+        raise DataError(f"{path}: cannot read weights saved by PyTorch: {short(error)}") from error
     found = list(state) if isinstance(state, dict) else type(state).__name__
     if not isinstance(state, dict) or set(state) != set(AUTHORS_LAYERS.values()):
         raise DataError(f"{path}: expected the weights {', '.join(AUTHORS_LAYERS.values())}, found {found}")

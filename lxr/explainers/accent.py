@@ -88,7 +88,7 @@ class ACCENT(Explainer):
             target: (B,) explained items.
 
         Returns:
-            Rivals (B, k − 1), best first; which of them exist, because fewer items may be unseen; and influence on the
+            Rivals (B, k − 1), best first; which of them exist (fewer items may be unseen); and influence on the
             target minus influence on the rival (B, k − 1, I), or on the target alone without a rival.
         """
         taken = history.scatter(1, target[:, None], 1.0) > 0

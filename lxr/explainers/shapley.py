@@ -110,8 +110,8 @@ class SHAPClusters(Explainer):
         ValueError: training users of another catalogue, or an impossible number of clusters.
 
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
-    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``. The background is the empty history, while
-    their code takes sampled training users: a value measures the presence of a cluster, not its exchange for others.
+    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``. The background is the empty history,
+    while their code takes sampled training users: a value measures the presence of a cluster, not its exchange for others.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,7 +1,7 @@
 """Agreement of two explanations of the same recommendations: rank correlation, overlap of the orders.
 
-Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one row per user, one entry per history item,
-zeros included. All users are compared at once, by arrays with one element per entry.
+Scores are results of :meth:`lxr.Explainer.explain` for a CSR matrix: one row per user, one entry per history item, zeros
+included. All users are compared at once, by arrays with one element per entry.
 """
 
 from collections.abc import Mapping

@@ -47,11 +47,10 @@ def comparison_table(
         n_permutations, seed: options of :func:`lxr.metrics.sign_flip_test`.
 
     Returns:
-        One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first less mean of the
-        second), ``low`` and ``high``, its 95 % interval, not corrected
-        for the number of pairs (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the
-        sign-flip permutation test over users (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for
-        all pairs of that metric.
+        One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first minus mean of
+        the second), ``low`` and ``high``, its 95 % interval, not corrected for the number of pairs
+        (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the sign-flip permutation test over users
+        (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for all pairs of that metric.
 
     Raises:
         ValueError: too few permutations: no corrected p could be below 5 %.
@@ -168,7 +167,7 @@ def strata_table(
 
     Returns:
         One row per metric, group and pair: ``metric``, ``group``, ``n_users``, ``explainer``, ``other``, ``difference``
-        (mean of the first less mean of the second), ``p`` and ``p_holm``.
+        (mean of the first minus mean of the second), ``p`` and ``p_holm``.
 
     Raises:
         ValueError: too few permutations: no corrected p could be below 5 %.

@@ -137,7 +137,7 @@ class Recommender(nn.Module):
             self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
 
     def _checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """Check what ``forward`` returned for histories (B, I), and convert it to logits (B, I) of their precision."""
+        """Check the result of ``forward`` for histories (B, I), and convert it to logits (B, I) of their precision."""
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
             expected = f"expected logits of shape {tuple(history.shape)}"

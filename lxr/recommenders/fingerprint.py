@@ -50,11 +50,11 @@ class Fingerprint:
         """Make a fingerprint from :attr:`state`.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the state is not valid.
         """
         kinds = {"name": str, "n_items": int, "digest": str, "answers": torch.Tensor}
         if not (isinstance(state, dict) and all(isinstance(state.get(name), kind) for name, kind in kinds.items())):
-            raise ValueError("expected the fingerprint of a recommender, found something else")
+            raise ValueError("expected the fingerprint of a recommender, found other values")
         return cls(**{name: state[name] for name in kinds})
 
     @property

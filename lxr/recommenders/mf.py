@@ -45,7 +45,8 @@ class MF(WholeRowLoss):
         seed: seed of the initial weights.
         n_features: number of user features; their columns follow the items.
 
-    The weight of positives is not in the search space: it sets the level of the probabilities, and thus what is explained.
+    The weight of positives is not in the search space: it sets the level of the probabilities, and thus changes the
+    explained quantity.
 
     Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history instead of a user id.
 

@@ -188,7 +188,7 @@ def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
         batch_size: histories per forward pass, if they are sparse.
 
     Returns:
-        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Of equal logits, the lowest index.
+        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Ties by lowest index.
 
     Raises:
         ValueError: a wrong shape, a user who has consumed all items, or a logit that is not a number.

@@ -76,7 +76,7 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
-    """The output without its images, HTML and widgets; None for what was written to stderr."""
+    """The output without its images, HTML and widgets; None for text on stderr."""
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     if output.output_type in ("execute_result", "display_data"):

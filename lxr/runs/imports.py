@@ -102,7 +102,7 @@ class Library:
         while package in self.packages and rest:
             module, name = self.module(package), rest.pop(0)
             below = f"{package}.{name}"
-            is_module = bool(rest) and below in self.paths  # even if the package binds this name to something else
+            is_module = bool(rest) and below in self.paths  # even if the package also binds this name
             if module.bound.get(name, below) != below and not is_module:
                 return self.resolve(".".join([module.bound[name], *rest]))
             if name in module.definitions:

@@ -38,7 +38,7 @@ class OptionError(ValueError):
 
     Args:
         name: the field of :class:`RunOptions`.
-        message: what was expected and what was found.
+        message: the expected and the found value.
 
     Example:
         >>> OptionError("test_users", "expected at least 1, found 0").option

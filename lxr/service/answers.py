@@ -19,7 +19,7 @@ class QuestionError(ValueError):
 
     Args:
         field: name of the wrong field.
-        message: what was expected and what was found.
+        message: the expected and the found value.
 
     Example:
         >>> QuestionError("user", "user: unknown user id 7").field

@@ -117,8 +117,8 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
                 isinstance(record, dict) and {"options", "seed"} <= record.keys() for record in tuned.values()
             ):
                 raise DataError(
-                    f"{path}: expected records of tuning with their options and seed, found something else, or content that "
-                    "was changed by hand (then remove its entry sha256)"
+                    f"{path}: expected records of tuning with their options and seed. If the file was changed by hand, "
+                    "remove its entry sha256"
                 )
             return tuned
     return {}

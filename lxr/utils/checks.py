@@ -1,4 +1,4 @@
-"""Checks of options: one clear ValueError that names the option, what was expected and what was found.
+"""Checks of options: one clear ValueError that names the option, the expected and the found value.
 
 Histories, targets and scores pass :mod:`lxr.data.inputs`.
 """

@@ -8,7 +8,7 @@ Entry = TypeVar("Entry")
 class Registry(dict[str, Entry]):
     """A dictionary whose missing key raises a ValueError that lists the known names.
 
-    Entries with the attribute ``aliases`` are found by these names, too. Iteration and length give only the primary names.
+    Entries with the attribute ``aliases`` also have these names. Iteration and length use only the primary names.
 
     Args:
         kind: kind of the entries, for the message.

@@ -31,7 +31,7 @@ Content = TypeVar("Content")
 
 
 class DataError(ValueError):
-    """A file or its content is unusable; the message names the file or row, what was expected and what was found.
+    """A file or its content is unusable; the message names the file or row, the expected and the found content.
 
     Example:
         >>> import lxr

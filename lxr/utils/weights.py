@@ -78,7 +78,7 @@ def check_weights(module: nn.Module, weights: dict) -> None:
         if value.is_floating_point() != own[name].is_floating_point() or value.is_complex():
             raise ValueError(f"weights, {name}: expected numbers like {own[name].dtype}, found {value.dtype}")
         if not value.isfinite().all():
-            raise ValueError(f"weights, {name}: expected finite numbers, found others")
+            raise ValueError(f"weights, {name}: expected finite numbers, found NaN or infinity")
 
 
 def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
