@@ -420,7 +420,7 @@ def test_a_model_that_could_not_be_made_again_is_not_written(change, tmp_path, u
 
 
 class Sharpened(lxr.MF):
-    """A recommender of somebody else, with an option of its own."""
+    """A foreign recommender with an option."""
 
     def __init__(self, n_items: int, *, sharpness: float = 1.0, **options):
         super().__init__(n_items, **options)
@@ -676,7 +676,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(tmp_path, trials):
 
 
 def left_by(process: int, path: Path, host: str = HOST) -> Path:
-    """A temporary file beside a path, as a process leaves it."""
+    """A temporary file next to a path, left by a process."""
     name = temporary_name(path).name.replace(f"{HOST}-{os.getpid()}-", f"{host}-{process}-")
     (path.parent / name).write_text("half", encoding="utf-8")
     return path.parent / name

@@ -62,7 +62,7 @@ def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A complete tiny run of one recommender in a directory of its own."""
+    """A complete tiny run of one recommender in a new directory."""
     results = tmp_path_factory.mktemp("results")
     return results, run(results)
 

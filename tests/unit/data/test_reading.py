@@ -1,4 +1,4 @@
-"""The gate of files of one's own: what is read is what was written, or an error names the row."""
+"""Reading the user's own files: every value is read as written, or an error names the row."""
 
 import datetime
 import decimal
@@ -172,7 +172,7 @@ def test_the_fast_look_at_quotes_equals_a_slow_one(text):
 
 
 def parquet(directory: Path, **columns) -> pd.DataFrame:
-    """Read a Parquet file of three rows, with these columns in the place of the usual ones."""
+    """Read a Parquet file of three rows, with these columns instead of the usual ones."""
     usual = {"user": [1, 2, 3], "item": [1, 2, 3], "rating": [5.0, 4.0, 3.0]}
     pa.parquet.write_table(pa.table(usual | columns), directory / "a.parquet")
     return lxr.read_ratings_file(directory / "a.parquet")

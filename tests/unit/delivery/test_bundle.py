@@ -90,7 +90,7 @@ def test_features_have_no_rank_in_a_program_either(tmp_path):
 
 
 class Branching(nn.Module):
-    """What torch.export cannot follow."""
+    """A function that torch.export cannot follow."""
 
     def __init__(self):
         super().__init__()
@@ -305,7 +305,7 @@ def test_a_bundle_holds_ids_titles_options_and_versions(saved, data):
 
 def test_a_bundle_explains_users_and_carts_by_id(saved, data):
     found = lxr.load(saved)
-    options = {"items": [100 + N_ITEMS - 1], "explainer": found.explainer}  # nobody has consumed the last item
+    options = {"items": [100 + N_ITEMS - 1], "explainer": found.explainer}  # no user has consumed the last item
     for asked in ({"users": ["user 07", "user 01"]}, {"histories": [[100, 103, 107], [101]]}):
         expected = lxr.explain(found.model, data, **asked, **options)
         explanations = found.explain(**asked, items=[100 + N_ITEMS - 1])
@@ -379,7 +379,7 @@ def test_no_changed_byte_passes(name, data, whole):
 
 
 def edited(path, **changes):
-    """Write a manifest anew, by hand."""
+    """Rewrite a manifest by hand."""
     write_json(read_json(path / "manifest.json") | changes, path / "manifest.json")
 
 

@@ -153,7 +153,7 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
 
 
 def git(place: Path, *arguments: str) -> str:
-    """Call git with an author of its own."""
+    """Call git with a separate author."""
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     command = ["git", *author, *arguments]
     return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.strip()

@@ -132,7 +132,7 @@ def test_relative_results_are_below_the_project(monkeypatch, tmp_path):
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path) -> Path:
-    """The package as if it was installed: no project around it, but somebody's repository; the working directory."""
+    """The package as if installed: inside another repository instead of the project; the working directory."""
     packages = tmp_path / "repository" / "site-packages"
     packages.mkdir(parents=True)
     subprocess.run(["git", "init", "-q"], cwd=packages.parent, check=True)
