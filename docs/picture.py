@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import lxr
 from lxr.utils.environment import PROJECT_ROOT
 
-USER = 37  # with films that people know
+USER = 37  # a user with well-known films
 
 
 def main() -> None:

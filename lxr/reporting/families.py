@@ -29,8 +29,8 @@ def in_families(names: Iterable[str], quality: pd.Series | None = None) -> list[
     """Names of explainers, families together, the best of each family first, a random order last.
 
     Args:
-        names: of explainers.
-        quality: of each of them, lower is better; by default the order of the registry.
+        names: names of explainers.
+        quality: one number for each of them, lower is better; by default the order of the registry.
     """
     known, families = list(EXPLAINERS), list(FAMILIES)
     place = {name: known.index(name) if name in known else len(known) for name in names}
@@ -42,8 +42,8 @@ def in_front(quality: pd.Series, most: int = MOST_LINES) -> list[str]:
     """Explainers that a figure shows in colour: LXR, the best of LXR on paths, and the best of the other families.
 
     Args:
-        quality: of the explainers, lower is better.
-        most: number of names; a random order comes in addition.
+        quality: one number for each explainer, lower is better.
+        most: largest number of names, a random order not counted.
 
     Example:
         >>> quality = pd.Series({"random": 0.9, "jaccard": 0.6, "cosine": 0.5, "lxr": 0.7, "gradient": 0.4})

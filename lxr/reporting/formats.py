@@ -1,6 +1,6 @@
 """A table as text: CSV for programs, Markdown for readers, LaTeX (booktabs) for papers; and a table from its CSV.
 
-In a table and in its CSV the names of metrics are plain. Where people read them, they have an arrow for their direction.
+Tables and CSV files have plain names of metrics. Tables for readers have an arrow after each name for its direction.
 """
 
 import io
@@ -16,7 +16,7 @@ from lxr.metrics.names import direction, is_metric
 from lxr.utils.extras import extra
 from lxr.utils.markup import latex_text, markdown_text
 
-# What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
+# Markup of an entry by its mark: "best", or "tie" if no test finds a difference to the best.
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
 PAGE_WIDTH = 60  # characters of a table that fits between the margins of an article
@@ -25,10 +25,10 @@ _NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[-+]?\d+)?|inf)")
 
 
 def with_direction(label: Any) -> Any:
-    """A label with its arrow if it is the name of a metric; any other label as it is.
+    """A label, with an arrow if it is the name of a metric.
 
     Args:
-        label: of a row or a column, or the title of a figure.
+        label: label of a row or a column, or the title of a figure.
 
     Returns:
         The label.
@@ -41,15 +41,15 @@ def with_direction(label: Any) -> Any:
 
 
 def with_directions(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as people read it: each name of a metric with its arrow, whether it names a column or a row.
+    """A table for readers: an arrow after each name of a metric, in columns and rows.
 
-    So do the names in a column called ``metric``, unless a column ``direction`` says it.
+    Names in a column ``metric`` also get arrows, unless there is a column ``direction``.
 
     Args:
-        table: any; it is left as it is.
+        table: any table; it is not changed.
 
     Returns:
-        A table of the same numbers.
+        A table with the same numbers.
 
     Example:
         >>> with_directions(pd.DataFrame({"NDCG": [0.25], "users": [9]}, index=["lxr"]))
@@ -108,12 +108,12 @@ def rounded(frame: pd.DataFrame, decimals: int) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = None) -> str:
-    """CSV: plain names and numbers, which are as they are.
+    """Table as CSV, with plain names and unrounded numbers.
 
     Args:
         frame: the table.
         decimals: digits after the point of its numbers, not used.
-        marks: of the best entries, of the shape of the table, see :func:`lxr.reporting.mark_best`; left out.
+        marks: marks of the best entries, see :func:`lxr.reporting.mark_best`; not used.
 
     Returns:
         The text.
@@ -132,7 +132,7 @@ def to_markdown(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None =
     Args:
         frame: the table.
         decimals: digits after the point of its numbers.
-        marks: of the best entries, of the shape of the table, see :func:`lxr.reporting.mark_best`; none by default.
+        marks: marks of the best entries, of the shape of the table, see :func:`lxr.reporting.mark_best`; none by default.
 
     Returns:
         The text.
@@ -164,7 +164,7 @@ def to_latex(frame: pd.DataFrame, decimals: int, marks: pd.DataFrame | None = No
     Args:
         frame: the table.
         decimals: digits after the point of its numbers.
-        marks: of the best entries, of the shape of the table, see :func:`lxr.reporting.mark_best`; none by default.
+        marks: marks of the best entries, of the shape of the table, see :func:`lxr.reporting.mark_best`; none by default.
 
     Returns:
         The text.
@@ -209,7 +209,7 @@ def _printed(frame: pd.DataFrame, text: pd.DataFrame, decimals: int) -> pd.DataF
 
 
 def _escaped(frame: pd.DataFrame, escape: Callable[[object], str]) -> pd.DataFrame:
-    """A table whose words, in cells, labels and the names of both, are text in a markup; numbers stay."""
+    """A table with its words (cells, labels and their names) escaped for a markup; numbers stay."""
 
     def of(value):
         return escape(value) if isinstance(value, str) else value
@@ -229,10 +229,10 @@ def _marked(text: pd.DataFrame, marks: pd.DataFrame | None, around: dict[str, st
 
 
 def from_csv(text: str) -> tuple[pd.DataFrame, int]:
-    """A table from what :func:`to_csv` has made of it.
+    """Table from the CSV of :func:`to_csv`.
 
     Args:
-        text: the CSV, its first column the index.
+        text: the CSV; its first column is the index.
 
     Returns:
         The table, and the most digits after the point of a number in it, additional :func:`digits` of small metrics aside.
@@ -252,7 +252,7 @@ def from_csv(text: str) -> tuple[pd.DataFrame, int]:
 
 
 def _as_numbers(cells: Sequence[str]) -> list:
-    """The cells of a column: numbers if all that are not empty are, else the words as they are."""
+    """Cells of a column as numbers if all non-empty cells are numbers, else as text."""
     if all(_WHOLE.fullmatch(cell) for cell in cells if cell):
         return [int(cell) if cell else cell for cell in cells]
     if all(_NUMBER.fullmatch(cell) for cell in cells if cell):
@@ -261,7 +261,7 @@ def _as_numbers(cells: Sequence[str]) -> list:
 
 
 def _decimals_of(cells: Sequence[str]) -> int:
-    """The most digits after the point in a column of numbers; 0 in one of words."""
+    """Largest number of digits after the point in a column; 0 for text."""
     numbers = [cell for cell in cells if cell and "inf" not in cell]
     if not all(_NUMBER.fullmatch(cell) for cell in numbers):
         return 0

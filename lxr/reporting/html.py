@@ -1,4 +1,4 @@
-"""A report that opens anywhere: an executed notebook as one HTML file."""
+"""Report as one self-contained HTML file, from an executed notebook."""
 
 import base64
 import io
@@ -65,7 +65,7 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 """
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
 FIGURE_WIDTH, FIGURE_COLOURS = 900, 48  # pixels; few of both keep the page small
-HIDDEN = "not-in-report"  # tag of the cells that matter to those who run a notebook, not to those who read its report
+HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
 CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its caption
     "fidelity": "Perturbation curves (left) and fixed-length metrics (right). A good explainer is low at ↓ and high at ↑",
     "pareto": "Rank against probability. No explainer beats those on the line in both metrics",
@@ -106,18 +106,18 @@ class ReportFigure:
 
 
 def export_html(notebook: Path, path: Path, title: str) -> None:
-    """Write an executed notebook, without its code, as a page that needs nothing beside itself.
+    """Write an executed notebook, without its code, as a self-contained page.
 
-    Titles and names are escaped where they are displayed. Beside that, the page tells browsers to run no scripts and to ask
-    for no other file.
+    Titles and names are escaped where they are displayed. In addition, the page forbids browsers to run scripts and to load
+    other files.
 
     Args:
-        notebook: the executed copy; cells with the tag :data:`HIDDEN` and sections with nothing to show are left out.
-        path: of the page.
-        title: of the page, as text.
+        notebook: the executed copy; cells with the tag :data:`HIDDEN` and empty sections are left out.
+        path: path of the page.
+        title: title of the page, as text.
     """
     with extra("runs"):
-        from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
+        from nbconvert import HTMLExporter  # takes a second to import; only a finished run needs it
 
     exporter = HTMLExporter(
         template_name="basic",
@@ -141,7 +141,7 @@ def _contents(body: str) -> str:
 
 
 def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
-    """Cells that are not hidden, by headings of the second level: each begins a section."""
+    """Visible cells, grouped into sections by headings of the second level."""
     found: list[list[NotebookNode]] = [[]]
     for cell in cells:
         if HIDDEN in cell.metadata.get("tags", []):
@@ -153,7 +153,7 @@ def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
 
 
 def _has_something(section: Iterable[NotebookNode]) -> bool:
-    """Whether a section displays something; one of text alone does. What is printed says that a run went as it should."""
+    """Whether a section displays something: text alone does, printed checks of a run do not."""
     code = [cell for cell in section if cell.cell_type == "code"]
     displayed = (output.output_type in ("display_data", "execute_result") for cell in code for output in cell.outputs)
     return not code or any(displayed)

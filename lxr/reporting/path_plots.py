@@ -22,7 +22,7 @@ def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
     """Plot the agreement of orders along a deletion path; orders that are not in the registry are grey.
 
     Args:
-        agreement: what :func:`lxr.evaluation.path_analysis.path_agreement_table` returns.
+        agreement: result of :func:`lxr.evaluation.path_analysis.path_agreement_table`.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     for place, (name, values) in enumerate(agreement.items()):
@@ -39,14 +39,14 @@ def plot_signals(signals: pd.DataFrame) -> Figure:
     """Plot mean signals of groups of items, look by look.
 
     Args:
-        signals: what :func:`lxr.evaluation.path_analysis.signal_table` returns, one line per row.
+        signals: result of :func:`lxr.evaluation.path_analysis.signal_table`, one line per row.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     palette, last = sns.color_palette("colorblind"), signals.shape[1] - 1
     for place, (name, values) in enumerate(signals.iterrows()):
         ax.plot(range(len(values)), values, color=palette[place], marker="o", markersize=4)
-        beside: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
-        ax.annotate(name, (last, values.iloc[-1]), color=palette[place], fontsize=SMALL, **beside)
+        offset: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
+        ax.annotate(name, (last, values.iloc[-1]), color=palette[place], fontsize=SMALL, **offset)
     ax.set_xticks(range(signals.shape[1]), [column.removesuffix(" out") for column in signals.columns])
     ax.set_xlabel("items removed before the gradient is taken")
     ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
@@ -58,8 +58,8 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
     """Plot the importance of signals: one bar each, from the full network to the network without the signal.
 
     Args:
-        reliance: what :func:`lxr.evaluation.path_analysis.reliance_table` returns; its first entry is the network as it is.
-        metric: of which.
+        reliance: result of :func:`lxr.evaluation.path_analysis.reliance_table`; its first entry is the unchanged network.
+        metric: name of the metric.
     """
     intact, shuffled = reliance.iloc[0], reliance.iloc[1:]
     figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.32 * len(shuffled)), layout="constrained")
@@ -78,8 +78,8 @@ def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str
 
     Args:
         growth: quality indexed by the number of training users.
-        references: name → quality of what is not trained, horizontal lines.
-        quality: its name.
+        references: name → quality of untrained methods, for horizontal lines.
+        quality: name of the quality.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     ax.plot(growth.index, growth, "o-", color=PATH_RED)

@@ -47,13 +47,13 @@ GAINS = ("POS@20 gain", "NDCG gain", "CDCG@Ke=5 gain", "DEL gain", "INS gain")
 
 
 def pareto_front(table: pd.DataFrame) -> list[str]:
-    """Rows that no other row beats: none is as good in every column and better in one.
+    """Rows on the Pareto front: no other row is as good in every column and better in one.
 
     Args:
-        table: explainers × metrics, as :func:`lxr.reporting.tables.fidelity_table` returns.
+        table: explainers × metrics, the result of :func:`lxr.reporting.tables.fidelity_table`.
 
     Returns:
-        Their names, the best of the first column first.
+        Names of these rows, the best of the first column first.
 
     Example:
         >>> means = {"DEL": [0.1, 0.2, 0.3], "INS": [0.5, 0.7, 0.6]}
@@ -68,14 +68,14 @@ def pareto_front(table: pd.DataFrame) -> list[str]:
 
 
 def plot_fidelity(results: Mapping[str, FidelityResult], metrics: Sequence[tuple[str, str]] = PANELS) -> Figure:
-    """The eight panels of the papers: left perturbation curves (WWW 2024), right fixed-length metrics (SIGIR 2025).
+    """Plot the eight panels of the papers: left perturbation curves (WWW 2024), right fixed-length metrics (SIGIR 2025).
 
     Lines are means over users. In colour, with their 95 % normal intervals (mean ± 1.96 standard errors): LXR, LXR on paths
     and the best of the other families by the NDCG of the curves. All others are grey.
 
     Args:
         results: explainer → result.
-        metrics: one row of panels each: a name in ``FidelityResult.curves``, and one in ``FidelityResult.fixed``.
+        metrics: pairs, one row of panels each: a name in ``FidelityResult.curves`` and one in ``FidelityResult.fixed``.
     """
     figure, axes = panels(2 * len(metrics), columns=2, size=(4.6, 2.7))
     front = in_front(pd.Series({name: result.curves["NDCG"].mean() for name, result in results.items()}))
@@ -100,12 +100,12 @@ def _legend_text(front: Sequence[str], names: Collection[str]) -> str:
 
 
 def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
-    """Fidelity within groups of users: one column of panels per grouping, one row per metric.
+    """Plot fidelity within groups of users: one column of panels per grouping, one row per metric.
 
     In colour: LXR, LXR on paths and the best of the other families, by the first metric.
 
     Args:
-        groups: criterion of the grouping → what :func:`lxr.metrics.group_table` returns.
+        groups: name of a grouping → result of :func:`lxr.metrics.group_table`.
     """
     first = next(iter(groups.values()))
     metrics = list(first.columns[3:])
@@ -123,11 +123,11 @@ def plot_groups(groups: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str] = ("NDCG", "CDCG@Ke=5")) -> Figure:
-    """Fidelity of explainers over the time they take: one panel per metric. Names: the explainers that no other one beats.
+    """Plot fidelity of explainers over their computing time: one panel per metric. The Pareto front has names.
 
     Args:
-        fidelity: explainers × metrics, what :func:`lxr.reporting.tables.fidelity_table` returns.
-        cost: what :func:`lxr.evaluation.cost_table` returns, indexed by the same explainers.
+        fidelity: explainers × metrics, the result of :func:`lxr.reporting.tables.fidelity_table`.
+        cost: result of :func:`lxr.evaluation.cost_table` for the same explainers.
         metrics: columns of ``fidelity``.
     """
     figure, axes = panels(len(metrics), columns=2, size=(4.6, 3.8))
@@ -148,20 +148,20 @@ def plot_cost(fidelity: pd.DataFrame, cost: pd.DataFrame, metrics: Sequence[str]
 
 
 def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("NDCG", "DEL"), ("NDCG", "INS"))) -> Figure:
-    """One metric of all explainers against another: one panel per pair, with the front that no explainer beats.
+    """Plot one metric of all explainers against another: one panel per pair, with the Pareto front.
 
     Nothing is better than the front. Its names are on its better side, the left one. What is not in the registry is a
     small grey dot without a name. An explainer that is three times as far from the best as the median is named above the
     panel instead of drawn.
 
     Args:
-        fidelity: explainers × metrics, what :func:`lxr.reporting.tables.fidelity_table` returns.
+        fidelity: explainers × metrics, the result of :func:`lxr.reporting.tables.fidelity_table`.
         pairs: columns of ``fidelity``, along and up.
     """
     figure, axes = panels(len(pairs), columns=2, size=(4.9, 4.2))
     near = {pair: _near_best(fidelity[list(pair)]) for pair in pairs}
     known = [name for name in EXPLAINERS if name in fidelity.index]
-    drawn = [name for name in known if any(each[name] for each in near.values())]  # in one panel at least
+    drawn = [name for name in known if any(each[name] for each in near.values())]  # in at least one panel
     for ax, pair in zip(axes, pairs, strict=True):
         points = fidelity.loc[near[pair], list(pair)]
         front = points.loc[pareto_front(points)]
@@ -180,18 +180,18 @@ def plot_pareto(fidelity: pd.DataFrame, pairs: Sequence[tuple[str, str]] = (("ND
 
 
 def _near_best(points: pd.DataFrame, factor: float = 3) -> pd.Series:
-    """Whether rows are, in every column, at most ``factor`` times as far from the best of the column as its median is."""
+    """Whether rows are near the best in every column: at most ``factor`` times as far as the median."""
     distance = (points - [points[column].agg("min" if direction(column) == LOWER else "max") for column in points]).abs()
     return (distance <= factor * distance.median() + 1e-9).all(axis=1)
 
 
 def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
-    """Write the names of the points of a front below each other on the left of a panel, with lines to the points.
+    """List the names of a front's points on the left of a panel, with lines to the points.
 
     Args:
         ax: the panel, all its points drawn.
         front: names × two coordinates.
-        gap: between two names, as a share of the height.
+        gap: distance of two names, as a share of the height.
     """
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     ax.set(xlim=(left - 0.6 * (right - left), right), ylim=(low, high))
@@ -209,10 +209,10 @@ def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
 
 
 def plot_gain(gain: pd.DataFrame, columns: Sequence[str] = GAINS) -> Figure:
-    """Fidelity gain: one panel per column, a row for each explainer; families together, the best of each first.
+    """Plot the fidelity gain: one panel per column, a row for each explainer; families together, the best of each first.
 
     Args:
-        gain: explainers × gains, what :func:`lxr.evaluation.fidelity_gain` returns.
+        gain: explainers × gains, the result of :func:`lxr.evaluation.fidelity_gain`.
         columns: of it.
     """
     names = in_families(gain.index, -gain[list(columns)].mean(axis=1))
@@ -238,21 +238,21 @@ def plot_explanation(
     ax: Axes | None = None,
     is_signed: bool = False,
 ) -> Axes:
-    """Why one item is recommended: a horizontal bar per history item, the most important on top.
+    """Plot one explanation: a horizontal bar per history item, the most important on top.
 
     Args:
-        titles: of the history items, most important first.
-        importance: (len(titles),) their scores, or numbers from 0 to 1 where the sign of a score means nothing.
+        titles: titles of the history items, most important first.
+        importance: (len(titles),) their scores, or numbers from 0 to 1 if the sign of a score has no meaning.
         recommended: title of the explained item.
-        explainer: its name, for the colour.
-        ax: where to draw; a new figure by default.
-        is_signed: whether a score below zero speaks against the item; if so, its bar is grey, and the axis says it.
+        explainer: name of the explainer, for the colour.
+        ax: axes of the plot; a new figure by default.
+        is_signed: whether a score below zero speaks against the item; if so, its bar is grey, and the axis states this.
 
     Warns:
         UserWarning: no installed font has some of the characters; they are spelled out.
     """
     (recommended, *titles), fonts = drawable([shortened(plain(title), 60) for title in (recommended, *titles)])
-    fonts |= {"parse_math": False}  # a title with dollars is no mathematics
+    fonts |= {"parse_math": False}  # a title with dollars is not mathematics
     if ax is None:
         _, ax = plt.subplots(figsize=(7.8, 1.2 + 0.28 * len(titles)), layout="constrained")
     colours = ["0.75" if is_signed and score < 0 else colour(explainer) for score in importance]
@@ -267,12 +267,12 @@ def plot_explanation(
 
 
 def plot_training(training: pd.DataFrame, quality: str, *, lower_is_better: bool = False) -> Figure:
-    """Training loss and validation quality over epochs, the kept epoch marked.
+    """Plot training loss and validation quality over epochs, with a mark at the kept epoch.
 
     Args:
         training: columns ``epoch``, ``loss`` and ``quality``.
         quality: name of the validation column.
-        lower_is_better: whether it is minimal at the kept epoch; else it is maximal.
+        lower_is_better: whether the kept epoch has the lowest quality value; else the highest.
     """
     best = training[quality].idxmin() if lower_is_better else training[quality].idxmax()
     figure, axes = panels(2)
@@ -288,12 +288,12 @@ def plot_training(training: pd.DataFrame, quality: str, *, lower_is_better: bool
 
 
 def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: float) -> Figure:
-    """Validation quality over epochs, one line per training.
+    """Plot validation quality over epochs, one line per training.
 
     Args:
         curves: name → quality indexed by epoch.
-        quality: its name.
-        floor: quality of a random order, a dotted line.
+        quality: name of the quality.
+        floor: quality of a random order, for a dotted line.
     """
     figure, ax = plt.subplots(figsize=(7.8, 4.2), layout="constrained")
     palette = sns.color_palette("colorblind")
@@ -310,7 +310,7 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
 
 
 def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:
-    """Distributions of the lengths of histories and of the popularity of items.
+    """Plot the distributions of history lengths and item popularity.
 
     Args:
         lengths: (n_users,) items per user.
@@ -325,10 +325,10 @@ def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:
 
 
 def plot_agreement(agreement: pd.DataFrame) -> Figure:
-    """Heat map of the agreement between explainers; families together.
+    """Plot a heat map of the agreement between explainers; families together.
 
     Args:
-        agreement: what :func:`lxr.metrics.agreement_table` returns.
+        agreement: result of :func:`lxr.metrics.agreement_table`.
     """
     names = in_families(agreement.index)
     size = 2.2 + 0.26 * len(names)
@@ -349,7 +349,7 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Sequen
     changes.
 
     Args:
-        correlation: explainers × changes, mean rank correlation with the explanation of the recommender as it is.
+        correlation: explainers × changes, mean rank correlation with the explanation of the original recommender.
         cascade: columns that follow one another.
         apart: columns of independent changes.
     """

@@ -1,4 +1,4 @@
-"""The figure of counterfactual sets: how many items each explainer takes, beside the smallest set."""
+"""Figure of counterfactual sets: sizes of each explainer's sets relative to the smallest."""
 
 from collections.abc import Mapping
 
@@ -17,12 +17,12 @@ with extra("plots"):
 def plot_set_sizes(sizes: Mapping[int, pd.DataFrame], smallest: Mapping[int, np.ndarray]) -> Figure:
     """Sizes of sets as multiples of the smallest: one panel per K, a row for each explainer, families together.
 
-    A line from the 10th to the 90th percentile over users, a marker at the mean. Users count whose smallest set is proven,
-    and for whom the explainer has a set.
+    Lines go from the 10th to the 90th percentile over users, with a marker at the mean. Only users count whose smallest set
+    is proven and for whom the explainer has a set.
 
     Args:
         sizes: K → explainers × users, as in :attr:`lxr.evaluation.LeavingTop.sizes`.
-        smallest: K → (users,) proven sizes; NaN where they are not known.
+        smallest: K → (users,) proven sizes; NaN if unknown.
     """
     known = next(iter(sizes.values())).index
     names = in_families(name for name in known if name in EXPLAINERS)

@@ -1,4 +1,4 @@
-"""Tables as a notebook shows them: styled in a browser, plain text elsewhere."""
+"""Tables for notebooks: styled in a browser, plain text elsewhere."""
 
 from hashlib import sha256
 
@@ -9,12 +9,12 @@ from lxr.reporting.formats import digits, rounded, with_directions
 
 
 class ShownTable:
-    """A table with arrows beside the names of metrics and sensible digits; its best value of each metric is bold.
+    """A table with arrows after the names of metrics, rounded numbers, and the best value of each metric in bold.
 
-    The last expression of a notebook's cell shows it. The text is the same on every machine, so that tests compare it.
+    The last expression of a notebook's cell shows it. The text is the same on every machine, so tests can compare it.
 
     Args:
-        table: one row per method, or any other table; it is left as it is.
+        table: one row per method, or any other table; it is not changed.
         decimals: digits after the point of numbers that are not integers.
 
     Example:

@@ -1,4 +1,4 @@
-"""The style of figures: families told by colour, a few lines in front of grey ones, labels beside lines, panels."""
+"""The style of figures: a colour for each family, a few lines in front of grey ones, direct labels, panels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -55,23 +55,18 @@ def label_ends(ax: Axes, points: Mapping[str, tuple[float, float]], gap: float =
 
     Args:
         ax: the panel, all of it drawn.
-        points: name → coordinates of the point that it names.
+        points: name → coordinates of its point.
         gap: least distance of two names, as a share of the height.
     """
     ax.get_xlim(), ax.get_ylim()  # limits that are not settled yet would move the points
     scale = ax.transData + ax.transAxes.inverted()
     at = {name: tuple(scale.transform(point)) for name, point in points.items()}
     names = sorted(at, key=lambda name: at[name][1])
-    beside: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
+    around: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
     for name, height in zip(names, spread([at[name][1] for name in names], gap), strict=True):
         thin: dict[str, Any] = {"arrowstyle": "-", "color": colour(name), "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0}
-        place: dict[str, Any] = {
-            "xytext": (1.04, height),
-            "color": colour(name),
-            "arrowprops": thin,
-            "annotation_clip": False,
-        }
-        ax.annotate(name, at[name], **beside, **place)
+        place: dict[str, Any] = {"xytext": (1.04, height), "annotation_clip": False}
+        ax.annotate(name, at[name], color=colour(name), arrowprops=thin, **around, **place)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -89,7 +84,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels of a size in inches, so many in a row."""
+    """Create a figure of ``count`` panels of a size in inches, with a number of columns."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figsize = size[0] * columns, size[1] * rows
@@ -100,7 +95,7 @@ def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1))
 
 
 def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> None:
-    """Title with direction, axes with units."""
+    """Set a title with direction, and axis labels with units."""
     kind, (_, _, cutoff) = kind_of(metric), metric.partition("@")
     ax.set_title(with_direction(metric), fontsize=11)
     ax.set_xlabel(x_label)

@@ -22,14 +22,14 @@ MOST_OPTIONS = 2  # that have a panel
 
 
 def plot_tuning(study: "optuna.Study") -> Figure:
-    """A study at a glance: its history, how much each option matters, and the two options that matter most.
+    """Plot a study: its history, the importance of each option, and the metric over the two most important options.
 
-    Left, every trial and the best so far. Then how much of the metric's variance each option explains, as shares of what
-    all explain (functional ANOVA; Hutter et al., ICML 2014), if there are enough trials for it. Right, the metric of every
-    trial that was not pruned over the values of two options; the best trial is red.
+    Left, every trial and the best so far. Then the share of the metric's explained variance by option (functional ANOVA;
+    Hutter et al., ICML 2014), if there are enough trials. Right, the metric of every trial that was not pruned over the
+    values of two options; the best trial is red.
 
     Args:
-        study: what :func:`lxr.tuning.tune` returns; at least one trial must have succeeded.
+        study: result of :func:`lxr.tuning.tune`; at least one trial must have succeeded.
     """
     metric, lower = study.user_attrs["about"]["metric"], study.direction.name == "MINIMIZE"
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
@@ -85,11 +85,11 @@ def _draw_option(ax: Axes, complete: Sequence, name: str, best: int) -> None:
 
 
 def _option_importance(study: "optuna.Study") -> dict[str, float]:
-    """Share of the metric's variance that each option explains, or nothing if there are too few trials to say."""
+    """Share of the metric's variance that each option explains, or nothing if there are too few trials."""
     with extra("tuning"):
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     try:
         return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    except (ValueError, RuntimeError):  # a single trial, or trials that are all alike
+    except (ValueError, RuntimeError):  # a single trial, or identical trials
         return {}

@@ -287,9 +287,9 @@ def test_gain_refuses_unknown_metrics_and_other_users(users):
     for metric in ("CDCG", "rank", "POS@20,Ke=9"):
         with pytest.raises(ValueError, match=f"metrics: expected some of POS@1, .*, found '{metric}'"):
             lxr.evaluation.fidelity_gain({}, random, random, ["DEL", metric])
-    with pytest.raises(ValueError, match="results, jaccard: expected the users and targets of random, found others"):
+    with pytest.raises(ValueError, match="results, jaccard: expected the users and targets of random, found different ones"):
         lxr.evaluation.fidelity_gain({"jaccard": random.select(np.array([0, 1]))}, random, random, ["DEL"])
-    with pytest.raises(ValueError, match="greedy: expected the users and targets of random, found others"):
+    with pytest.raises(ValueError, match="greedy: expected the users and targets of random, found different ones"):
         lxr.evaluation.fidelity_gain({}, random, random.select(np.array([1, 0, 2, 3, 4, 5, 6])), ["DEL"])
 
 

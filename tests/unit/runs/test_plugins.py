@@ -157,7 +157,7 @@ def test_a_class_may_be_registered_again_and_keeps_its_place():
         (3, Taking, "name: expected lower-case"),
         ("mine", lxr.MF, "cls: expected a subclass of lxr.Explainer"),
         ("mine", "LIME", "cls: expected a subclass of lxr.Explainer, found 'LIME'"),
-        ("mine", Demanding, "Demanding: expected a default of every option, found none of 'strength'"),
+        ("mine", Demanding, "Demanding: expected a default for every option, found none for 'strength'"),
     ],
 )
 def test_what_cannot_be_registered_is_refused(name, cls, message):

@@ -56,7 +56,7 @@ class Text(HTMLParser):
 
 @pytest.fixture(scope="module")
 def catalogue() -> lxr.Interactions:
-    """Users of a catalogue of hostile titles, every one of them in somebody's history."""
+    """Users of a catalogue of hostile titles, each in the history of a user."""
     generator, count = np.random.default_rng(0), len(HOSTILE)
     matrix = sp.csr_matrix((generator.random((40, count)) < 0.6).astype(np.float32))
     ids = np.array([f"id{item}" for item in range(count)])
@@ -174,7 +174,7 @@ def test_names_are_distinct_lines_of_plain_text(catalogue):
     assert len(set(names)) == len(names)
     assert not any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for name in names for each in name)
     assert not any("\u202e" in name or "\u2066" in name for name in names)
-    assert {"id25", "id26"} <= set(names)  # in the place of titles without a visible character
+    assert {"id25", "id26"} <= set(names)  # instead of titles without a visible character
     assert "two lines and a tab" in names and "Amélie" in " ".join(names)
 
 
