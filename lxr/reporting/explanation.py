@@ -151,21 +151,35 @@ class UserExplanation:
         return pd.DataFrame(columns, index=range(1, len(items) + 1))
 
     def plot(self, count: int = SHOWN, ax: "Axes | None" = None) -> "Axes":
-        """Bars of the first ``count`` history items by title; see :func:`lxr.reporting.plots.plot_explanation`."""
+        """Bars of the first ``count`` history items by title, with the counterfactual below.
+
+        Args:
+            count: number of items.
+            ax: axes of the bars alone, without the counterfactual; a new figure by default.
+        """
         from lxr.reporting.plots import plot_explanation  # only figures need matplotlib
 
         check_positive(count=count)
-        titles = self.data.titles(self.items[:count])
-        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax=ax, is_signed=self.is_signed)
+        titles, shown = self.data.titles(self.items[:count]), self.shown[:count]
+        scale = self.scale + (f"\n{AGAINST}" if self.is_signed and (shown < 0).any() else "")
+        heading, sentence = f"{self.recommendation}. Reasons:", "" if ax else self.sentence
+        return plot_explanation(
+            titles, shown, heading=heading, scale=scale, sentence=sentence, ax=ax, is_signed=self.is_signed
+        )
+
+    @property
+    def recommendation(self) -> str:
+        """User and recommendation in words."""
+        title = quoted(self.title)
+        if self.user is None:
+            return f"For this custom history, {title} is recommended"
+        return f"User {plain(self.data.user_ids[self.user])} is recommended {title}"
 
     @property
     def heading(self) -> str:
         """User and recommendation on one line."""
-        title, user = quoted(self.title), self.user
-        custom = f"For this custom history, {title} is recommended"
-        what = custom if user is None else f"User {plain(self.data.user_ids[user])} is recommended {title}"
         where = f"rank {self.target_rank.rank}, probability {self.target_rank.probability:.3f}"
-        return f"{what} ({where}). Reasons by {self.explainer}:"
+        return f"{self.recommendation} ({where}). Reasons by {self.explainer}:"
 
     @property
     def remarks(self) -> list[str]:

@@ -18,7 +18,9 @@ from lxr.reporting.families import in_families, in_front
 from lxr.reporting.fonts import drawable
 from lxr.reporting.formats import with_direction
 from lxr.reporting.style import (
+    AGAINST,
     DASHES,
+    FOR,
     LIGHT,
     PANELS,
     SMALL,
@@ -232,37 +234,47 @@ def plot_gain(gain: pd.DataFrame, columns: Sequence[str] = GAINS) -> Figure:
 def plot_explanation(
     titles: Sequence[str],
     importance: np.ndarray,
-    recommended: str,
-    explainer: str,
     *,
+    heading: str,
+    scale: str,
+    sentence: str = "",
     ax: Axes | None = None,
     is_signed: bool = False,
 ) -> Axes:
-    """Plot one explanation: a horizontal bar per history item, the most important on top.
+    """Plot one explanation: a horizontal bar with its number per history item, the most important on top.
 
     Args:
         titles: titles of the history items, most important first.
         importance: (len(titles),) their scores, or numbers from 0 to 1 if the sign of a score has no meaning.
-        recommended: title of the explained item.
-        explainer: name of the explainer, for the colour.
+        heading: recommendation, above the bars.
+        scale: meaning of the numbers, below the bars.
+        sentence: counterfactual, below the scale; only in a new figure.
         ax: axes of the plot; a new figure by default.
-        is_signed: whether a score below zero speaks against the item; if so, its bar is grey, and the axis states this.
+        is_signed: whether a score below zero speaks against the item; if so, its bar is grey.
 
     Warns:
         UserWarning: no installed font has some of the characters; they are spelled out.
     """
-    (recommended, *titles), fonts = drawable([shortened(plain(title), 60) for title in (recommended, *titles)])
+    texts = [shortened(plain(heading), 120), plain(sentence), *(shortened(plain(title), 60) for title in titles)]
+    (heading, sentence, *titles), fonts = drawable(texts)
     fonts |= {"parse_math": False}  # a title with dollars is not mathematics
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.8, 1.2 + 0.28 * len(titles)), layout="constrained")
-    colours = ["0.75" if is_signed and score < 0 else colour(explainer) for score in importance]
-    ax.barh(range(len(titles)), importance, color=colours)
-    ax.set_yticks(range(len(titles)), titles, fontsize=8, **fonts)
+        wrapped = textwrap.fill(sentence, 92)
+        height = 1.1 + 0.28 * len(titles) + 0.2 * (wrapped.count("\n") + 1)
+        figure, ax = plt.subplots(figsize=(7.8, height), layout="constrained")
+        figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=10, **fonts)
+    bars = ax.barh(
+        range(len(titles)), importance, color=[AGAINST if is_signed and score < 0 else FOR for score in importance]
+    )
+    numbers = [f"{score:{'.3g' if is_signed else '.2f'}}" for score in importance]
+    ax.bar_label(bars, numbers, padding=3, fontsize=8)
+    ax.margins(x=0.12)
+    ax.set_yticks(range(len(titles)), titles, fontsize=SMALL, **fonts)
     ax.invert_yaxis()
-    meaning = ("\ngrey: speaks against it" * ("0.75" in colours)) if is_signed else "\nfrom 0 (least) to 1 (most)"
-    ax.set_xlabel(f"importance by {explainer}{meaning}", fontsize=8, parse_math=False)
-    ax.set_title(f"“{recommended}”, because of", fontsize=11, **fonts)
-    ax.grid(axis="x", alpha=0.3)
+    ax.tick_params(length=0, labelbottom=False)
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    ax.set_xlabel(scale, fontsize=8, color="0.3", parse_math=False)
+    ax.set_title(textwrap.fill(heading, 80), fontsize=11, loc="left", x=0.0, **fonts)
     return ax
 
 

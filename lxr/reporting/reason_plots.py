@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 
 from lxr.reporting.fonts import drawable
-from lxr.reporting.style import SMALL, panels
+from lxr.reporting.style import AGAINST, FOR, SMALL, panels
 from lxr.utils.extras import extra
 from lxr.utils.markup import plain, shortened
 
 with extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BLUE, GREY = "#2c7fb8", "0.75"  # colours for and against
 
 
 def plot_list(reasons: pd.DataFrame, *, count: int = 10) -> Figure:
@@ -68,7 +66,7 @@ def _draw_bars(ax: Axes, titles: Sequence[str], values: np.ndarray, shares: Sequ
     """A horizontal bar for each title, the first on top, with shares in brackets after the titles."""
     notes = [""] * len(titles) if shares is None else [f" ({share:.0%})" for share in shares]
     names, fonts = drawable([shortened(plain(title), 50) + note for title, note in zip(titles, notes, strict=True)])
-    ax.barh(range(len(names)), values, color=[GREY if value < 0 else BLUE for value in values])
+    ax.barh(range(len(names)), values, color=[AGAINST if value < 0 else FOR for value in values])
     ax.set_yticks(range(len(names)), names, fontsize=SMALL, parse_math=False, **fonts)
     ax.invert_yaxis()
     ax.grid(axis="x", alpha=0.3)
