@@ -14,6 +14,7 @@ from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
+from lxr.reporting import families
 from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_natural, check_positive
 from lxr.utils.markup import html_text, plain, quoted, shortened
@@ -269,6 +270,6 @@ def bars_of(shown: np.ndarray) -> list[str]:
     scale = 100 / ((high - low) or 1.0)
     return [
         f'<div style="height: 0.8em; border-radius: 2px; margin-left: {scale * (min(score, 0) - low):.1f}%; '
-        f'width: {scale * abs(score):.1f}%; background: {"#2c7fb8" if score >= 0 else "#b5b5b5"}"></div>'
+        f'width: {scale * abs(score):.1f}%; background: {families.FOR if score >= 0 else families.AGAINST}"></div>'
         for score in shown
     ]

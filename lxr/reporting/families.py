@@ -17,6 +17,7 @@ FAMILIES = {  # family of an explainer -> its name in a legend, and its colour
     "similarity": ("similarities", "#8c6d31"),
     OTHERS: ("others", "#56b4e9"),
 }
+FOR, AGAINST = "#2c7fb8", "#b5b5b5"  # bars of reasons for and against a recommendation
 MOST_LINES = 6
 
 

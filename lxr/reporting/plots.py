@@ -14,13 +14,11 @@ import pandas as pd
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
-from lxr.reporting.families import in_families, in_front
+from lxr.reporting.families import AGAINST, FOR, in_families, in_front
 from lxr.reporting.fonts import drawable
 from lxr.reporting.formats import with_direction
 from lxr.reporting.style import (
-    AGAINST,
     DASHES,
-    FOR,
     LIGHT,
     PANELS,
     SMALL,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lxr.reporting.families import AGAINST, FOR
 from lxr.reporting.fonts import drawable
-from lxr.reporting.style import AGAINST, FOR, SMALL, panels
+from lxr.reporting.style import SMALL, panels
 from lxr.utils.extras import extra
 from lxr.utils.markup import plain, shortened
 

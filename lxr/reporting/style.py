@@ -20,7 +20,6 @@ with extra("plots"):
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 GREY, LIGHT = "0.45", "0.8"  # of a random order, and of lines in the background
-FOR, AGAINST = "#2c7fb8", "#b5b5b5"  # bars of reasons for and against a recommendation
 SMALL = 9  # points
 
 
