@@ -2,7 +2,7 @@
 
     .venv/bin/python .ci/package.py
 
-Fails if one of them lacks a tracked file of the library, or if the installed wheel does not explain a recommendation.
+Fails if one of them lacks a tracked file of the library, or if the installed wheel cannot explain a recommendation.
 """
 
 import subprocess

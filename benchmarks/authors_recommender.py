@@ -1,16 +1,17 @@
 """LXR and its rivals on the authors' own recommender: `python benchmarks/authors_recommender.py recommender_model.pt`.
 
 The file is `Data_preprocessing/recommender_model.pt` of the first release of LXR (ExplainingRecommendations/LXR on GitHub).
-It is the authors' and no part of this repository. Data are those of that release: MovieLens 1M, every rating a positive,
-no core. Test users are the published ones; all others are training users, of whom a tenth chooses the epoch of what is
-trained. LXR has the published hyperparameters, its rivals have their defaults: nothing is tuned.
+It belongs to the authors and is not part of this repository. Data are those of that release: MovieLens 1M, every rating a
+positive, no core. Test users are the published ones; all others are training users, with a tenth of them for the choice of
+epochs. LXR has the published hyperparameters, its rivals have their defaults: nothing is tuned.
 
-Tables go to `results/authors-mf/tables`, and what they were made with to `results/authors-mf/run.json`:
+Tables go to `results/authors-mf/tables`, their provenance to `results/authors-mf/run.json`:
 
 - `headline`: means over the test users;
 - `against_lxr`: LXR against every other explainer, with the 95 % interval of the difference;
-- `published_curves`: beside the published figures, whose MF may be another one, with Kendall's τ of the orders;
-- `ranking`: the recommender beside popularity, and the share of users with ties at a float32 probability of 1.
+- `published_curves`: the published means (perhaps of another MF) and ours, with Kendall's τ of the orders;
+- `ranking`: ranking quality of the recommender and of popularity, and the share of users
+  with ties at a float32 probability of 1.
 """
 
 import argparse
@@ -46,7 +47,7 @@ AUTHORS = "mf of the authors"
 
 
 def ranking_table(model: lxr.Recommender, train: sp.csr_matrix, test: sp.csr_matrix) -> pd.DataFrame:
-    """Ranking quality beside popularity, and the share of users with several candidates of probability exactly 1."""
+    """Ranking quality of the recommender and of popularity, and the share of users with several candidates at exactly 1."""
     history = lxr.utils.dense(test)
     with torch.no_grad():
         at_one = ((torch.sigmoid(model(history)) == 1) & (history == 0)).sum(dim=1)
@@ -86,8 +87,8 @@ def main() -> None:
     """Write the tables and their record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="recommender_model.pt of the first release")
-    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
-    parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results/authors-mf", help="where the tables go")
+    parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
+    parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results/authors-mf", help="directory of the tables")
     options = parser.parse_args()
     model = authors_recommender(options.file)
     ratings = lxr.load_ratings("ml-1m", options.data_dir)

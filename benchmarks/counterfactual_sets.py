@@ -1,7 +1,7 @@
-"""Smallest counterfactual sets: how many are proven, and how fast: `python benchmarks/counterfactual_sets.py`.
+"""Proven share and time of smallest counterfactual sets: `python benchmarks/counterfactual_sets.py`.
 
-MovieLens 1M where the data directory has it, else MovieLens 100K. MF and EASE are linear in the history, VAE and NCF not.
-Without `--weights DIRECTORY` (mf.pt, vae.pt, ncf.pt, as `save` writes them), recommenders are trained.
+MovieLens 1M if the data directory has it, else MovieLens 100K. MF and EASE are linear in the history, VAE and NCF not.
+Without `--weights DIRECTORY` (mf.pt, vae.pt, ncf.pt, saved by `save`), recommenders are trained.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def ease(matrix: sp.csr_matrix, penalty: float = 500.0) -> lxr.Recommender:
 
 
 def trained(name: str, matrix: sp.csr_matrix, validation: sp.csr_matrix, weights: Path | None) -> lxr.Recommender:
-    """A recommender of a name, from a file if there is one."""
+    """Recommender by name, from a file if there is one."""
     if name == "ease":
         return ease(matrix)
     if weights and (weights / f"{name}.pt").is_file():
@@ -48,7 +48,7 @@ def trained(name: str, matrix: sp.csr_matrix, validation: sp.csr_matrix, weights
 
 
 def greedy_sizes(model: lxr.Recommender, matrix: sp.csr_matrix, target: np.ndarray, k: int) -> np.ndarray:
-    """Sizes (n,) of the sets of greedy removal by the falls of single items; NaN where it finds none that holds."""
+    """Sizes (n,) of the sets of greedy removal by the falls of single items; NaN if no such set reaches the goal."""
     sizes = np.full(len(target), np.nan)
     for row, item in enumerate(target):
         question = Question(model, lxr.utils.dense(matrix[[row]]), int(item), LeavesTop(k))
@@ -60,7 +60,7 @@ def greedy_sizes(model: lxr.Recommender, matrix: sp.csr_matrix, target: np.ndarr
 
 
 def prefix_sizes(explainer: lxr.Explainer, matrix: sp.csr_matrix, target: np.ndarray, k: int) -> np.ndarray:
-    """Sizes (n,) of the smallest prefixes of an explainer; NaN where none reaches the goal."""
+    """Sizes (n,) of the smallest prefixes of an explainer; NaN if none reaches the goal."""
     prefixes = smallest_prefix(explainer.model, matrix, target, explainer.explain(matrix, target), LeavesTop(k))
     return np.where(prefixes.found, prefixes.size, np.nan)
 
@@ -68,7 +68,7 @@ def prefix_sizes(explainer: lxr.Explainer, matrix: sp.csr_matrix, target: np.nda
 def timed_sets(
     model: lxr.Recommender, matrix: sp.csr_matrix, target: np.ndarray, k: int, time_limit: float
 ) -> tuple[list[CounterfactualSet], np.ndarray]:
-    """Smallest sets of some users, and the seconds (n,) that the processor took, which other processes do not lengthen."""
+    """Smallest sets of some users, and the processor seconds (n,), which other processes do not affect."""
     sets, seconds = [], np.empty(len(target))
     for row in lxr.utils.progress_bar(range(len(target)), desc=f"leaving the top {k}"):
         started = time.process_time()
@@ -85,7 +85,7 @@ def row_of(
     sets: list[CounterfactualSet],
     processor: np.ndarray,
 ) -> dict:
-    """Share of proven sets, their time, and how often cheap orders are optimal."""
+    """Share of proven sets, their time, and shares of optimal cheap orders."""
     certificates = np.array([one.certificate for one in sets])
     gaps = np.array([np.inf if one.gap is None else one.gap for one in sets])
     seconds = np.array([one.seconds for one in sets])
@@ -111,7 +111,7 @@ def row_of(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
+    parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
     parser.add_argument("--weights", type=Path, help="directory of trained recommenders")
     parser.add_argument("--recommenders", nargs="+", default=["mf", "ease", "vae", "ncf"])
     parser.add_argument("--users", type=int, default=200, help="test users, drawn at random")

@@ -1,9 +1,9 @@
 """Fidelity of LXR with default settings: `python benchmarks/defaults.py`.
 
 Recommenders of five kinds (MF, VAE, NCF, EASE, ALS), on MovieLens 100K and on generated data with histories of about five
-items, and a recommender of others if its checkpoint is given. Each is explained with the published settings and with the
-default ones. A share is the way from a random order, 0, to leave-one-out, 1, by means over validation users; they are not
-trained on, and the epoch is chosen by others, a fifth of the training users.
+items, and an external recommender if its checkpoint is given. Each is explained with the published and with the default
+settings. A share is a position between a random order (0) and leave-one-out (1), by means over validation users. They are
+not used in training; a fifth of the training users chooses the epoch.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def fold_in(x: torch.Tensor, items: torch.Tensor, confidence: float = 10.0, pena
 
 
 def als(train: sp.csr_matrix) -> lxr.Recommender:
-    """ALS on implicit feedback: the factors of users and of items are solved for in turn."""
+    """ALS on implicit feedback: solves for the factors of users and of items in turn."""
     x = lxr.utils.dense(train)
     items = 0.1 * torch.randn(train.shape[1], N_FACTORS, generator=torch.Generator().manual_seed(SEED))
     for _ in range(ROUNDS):
@@ -106,7 +106,7 @@ def shares(
     validation: sp.csr_matrix,
     settings: dict[str, Callable[[sp.csr_matrix], LXRSettings]],
 ) -> Iterator[dict]:
-    """One row per settings: the share of every metric, the best epoch, the wall time, whether the training has warned."""
+    """One row per settings: the share of every metric, the best epoch, the wall time, and whether the training warned."""
     order = np.random.default_rng(SEED).permutation(train.shape[0])
     chosen_by, learned_from = (train[np.sort(users)] for users in np.split(order, [len(order) // 5]))
     simple = {name: lxr.EXPLAINERS[name](model, train, seed=SEED) for name in ("random", "leave-one-out")}
@@ -137,7 +137,7 @@ def shares(
 def main() -> None:
     """Print one row per data, recommender, variant and settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
+    parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
     parser.add_argument("--data", nargs="*", default=["ml-100k", "short"], metavar="NAME")
     parser.add_argument("--recommenders", nargs="+", default=["mf", "vae", "ncf", "ease", "als"], metavar="NAME")
     parser.add_argument("--variants", nargs="+", default=VARIANTS, choices=VARIANTS)

@@ -1,7 +1,7 @@
 """Speed and memory of `lxr explain` for all users: `python benchmarks/delivery.py`.
 
-A generated set of users as in `scale.py`, an MF and an explainer trained for one epoch on a few of them: how good these are
-does not matter here. The command then runs in processes of its own, whose memory is added up.
+Users are generated as in `scale.py`. An MF and an explainer are trained for one epoch on a few of them, because their
+quality does not matter here. The command then runs in separate processes, whose memory is added up.
 """
 
 import argparse
@@ -22,7 +22,7 @@ QUICK = {"lxr": {"epochs": 1}, "lxr-path": {"epochs": 1, "n_users": 500}}  # opt
 
 
 def prepared(folder: Path, n_users: int, n_items: int, explainer: str) -> list[str]:
-    """Make the recommender, the data and the explainer, unless they are there; returns them as words of the command."""
+    """Make the recommender, the data and the explainer unless they exist; returns them as words of the command."""
     model_file, data_file, explainer_file = (folder / name for name in ("mf.pt", "data.npz", f"{explainer}.pt"))
     if not data_file.is_file():
         lxr.prepare(generated_ratings(n_users, n_items)).save(data_file)
@@ -41,13 +41,13 @@ def prepared(folder: Path, n_users: int, n_items: int, explainer: str) -> list[s
 
 
 class Usage:
-    """Memory and processor time of a process and its children, looked at again and again."""
+    """Memory and processor time of a process and its children, polled repeatedly."""
 
     def __init__(self, process: psutil.Process):
         self.process, self.highest, self.seconds = process, 0, {}
 
     def look(self) -> None:
-        """Note the highest memory [bytes] of all processes together, and the time [s] of each so far."""
+        """Update the highest memory [bytes] of all processes together, and the time [s] of each."""
         total = 0
         with contextlib.suppress(psutil.NoSuchProcess):
             for each in [self.process, *self.process.children(recursive=True)]:
@@ -58,7 +58,7 @@ class Usage:
 
 
 def watched(command: list[str]) -> tuple[str, dict]:
-    """Last line that a command prints, its wall time, its processor time and the highest memory of its processes."""
+    """Last line of a command's output, its wall time, its processor time and the highest memory of its processes."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     usage = Usage(psutil.Process(process.pid))
@@ -74,13 +74,13 @@ def watched(command: list[str]) -> tuple[str, dict]:
 
 
 def main() -> None:
-    """Print what the command says, and a table."""
+    """Print the output of the command, and a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(100_000, 10_000), metavar=("USERS", "ITEMS"))
     parser.add_argument("--explainer", default="lxr-path-pure-rank", choices=list(lxr.EXPLAINERS), metavar="NAME")
     parser.add_argument("--top", default="1", metavar="N")
     parser.add_argument("--jobs", default="2", metavar="N")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="keep data and models there, for another measurement")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="keeps data and models for another measurement")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "out"

@@ -1,10 +1,10 @@
 """Cost of explaining, as ratios measured side by side in one run: `python benchmarks/explainers.py`.
 
-Every explainer that asks the recommender, against the bare passes it needs (forward, or forward and backward, in batches of
-the same size) and, unless it is trained, against its reference implementation, which explains one user with one history per
-pass and takes finite differences for gradients; and what it takes to make it, training included. MovieLens 1M where the
-data directory has it, else MovieLens 100K. The recommenders are trained for a few epochs only: how well they recommend does
-not matter here, that targets have real rivals does.
+Every explainer that uses the recommender is compared with its bare passes (forward, or forward and backward, in batches of
+the same size). Untrained ones are also compared with their reference implementation, which explains one user with one
+history per pass and takes finite differences for gradients. The time of making an explainer includes its training.
+MovieLens 1M if the data directory has it, else MovieLens 100K. The recommenders are trained for a few epochs only: their
+quality does not matter here, but targets need real rivals.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def one_by_one(
 
 
 def bare_passes(model: lxr.Recommender, history: torch.Tensor, target: torch.Tensor, passes: int, gradients: int) -> None:
-    """So many forward passes, and so many gradients of the target's log-probability with respect to the history."""
+    """A number of forward passes, and of gradients of the target's log-probability with respect to the history."""
     with torch.no_grad():
         for start in range(0, passes - gradients, BATCH):
             model(history[: min(BATCH, passes - gradients - start)])
@@ -105,8 +105,8 @@ def costs(name: str, model: lxr.Recommender, train, matrix, rounds: int) -> dict
 def main() -> None:
     """Print one table per recommender."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median is taken")
+    parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds for the median")
     parser.add_argument("--users", type=int, default=200, help="test users to explain")
     parser.add_argument("--recommenders", nargs="+", default=list(lxr.RECOMMENDERS), metavar="NAME")
     parser.add_argument("--explainers", nargs="+", default=ASKING, metavar="NAME")

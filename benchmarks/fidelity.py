@@ -1,7 +1,7 @@
 """Cost of the evaluation, as ratios measured side by side in one run: `python benchmarks/fidelity.py`.
 
-MovieLens 1M where the data directory has it, else MovieLens 100K. The recommenders are not trained: a forward pass costs
-the same. Each quantity is the median of several rounds in which the compared things take turns.
+MovieLens 1M if the data directory has it, else MovieLens 100K. The recommenders are not trained, which does not change the
+cost of a forward pass. Each quantity is the median of several rounds, in which the compared functions take turns.
 """
 
 import argparse
@@ -24,7 +24,7 @@ OPTIONS = {"steps": STEPS, "cutoffs": CUTOFFS, "lengths": LENGTHS, "batch_size":
 
 
 class Recorded(lxr.Recommender):
-    """A recommender that keeps the histories it is asked about."""
+    """A recommender that records its input histories."""
 
     def __init__(self, model: lxr.Recommender):
         super().__init__(model.n_items)
@@ -38,7 +38,7 @@ class Recorded(lxr.Recommender):
 
 @torch.no_grad()
 def tensor_loop(model: lxr.Recommender, row: torch.Tensor, target: int, importance: torch.Tensor) -> None:
-    """The metrics of one user as one would write them first: tensors, but one masked history at a time."""
+    """Metrics of one user in a straightforward loop: tensors, but one masked history at a time."""
     items = row.nonzero().ravel()
     order = items[torch.argsort(importance[items], descending=True, stable=True)]
     sizes = np.cumsum([0] + [len(part) for part in np.array_split(np.arange(len(order)), STEPS)])
@@ -127,8 +127,8 @@ def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXR
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="raw data; else the environment's LXR_DATA_DIR, else Data/")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the median is taken")
+    parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds for the median")
     parser.add_argument("--sample", type=int, default=20, help="users of the per-user loops, extrapolated to all")
     options = parser.parse_args()
     name = dataset_at_hand(options.data_dir)
@@ -136,7 +136,7 @@ def main() -> None:
     train, validation, test = lxr.split_users(matrix.shape[0], seed=42)
     history = lxr.utils.dense(matrix[test])
     peaks, columns = {}, {}
-    for recommender, cls in lxr.RECOMMENDERS.items():  # before anything else takes memory
+    for recommender, cls in lxr.RECOMMENDERS.items():  # before other code takes memory
         model = cls(matrix.shape[1])
         judge = partial(lxr.evaluate_fidelity, model, history, lxr.top_item(model, history), history)
         _, cost = measured(partial(judge, **OPTIONS))

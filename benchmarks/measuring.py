@@ -12,7 +12,7 @@ import psutil
 import lxr
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import oracles  # noqa: F401  (the reference implementations, for whoever measures against them)
+import oracles  # noqa: F401  (the reference implementations, for other benchmarks)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -23,7 +23,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Median wall times of works that take turns, after one round that does not count."""
+    """Median wall times of functions that take turns, after one round that does not count."""
     times = {name: [] for name in works}
     for _ in range(rounds + 1):
         for name, work in works.items():
@@ -32,14 +32,14 @@ def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]
 
 
 class Peak(threading.Thread):
-    """Highest memory of this process, looked at fifty times a second."""
+    """Highest memory of this process, polled fifty times a second."""
 
     def __init__(self):
         super().__init__(daemon=True)
         self.process, self.highest, self.over = psutil.Process(), 0, threading.Event()
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Poll until asked to stop."""
         while True:
             self.highest = max(self.highest, self.process.memory_info().rss)
             if self.over.wait(0.02):
@@ -58,6 +58,6 @@ def measured(work: Callable[[], object]) -> tuple[object, dict]:
 
 
 def dataset_at_hand(data_dir: Path | None) -> str:
-    """MovieLens 1M where the data directory has it, else MovieLens 100K."""
+    """MovieLens 1M if the data directory has it, else MovieLens 100K."""
     folder = lxr.utils.environment.data_directory(data_dir)
     return "ml-1m" if any((folder / path).is_file() for path in ("ml-1m/ratings.dat", "ratings.dat")) else "ml-100k"

@@ -1,7 +1,7 @@
 """Growth of time and memory with users and items: `python benchmarks/scale.py`.
 
-Generated ratings, at the largest size as many as MovieLens 25M has; every size runs in a process of its own, so that its
-peaks are its own. Training runs one epoch each, explanation and evaluation take a fixed number of users.
+Ratings are generated; the largest size has as many as MovieLens 25M. Every size runs in a separate process, to measure its
+own peaks. Training runs one epoch each; explanation and evaluation take a fixed number of users.
 """
 
 import argparse
@@ -21,10 +21,10 @@ RATINGS_PER_USER, N_TASTES = 180, 20
 
 
 def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame:
-    """Ratings from 1 to 5 of items with a long tail, of which every user prefers those of one taste.
+    """Ratings from 1 to 5 of items with a long tail; every user prefers the items of one taste.
 
-    Tastes take every twentieth item each; within a taste and over all items the chance of an item falls like 1 / rank. The
-    number of ratings of a user is log-normal, their mean 180 before repeated pairs are dropped.
+    Each taste has every twentieth item; within a taste and over all items the chance of an item falls like 1 / rank. The
+    number of ratings of a user is log-normal, with mean 180 before repeated pairs are dropped.
     """
     generator = np.random.default_rng(seed)
     length = generator.lognormal(np.log(RATINGS_PER_USER) - 0.5, 1.0, n_users).astype(int).clip(2, n_items // 4)
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recommender", choices=list(lxr.RECOMMENDERS), default="mf")
     parser.add_argument("--explained", type=int, default=200, metavar="N", help="users to explain and to evaluate")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="this size alone, as JSON")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="only this size, as JSON")
     options = parser.parse_args()
     if options.size:
         print(json.dumps(run_size(*options.size, options.recommender, options.explained)))

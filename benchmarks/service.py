@@ -1,8 +1,8 @@
 """Latency of the service: `python benchmarks/service.py`.
 
 An MF of 10,000 generated items is trained for an epoch, saved as a bundle, and served by `lxr serve` in another process.
-Users are asked for at random times (a Poisson process), whether or not earlier answers have come, over connections that are
-kept. The time of an answer counts from the moment when its request was due.
+Requests come at random times (a Poisson process), independent of earlier answers, over persistent connections. The time of
+an answer counts from the due time of its request.
 """
 
 import argparse
@@ -38,14 +38,14 @@ def save_bundle(path: Path, explainer: str, n_users: int, n_items: int) -> np.nd
 
 
 class Connections:
-    """Connections to a service that are kept, and opened when none is free."""
+    """Persistent connections to a service; a new one is opened if none is free."""
 
     def __init__(self, port: int):
         self.port, self.free = port, []
 
     async def ask(self, body: dict) -> int:
         """Send one request and read the answer; returns the status."""
-        self.free = [each for each in self.free if not each[0].at_eof()]  # the service closes those that rest for 5 s
+        self.free = [each for each in self.free if not each[0].at_eof()]  # the service closes idle ones after 5 s
         reader, writer = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
         content = json.dumps(body).encode()
         head = (
@@ -59,7 +59,7 @@ class Connections:
 
 
 async def ask_at(port: int, users: np.ndarray, rate: float, seconds: float, seed: int) -> tuple[np.ndarray, int]:
-    """Seconds (n,) until each of the requests of a while was answered, and how many were refused."""
+    """Seconds (n,) until the answer to each request of some period, and the number of refused requests."""
     generator = np.random.default_rng(seed)
     connections, count = Connections(port), int(rate * seconds)
     due, asked = generator.exponential(1 / rate, count).cumsum(), generator.choice(users, count)

@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import lxr  # noqa: E402 - of this clone, whatever is installed
+import lxr  # noqa: E402 - the package of this clone, not an installed one
 
 project, author, version = "LXR", "the authors of this repository", lxr.__version__
 release = version
@@ -25,10 +25,10 @@ html_theme = "furo"
 html_title, html_show_copyright = f"LXR {version}", False
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # the notebooks of a run are executed already
-suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a word that napoleon takes for a type
+nb_execution_mode = "off"  # notebooks of a run are already executed
+suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a word that napoleon mistakes for a type
 
-# Every notebook as a run has executed it, with figures: on MovieLens 100K, else in the tiny run, else as it is committed.
+# Executed notebooks with figures: of the run on MovieLens 100K, else of the tiny run, else as committed.
 EXECUTED = Path(__file__).parent / "tutorials/executed"
 RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic")]
 shutil.rmtree(EXECUTED, ignore_errors=True)
@@ -39,16 +39,16 @@ for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
     (EXECUTED / notebook.name).write_text(executed.replace("(../results/", "(../../../results/"), encoding="utf-8")
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings say it in words, with shapes
+autodoc_typehints = "none"  # docstrings describe types in words, with shapes
 napoleon_google_docstring, napoleon_numpy_docstring, napoleon_use_ivar = True, False, True
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # what napoleon takes for types, and classes of other packages
+nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # words that look like types, and other packages' classes
 
 
 def resolve(app, env, node, content):
     """Resolve a reference to a name by any path: `lxr.LXR` and `lxr.explainers.lxr_network.LXR` are one class.
 
-    A name that is not public leads to its package. A name that does not exist gives a warning, which ends the build.
+    A private name leads to its package. A name that does not exist gives a warning, which ends the build.
     """
     target = node["reftarget"].removesuffix("()")
     path = target if target.startswith("lxr.") else f"{node.get('py:module')}.{target}"

@@ -1,7 +1,7 @@
-"""Put the committed tables, as Markdown, into the pages that ask for them: `python docs/fill_tables.py`.
+"""Put the committed tables, as Markdown, into the pages that contain their marks: `python docs/fill_tables.py`.
 
-A page asks by `<!-- table: ml-1m/tables/headline_vae.csv -->`, or for some rows and columns of a headline table by
-`<!-- table: ml-1m/tables/headline_vae.csv | lxr lime | NDCG INS -->`, in this order, and ends the place with `<!-- end -->`.
+A mark is `<!-- table: ml-1m/tables/headline_vae.csv -->`, or for some rows and columns of a headline table by `<!-- table:
+ml-1m/tables/headline_vae.csv | lxr lime | NDCG INS -->`, in this order. The place ends with `<!-- end -->`.
 """
 
 import re
@@ -20,7 +20,7 @@ PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md
 
 
 def asked(path: str, parts: str) -> str:
-    """A table as Markdown with its marks: the whole of it, or the rows and columns that `parts` names."""
+    """A table as Markdown with its marks: the whole table, or the rows and columns in `parts`."""
     if not parts:
         return export_table(RESULTS / path, "md").strip()
     rows, columns = (part.split() for part in parts.removeprefix(" | ").split(" | "))
@@ -31,7 +31,7 @@ def asked(path: str, parts: str) -> str:
 
 
 def fill(match: re.Match) -> str:
-    """A marked place with the present content of its CSV."""
+    """A marked place with the current content of its CSV."""
     path, parts, _ = match.groups()
     return f"<!-- table: {path}{parts} -->\n\n{asked(path, parts)}\n\n<!-- end -->"
 

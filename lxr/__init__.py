@@ -1,11 +1,11 @@
 """LXR: learning to explain recommendations.
 
 Model-agnostic, post-hoc explanations of any recommender that is differentiable in its input, and their evaluation. Users
-are always rows, B of them in a batch. I is the width of histories: the number of items, and of user features if there are
-some.
+are always rows, B of them in a batch. I is the width of histories: the number of items, plus user features if there are
+any.
 
-This page has the names of every day. Each package lists all of its public names, and documents them. The folders are
-floors: each imports from lower ones only.
+This page has the most important names. Each package lists and documents all of its public names. The packages are floors:
+each imports from lower floors only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
 2. `lxr.data`: ratings, histories, splits, datasets and files

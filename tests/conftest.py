@@ -163,7 +163,7 @@ def replaced(tensor: torch.Tensor, row: int, value) -> torch.Tensor:
 
 @pytest.fixture(params=list(BAD_USERS))
 def bad_users(request, histories):
-    """(history, target, message): three users, the second or all of whom cannot be explained, and what is said of it."""
+    """(history, target, message): three users, the second or all unexplainable, and the expected message."""
     history = histories([3, 4, 5])
     change, message = BAD_USERS[request.param]
     return *change(history, (history == 0).int().argmax(dim=1)), message

@@ -1,4 +1,4 @@
-"""Level 11: the explorer, as a session without widgets, and as widgets (the extra ``app``).
+"""Level 11: the explorer, as a session without widgets and as widgets (extra ``app``).
 
 Example:
     >>> from lxr.app import Exploration, TrainedModels
@@ -12,7 +12,7 @@ __all__ = ["Exploration", "Explorer", "Recommendation", "TrainedModels", "traine
 
 
 def __getattr__(name: str):
-    """Import the widgets when they are first used: only they need ``ipywidgets``."""
+    """Import the widgets on first use: only they need ``ipywidgets``."""
     if name != "Explorer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from lxr.app.widgets import Explorer

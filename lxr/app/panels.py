@@ -1,4 +1,4 @@
-"""Panels of the explorer: the reasons of one explainer, and the counterfactual in words."""
+"""Panels of the explorer: reasons by one explainer, and the counterfactual in words."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -15,8 +15,8 @@ from lxr.utils.markup import html_text, is_like_mathematics, shortened
 with extra("app"):
     import ipywidgets as widgets
 
-ROWS = 12  # history items that a panel shows at a time
-FALLBACK = "leave-one-out"  # where an explainer that was asked for is not there
+ROWS = 12  # history items in a panel at a time
+FALLBACK = "leave-one-out"  # if a requested explainer is missing
 
 
 class Panel:
@@ -24,8 +24,8 @@ class Panel:
 
     Attributes:
         view: the widget.
-        pending: the explanation that was requested last; it may still be computed.
-        explanation: what is shown; None while there is nothing to show.
+        pending: the last requested explanation; it may still be computed.
+        explanation: the shown explanation; None while there is none.
     """
 
     def __init__(self, name: str):
@@ -53,40 +53,40 @@ class Panel:
 
     @property
     def shown(self) -> np.ndarray:
-        """The history items (at most ``ROWS``) that are shown."""
+        """The shown history items (at most ``ROWS``)."""
         return self.explanation.items[self.start : self.start + ROWS] if self.explanation else np.empty(0, dtype=int)
 
     @property
     def reasons(self) -> np.ndarray:
-        """The first history items, as many as are asked for; none while there is nothing to show."""
+        """The requested number of first history items; empty while there is no explanation."""
         return self.explanation.items[: self.count.value] if self.explanation else np.empty(0, dtype=int)
 
     def offer(self, costs: Mapping[str, float | None]) -> None:
-        """Offer explainers: name → scores that it asks the recommender for, if known. The present one stays if it can."""
+        """Set the offered explainers: name → number of scores per user, if known. Keeps the current choice if possible."""
         wanted = self.name.value if self.name.value in costs else FALLBACK
         self.name.options = [(f"{name} · {cost:,.0f} scores" if cost else name, name) for name, cost in costs.items()]
         self.name.value = wanted
 
     def show(self, answer: UserExplanation | str | None) -> None:
-        """Show an explanation, or what is said instead of one; None: it is being computed."""
+        """Show an explanation or a message; None while it is being computed."""
         self.explanation, self.start = (answer if isinstance(answer, UserExplanation) else None), 0
         self.placeholder = answer if isinstance(answer, str) else "explaining …"
         self.draw()
 
     def turn(self, step: int) -> None:
-        """Show the items before or after those that are shown."""
+        """Show the previous or the next items."""
         if self.explanation:
             last = (len(self.explanation.items) - 1) // ROWS * ROWS
             self.start = min(max(0, self.start + step * ROWS), last)
             self.draw()
 
     def mark(self, removed: Iterable[int]) -> None:
-        """Tick what is kept, strike through what is left out."""
+        """Tick the kept items, strike through the removed ones."""
         self.removed = frozenset(removed)
         self.draw()
 
     def draw(self) -> None:
-        """Fill the rows, and say which items they are; or say something else if there is no explanation."""
+        """Fill the rows and describe them, or show a message if there is no explanation."""
         set_class(self.rows, "lxr-hidden", self.explanation is None)
         if self.explanation is None:
             self.note.value = footnote(html_text(self.placeholder))
@@ -99,7 +99,7 @@ class Panel:
                 set_class(check, "lxr-hidden", row >= len(items))
                 if row < len(items):
                     title = check.tooltip = shortened(titles[row])
-                    # Of the text of a checkbox, widgets make mathematics; only HTML can say that it is none.
+                    # Widgets render the text of a checkbox as mathematics; only HTML can prevent this.
                     check.description_allow_html = is_like_mathematics(title)
                     check.description = html_text(title) if check.description_allow_html else title
                     check.value = kept[row]
@@ -118,17 +118,17 @@ class CounterfactualText:
 
     Attributes:
         view: the widget.
-        pending: the sentence that was requested last; it may still be computed.
+        pending: the last requested sentence; it may still be computed.
     """
 
-    question = attrgetter("sentence")  # what is asked of a recommendation
+    question = attrgetter("sentence")  # question to a recommendation
 
     def __init__(self):
         self.pending: Future | None = None
         self.view = widgets.HTML(layout={"width": "55%"})
 
     def show(self, answer: str | None) -> None:
-        """Show a sentence; None: it is being looked for."""
+        """Show a sentence; None while it is being computed."""
         self.view.value = f"<h4>In words</h4>{html_text(answer or 'looking for the smallest set of reasons …')}"
 
 
@@ -138,5 +138,5 @@ def footnote(text: str) -> str:
 
 
 def set_class(widget: widgets.DOMWidget, name: str, there: bool) -> None:
-    """Give a widget a class of CSS, or take it away."""
+    """Add a CSS class to a widget, or remove it."""
     (widget.add_class if there else widget.remove_class)(name)

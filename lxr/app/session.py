@@ -1,4 +1,4 @@
-"""The session of the explorer without its widgets: trained models, a history, a recommendation, a what-if."""
+"""Session of the explorer without widgets: trained models, a history, a recommendation, a what-if."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from lxr.utils.environment import results_directory
 from lxr.utils.sparse import dense
 from lxr.utils.storage import DataError, read_frame
 
-EXPLAINING = ("05_lxr", "10_baselines")  # stages whose records say with which options and seed explainers were made
+EXPLAINING = ("05_lxr", "10_baselines")  # stages whose records have the options and seeds of explainers
 
 
 def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
@@ -30,13 +30,13 @@ def trained(results: str | Path, dataset: str | None = None, recommender: str | 
 
     Args:
         results: directory of all results; a relative path starts at the project root.
-        dataset, recommender: that must be among them, if given.
+        dataset, recommender: required names, if given.
 
     Returns:
-        Dataset → names of its recommenders that have a trained model below ``results``.
+        Dataset → names of its recommenders with a trained model below ``results``.
 
     Raises:
-        DataError: there is none, or not that one; the message says which command makes it.
+        DataError: there is no such model; names the command that makes it.
 
     Example: see :class:`Exploration`.
     """
@@ -55,7 +55,7 @@ def trained(results: str | Path, dataset: str | None = None, recommender: str | 
 
 
 class TrainedModels:
-    """A trained recommender and its explainers, as a run has left them.
+    """A trained recommender and its explainers, read from a run.
 
     Args:
         results: directory of all results; a relative path starts at the project root.
@@ -63,9 +63,9 @@ class TrainedModels:
 
     Attributes:
         data: the prepared data.
-        test: (n,) rows of the users on whom nothing was trained or chosen.
+        test: (n,) rows of the test users.
         model: the recommender.
-        names: explainers that there are: all but those of the LXR family that were not trained.
+        names: available explainers: all except untrained ones of the LXR family.
 
     Raises:
         DataError: a file is missing or corrupt.
@@ -83,25 +83,25 @@ class TrainedModels:
         self.made: dict[str, Explainer] = {}
 
     def network(self, name: str) -> Path | None:
-        """The file of the trained network that an explainer is or refines; None if it needs none."""
+        """File of the trained network that an explainer is or refines, or None."""
         needed = EXPLAINERS[name].depends_on or name
         return self.folder / f"{needed}.pt" if EXPLAINERS[needed].is_trained else None
 
     @cached_property
     def recorded(self) -> dict:
-        """Options and seed with which the run made its explainers: ``options`` by name, and ``seed``."""
+        """Options and seed of the run's explainers: ``options`` by name, and ``seed``."""
         stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
         options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
         return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
 
     def explainer(self, name: str) -> Explainer:
-        """An explainer by its name, made when it is first asked for."""
+        """Explainer by name, made on first use."""
         if name not in self.made:
             self.made[name] = self.make(name)
         return self.made[name]
 
     def make(self, name: str) -> Explainer:
-        """An explainer as the run has made it; networks are read, not trained."""
+        """Make an explainer with the run's options; networks are read, not trained."""
         spec, path, options = EXPLAINERS[name], self.network(name), self.recorded["options"].get(name, {})
         if path and (load := spec.load):
             return load(path, self.model)
@@ -111,21 +111,21 @@ class TrainedModels:
         return spec(self.model, *histories, seed=self.recorded["seed"], **options)
 
     def scores_asked(self, name: str) -> float | None:
-        """Scores of histories that an explainer asks for, per user, if the run has measured it."""
+        """Number of scored histories per user by an explainer, if the run has measured it."""
         path, column = self.folder / f"cost/{name}.parquet", "explaining [passes / user]"
         return float(read_frame(path, (column,))[column].iloc[0]) if path.is_file() else None
 
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
-    """One recommendation for one history: why, and what if.
+    """One recommendation for one history, with explanations and what-ifs.
 
     Attributes:
         models: the recommender and its explainers.
         history: (1, I).
-        user: row of the user; None if the history is one's own.
+        user: row of the user; None for a custom history.
         target: the explained item.
-        explanations: so far, by explainer.
+        explanations: explanations so far, by explainer.
 
     Example: see :class:`Exploration`.
     """
@@ -137,7 +137,7 @@ class Recommendation:
     explanations: dict[str, UserExplanation] = field(default_factory=dict)
 
     def explanation(self, name: str) -> UserExplanation:
-        """Why the target is recommended, by an explainer; it is asked once."""
+        """Explanation by an explainer, computed once."""
         if name not in self.explanations:
             about = self.models.model, self.models.data, self.history
             self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)
@@ -145,7 +145,7 @@ class Recommendation:
 
     @cached_property
     def sentence(self) -> str:
-        """The counterfactual in words, which is the same whoever explains."""
+        """The counterfactual in words, which does not depend on the explainer."""
         return self.explanation(self.models.names[0]).sentence
 
     @property
@@ -163,26 +163,26 @@ class Recommendation:
         return rank_without(self.models.model, self.history, self.target, sorted(removed))
 
     def what_if(self, removed: Iterable[int]) -> pd.DataFrame:
-        """With the whole history (row ``now``) and without some of its items (``without``).
+        """Outcome with the whole history (row ``now``) and without some of its items (``without``).
 
         Returns:
-            ``rank`` and ``probability`` of the target, and ``first``, the title of what is recommended.
+            ``rank`` and ``probability`` of the target, and ``first``, the title of the first recommendation.
         """
         frame = pd.DataFrame([vars(self.baseline), vars(self.without(removed))], index=["now", "without"])
         return frame.assign(first=self.models.data.titles(frame["first"].to_numpy()))
 
 
 class Exploration:
-    """A history, one of its recommendations, and what is left out for the time being.
+    """A history, one of its recommendations, and the currently removed items.
 
     Args:
-        models: whose recommendations are explored.
-        user: row of the user to begin with; the first test user by default.
+        models: the explored models.
+        user: row of the first user; the first test user by default.
 
     Attributes:
         user, history: as in :class:`Recommendation`.
-        recommendation: at first the top one; None while the history is empty, or nothing is left to recommend.
-        removed: history items that are left out.
+        recommendation: at first the top one; None if the history is empty or complete.
+        removed: removed history items.
 
     Example:
         >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
@@ -203,7 +203,7 @@ class Exploration:
         self.take(torch.zeros_like(self.history), None)
 
     def add(self, item: int) -> None:
-        """Put an item into the history, which is one's own from now on."""
+        """Add an item to the history, which becomes a custom history."""
         self.take(self.history.index_fill(1, torch.tensor([item]), 1.0), None)
 
     def take(self, history: torch.Tensor, user: int | None) -> None:
@@ -216,7 +216,7 @@ class Exploration:
             self.choose_target(*first)
 
     def choose_target(self, item: int) -> None:
-        """Explain this recommendation; what was removed is put back."""
+        """Explain this recommendation; removed items are put back."""
         self.recommendation, self.removed = Recommendation(self.models, self.history, self.user, item), set()
 
     def remove(self, items: Iterable[int]) -> None:
@@ -228,11 +228,11 @@ class Exploration:
         self.removed -= {int(item) for item in items}
 
     def recommendations(self, count: int = 10) -> pd.DataFrame:
-        """The first recommendations for the whole history, by rank: ``item`` (its column), ``title``, ``probability``."""
+        """The first recommendations for the whole history, by rank: ``item`` (column), ``title``, ``probability``."""
         return self._recommended(self.history, count)
 
     def recommendations_without(self, count: int = 10) -> pd.DataFrame:
-        """The first recommendations without what is removed, which is none of them."""
+        """The first recommendations without the removed items, which are never recommended."""
         rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
         return self._recommended(rest, count)
 
@@ -242,13 +242,13 @@ class Exploration:
         return best.assign(title=self.models.data.titles(best["item"].to_numpy()))[["item", "title", "score", "probability"]]
 
     def ranks_without(self, items: Iterable[int]) -> list[int]:
-        """Ranks of items without what is removed."""
+        """Ranks of items without the removed items."""
         logits = logits_without(self.models.model, self.history, sorted(self.removed))
         candidates = logits.masked_fill(self.history > 0, -torch.inf)
         return [1 + int((candidates > logits[0, item]).sum()) for item in items]
 
     def what_if(self) -> pd.DataFrame:
-        """The recommendation with and without what is removed, see :meth:`Recommendation.what_if`; no rows without one."""
+        """The recommendation with and without the removed items, see :meth:`Recommendation.what_if`; empty without one."""
         return (
             self.recommendation.what_if(self.removed)
             if self.recommendation

@@ -1,8 +1,8 @@
-"""The widgets of `notebooks/examples/explore.ipynb`, in JupyterLab and as a page of Voilà; `session.py` has what they show.
+"""Widgets of `notebooks/examples/explore.ipynb`, in JupyterLab and as a page of Voilà; `session.py` has the content.
 
-Widgets are made once and changed in place. Every change is a message to the browser, and messages are what takes the time:
-what changes together is one widget, or one message. Explainers run in threads of their own: those that answer at once are
-drawn at once, the others when they are done.
+Widgets are made once and changed in place. Every change is a message to the browser, and messages take most of the time. So
+parts that change together are one widget or one message. Explainers run in separate threads: fast answers are drawn at
+once, slow ones when they are done.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from lxr.app.session import Exploration, Recommendation, TrainedModels, trained
 from lxr.data.datasets import DATASETS
 from lxr.explainers.registry import EXPLAINERS
 from lxr.reporting.explanation import UserExplanation
-from lxr.reporting.tables import enumeration
+from lxr.reporting.sentences import enumeration
 from lxr.utils.extras import extra
 from lxr.utils.markup import html_text, plain, quoted, shortened
 
 with extra("app"):
     import ipywidgets as widgets
 
-PATIENCE = 0.05  # seconds for which explainers are waited for before everything else is drawn
+PATIENCE = 0.05  # seconds to wait for explainers before everything else is drawn
 WORKERS = 8  # enough that stale requests cannot block new ones
 RECOMMENDED = 10
-OFFERED = 8  # titles that are offered where several match
+OFFERED = 8  # number of titles to offer if several match
 OWN = -1  # instead of the row of a user: a custom history
 STYLE = """<style>
 .lxr-app { border: 1px solid #c8c8c8; border-radius: 6px; padding: 12px; }
@@ -50,19 +50,19 @@ STYLE = """<style>
 
 
 class Explorer:
-    """Choose dataset, recommender and user; see recommendations, and why, by two explainers; leave reasons out, and see.
+    """Explorer of recommendations of a user, with reasons by two explainers and what-ifs.
 
     Args:
         results: directory of all results; a relative path starts at the project root.
-        dataset, recommender: to begin with; the first that are there by default.
-        explainers: of the two panels, to begin with.
+        dataset, recommender: first choice; by default the first available ones.
+        explainers: first explainers of the two panels.
 
     Attributes:
-        exploration: what is shown.
+        exploration: the shown state.
         view: the widget.
 
     Raises:
-        DataError: there is no trained model below ``results``, or none of these.
+        DataError: there is no such trained model below ``results``.
 
     Example:
         >>> Explorer("results", "ml-1m", "vae")  # doctest: +SKIP
@@ -82,7 +82,7 @@ class Explorer:
         self.recommender = widgets.Dropdown()
         self.user = widgets.Dropdown()
         self.search = widgets.Combobox(placeholder="add an item by its title …", continuous_update=False)
-        self.empty = widgets.Button(description="Start from nothing", tooltip="build a history of your own by titles")
+        self.empty = widgets.Button(description="Start from nothing", tooltip="build your own history by titles")
         self.targets = widgets.ToggleButtons(options=[])
         self.panels = [Panel(name) for name in explainers]
         self.restore = widgets.Button(description="Put all back")
@@ -104,7 +104,7 @@ class Explorer:
         return self.view._repr_mimebundle_(**options) | {"text/plain": repr(self)}
 
     def arrange(self) -> widgets.Widget:
-        """All widgets in their places."""
+        """Arrange all widgets."""
         for widget, label in ((self.dataset, "Dataset"), (self.recommender, "Recommender"), (self.user, "User")):
             widget.description, widget.style = label, {"description_width": "initial"}
         self.dataset.layout.width, self.recommender.layout.width, self.user.layout.width = "180px", "180px", "210px"
@@ -122,7 +122,7 @@ class Explorer:
         return view
 
     def listen(self) -> None:
-        """Say what happens when something is chosen."""
+        """Connect choices with their effects."""
         self.on_choice(self.dataset, self.choose_dataset)
         self.on_choice(self.recommender, self.choose_recommender)
         self.on_choice(self.user, self.choose_user)
@@ -139,11 +139,11 @@ class Explorer:
                 self.on_choice(check, lambda kept, panel=panel, row=row: self.tick(panel.shown[row : row + 1], kept))
 
     def on_choice(self, widget: widgets.Widget, act: Callable) -> None:
-        """Call ``act`` with the new value whenever a person changes that of a widget."""
+        """Call ``act`` with the new value whenever a person changes the value of a widget."""
         widget.observe(self.reacting(lambda change: act(change["new"])), "value")
 
     def reacting(self, act: Callable) -> Callable:
-        """``act``, but not for what is changed by drawing; errors are shown below the choices."""
+        """``act``, but not for changes by drawing; errors are shown below the choices."""
 
         def handle(event) -> None:
             with self.lock:
@@ -159,7 +159,7 @@ class Explorer:
 
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
-        """Change widgets without reacting to it, one thread at a time."""
+        """Context for changes of widgets without reactions, one thread at a time."""
         with self.lock:
             before, self.drawing = self.drawing, True
             try:
@@ -175,7 +175,7 @@ class Explorer:
         self.choose_recommender(self.recommender.value)
 
     def choose_recommender(self, recommender: str) -> None:
-        """Go on with a recommender, and its first test user."""
+        """Switch to a recommender, and its first test user."""
         models = TrainedModels(self.results, self.dataset.value, recommender)
         self.exploration = Exploration(models)
         data, lengths = models.data, np.diff(models.data.matrix.indptr)
@@ -206,7 +206,7 @@ class Explorer:
         return "<br>".join(lines)
 
     def choose_user(self, row: int) -> None:
-        """Go on with the history of a user, or with an empty one."""
+        """Switch to the history of a user, or to an empty one."""
         if row == OWN:
             self.exploration.start_empty()
         else:
@@ -214,7 +214,7 @@ class Explorer:
         self.draw_history()
 
     def add(self, title: str) -> None:
-        """Put the item of that title, or the only one of which it is a part, into the history; else say which there are.
+        """Add the item with a title, or the only item with it as a part of its title; else list the matches.
 
         Raises:
             ValueError: no title has that part, or several have it.
@@ -237,12 +237,12 @@ class Explorer:
         self.draw_recommendation()
 
     def tick(self, items: np.ndarray, kept: bool) -> None:
-        """Leave these history items out too, or put them back."""
+        """Remove these history items too, or put them back."""
         (self.exploration.put_back if kept else self.exploration.remove)(items)
         self.draw_what_if()
 
     def leave_out(self, items: Iterable[int]) -> None:
-        """Leave these history items out, and no others."""
+        """Remove exactly these history items."""
         self.exploration.put_back(list(self.exploration.removed))
         self.exploration.remove(items)
         self.draw_what_if()
@@ -253,7 +253,7 @@ class Explorer:
             panel.turn(step)
 
     def draw_history(self) -> None:
-        """Show what is recommended for another history."""
+        """Show the recommendations for another history."""
         exploration = self.exploration
         with self.quietly():
             self.user.value = OWN if exploration.user is None else exploration.user
@@ -262,28 +262,28 @@ class Explorer:
         self.draw_recommendation()
 
     def draw_recommended(self) -> None:
-        """Show the recommendations, the rank of each without the removed items, and which of them is explained."""
+        """Show the recommendations, their ranks without the removed items, and the explained one."""
         exploration, first = self.exploration, self.recommended
         ranks = [str(rank) for rank in first.index]
         if exploration.removed:
             ranks = [f"{now} → {then}" for now, then in zip(ranks, exploration.ranks_without(first["item"]), strict=True)]
         rows = zip(ranks, first["title"], first["probability"], first["item"].tolist(), strict=True)
         options = [(f"{rank}. {shortened(title)} · {probability:.1%}", item) for rank, title, probability, item in rows]
-        set_class(self.targets, "lxr-gone", not options)  # browsers go on showing the buttons of a list that is empty now
-        if len(options) < len(self.targets.options):  # … and surplus ones if the others stay as they are
+        set_class(self.targets, "lxr-gone", not options)  # browsers continue to show the buttons of an empty list
+        if len(options) < len(self.targets.options):  # … and surplus buttons if the others do not change
             self.targets.options = []
         if options != list(self.targets.options):
             self.targets.options = options
         self.targets.value = exploration.recommendation.target if exploration.recommendation else None
 
     def draw_recommendation(self) -> None:
-        """Show another recommendation: why, in words, and what if."""
+        """Show another recommendation: reasons, the sentence, and the what-if."""
         self.draw_what_if()
         self.ask(self.panels)
         self.ask([self.counterfactual], patience=0)
 
     def ask(self, askers: Sequence[Panel | CounterfactualText], patience: float = PATIENCE) -> None:
-        """Fill panels and the counterfactual: at once if the answers come within so many seconds, else when they come."""
+        """Fill panels and the counterfactual: at once if the answers come within a time, else when they come."""
         recommendation = self.exploration.recommendation
         for asker in askers:
             if asker.pending:
@@ -292,7 +292,7 @@ class Explorer:
         for asker, answer in zip(askers, answers, strict=True):
             asker.pending = answer
         deadline = time.monotonic() + patience
-        for asker, answer in zip(askers, answers, strict=True):  # the first is drawn while the others are being answered
+        for asker, answer in zip(askers, answers, strict=True):  # draw the first while the others are computed
             wait([answer], max(0, deadline - time.monotonic()))
             if not answer.done():
                 with self.quietly():
@@ -300,7 +300,7 @@ class Explorer:
             answer.add_done_callback(partial(self.answered, asker))
 
     def answered(self, asker: Panel | CounterfactualText, answer: Future) -> None:
-        """Show an answer, unless something else has been asked since."""
+        """Show an answer, unless there is a newer question."""
         with self.quietly():
             if asker.pending is answer and not answer.cancelled():
                 asker.show(str(answer.exception()) if answer.exception() else answer.result())
@@ -338,5 +338,5 @@ class Explorer:
 def _answer_of(
     recommendation: Recommendation | None, question: Callable[[Recommendation], UserExplanation | str]
 ) -> UserExplanation | str:
-    """The answer to a question about a recommendation; if there is none, what to do about it."""
+    """Answer to a question about a recommendation, or advice if there is no recommendation."""
     return question(recommendation) if recommendation else "Add items by their titles."

@@ -1,4 +1,4 @@
-"""Level 6: sets of history items whose removal changes a recommendation: the smallest ones, with a certificate.
+"""Level 6: smallest sets of history items whose removal changes a recommendation, with certificates.
 
 Example:
     >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,4 +1,4 @@
-"""Further items with which a wanted item would be recommended: "what would have to be there?"."""
+"""Further items that would make the recommender recommend a wanted item."""
 
 import time
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from lxr.utils.checks import check_positive, check_positive_numbers
 
 @dataclass(frozen=True, eq=False)
 class AddedItems:
-    """Items that bring a wanted item into the first places when they are added to a history.
+    """Items that bring a wanted item into the first K places when added to a history.
 
     Attributes:
-        added: (m,) items, in the order in which they were added; None if no set was found.
-        bound: no set of fewer items does.
+        added: (m,) items, in the order of addition; None if no set was found.
+        bound: lower bound on the size of every such set.
         seconds: time of the search.
 
     Example: see :func:`added_items`.
@@ -37,11 +37,11 @@ class AddedItems:
 def added_items(
     model: Recommender, history: object, wanted: int, *, k: int = 1, time_limit: float = 2.0, batch_size: int = 512
 ) -> AddedItems:
-    """Items to add so that a wanted item comes into the first K places, one after the other.
+    """Add items to a history one by one until a wanted item comes into the first K places.
 
     Each step tries every item outside the history and adds the one that brings the wanted item nearest to place K. The
     first step is exhaustive: a set of one item is a smallest one, and so is a set of two. Candidates are the items outside
-    the given history: adding an item takes no rival away.
+    the given history: adding an item removes no rival.
 
     Args:
         model: recommender of I items.
@@ -52,7 +52,7 @@ def added_items(
         batch_size: histories per forward pass.
 
     Returns:
-        The items, and what is proven of their number.
+        The items, and a bound on their number.
 
     Raises:
         ValueError: more than one history, one that is empty or not binary, the wanted item inside it, or an option that is
@@ -86,7 +86,7 @@ def added_items(
 
 
 def _distance(model: Recommender, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor, k: int) -> torch.Tensor:
-    """Distance of the wanted items (R,) from place K, for histories x (R, I), among the items outside one (1, I)."""
+    """Distance of the wanted items (R,) from place K for histories x (R, I), among the items outside one history (1, I)."""
     logits = model(x)
     others = logits.masked_fill(given > 0, -torch.inf).scatter(1, wanted[:, None], -torch.inf)
     place = others.topk(min(k, others.shape[1]), dim=1).values[:, -1]

@@ -1,7 +1,7 @@
-"""A goal as events, each of them linear in the removed items: which rival passes which item, and how many have to.
+"""A goal as events that are linear in the removed items: a rival passes an item, and enough events must happen.
 
-What removing items does to a logit is the sum of what each does, for a recommender that is linear in the history; for
-others, the sum is a bound. A smallest set is found by :mod:`lxr.counterfactuals.programs`.
+For a recommender that is linear in the history, the effect of removing items on a logit is the sum of single effects; for
+others, the sum is a bound. :mod:`lxr.counterfactuals.programs` finds a smallest set.
 """
 
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ import numpy as np
 
 from lxr.counterfactuals.goals import ChangesList, Enters, Goal
 
-NEAR = 100  # events on either side of the decisive one that the greedy search looks at
+NEAR = 100  # events on either side of the decisive one in the greedy search
 
 
 @dataclass(frozen=True)
 class Events:
-    """Events of which enough have to happen.
+    """Events, of which a number must happen.
 
     Attributes:
-        margin: (E,) how far each event is from happening.
-        gain: (n, E) how much nearer each of the n history items brings it when it is removed. An event happens without
-            the items S if the sum of their gains exceeds the margin.
-        needed: how many have to happen.
+        margin: (E,) distance of each event from happening.
+        gain: (n, E) effect of removing each of the n history items on this distance. An event happens without the items S
+            if the sum of their gains exceeds the margin.
+        needed: number of events that must happen.
     """
 
     margin: np.ndarray
@@ -30,19 +30,19 @@ class Events:
     needed: int
 
     def shifted(self, slack: float) -> "Events":
-        """The events with margins that are smaller by ``slack``: what rounding hides, or what it does not."""
+        """The events with margins reduced by ``slack``, to allow for rounding."""
         return replace(self, margin=self.margin - slack)
 
     def happen(self, removed: np.ndarray) -> bool:
-        """Whether enough events happen without some of the items, given by their positions (m,)."""
+        """Whether enough events happen without some items, given by their positions (m,)."""
         return int((self.gain[removed].sum(axis=0) > self.margin).sum()) >= self.needed
 
     def possible(self, size: int) -> np.ndarray:
-        """Return which events (E,) are possible by removing at most ``size`` items."""
+        """Return which events (E,) can happen by removing at most ``size`` items."""
         return top_sums(self.gain, size) > self.margin
 
     def within(self, size: int) -> "Events":
-        """The events that removing at most ``size`` items can decide; those that happen anyway are counted and dropped."""
+        """Events that removing at most ``size`` items can decide; certain events are counted and dropped."""
         always = -top_sums(-self.gain, size) > self.margin
         return self.among(self.possible(size) & ~always, self.needed - int(always.sum()))
 
@@ -51,7 +51,7 @@ class Events:
         return Events(self.margin[kept], self.gain[:, kept], needed)
 
     def fewest(self, limit: int) -> int:
-        """The smallest number of items with which enough events can happen, each by itself: a lower bound of the size.
+        """Smallest number of items with which enough events can happen individually: a lower bound on the size.
 
         ``limit`` + 1 if it is larger than ``limit``.
         """
@@ -66,12 +66,12 @@ class Events:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A goal as pairs of items: in enough of them, ``lower`` has to pass ``upper``.
+    """A goal as pairs of items: in enough pairs, ``lower`` must pass ``upper``.
 
     Attributes:
         upper: (E,) items.
         lower: (E,) items.
-        needed: in how many pairs.
+        needed: required number of pairs.
     """
 
     upper: np.ndarray
@@ -79,7 +79,7 @@ class Pairs:
     needed: int
 
     def among(self, kept: np.ndarray) -> "Pairs":
-        """Some of the pairs, given by a mask (E,), as many of which are needed."""
+        """Some of the pairs, given by a mask (E,), with the same number needed."""
         return Pairs(self.upper[kept], self.lower[kept], self.needed)
 
     def events(self, logits: np.ndarray, falls: np.ndarray) -> Events:
@@ -89,17 +89,17 @@ class Pairs:
 
 
 def pairs_of(goal: Goal, logits: np.ndarray, target: int, candidates: np.ndarray) -> Pairs:
-    """The pairs of a goal.
+    """Pairs of items for a goal.
 
     Args:
-        goal: of the set.
-        logits: (I,) of the whole history.
+        goal: goal of the set.
+        logits: (I,) logits of the whole history.
         target: the explained item.
         candidates: (I,) booleans, the items outside the history.
 
     Returns:
-        The target and each rival, K of which have to pass it; for :class:`Enters` each rival and the target, which has to
-        pass all but K − 1; for :class:`ChangesList` each item of the list and each outside of it, one of which has to pass.
+        Target and each rival, K of which must pass it; for :class:`Enters` each rival and the target, which must pass all
+        but K − 1; for :class:`ChangesList` each item of the list and each item outside, one of which must pass.
     """
     rivals = np.flatnonzero(candidates)
     if isinstance(goal, ChangesList):
@@ -124,9 +124,9 @@ def top_sums(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def greedy_order(events: Events) -> Iterator[int]:
-    """Positions of the items, one by one: each brings the decisive event nearest when it is removed after those before.
+    """Positions of items in greedy order: each removal brings the decisive event as near as possible.
 
-    The decisive event is the last of those needed, by margin, among the events that are near it at the start.
+    The decisive event is the last necessary event by margin, among the events near it at the start.
     """
     near = np.argsort(events.margin, kind="stable")[max(0, events.needed - NEAR) : events.needed + NEAR]
     place = min(events.needed, NEAR) - 1
@@ -153,18 +153,18 @@ def sets_within(events: Events, size: int, most: int) -> np.ndarray | None:
     """All sets of ``size`` items with which enough events happen.
 
     Args:
-        events: of the goal.
-        size: of the sets, at least 1.
-        most: so many sets at most.
+        events: events of the goal.
+        size: size of the sets, at least 1.
+        most: largest number of sets.
 
     Returns:
-        (R, size) ascending positions; None if, at some step, more than ``most`` beginnings of sets are left.
+        (R, size) ascending positions; None if some step leaves more than ``most`` partial sets.
     """
     events = events.within(size)
     n = len(events.gain)
     if len(events.margin) < events.needed:
         return np.empty((0, size), dtype=int)
-    later = np.zeros((size + 1, n + 1, len(events.margin)))  # the most that some of the items from a position on can add
+    later = np.zeros((size + 1, n + 1, len(events.margin)))  # largest gain of items from a position on
     for position in range(n - 1, -1, -1):
         later[:, position] = later[:, position + 1]
         later[1:, position] = np.maximum(later[1:, position], later[:-1, position + 1] + events.gain[position])

@@ -1,7 +1,7 @@
-"""Goals of a counterfactual set: the change of a recommendation that it has to bring about.
+"""Goals of counterfactual sets: changes of a recommendation.
 
-A goal compares the answer to the whole history with the answer to what is left of it. Candidates are the items outside the
-whole history: a removed item never becomes one. The rank of an item is 1 + the number of candidates with higher logits.
+A goal compares the logits of the whole history with the logits of a part of it. Candidates are the items outside the whole
+history: a removed item never becomes one. The rank of an item is 1 + the number of candidates with higher logits.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Goal:
         k: length K of the list of recommendations.
 
     Raises:
-        ValueError: ``k`` is no positive integer.
+        ValueError: ``k`` is not a positive integer.
 
     Example: see :class:`LeavesTop`.
     """
@@ -36,13 +36,13 @@ class Goal:
     def reached(
         self, logits: torch.Tensor, whole: torch.Tensor, target: torch.Tensor, candidates: torch.Tensor
     ) -> torch.Tensor:
-        """Whether the change has come about: (R,) booleans."""
+        """Whether the goal is reached: (R,) booleans."""
         raise NotImplementedError
 
     def successor(
         self, logits: torch.Tensor, whole: torch.Tensor, target: torch.Tensor, candidates: torch.Tensor
     ) -> torch.Tensor:
-        """The item (R,) that takes over where the goal is reached."""
+        """The item (R,) that takes over if the goal is reached."""
         raise NotImplementedError
 
 
@@ -50,7 +50,7 @@ class Goal:
 class LeavesTop(Goal):
     """The target leaves the first K places: its rank becomes worse than K.
 
-    The successor is the best of the items that are then before the target and were not before.
+    The successor is the best of the items that have passed the target.
 
     Args:
         k: length K of the list of recommendations.
@@ -69,14 +69,14 @@ class LeavesTop(Goal):
         return before(logits, target, candidates).sum(dim=1) >= self.k
 
     def successor(self, logits, whole, target, candidates):
-        """The best newcomer before the target: (R,)."""
+        """The best item that has passed the target: (R,)."""
         newcomers = before(logits, target, candidates) & ~before(whole, target, candidates)
         return logits.masked_fill(~newcomers, -torch.inf).argmax(dim=1)
 
 
 @dataclass(frozen=True)
 class Enters(Goal):
-    """The target, a wanted item, comes into the first K places: "why not this one?".
+    """The target, a wanted item, comes into the first K places.
 
     The successor is the target itself.
 
@@ -102,7 +102,7 @@ class Enters(Goal):
 class ChangesList(Goal):
     """The set of the first K items changes: an item outside the list gets a higher logit than an item of it.
 
-    The target does not matter. The successor is the best item outside the former list.
+    The target is ignored. The successor is the best item outside the former list.
 
     Args:
         k: length K of the list of recommendations.
@@ -134,6 +134,6 @@ def before(logits: torch.Tensor, target: torch.Tensor, candidates: torch.Tensor)
 
 
 def listed(logits: torch.Tensor, candidates: torch.Tensor, k: int) -> torch.Tensor:
-    """The candidates (R, I) among the first ``k`` by logits (R, I); more than k where items tie for the last place."""
+    """The candidates (R, I) among the first ``k`` by logits (R, I); more than k if items tie for the last place."""
     ranked = logits.masked_fill(~candidates, -torch.inf)
     return candidates & (ranked >= ranked.topk(min(k, logits.shape[1]), dim=1).values[:, -1:])

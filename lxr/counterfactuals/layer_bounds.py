@@ -1,8 +1,8 @@
-"""Bounds of a recommender's answers that hold for every set of so many removed items.
+"""Bounds on a recommender's logits that hold for every set of removed items of some size.
 
 The layers are replaced by straight lines, above and below, between the values that they can reach (Zhang et al., Efficient
-Neural Network Robustness Certification, NeurIPS 2018: CROWN). What is left is linear in the removed items: optimistic
-events. If they do not suffice for a goal, no set of that size reaches it.
+Neural Network Robustness Certification, NeurIPS 2018: CROWN). The result is linear in the removed items: optimistic events.
+If they do not suffice for a goal, no set of that size reaches it.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ import torch
 from lxr.counterfactuals.events import Events, Pairs
 from lxr.recommenders.network import Network
 
-FEW_ITEMS = 128  # whose layers are bounded for every set of history items
+FEW_ITEMS = 128  # activations with bounds for every set of history items
 
 
-# Slopes (…, m) of functions of m variables -> their lowest and highest sums (…) over what the variables can be.
+# Slopes (…, m) of functions of m variables -> their lowest and highest sums (…) over the range of the variables.
 Extremes = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -74,7 +74,7 @@ class Lines:
 
 
 def of_sets(size: int, exact: bool) -> Extremes:
-    """Extremes over all sets of ``size`` removed items, or of up to so many: variables are 1 where an item is removed."""
+    """Extremes over all sets of (at most) ``size`` removed items: variables are 1 for removed items."""
 
     def extremes(slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         lowest, highest = (slope, slope) if exact else (slope.clamp(max=0), slope.clamp(min=0))
@@ -94,12 +94,12 @@ def of_box(lowest: torch.Tensor, highest: torch.Tensor) -> Extremes:
 
 
 def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: int) -> Events:
-    """Events that happen whenever those of the recommender do, whichever items are removed.
+    """Events that happen whenever the recommender's events happen, for any removed items.
 
     Args:
         network: layers of the recommender.
         items: (n,) history items.
-        pairs: of the goal.
+        pairs: pairs of the goal.
         size: number of removed items, below n: exactly, if the network normalizes histories, else at most.
 
     Returns:
@@ -130,8 +130,7 @@ def optimistic_events(network: Network, items: np.ndarray, pairs: Pairs, size: i
 def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, sets: Extremes) -> Lines:
     """Contributions of the layers to the logits of some items (R,), for first layers of the history items (h, n).
 
-    Each item has its own layers. To bound those of many items quickly, the units of the first layer may change by
-    themselves.
+    Each item has its own layers. For fast bounds of many items, the units of the first layer may change independently.
     """
     whole, last = first.sum(dim=1), network.last.expand(len(network.bias), -1)[chosen]
     are_few = len(chosen) <= FEW_ITEMS
@@ -143,7 +142,7 @@ def _outputs(network: Network, first: torch.Tensor, chosen: torch.Tensor, sets: 
 
 
 def _hidden(network: Network, whole: torch.Tensor, slope: torch.Tensor, bias: torch.Tensor, extremes: Extremes) -> Lines:
-    """The last hidden layer, (…, h'), of which the first is ``whole`` (h,) + slope (h, m) · variables + bias (…, h)."""
+    """The last hidden layer (…, h'); the first is ``whole`` (h,) + slope (h, m) · variables + bias (…, h)."""
     start = whole + bias
     slope = slope.expand(*start.shape, -1)
     lines = Lines(slope, start, slope, start).activated(network.activation, extremes)

@@ -1,4 +1,4 @@
-"""Smallest sets for recommenders that are linear in the history: exact, with a proof."""
+"""Smallest sets for recommenders that are linear in the history, with a proof."""
 
 import time
 
@@ -8,22 +8,22 @@ from lxr.counterfactuals.events import Events, greedy_set
 from lxr.counterfactuals.programs import smallest
 from lxr.counterfactuals.question import Question
 
-ROUNDING = 4e-6  # of the largest logit: so far may sums of falls be from what the recommender answers
+ROUNDING = 4e-6  # tolerance of sums of falls, as a share of the largest logit
 
 
 def linear_set(question: Question, deadline: float) -> tuple[np.ndarray | None, int]:
     """A smallest set for a recommender whose logits are sums over the history.
 
-    Greedy removal gives a first set. A mixed-integer program looks for a smaller one, with margins that are a little
-    too small, so that rounding cannot hide one: if it finds none, the first set is proven optimal. The recommender is asked
-    about every set.
+    Greedy removal gives a first set. A mixed-integer program looks for a smaller one. Its margins are slightly too small,
+    so rounding cannot hide a set: if it finds none, the first set is proven optimal. Every set is checked with the
+    recommender.
 
     Args:
-        question: of one user.
-        deadline: when to stop, by ``time.perf_counter``.
+        question: question of one user.
+        deadline: time to stop, by ``time.perf_counter``.
 
     Returns:
-        Positions (m,) of the removed items among those of the history, or None if no set was found; and a lower bound of
+        Positions (m,) of the removed items among those of the history, or None if no set was found; and a lower bound on
         the size of every set that reaches the goal, n + 1 if none does.
     """
     events, slack = linear_events(question)
@@ -32,7 +32,7 @@ def linear_set(question: Question, deadline: float) -> tuple[np.ndarray | None, 
         best = None
     limit = len(question.items) if best is None else len(best) - 1
     found, bound = smallest(events.shifted(slack), limit, remaining(deadline))
-    if found is not None and not question.reached(question.mask(found))[0]:  # it relies on rounding
+    if found is not None and not question.reached(question.mask(found))[0]:  # only rounding makes it a set
         found, _ = smallest(events.shifted(-slack), limit, remaining(deadline))
         if found is not None and not question.reached(question.mask(found))[0]:
             found = None
@@ -40,7 +40,7 @@ def linear_set(question: Question, deadline: float) -> tuple[np.ndarray | None, 
 
 
 def linear_events(question: Question) -> tuple[Events, float]:
-    """The events of a goal by the falls of single items, and how far rounding may move a margin."""
+    """Events of a goal by the falls of single items, and the largest change of a margin by rounding."""
     logits = question.whole[0].double().cpu().numpy()
     return question.pairs.events(logits, question.falls), rounding(question)
 

@@ -1,4 +1,4 @@
-"""The smallest prefix of an explainer's order that changes a recommendation, for many users at once."""
+"""Smallest prefix of an explainer's order that changes a recommendation, for many users at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
 
-FEW_SIZES = 4  # that are tried first
+FEW_SIZES = 4  # sizes of the first round
 
 
 @dataclass(frozen=True)
 class Prefixes:
-    """The smallest prefix of every user.
+    """Smallest prefixes of users.
 
     Attributes:
         found: (B,) whether a prefix reaches the goal.
-        size: (B,) items of the prefix; 0 where there is none, or where the goal is reached with the whole history.
+        size: (B,) items of the prefix; 0 without a prefix, or if the whole history reaches the goal.
         removed: B arrays (size,) of history items, the most important first.
-        replacement: (B,) the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 where there is no prefix.
+        replacement: (B,) the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 without a prefix.
 
     Example: see :func:`smallest_prefix`.
     """
@@ -50,10 +50,10 @@ def smallest_prefix(
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
 ) -> Prefixes:
-    """The smallest prefix of an explainer's order whose removal reaches a goal.
+    """Smallest prefix of an explainer's order whose removal reaches a goal.
 
-    Items are removed in the order of their importance, ties by ascending item, and the recommender is asked after every
-    removal. More removals need not bring the goal nearer; the first hit counts. The last prefix is the whole history.
+    Items are removed in the order of their importance, ties by ascending item, and the goal is checked after every removal.
+    More removals need not bring the goal nearer; the first hit counts. The last prefix is the whole history.
 
     Args:
         model: recommender of I items.
@@ -61,17 +61,17 @@ def smallest_prefix(
             users at a time.
         target: (B,) explained items, outside the histories; for :class:`Enters` the wanted items.
         importance: (B, I) scores of the history items, dense or sparse.
-        goal: the change, as :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
+        goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
         batch_size: histories per forward pass.
-        users_per_batch: users of a SciPy matrix that are dense at a time.
-        label: of a progress bar over the batches of users; None for no bar.
+        users_per_batch: dense users of a SciPy matrix at a time.
+        label: label of a progress bar over the batches of users; None for no bar.
 
     Returns:
         The prefixes, in the order of the users.
 
     Raises:
         ValueError: a wrong shape, an empty or non-binary history, a target inside its history, scores that are not finite,
-            no goal, or an option that is not positive.
+            something else than a goal, or an option that is not positive.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -149,9 +149,9 @@ def _dense_prefixes(
 
 
 def _rounds(found: torch.Tensor, length: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Users without a hit and the sizes that they try next; ``found`` (B,) changes meanwhile.
+    """Rounds of users without a hit and their next sizes; the caller updates ``found`` (B,).
 
-    They are as many as fit a batch, but few at first, and none is longer than all histories: most hits are early.
+    A round has as many sizes as fit a batch, but few at first, because most hits are early.
     """
     done = 0
     while (users := (~found & (length > done)).nonzero().ravel()).numel():

@@ -1,4 +1,4 @@
-"""Smallest sets of items with which enough linear events happen: mixed-integer programs, and what makes them small."""
+"""Smallest sets of items with which enough linear events happen: mixed-integer programs and their reduction."""
 
 import time
 
@@ -8,27 +8,27 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from lxr.counterfactuals.events import Events, top_sums
 
-WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)  # with which two events are added to see that they exclude each other
-MOST_EVENTS = 120  # of which every pair is looked at
+WEIGHTS = (0.2, 0.35, 0.5, 0.65, 0.8)  # weights in sums of two events, to find exclusive events
+MOST_EVENTS = 120  # largest number of events for a check of all pairs
 INFEASIBLE = 2  # status of scipy.optimize.milp
 
 
 def smallest(events: Events, limit: int, seconds: float, *, least: int = 1) -> tuple[np.ndarray | None, int]:
     """A smallest set of at most ``limit`` items with which enough events happen.
 
-    Sizes are ruled out in ascending order. For each, events that cannot happen with so few items are dropped, then those
-    that too few others can go with, and items in whose place there are always better ones. An integer program decides the
-    rest. The first size that has a set is the smallest.
+    Sizes are ruled out in ascending order. For each size, this drops events that need more items, then events that too few
+    others can accompany, then items that can always be replaced by better ones. An integer program decides the rest. The
+    first size with a set is the smallest.
 
     Args:
-        events: of the goal.
-        limit: highest size that is looked for.
+        events: events of the goal.
+        limit: largest size to try.
         seconds: time limit.
-        least: lowest size that is looked for; it is known that there is no smaller set.
+        least: smallest size to try; smaller sets are known not to exist.
 
     Returns:
         Positions (m,) of the items, or None if there is no such set or it was not found in time; and a proven lower bound
-        of the size of every set, ``limit`` + 1 if there is no such set.
+        on the size of every set, ``limit`` + 1 if there is no such set.
     """
     deadline = time.perf_counter() + seconds
     events = events.within(limit)
@@ -50,7 +50,7 @@ def smallest(events: Events, limit: int, seconds: float, *, least: int = 1) -> t
 
 
 def _alone(events: Events, size: int) -> np.ndarray:
-    """The ``size`` items that bring one event about, that which they exceed most; fewer where the others do harm."""
+    """The ``size`` best items for the event that they exceed most, without harmful items."""
     if events.needed <= 0:
         return np.empty(0, dtype=int)
     order = np.argsort(-events.gain, axis=0, kind="stable")[:size]  # (size, E)
@@ -60,9 +60,9 @@ def _alone(events: Events, size: int) -> np.ndarray:
 
 
 def _exclusive(events: Events, size: int) -> np.ndarray:
-    """Return which pairs of events (E, E) exclude each other with at most ``size`` items, by a weighted sum of them.
+    """Return which pairs of events (E, E) exclude each other with at most ``size`` items, by a weighted sum of both.
 
-    Of more than a hundred events none are said to be such.
+    Among more than a hundred events, no pair is checked.
     """
     if len(events.margin) > MOST_EVENTS:
         return np.zeros((len(events.margin),) * 2, dtype=bool)
@@ -77,7 +77,7 @@ def _exclusive(events: Events, size: int) -> np.ndarray:
 
 
 def _undominated(gain: np.ndarray, size: int) -> np.ndarray:
-    """Positions of the items that a set of ``size`` may need: fewer than ``size`` others are as good for every event."""
+    """Positions of items that a set of ``size`` may need: fewer than ``size`` others are as good for every event."""
     order = np.argsort(-gain.sum(axis=1), kind="stable")  # better ones come first
     sorted_gain = gain[order]
     better = [(sorted_gain[:place] >= sorted_gain[place]).all(axis=1).sum() for place in range(len(order))]
@@ -85,12 +85,12 @@ def _undominated(gain: np.ndarray, size: int) -> np.ndarray:
 
 
 def _decide(events: Events, apart: np.ndarray, size: int, seconds: float) -> tuple[np.ndarray | None, bool]:
-    """A set of at most ``size`` items, or None; and whether it is proven that there is none."""
+    """A set of at most ``size`` items, or None; and whether a proof excludes such sets."""
     if seconds <= 0:
         return None, False
     items = _undominated(events.gain, size)
     gain, n, n_events = events.gain[items], len(items), len(events.margin)
-    highest = events.margin + top_sums(-gain, size)  # of the left side where the event need not happen
+    highest = events.margin + top_sums(-gain, size)  # lower bound on the left side for events that need not happen
     first, second = np.nonzero(np.triu(apart))
     row = np.arange(len(first))
     exclusive = sp.csr_matrix(

@@ -1,4 +1,4 @@
-"""Answers of a recommender when some items of one history are left out."""
+"""Answers of a recommender without some items of one history."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +13,13 @@ from lxr.recommenders.base import Recommender
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Does leaving some items out reach a goal? For one user; sets are masks (R, n) over the history items.
+    """Checks of sets of one user against a goal; sets are masks (R, n) over the history items.
 
     Attributes:
         model: the recommender.
         history: (1, I) binary history.
         target: the explained item.
-        goal: to be reached.
+        goal: the goal of the sets.
         batch_size: histories per forward pass.
     """
 
@@ -47,7 +47,7 @@ class Question:
 
     @cached_property
     def pairs(self) -> Pairs:
-        """The goal as pairs of items, features of users left out."""
+        """The goal as pairs of items, without user features."""
         logits = self.whole[0].double().cpu().numpy()
         candidates = self.candidates[0].cpu().numpy() & np.isfinite(logits)
         return pairs_of(self.goal, logits, self.target, candidates)
@@ -89,11 +89,11 @@ class Question:
 
     @cached_property
     def falls(self) -> np.ndarray:
-        """(n, I) by how much each logit falls without each single item."""
+        """(n, I) fall of each logit without each single item."""
         return self.falls_around(self.mask(np.empty(0, dtype=int))[0])
 
     def falls_around(self, removed: np.ndarray) -> np.ndarray:
-        """(n, I) by how much each logit falls when each item is removed, the others being removed (n,) or not."""
+        """(n, I) fall of each logit without each item, with some other items removed, given by a mask (n,)."""
         changed = removed ^ np.eye(len(removed), dtype=bool)
         size = self.batch_size
         others = torch.cat([self.logits(changed[i : i + size]) for i in range(0, len(changed), size)])

@@ -1,4 +1,4 @@
-"""Small sets for recommenders that are not linear in the history: a search, and a lower bound of every set's size."""
+"""Small sets for recommenders that are not linear in the history: a search, and a lower bound on the size."""
 
 import time
 from itertools import islice
@@ -14,25 +14,25 @@ from lxr.counterfactuals.programs import smallest
 from lxr.counterfactuals.question import Question
 from lxr.recommenders.network import Network
 
-MOST_SETS = 30_000  # that are tried to rule out one size
-MOST_PAIRS = 8000  # of items that are bounded together
-ROUNDS = 4  # of improving the first set
-SHARE = 0.25  # of the time left that one integer program may take
+MOST_SETS = 30_000  # number of sets to try in order to rule out one size
+MOST_PAIRS = 8000  # number of items to bound together
+ROUNDS = 4  # rounds of improvement of the first set
+SHARE = 0.25  # share of the remaining time for one integer program
 
 
 def searched_set(question: Question, deadline: float) -> tuple[np.ndarray | None, int]:
     """A small set and a lower bound, for any recommender.
 
-    Orders of single removals, of greedy removal by the falls of single items, and of the same around the best set so far
-    give a first set. Then sizes are ruled out, from 1 on: by optimistic events if the recommender knows its layers
-    (:meth:`lxr.Recommender.network`), and by trying all sets that are left.
+    A first set comes from the order of single removals and from greedy removal by the falls of single items, repeated
+    around the best set so far. Then sizes are ruled out, from 1 on: by optimistic events if the recommender provides its
+    layers (:meth:`lxr.Recommender.network`), and by trying all remaining sets.
 
     Args:
-        question: of one user.
-        deadline: when to stop, by ``time.perf_counter``.
+        question: question of one user.
+        deadline: time to stop, by ``time.perf_counter``.
 
     Returns:
-        Positions (m,) of the removed items among those of the history, or None if no set was found; and a lower bound of
+        Positions (m,) of the removed items among those of the history, or None if no set was found; and a lower bound on
         the size of every set that reaches the goal, n + 1 if none does.
     """
     best = _first_set(question)
@@ -45,7 +45,7 @@ def searched_set(question: Question, deadline: float) -> tuple[np.ndarray | None
 
 
 def _first_set(question: Question) -> np.ndarray | None:
-    """The shortest prefix of two orders that reaches the goal: by single removals, and greedy."""
+    """Shortest prefix of two orders (single removals, greedy) that reaches the goal."""
     events = question.pairs.events(question.whole[0].double().cpu().numpy(), question.falls)
     n = len(question.items)
     if len(events.margin) < events.needed:
@@ -58,7 +58,7 @@ def _first_set(question: Question) -> np.ndarray | None:
 
 
 def _found_around(question: Question, removed: np.ndarray, limit: int, deadline: float) -> np.ndarray | None:
-    """A set of at most ``limit`` items, by what items do where some are removed already (m,); None if none is found."""
+    """A set of at most ``limit`` items, by the effects of items when some (m,) are removed already; None if not found."""
     if limit < 1 or time.perf_counter() > deadline:
         return None
     around = question.mask(removed)[0]
@@ -73,7 +73,7 @@ def _found_around(question: Question, removed: np.ndarray, limit: int, deadline:
 
 
 def _shortest(question: Question, order: np.ndarray) -> np.ndarray | None:
-    """The shortest prefix of an order (m,) that reaches the goal; None if none does."""
+    """Shortest prefix of an order (m,) that reaches the goal, or None."""
     if not len(order):
         return None
     hits = question.reached(question.mask(*(order[: size + 1] for size in range(len(order)))))
@@ -81,11 +81,11 @@ def _shortest(question: Question, order: np.ndarray) -> np.ndarray | None:
 
 
 def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> tuple[np.ndarray | None, int]:
-    """The best set, or a smaller one that comes to light, and the smallest size that is not ruled out."""
+    """The best set found, and the smallest size that is not ruled out."""
     n, bound, slack, pairs = len(question.items), 1, rounding(question), question.pairs
     network = question.model.network() if len(pairs.upper) <= MOST_PAIRS else None
     limit = (n if best is None else len(best)) - 1
-    if network is not None and not network.is_normalized and limit > 1:  # bounds hold for smaller sets, too
+    if network is not None and not network.is_normalized and limit > 1:  # bounds also hold for smaller sets
         events = optimistic_events(network, question.items, pairs, limit).shifted(slack)
         _, bound = smallest(events, limit, SHARE * remaining(deadline))
         pairs = pairs.among(events.possible(limit))
@@ -104,14 +104,14 @@ def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> 
 
 
 def _everything(n: int) -> Events:
-    """Bounds of n items that rule out nothing: every set may do."""
+    """Bounds of n items that rule out no set."""
     return Events(np.array([-1.0]), np.zeros((n, 1)), 1)
 
 
 def _try_size(
     question: Question, network: Network | None, pairs: Pairs, events: Events, size: int, deadline: float
 ) -> tuple[np.ndarray | None, Literal["reached", "impossible", "open"]]:
-    """Whether a set of ``size`` items reaches the goal: one that does; or, if that stays open, one that is near it."""
+    """Try sets of ``size`` items: returns a set that reaches the goal or, if undecided, a set that comes near."""
     found, bound = smallest(events, size, SHARE * remaining(deadline), least=size)
     if bound > size:
         return None, "impossible"
@@ -134,7 +134,7 @@ def _try_size(
 
 
 def _may_reach(network: Network, question: Question, pairs: Pairs, removed: np.ndarray) -> np.ndarray:
-    """Return which sets (R, n) can reach the goal (R,), by the layers alone and by pairs that are not ruled out."""
+    """Return which sets (R, n) can reach the goal (R,), by the layers and by the remaining pairs."""
     items, place = np.unique(np.concatenate([pairs.upper, pairs.lower]), return_inverse=True)
     entries = torch.from_numpy(question.items)
     logits = network.logits(torch.from_numpy(~removed), entries, torch.from_numpy(items)).numpy()[:, place]

@@ -1,4 +1,4 @@
-"""The smallest set of history items whose removal changes a recommendation, and the proof that there is no smaller one."""
+"""Smallest sets of history items whose removal changes a recommendation, with a proof."""
 
 import time
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ Certificate = Literal["optimal", "bound", "none"]
 
 @dataclass(frozen=True, eq=False)
 class CounterfactualSet:
-    """History items without which a recommendation would be another one, and what is proven of their number.
+    """History items whose removal changes a recommendation, and a proven bound on their number.
 
     Attributes:
         removed: (m,) history items, ascending; None if no set was found.
         replacement: the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 if no set was found.
-        bound: no set of fewer items reaches the goal. If no set does at all, more than the history has.
+        bound: no set of fewer items reaches the goal. Larger than ``length`` if no set reaches it.
         length: number n of history items.
         seconds: time of the search.
 
@@ -47,7 +47,7 @@ class CounterfactualSet:
 
     @property
     def gap(self) -> int | None:
-        """Number of items by which a smaller set is not yet ruled out; None if no set was found."""
+        """Difference between the size and its proven lower bound; None if no set was found."""
         return None if self.removed is None else len(self.removed) - self.bound
 
     @property
@@ -67,25 +67,25 @@ def smallest_set(
     time_limit: float = 2.0,
     batch_size: int = 512,
 ) -> CounterfactualSet:
-    """The smallest set of history items whose removal reaches a goal, with a certificate.
+    """Find the smallest set of history items whose removal reaches a goal, with a certificate.
 
-    For recommenders that are linear in the history (``model.is_linear``) the set is that of a mixed-integer program. For
-    others it is the best that a search finds, with a lower bound.
+    For recommenders that are linear in the history (``model.is_linear``) the set comes from a mixed-integer program. For
+    others it is the best set of a search, with a lower bound.
 
     Args:
         model: recommender of I items.
         history: (1, I) binary history of at least one item.
         target: the explained item, outside the history; for :class:`Enters` the wanted item.
-        goal: the change, as :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
-        time_limit: seconds after which the best set so far and its bound are returned.
+        goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
+        time_limit: seconds until the best set so far and its bound are returned.
         batch_size: histories per forward pass.
 
     Returns:
-        The set. The recommender has been asked about it: without the set, the goal is reached.
+        The set. Without it the recommender reaches the goal: this has been checked.
 
     Raises:
-        ValueError: more than one history, one that is empty or not binary, a target inside it, no goal, or an option that is
-            not positive.
+        ValueError: more than one history, one that is empty or not binary, a target inside it, something else than a goal,
+            or an option that is not positive.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -111,7 +111,7 @@ def counterfactual_sets(
     batch_size: int = 512,
     label: str | None = None,
 ) -> list[CounterfactualSet]:
-    """:func:`smallest_set` of many users.
+    """:func:`smallest_set` for many users.
 
     Args:
         model: recommender of I items.
@@ -120,7 +120,7 @@ def counterfactual_sets(
         goal: the change.
         time_limit: seconds for each user.
         batch_size: histories per forward pass.
-        label: of a progress bar over the users; None for no bar.
+        label: label of a progress bar over the users; None for no bar.
 
     Returns:
         B sets, in the order of the users.
@@ -146,7 +146,7 @@ def counterfactual_sets(
 
 
 def _smallest(question: Question, time_limit: float) -> CounterfactualSet:
-    """:func:`smallest_set` of a checked user."""
+    """:func:`smallest_set` for a checked user."""
     started = time.perf_counter()
     check_logits(question.whole)
     n = len(question.items)
@@ -156,7 +156,7 @@ def _smallest(question: Question, time_limit: float) -> CounterfactualSet:
     else:
         find = linear_set if question.model.is_linear else searched_set
         removed, bound = find(question, started + time_limit)
-    if removed is None and bound == n:  # only all items together are left
+    if removed is None and bound == n:  # only the whole history is left to try
         if question.reached(~nothing)[0]:
             removed = np.arange(n)
         else:

@@ -1,6 +1,6 @@
-"""Columns of ids, numbers, times and texts, converted one to one: what would lose anything is refused with its row.
+"""Lossless conversion of columns of ids, numbers, times and texts; an error names the row that cannot be converted.
 
-The index of a column has the numbers of its rows, and the name of the index is what a row is called in messages.
+The index of a column holds the numbers of its rows. The name of the index is the word for a row in messages.
 """
 
 import re
@@ -16,23 +16,23 @@ from pandas.api import types
 
 from lxr.utils.storage import DataError
 
-WHOLE = r"0|-?[1-9][0-9]{0,17}"  # an integer of 64 bits as str() writes it: 007 is none
-EXACT = 2**53  # from here on, floating-point numbers have no room for every integer
+WHOLE = r"0|-?[1-9][0-9]{0,17}"  # an integer of 64 bits as str() writes it, unlike 007
+EXACT = 2**53  # floating-point numbers cannot represent every larger integer
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"  # ISO 8601, without …
 ZONE = r"(Z|[+-]\d\d:?\d\d)"  # … or with a time zone
 
 
 def refuse(bad: pd.Series, source: Path | str, found: pd.Series, expected: str) -> None:
-    """Name the first bad row, if there is one, and what was found in it.
+    """Raise an error for the first bad row, if there is one.
 
     Args:
-        bad: (n,) which rows are bad.
-        source: the file, or what else the rows are of.
-        found: (n,) what is in the rows.
-        expected: what is expected there.
+        bad: (n,) whether a row is bad.
+        source: the file or other source of the rows.
+        found: (n,) content of the rows.
+        expected: description of valid content.
 
     Raises:
-        DataError: names the source, the row, what was expected and what was found.
+        DataError: names the source, the row, the expected and the found content.
     """
     if bad.any():
         row = bad.idxmax()
@@ -44,15 +44,15 @@ def refuse(bad: pd.Series, source: Path | str, found: pd.Series, expected: str) 
 
 
 def text_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
-    """Ids of a file: integers if all of them are written like integers, else text without the blanks around it.
+    """Ids of a file: integers if all are written like integers, else text without surrounding blanks.
 
     Args:
-        values: text, or values of another type that are ids as they are.
+        values: text, or values of another type, which are used unchanged.
         column: its name, for messages.
         source: for messages.
 
     Raises:
-        DataError: an id is missing, of no type for ids, or written in two ways that differ in blanks; names the row.
+        DataError: an id is missing, has no type of ids, or is written in two ways that differ in blanks; names the row.
     """
     found = exact_ids(values, column, source)
     if not _is_text(found):
@@ -66,7 +66,7 @@ def text_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
 
 
 def exact_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
-    """Ids as integers of 64 bits, or as text: text as it is, and integers beyond 64 bits.
+    """Ids as integers of 64 bits, or as text for text and larger integers.
 
     Args:
         values: integers, text, or floating-point numbers that are integers below 2⁵³.
@@ -89,14 +89,14 @@ def exact_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
 
 
 def _is_text(values: pd.Series) -> bool:
-    """Return whether a column is of a type that holds text and nothing else."""
+    """Return whether the type of a column holds text only."""
     return isinstance(values.dtype, pd.StringDtype) or (
         isinstance(values.dtype, pd.ArrowDtype) and types.is_string_dtype(values.dtype)
     )
 
 
 def _refuse_missing(values: pd.Series, column: str, source: Path | str) -> None:
-    """Refuse ids that are missing, and text of blanks alone."""
+    """Refuse missing ids and blank text."""
     missing = values.isna()
     if _is_text(values):
         missing |= values.fillna("").str.strip() == ""
@@ -105,16 +105,16 @@ def _refuse_missing(values: pd.Series, column: str, source: Path | str) -> None:
 
 
 def _checked_text(values: pd.Series, column: str, source: Path | str) -> pd.Series:
-    """Text ids as they are; a NUL, which arrays of text lose, is refused."""
+    """Text ids, unchanged; refuses NUL characters, which arrays of text would lose."""
     refuse(values.str.contains("\0", regex=False), source, values, f"an id of the {column} without NUL")
     return values if values.dtype == "str" else values.astype("str")
 
 
 def _float_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
-    """Floating-point numbers as integers, as long as every integer has its own."""
+    """Floating-point numbers as integers, in the range where each integer has its own number."""
     numbers = values.to_numpy(dtype=float)
     digits = {"float16": 11, "float32": 24, "float": 24, "halffloat": 11}.get(str(values.dtype).lower().split("[")[0], 53)
-    bad = ~((np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**digits))  # which inf and NaN are not
+    bad = ~((np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**digits))  # False for inf and NaN
     refuse(
         pd.Series(bad, values.index),
         source,
@@ -125,7 +125,7 @@ def _float_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
 
 
 def _object_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series:
-    """Python objects as ids: all of them text, or all of them integers, of whatever type."""
+    """Python objects as ids: all text, or all integers of any type."""
     if types.is_object_dtype(values.dtype) and isinstance(values.iloc[0], str):
         refuse(~values.map(lambda value: isinstance(value, str)), source, values, f"text as {column}, as in the first row")
         text = values.astype("str")
@@ -138,7 +138,7 @@ def _object_ids(values: pd.Series, column: str, source: Path | str) -> pd.Series
 
 
 def _whole_number(value: object) -> int | None:
-    """A Python object as an integer, if it is one without doubt."""
+    """A Python object as an integer, or None if it is not clearly an integer."""
     if isinstance(value, (bool, np.bool_)):
         return None
     if isinstance(value, Integral):
@@ -155,7 +155,7 @@ def numeric(frame: pd.DataFrame, column: str, source: Path | str, integer: bool 
     """A column as finite numbers below 2⁵³, or as integers from 0.
 
     Raises:
-        DataError: names the first row that has none.
+        DataError: names the first row without one.
     """
     found = frame[column]
     values = numbers(found)
@@ -168,10 +168,10 @@ def numeric(frame: pd.DataFrame, column: str, source: Path | str, integer: bool 
 
 
 def integer_ids(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
-    """A column of text as integers from 0, of which none is written in two ways.
+    """A column of text as integers from 0, each written in one way only.
 
     Raises:
-        DataError: names the first row that has none, or another way of writing one.
+        DataError: names the first row without one, or with another spelling.
     """
     found, values = frame[column], numeric(frame, column, source, integer=True)
     written = pa.compute.cast(pa.array(values), pa.string())
@@ -181,12 +181,12 @@ def integer_ids(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Seri
 
 
 def numbers(found: pd.Series) -> pd.Series:
-    """A column as floating-point numbers, NaN where it has something else than a number."""
+    """A column as floating-point numbers, NaN where there is no number."""
     if isinstance(found.dtype, pd.CategoricalDtype):
         found = found.astype(object)
     if _is_text(found):
         return _parsed(found)
-    if types.is_numeric_dtype(found.dtype) and not types.is_complex_dtype(found.dtype):  # which bool is, too
+    if types.is_numeric_dtype(found.dtype) and not types.is_complex_dtype(found.dtype):  # NumPy counts bool as a number
         return pd.Series(found.to_numpy(dtype=float, na_value=np.nan), found.index)
     if not types.is_object_dtype(found.dtype):
         return pd.Series(np.nan, found.index)
@@ -196,15 +196,15 @@ def numbers(found: pd.Series) -> pd.Series:
 
 
 def integers(text: pd.Series) -> pd.Series:
-    """Text of integers of 64 bits as these."""
+    """Text of integers as integers of 64 bits."""
     return pd.Series(pa.compute.cast(pa.array(text), pa.int64()).to_numpy(), text.index)
 
 
 def _parsed(text: pd.Series) -> pd.Series:
-    """Text as floating-point numbers, NaN where it is none."""
+    """Text as floating-point numbers, NaN where there is no number."""
     try:
         values = pa.compute.cast(pa.array(text), pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # blanks around, or no number
+    except pa.ArrowInvalid:  # surrounding blanks, or no number
         values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
     return pd.Series(values, text.index)
 
@@ -213,10 +213,10 @@ def _parsed(text: pd.Series) -> pd.Series:
 
 
 def times(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
-    """A column of times, to be sorted: integers, other numbers, or dates (ISO 8601 where they are text).
+    """A column of sortable times: integers, other numbers, or dates (text in ISO 8601).
 
     Raises:
-        DataError: names the first row that has none.
+        DataError: names the first row without one.
     """
     found = frame[column]
     expected = f"a number or a date like 2026-01-31 12:00:00 as {column}, and of one kind in all rows"
@@ -239,7 +239,7 @@ def times(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
 
 
 def _dates(text: pd.Series, found: pd.Series, source: Path | str, expected: str) -> pd.Series:
-    """Texts of dates as dates: all with a time zone, or all without."""
+    """Dates from text: all with a time zone, or all without."""
     pattern = DATE + (ZONE if re.fullmatch(DATE + ZONE, str(text.iloc[0])) else "")
     values = pd.to_datetime(text.where(text.str.fullmatch(pattern)), format="ISO8601", errors="coerce", utc=True)
     refuse(values.isna(), source, found, expected)
@@ -247,10 +247,10 @@ def _dates(text: pd.Series, found: pd.Series, source: Path | str, expected: str)
 
 
 def texts(frame: pd.DataFrame, column: str, source: Path | str) -> pd.Series:
-    """A column of texts, missing where it is: integers are written out, other types refused.
+    """A column of texts, some of which may be missing; writes integers as text, refuses other types.
 
     Raises:
-        DataError: names the first row that has something else.
+        DataError: names the first row of another type.
     """
     found = frame[column]
     bad = found.map(lambda value: not isinstance(value, (str, Integral))) & found.notna()

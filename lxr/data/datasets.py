@@ -1,8 +1,8 @@
-"""The dataset registry: one entry per dataset, with its reader and its thresholds.
+"""Registry of datasets: the reader and the thresholds of each.
 
-A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles
-(and, for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries
-keyed by item id; what is known of the users, if it was asked for, in ``["user_features"]``, keyed by user id.
+A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles (and,
+for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries keyed by
+item id; user features, if requested, in ``["user_features"]``, keyed by user id.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ class Dataset:
     Attributes:
         read: the ratings frame of a data directory.
         min_rating, min_items_per_user, min_users_per_item: the rule of :func:`lxr.prepare`.
-        description: what it is, in a few words.
-        read_users: where the source knows anything of its users, one row per user id and one column of texts per feature,
-            None where it is unknown.
+        description: description of the dataset, in a few words.
+        read_users: features of the users, if the source has some: one row per user id, one column of texts per feature,
+            None for unknown values.
 
     Example:
         >>> import lxr
@@ -54,13 +54,13 @@ def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features
 
     Args:
         name: a key of :data:`DATASETS`.
-        data_dir: where raw files are looked for and downloaded to; see :func:`lxr.utils.environment.data_directory`.
-        user_features: also read what the source knows of its users. That is personal data, which is not opened otherwise.
+        data_dir: directory of raw files and of downloads; see :func:`lxr.utils.environment.data_directory`.
+        user_features: also read the features of the users. They are personal data, which is not opened otherwise.
 
     Returns:
         A frame with the columns ``user``, ``item``, ``rating`` and, where the source has it, ``timestamp``.
-        ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read;
-        ``attrs["user_features"]``, if asked for, maps user ids to features: ``{1: {"gender": "female"}}``.
+        ``attrs["titles"]`` maps item ids to titles; ``attrs["source"]`` lists the files read; ``attrs["user_features"]``,
+        if requested, maps user ids to features: ``{1: {"gender": "female"}}``.
 
     Raises:
         ValueError: the name is unknown, or an argument of another type.
@@ -91,11 +91,11 @@ def preparation_rule(
     min_items_per_user: int | None = None,
     min_users_per_item: int | None = None,
 ) -> dict[str, Any]:
-    """The thresholds of :func:`lxr.prepare` for a dataset: the registered ones, or 4, 2 and 2 if it is not registered.
+    """Thresholds of :func:`lxr.prepare` for a dataset: the registered ones, or 4, 2 and 2 for an unknown dataset.
 
     Args:
-        name: of the dataset.
-        min_rating, min_items_per_user, min_users_per_item: what is to replace them, unless None.
+        name: name of the dataset.
+        min_rating, min_items_per_user, min_users_per_item: other thresholds, unless None.
 
     Returns:
         Keyword arguments of :func:`lxr.prepare`.
@@ -109,7 +109,7 @@ def preparation_rule(
         "min_items_per_user": min_items_per_user,
         "min_users_per_item": min_users_per_item,
     }
-    dataset = DATASETS.get(name, Dataset)  # whose defaults are attributes of the class
+    dataset = DATASETS.get(name, Dataset)  # the defaults are attributes of the class
     return {threshold: getattr(dataset, threshold) if value is None else value for threshold, value in given.items()}
 
 
@@ -128,4 +128,4 @@ DATASETS: dict[str, Dataset] = Registry(
         "yahoo-music": Dataset(read_yahoo_music, min_rating=71, description="Yahoo! Music: integers above 70"),
     },
 )
-"""Name → dataset; ``Data/README.md`` says where raw files come from and where they are put."""
+"""Name → dataset; ``Data/README.md`` states the source and the place of raw files."""

@@ -1,4 +1,4 @@
-"""The dialect of a text with a header: separator, quotes, decimal comma, blanks, line ends; found out by rules."""
+"""Dialect of a text with a header: separator, quotes, decimal comma, blanks, line ends; detected by rules."""
 
 import re
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from lxr.utils.storage import DataError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".item": "\t"}
 CANDIDATES = (",", ";", "\t", "|")
-UNQUOTED = (".inter", ".item")  # RecBole's atomic files, in which a quote is a character like others
+UNQUOTED = (".inter", ".item")  # RecBole's atomic files, where quotes are plain characters
 COMMA = r"[+-]?(\d+,\d*|,\d+)"  # a number with a decimal comma …
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(,\d{3})+"  # … or with separated thousands
 
@@ -21,9 +21,9 @@ class Dialect:
     """Format of the values in a text file.
 
     Attributes:
-        separator: of values.
-        quote: character that values may be enclosed in, or None.
-        unusual: what differs from the usual form of the kind of file, in words.
+        separator: between values.
+        quote: character that may enclose values, or None.
+        unusual: differences to the usual form of this kind of file, in words.
         blanks: whether blanks follow the separators.
     """
 
@@ -38,14 +38,14 @@ class Dialect:
 
 
 def find_dialect(content: bytes, suffix: str, path: Path) -> tuple[Dialect, Quotes]:
-    """Find out how the values of a text are written.
+    """Detect how the values of a text are written.
 
-    The kind of file decides the separator, unless the header has none of it and exactly one other candidate. Quotes of a
-    ``.tsv`` enclose values if all that begin a value do, and are plain characters if none does.
+    The kind of file decides the separator, unless the header contains exactly one other candidate instead. Quotes of a
+    ``.tsv`` enclose values if every quote at the start of a value does, and are plain characters if none does.
 
     Args:
         content: the text, with a header.
-        suffix: of the kind of file, a key of ``SEPARATORS``.
+        suffix: kind of file, a key of ``SEPARATORS``.
         path: for messages.
 
     Returns:
@@ -72,25 +72,25 @@ def find_dialect(content: bytes, suffix: str, path: Path) -> tuple[Dialect, Quot
 
 
 def _separator_of(header: str, usual: str) -> str:
-    """Return the separator of a header: the usual one, unless only one other is there."""
+    """Return the separator of a header: the usual one, unless there is exactly one other."""
     bare = re.sub(r'"[^"]*"', "", header)
     others = [candidate for candidate in CANDIDATES if candidate in bare]
     return others[0] if usual not in others and len(others) == 1 else usual
 
 
 def decimal_points(values: pd.Series, column: str, path: Path) -> tuple[pd.Series, bool]:
-    """Numbers with decimal points in the place of decimal commas, if they have these.
+    """Numbers with decimal points instead of decimal commas.
 
     Args:
         values: numbers as text.
-        column: their name, for messages.
+        column: name of the column, for messages.
         path: for messages.
 
     Returns:
         The numbers, and whether they had decimal commas.
 
     Raises:
-        DataError: some have commas and others points, or all commas may separate thousands; names the row.
+        DataError: commas and points are mixed, or all commas may separate thousands; names the row.
     """
     text = values.str.strip()
     commas = text.str.fullmatch(COMMA)

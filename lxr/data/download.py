@@ -1,4 +1,4 @@
-"""Raw files with an official home: found where they are, else downloaded, checked and unpacked."""
+"""Raw files with an official source: found on disk, or downloaded, checked and unpacked."""
 
 import sys
 import tempfile
@@ -14,7 +14,7 @@ import pooch
 from lxr.utils.memory import fits, free, readable
 from lxr.utils.storage import DataError
 
-# An address, and what downloads from it into a directory and returns the names of the files.
+# An address, and a function that downloads from it into a directory and returns the names of the files.
 Download = tuple[str, Callable[[Path], tuple[str, ...]]]
 
 # --- Pinterest and Yahoo! Music --------------------------------------------------------------------------------------
@@ -26,9 +26,9 @@ def read_first(
     """Read the first of several files that is in ``data_dir/<dataset>/`` or in ``data_dir`` itself.
 
     Args:
-        dataset: its name.
+        dataset: name of the dataset.
         readers: name of a file → its reader.
-        how: where to get the first of them from, for the message that says it is missing.
+        how: how to get the first of them, for the message about missing files.
         data_dir: the directory of raw data.
     """
     for name, read in readers.items():
@@ -45,14 +45,14 @@ def read_first(
 
 @dataclass(frozen=True)
 class Archive:
-    """Raw files with an official home: an archive that is checked against its SHA-256 before anything is read.
+    """Raw files with an official source: an archive whose SHA-256 is checked before anything is read.
 
     Attributes:
-        name: of the dataset, and of the directory in the archive.
-        url: its official home.
-        sha256: of the archive, wherever it comes from.
-        files: those that are unpacked.
-        mirrors: addresses of copies, equal byte by byte, in the order in which they are tried.
+        name: name of the dataset and of the directory in the archive.
+        url: official address.
+        sha256: checksum of the archive from any address.
+        files: names of the files to unpack.
+        mirrors: addresses of identical copies, in the order of attempts.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Archive:
 
 
 def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
-    """The first directory that holds the first of the files; then it must hold them all.
+    """First directory with the first of the files; it must hold all of them.
 
     Raises:
         DataError: the directory lacks some of them.
@@ -78,13 +78,13 @@ def find_files(directories: list[Path], names: tuple[str, ...]) -> Path | None:
 
 
 def fetch(archive: Archive, data_dir: Path, fallback: Download | None = None) -> Path:
-    """Download from the official home, else from its mirrors, else from the fallback; say what to do when none answers.
+    """Download from the official address, else from a mirror, else from the fallback.
 
     Returns:
         The directory ``data_dir/<name>`` with the files in it.
 
     Raises:
-        DataError: no source answers, or what comes is altered.
+        DataError: no source answers, or a file is altered; says what to do.
     """
     sources: list[Download] = [(url, partial(_download_archive, archive, url)) for url in (archive.url, *archive.mirrors)]
     sources += [fallback] if fallback else []
@@ -99,7 +99,7 @@ def fetch(archive: Archive, data_dir: Path, fallback: Download | None = None) ->
                     failures.append(f"  {source}: {(str(error) or type(error).__name__).splitlines()[0][:500]}")
                 else:
                     target.mkdir(exist_ok=True)
-                    for name in reversed(names):  # the first, by which they are found, last
+                    for name in reversed(names):  # last the first file, by which a directory is found
                         (Path(temporary) / name).replace(target / name)
                     return target
     except OSError as error:
@@ -126,8 +126,8 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read one file of a zip archive.
 
     Raises:
-        DataError: it does not fit into memory.
-        KeyError: there is none of the name.
+        DataError: the file does not fit into memory.
+        KeyError: there is no such file.
     """
     size = archive.getinfo(name).file_size
     if not fits(size):

@@ -1,4 +1,4 @@
-"""Tables in files, checked line by line; ratings in user-provided files: CSV, TSV, Parquet, RecBole's atomic files."""
+"""Readers of tables, checked line by line, and of the user's own ratings: CSV, TSV, Parquet, RecBole's atomic files."""
 
 import csv
 import re
@@ -19,9 +19,9 @@ from lxr.utils.checks import check_paths, check_texts
 from lxr.utils.memory import fits, free
 from lxr.utils.storage import DataError
 
-FIELD = "\x1f"  # what a longer separator is replaced with for parsing
-TIMESTAMP = "timestamp"  # the column that a file may have, or lack
-PARQUET_VALUE = 32  # bytes that a value takes while it is read, roughly
+FIELD = "\x1f"  # replaces a longer separator for parsing
+TIMESTAMP = "timestamp"  # an optional column
+PARQUET_VALUE = 32  # rough number of bytes per value while reading
 
 
 def read_ratings_file(
@@ -36,32 +36,33 @@ def read_ratings_file(
 ) -> pd.DataFrame:
     """Read a table of ratings, or of interactions without ratings.
 
-    Every value is converted one to one, or refused with its row. Ids are integers if all of a column are written like
-    integers (``007`` is not), else text; blanks around them do not count. Integers beyond 64 bits are text. Floating-point
+    Every value is converted without loss, or refused with its row. Ids are integers if all of a column are written like
+    integers (``007`` is not), else text; surrounding blanks are ignored. Integers beyond 64 bits are text. Floating-point
     ids have to be integers below 2⁵³. In RecBole's atomic files columns are named with or without their types,
     ``user_id:token`` or ``user_id``.
 
-    The kind of file decides the separator, unless the header has exactly one other (``,``, ``;``, tab, ``|``). Where it
-    is ``;``, numbers may have decimal commas. Such a dialect is written down in ``attrs["dialect"]``.
+    The kind of file decides the separator, unless the header has exactly one other (``,``, ``;``, tab, ``|``). Where it is
+    ``;``, numbers may have decimal commas. ``attrs["dialect"]`` records such a dialect.
 
     Args:
         path: a file with a header: ``.csv``, ``.tsv``, ``.inter`` (text in UTF-8; gzipped, ``.csv.gz``, or not), or
             ``.parquet``.
-        user_column, item_column: its columns of ids.
-        rating_column: its column of ratings; None for implicit data, in which every row counts as a rating of 1.
-        items_path: another such file (also ``.item``) with titles of items, the last of an item counts. It may be ``path``.
-        title_column: its column of titles; its column of ids is called as in ``path``.
-        timestamp_column: its column of times, numbers or dates like ``2026-01-31 12:00:00``; a file may lack ``timestamp``.
+        user_column, item_column: columns of ids.
+        rating_column: column of ratings; None for implicit data, where every row counts as a rating of 1.
+        items_path: another such file (also ``.item``) with titles of items; the last title of an item counts. It may be
+            ``path``.
+        title_column: column of titles in ``items_path``, whose column of ids is ``item_column``.
+        timestamp_column: column of times, numbers or dates like ``2026-01-31 12:00:00``; a file may lack ``timestamp``.
             None ignores times.
 
     Returns:
         A ratings frame, see :mod:`lxr.data.datasets`.
 
     Raises:
-        ValueError: an argument is no path, or no name of a column.
+        ValueError: an argument is not a path or not the name of a column.
         DataError: a file is missing, of another kind or too large; a column or a value is missing; a value cannot be
-            converted one to one; a quote is not closed; or no title is of an item of the ratings. The message names the
-            row as spreadsheets do, in which the header is row 1.
+            converted without loss; a quote is not closed; or no title belongs to an item of the ratings. The message names
+            the row as spreadsheets count it: the header is row 1.
 
     Example:
         >>> read_ratings_file("plays.csv.gz", rating_column=None)  # doctest: +SKIP
@@ -103,10 +104,10 @@ def _read_ratings(path: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, Di
 
 
 def _of_items(titles: pd.Series, ratings: pd.DataFrame, path: str | Path, items_path: str | Path) -> dict:
-    """Item → title. Ids become text, in the ratings too, if they are numbers in one file and text in the other.
+    """Item → title. If ids are numbers in one file and text in the other, they become text in both.
 
     Raises:
-        DataError: no title is of an item of the ratings.
+        DataError: no title belongs to an item of the ratings.
     """
     if titles.index.dtype != ratings["item"].dtype:
         titles.index, ratings["item"] = titles.index.astype("str"), ratings["item"].astype("str")
@@ -119,12 +120,12 @@ def _of_items(titles: pd.Series, ratings: pd.DataFrame, path: str | Path, items_
 
 
 def decimals(values: pd.Series, dialect: Dialect, path: Path) -> tuple[pd.Series, bool]:
-    """Numbers with decimal points, and whether they had commas, which only a file separated by ``;`` may have."""
+    """Numbers with decimal points, and whether they had commas (only in files separated by ``;``)."""
     return decimal_points(values, str(values.name), path) if dialect.separator == ";" else (values, False)
 
 
 def _read_item_titles(path: Path, item_column: str, title_column: str) -> tuple[pd.Series, Dialect]:
-    """Titles of a user-provided file, by the ids of their items, and the dialect of the file."""
+    """Titles of a user-provided file, keyed by item id, and the dialect of the file."""
     raw, dialect = _read_columns(path, {"item": item_column, "title": title_column})
     titles = texts(raw, "title", path)
     titles = (titles.str.strip() if dialect.blanks else titles).set_axis(text_ids(raw["item"], "item", path))
@@ -136,8 +137,8 @@ def _read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = (
 
     Args:
         path: the file, of a known kind.
-        names: what the columns are to be called → what they are called in the file.
-        optional: which of them the file may lack.
+        names: name in the result → name in the file.
+        optional: columns that the file may lack.
 
     Returns:
         The columns, text as strings, and the dialect of the file; the index is the number of the row.
@@ -156,10 +157,10 @@ def _read_columns(path: Path, names: dict[str, str], optional: Iterable[str] = (
 
 
 def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Columns of a Parquet file, and what they are called in it.
+    """Columns of a Parquet file, and their names in it.
 
     Raises:
-        DataError: the file is missing or no Parquet, has no rows, does not fit into memory, or lacks a column.
+        DataError: the file is missing, not Parquet, has no rows, does not fit into memory, or lacks a column.
     """
     try:
         with pa.parquet.ParquetFile(path) as file:
@@ -169,7 +170,7 @@ def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> 
                 raise DataError(f"{path}: expected a file that fits into memory ({free()} free), found {n_rows} rows")
             table = file.read(columns=list(found.values())).to_pandas(ignore_metadata=True)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: expected a Parquet file, found none: {error}") from error
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
     if table.empty:
         raise DataError(f"{path}: expected at least one row, found none")
     table.index += 1
@@ -179,7 +180,7 @@ def read_parquet(path: Path, names: dict[str, str], optional: Iterable[str]) -> 
 def _read_own_text(
     path: Path, names: dict[str, str], optional: Iterable[str], suffix: str
 ) -> tuple[pd.DataFrame, dict[str, str], Dialect]:
-    """Columns of a text file with a header, what they are called in it, and its dialect."""
+    """Columns of a text file with a header, their names in it, and its dialect."""
     content = read_text(path, header=True)
     dialect, quotes = find_dialect(content, suffix, path)
     header, end = _first_row(content, quotes.long)
@@ -197,7 +198,7 @@ def _read_own_text(
 
 
 def _first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[str, int]:
-    """The first row of a text, and where the second begins; values with line ends are between the places ``long``."""
+    """The first row of a text, and the start of the second; ``long`` are the places of values with line ends."""
     for match in re.finditer(rb"\r\n|\r|\n", content):
         if not any(start < match.start() < end for start, end in long):
             return content[: match.start()].decode(), match.end()
@@ -205,19 +206,19 @@ def _first_row(content: bytes, long: Iterable[tuple[int, int]] = ()) -> tuple[st
 
 
 def _find_columns(names: dict[str, str], optional: Iterable[str], known: list[str], path: Path) -> dict[str, str]:
-    """Find columns as they are called in a file, where RecBole adds a type to them, as in ``rating:float``.
+    """Find the names of columns in a file, where RecBole may add a type, as in ``rating:float``.
 
     Args:
-        names: what the columns are to be called → what they are called, perhaps without their types.
-        optional: which of them may be absent.
+        names: name in the result → name in the file, perhaps without its type.
+        optional: columns that may be absent.
         known: names of all columns of the file.
         path: for messages.
 
     Returns:
-        What the columns are to be called → what they are called in the file.
+        Name in the result → name in the file.
 
     Raises:
-        DataError: a column is absent, or there more than once.
+        DataError: a column is missing or repeated.
     """
     found = {}
     for wanted, name in names.items():
@@ -240,15 +241,15 @@ def read_table(
     header: bool = False,
     optional: int = 0,
 ) -> pd.DataFrame:
-    """Read a plain separated text file as strings, one column per name, with an exact check of every line.
+    """Read a plain separated text file as strings, one column per name, and check every line.
 
     Args:
         path: the file, gzipped or not.
-        separator: of values, one character or more.
+        separator: one character or more between values.
         columns: their names.
-        encoding: of the text.
-        header: whether the first line is none of data.
-        optional: how many of the last columns the file may lack.
+        encoding: encoding of the text.
+        header: whether the first line is a header.
+        optional: number of last columns that the file may lack.
 
     Returns:
         The columns that the file has; the index is the number of the line.
@@ -276,19 +277,19 @@ def parse(
 
     Args:
         content: the text.
-        separator: of values.
+        separator: between values.
         columns: names, one for each value of a line.
         path: for messages.
-        above: number of lines that were above these.
-        word: what a line is called.
-        quote: what values may be enclosed in.
-        kept: the columns that are kept, all unless given.
+        above: number of lines above these.
+        word: word for a line in messages.
+        quote: character that may enclose values.
+        kept: columns to keep; all by default.
 
     Returns:
         The kept columns; the index is the number of the line.
 
     Raises:
-        DataError: names the file, the line, what was expected and what was found.
+        DataError: names the file, the line, the expected and the found content.
     """
     delimiter = separator if len(separator) == 1 else FIELD
     if delimiter != separator and FIELD.encode() in content:
@@ -329,10 +330,10 @@ def read_ratings(path: Path, separator: str, header: bool = False, n_columns: in
 
     Args:
         path: the file.
-        separator: of values.
-        header: whether its first line has names.
-        n_columns: how many of the four a line has.
-        optional: how many of these the file may lack.
+        separator: between values.
+        header: whether the first line has names.
+        n_columns: number of these four columns in a line.
+        optional: number of last columns that the file may lack.
     """
     columns = ["user", "item", "rating", "timestamp"][:n_columns]
     raw = read_table(path, separator, columns, header=header, optional=optional)

@@ -1,8 +1,8 @@
-"""The gate for histories, targets and scores.
+"""Checks of histories, targets and scores.
 
-Tensors, NumPy arrays, frames, lists and SciPy matrices are taken where it is clear what they mean. They become dense float32
-tensors, or CSR matrices in canonical form. Everything else is one ValueError that names the argument and the row, what was
-expected and what was found. Arguments are never changed.
+Tensors, NumPy arrays, frames, lists and SciPy matrices are accepted if their meaning is clear. They become dense float32
+tensors, or CSR matrices in canonical form. Everything else raises one ValueError that names the argument and the row, the
+expected and the found value. Arguments are never changed.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def as_histories(n_columns: int, history: object, device: torch.device | str = "
     Args:
         n_columns: width I of histories.
         history: (B, I) zeros and ones: tensor, array, frame, lists or SciPy matrix.
-        device: where to put what is no tensor; a tensor stays where it is.
+        device: device of the result; a tensor stays on its own device.
 
     Returns:
         (B, I) float32, without a gradient.
@@ -74,7 +74,7 @@ def as_importance(importance: object, history: torch.Tensor) -> torch.Tensor:
     """Dense scores (B, I) of checked histories (B, I).
 
     Raises:
-        ValueError: another shape, or no real numbers.
+        ValueError: another shape, or values that are not real numbers.
     """
     scores = as_tensor("importance", importance, history.device)
     if scores.shape != history.shape:
@@ -86,12 +86,12 @@ def as_matrix(n_columns: int | None = None, **matrices: object) -> sp.csr_matrix
     """Sparse binary histories.
 
     Args:
-        n_columns: width I of histories; None if that is to be found out.
+        n_columns: width I of histories; None to infer it.
         matrices: one (n, I) matrix of zeros and ones, by the name of the argument: a SciPy matrix, a tensor, an array, a
             frame or lists.
 
     Returns:
-        (n, I) CSR of float32 ones with ascending items in each row; ``matrix`` itself if it is that already.
+        (n, I) CSR of float32 ones with ascending items in each row; the matrix itself if it has this form.
 
     Raises:
         ValueError: no user, another catalogue, an item twice in a row, entries other than 0 and 1, a damaged matrix, or one
@@ -140,12 +140,12 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
 
 
 def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
-    """Finite scores of the entries of checked histories, and of no other.
+    """Finite scores of exactly the entries of checked histories.
 
     Args:
         matrix: (n, I) CSR histories in canonical form.
         scores: one (n, I) matrix, by the name of the argument: a SciPy matrix without entries outside the histories (an
-            absent one is 0), or dense scores, of which those of the history items count.
+            missing one is 0), or dense scores, of which only history items count.
 
     Returns:
         (n, I) CSR with the entries of ``matrix``, zeros included.
@@ -169,7 +169,7 @@ def _scores_at(name: str, matrix: sp.csr_matrix, scores: sp.csr_matrix) -> np.nd
         raise ValueError(f"{name}: expected scores of {matrix.nnz} history items, found none")
     if _same_entries(matrix, scores):
         return scores.data
-    expected, found = (rows(each) * each.shape[1] + each.indices for each in (matrix, scores))  # both ascend
+    expected, found = (rows(each) * each.shape[1] + each.indices for each in (matrix, scores))  # both are ascending
     place = np.searchsorted(expected, found).clip(max=len(expected) - 1)
     foreign = expected[place] != found
     if foreign.any():
@@ -184,7 +184,7 @@ def as_pair(**scores: object) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """Two explanations (n, I) of the same history items, by the names of the arguments; both in canonical form.
 
     Raises:
-        ValueError: no two such matrices.
+        ValueError: the two matrices do not have this form.
     """
     (first_name, a), (second_name, b) = scores.items()
     a, b = as_csr(first_name, a), as_csr(second_name, b)
@@ -200,7 +200,7 @@ def _same_entries(a: sp.csr_matrix, b: sp.csr_matrix) -> bool:
 
 
 def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
-    """Item indices (count,), or (m,) if there may be any number, as int64, whatever kind of integers they are."""
+    """Item indices (count,), or (m,) for any number of them, as int64 from any type of integers."""
     if count is None and isinstance(items, list | tuple | np.ndarray) and len(items) == 0:
         return np.empty(0, dtype=np.int64)
     array = _real_array(name, items, kinds="iu", expected="integer item indices")
@@ -212,7 +212,7 @@ def as_items(name: str, items: object, count: int | None = None) -> np.ndarray:
 
 
 def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Tensor:
-    """A dense tensor of real numbers, without a gradient; a tensor keeps its device."""
+    """Dense tensor of real numbers, without a gradient; a tensor keeps its device."""
     if isinstance(value, torch.Tensor):
         if value.is_complex():
             raise ValueError(f"{name}: expected real numbers, found {value.dtype}")
@@ -223,7 +223,7 @@ def as_tensor(name: str, value: object, device: torch.device | str) -> torch.Ten
 
 
 def as_csr(name: str, value: Any) -> sp.csr_matrix:
-    """A CSR matrix with ascending columns and no entry twice; zeros stay. It is ``value`` itself if it is that already."""
+    """CSR matrix with ascending columns and distinct entries; keeps zeros. Returns ``value`` itself if it has this form."""
     if not sp.issparse(value):
         dense = _real_array(name, value)
         if dense.ndim != 2:
@@ -237,7 +237,7 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
         matrix = value if isinstance(value, sp.csr_matrix) else sp.csr_matrix(_entries_of(value), shape=value.shape)
         matrix.check_format(full_check=True)
     except ValueError as error:
-        raise ValueError(f"{name}: expected a sound matrix, found places outside of it ({error})") from error
+        raise ValueError(f"{name}: expected a valid matrix, found entries outside it ({error})") from error
     step = np.diff(rows(matrix) * matrix.shape[1] + matrix.indices)  # the cached flags of SciPy may be wrong
     if (step < 0).any():
         matrix = sp.csr_matrix((matrix.data.copy(), matrix.indices.copy(), matrix.indptr), shape=matrix.shape)
@@ -246,12 +246,12 @@ def as_csr(name: str, value: Any) -> sp.csr_matrix:
         step = np.diff(rows(matrix) * matrix.shape[1] + matrix.indices)
     if (step == 0).any():
         row, item = rows(matrix)[first(step == 0)], matrix.indices[first(step == 0)]
-        raise ValueError(f"{name}, row {row}: expected every item once, found item {item} more than once")
+        raise ValueError(f"{name}, row {row}: expected distinct items, found item {item} more than once")
     return matrix
 
 
 def _entries_of(value) -> tuple:
-    """Values, columns and row pointers of a SciPy matrix of any format, with nothing added up."""
+    """Values, columns and row pointers of a SciPy matrix of any format; duplicates are not added up."""
     if value.format == "csr":
         return value.data, value.indices, value.indptr
     coo = value.tocoo()
@@ -261,13 +261,13 @@ def _entries_of(value) -> tuple:
 
 
 def _real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real numbers") -> np.ndarray:
-    """An array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
+    """Array of numbers from a tensor, an array, a frame, a SciPy matrix or lists.
 
     Args:
-        name: of the argument.
+        name: name of the argument.
         value: the numbers.
-        kinds: NumPy's kinds that are allowed.
-        expected: their name.
+        kinds: allowed kinds of NumPy.
+        expected: name of these kinds, for messages.
 
     Raises:
         ValueError: anything else.
@@ -287,7 +287,7 @@ def _real_array(name: str, value: Any, kinds: str = REAL, expected: str = "real 
     if array.dtype.kind not in kinds:
         found = type(value).__name__ if array.dtype.kind == "O" else array.dtype
         raise ValueError(f"{name}: expected {expected}, found {found}")
-    return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy knows no half precision
+    return array.astype(np.float64) if array.dtype.kind == "f" else array  # SciPy has no half precision
 
 
 def _kind_of(dtype: torch.dtype) -> str:
@@ -302,7 +302,7 @@ def check_width(n_columns: int, history: torch.Tensor) -> None:
 
 
 def check_model(model) -> None:
-    """Refuse what is no recommender."""
+    """Refuse anything but a recommender."""
     if not (callable(model) and hasattr(model, "n_items") and hasattr(model, "n_columns")):
         raise ValueError(f"model: expected a recommender (lxr.wrap makes one), found {type(model).__name__}")
 
@@ -310,7 +310,7 @@ def check_model(model) -> None:
 def check_rows(n_items: int, lengths: np.ndarray, target: np.ndarray, consumed: np.ndarray) -> None:
     """Refuse an empty history, a target outside the catalogue, and a target inside its history; all arguments (B,)."""
     if (lengths == 0).any():
-        raise ValueError(f"history, row {first(lengths == 0)}: expected at least one item, found none: it is empty")
+        raise ValueError(f"history, row {first(lengths == 0)}: expected at least one item, found an empty history")
     outside = (target < 0) | (target >= n_items)
     if outside.any():
         row = first(outside)

@@ -16,15 +16,15 @@ from lxr.utils.checks import (
 )
 from lxr.utils.markup import is_visible, plain
 from lxr.utils.sparse import binary_matrix
-from lxr.utils.storage import ANEW, DataError, pack_text, read_npz, save_npz, unpack_text
+from lxr.utils.storage import REPAIR, DataError, pack_text, read_npz, save_npz, unpack_text
 
 
 @dataclass(frozen=True)
 class Interactions:
     """Binary histories of all users.
 
-    Columns are items; after them, if user features were asked for, one for each value of each feature, with ones where a
-    user is known to have it. They are entries of a history like any other, but they are never recommended.
+    Columns are items. If user features were requested, one column for each value of each feature follows, with ones where a
+    user is known to have it. Features are entries of a history, but they are never recommended.
 
     Attributes:
         matrix: (n_users, n_columns) CSR, float32, ones; column indices sorted within each row.
@@ -32,9 +32,9 @@ class Interactions:
         item_ids: (n_items,) original item ids, ascending.
         item_titles: (n_columns,) titles, or None where the source has none; ``"your age (25–34)"`` for features.
         item_groups: (n_columns,) planted taste group of each item (``synthetic`` only), or None; −1 for features.
-        feature_kinds: (n_features,) which feature each of the last columns is of, ``"age"``; None if there are none.
-        n_duplicates: number of repeated (user, item) rows that were dropped, or added to others.
-        complete_users: ids of users who were dropped because they have every item; not saved.
+        feature_kinds: (n_features,) feature of each of the last columns, ``"age"``; None without features.
+        n_duplicates: number of repeated (user, item) rows that were dropped or added up.
+        complete_users: ids of users who were dropped because they have all items; not saved.
 
     Example: see :func:`prepare`, which makes it.
     """
@@ -55,7 +55,7 @@ class Interactions:
 
     @property
     def n_features(self) -> int:
-        """Number of columns of user features, which come after those of the items."""
+        """Number of columns of user features, which follow the items."""
         return 0 if self.feature_kinds is None else len(self.feature_kinds)
 
     @property
@@ -102,12 +102,12 @@ class Interactions:
 
     @cached_property
     def _user_index(self) -> pd.Index:
-        """The user ids, in which an id is found at once."""
+        """Index of the user ids, for fast look-up."""
         return pd.Index(self.user_ids)
 
     @cached_property
     def _item_index(self) -> pd.Index:
-        """The item ids, in which an id is found at once."""
+        """Index of the item ids, for fast look-up."""
         return pd.Index(self.item_ids)
 
     @cached_property
@@ -117,7 +117,7 @@ class Interactions:
         return names_of(titles, [*self.item_ids, *range(len(self.item_ids), len(titles))])
 
     def titles(self, items: np.ndarray) -> list[str]:
-        """Titles of items, or their ids where there are none; the id follows a title that other items have too.
+        """Titles of items, or ids of items without titles; the id follows a title that several items share.
 
         Args:
             items: (m,) indices.
@@ -134,7 +134,7 @@ class Interactions:
         """Write everything to one ``.npz`` file, atomically.
 
         Raises:
-            ValueError: something that :meth:`load` would refuse; nothing is written.
+            ValueError: content that :meth:`load` would refuse; nothing is written.
         """
         matrix = as_matrix(matrix=self.matrix)
         names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
@@ -151,14 +151,14 @@ class Interactions:
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the file is missing or damaged, or its content is not what :meth:`save` writes.
+            DataError: the file is missing or damaged, or :meth:`save` did not write its content.
         """
         arrays = read_npz(path, required=("indices", "indptr", "user_ids", "item_ids", "n_duplicates"))
         try:
             arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
             _check_arrays(arrays)
         except ValueError as error:
-            raise DataError(f"{path} is damaged: {error}: {ANEW}") from error
+            raise DataError(f"{path} is damaged: {error}: {REPAIR}") from error
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
         return cls(
             matrix=binary_matrix(arrays["indices"], arrays["indptr"], shape),
@@ -172,11 +172,11 @@ class Interactions:
 
 
 def _places_of(argument: str, kind: str, wanted: object, known: pd.Index) -> np.ndarray:
-    """Places (m,) of ids among the known ones (n,).
+    """Positions (m,) of ids among the known ids (n,).
 
     Args:
         argument: name of the argument, for messages.
-        kind: of the ids, for messages.
+        kind: kind of the ids, for messages.
         wanted: an id, or ids (m,).
         known: (n,) ids.
 
@@ -200,11 +200,11 @@ def _written(each: object) -> str:
 
 
 TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
-PLAIN_IDS = "iufmM"  # kinds of arrays that hold ids of a fixed width: numbers and dates
+PLAIN_IDS = "iufmM"  # kinds of arrays with ids of fixed width: numbers and dates
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse arrays that are no histories: fields of :class:`Interactions`, the matrix as ``indices`` and ``indptr``.
+    """Refuse invalid fields of :class:`Interactions`; ``indices`` and ``indptr`` are the matrix.
 
     Raises:
         ValueError: names the array.
@@ -213,7 +213,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
         ids = arrays[name]
         check_kind(name, ids, PLAIN_IDS + "UOT")
         if len(np.unique(ids)) < len(ids) or (ids != ids).any():  # NaN differs from itself
-            raise ValueError(f"{name}: expected ids that differ from each other, found some twice, or missing ones")
+            raise ValueError(f"{name}: expected distinct ids, found repeated or missing ones")
     n_columns = len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ()))
     lengths = {"item_titles": n_columns, "item_groups": n_columns, "indptr": len(arrays["user_ids"]) + 1}
     for name, kinds in (("item_titles", "UOT"), ("feature_kinds", "UOT"), ("item_groups", "iu"), ("indptr", "iu")):
@@ -226,7 +226,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
-    """Refuse an array that is not (n,), not of one of some kinds of numbers or texts, or not of a length."""
+    """Refuse an array that is not (n,), or whose kind or length is not the expected one."""
     if array.ndim != 1 or array.dtype.kind not in kinds or length not in (None, len(array)):
         numbers = "texts" if kinds == "UOT" else "integers" if kinds == "iu" else "numbers or texts"
         wanted = numbers if length is None else f"{length} {numbers}"
@@ -237,7 +237,7 @@ def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = No
 
 
 def _check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> None:
-    """Refuse column indices (nnz,) and row pointers (n_users + 1,) that are not those of a CSR matrix in canonical form."""
+    """Refuse column indices (nnz,) and row pointers (n_users + 1,) of anything but a CSR matrix in canonical form."""
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any() or indptr[-1] != len(indices):
         raise ValueError(f"indptr: expected ascending numbers from 0 to {len(indices)}")
     outside = (indices < 0) | (indices >= n_columns)
@@ -253,7 +253,7 @@ def _check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> N
 
 
 def names_of(titles: Sequence | np.ndarray, ids: Sequence) -> np.ndarray:
-    """One line of plain text per title, the id after those that several items share, or in the place of an empty one.
+    """One line of plain text per title; the id follows shared titles and replaces empty ones.
 
     Args:
         titles: (I,) titles.
@@ -272,5 +272,5 @@ def names_of(titles: Sequence | np.ndarray, ids: Sequence) -> np.ndarray:
     while repeated := {name for name, count in Counter(names).items() if count > 1}:
         pairs = zip(names, suffixes, strict=True)
         names = [f"{name} [{plain(suffix)}]" if name in repeated else name for name, suffix in pairs]
-        suffixes = range(len(names))  # for ids that look alike, and titles that look like one with an id
+        suffixes = range(len(names))  # if ids look alike, or a title looks like one with an id
     return np.array(names, dtype=object)

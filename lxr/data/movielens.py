@@ -1,4 +1,4 @@
-"""MovieLens 100K and 1M: ratings, titles, and what is known of the users if that is asked for."""
+"""MovieLens 100K and 1M: ratings, titles and, on request, user features."""
 
 import hashlib
 import re
@@ -27,11 +27,11 @@ ML_1M = Archive(
     "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     ("ratings.dat", "movies.dat", "users.dat"),
     mirrors=(
-        # of the Recommenders project, for the days on which the first one does not answer
+        # of the Recommenders project, if the first address does not answer
         "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/ml-1m.zip",
     ),
 )
-# RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, for the days on which the
+# RecBole ships MovieLens 100K inside its wheel: a second source, from the package index, if the
 # first one does not answer.
 RECBOLE_WHEEL = "recbole==1.2.1"
 RECBOLE_FILES = {
@@ -47,7 +47,7 @@ def _download_recbole_wheel(directory: Path) -> tuple[str, ...]:
     """Fetch the wheel that carries MovieLens 100K, and unpack its files, each checked; returns their names.
 
     Raises:
-        DataError: the wheel cannot be had, or a file in it is altered.
+        DataError: the download fails, or a file in the wheel is altered.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(directory), RECBOLE_WHEEL]
     finished = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
@@ -64,7 +64,7 @@ def _download_recbole_wheel(directory: Path) -> tuple[str, ...]:
 
 
 def _read_titles(path: Path, separator: str, columns: list[str], encoding: str = "utf-8", header: bool = False) -> dict:
-    """Item id → title of a file with the columns ``item``, ``title`` and possibly ``year``."""
+    """Item id → title, from a file with the columns ``item``, ``title`` and possibly ``year``."""
     raw = read_table(path, separator, columns, encoding, header)
     titles = raw["title"] + " (" + raw["year"] + ")" if "year" in columns else raw["title"]
     return dict(zip(integer_ids(raw, "item", path).tolist(), titles.map(natural_title), strict=True))
@@ -80,7 +80,7 @@ def natural_title(title: str) -> str:
 
 
 def _find_ml_100k(data_dir: Path) -> tuple[Path, bool]:
-    """The directory of MovieLens 100K, downloaded if need be; and whether it has the official files, else RecBole's copy."""
+    """Directory of MovieLens 100K, downloaded if necessary; and whether it has the official files or RecBole's copy."""
     places = [data_dir / "ml-100k", data_dir]
     official, copied = find_files(places, ML_100K.files[:2]), find_files(places, tuple(RECBOLE_FILES)[:2])
     found = official or copied or fetch(ML_100K, data_dir, fallback=(RECBOLE_WHEEL, _download_recbole_wheel))
@@ -88,7 +88,7 @@ def _find_ml_100k(data_dir: Path) -> tuple[Path, bool]:
 
 
 def read_ml_100k(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 100K, from the official files or from RecBole's copy of them: the same ratings and titles.
+    """Read MovieLens 100K from the official files or RecBole's copy, which has the same ratings and titles.
 
     Raises:
         DataError: a file is missing, altered or malformed.
@@ -101,7 +101,7 @@ def read_ml_100k(data_dir: Path) -> pd.DataFrame:
     else:
         path, expected = directory / "ml-100k.inter", RECBOLE_FILES["ml-100k.inter"]
         titles = _read_titles(directory / "ml-100k.item", "\t", ["item", "title", "year", "genres"], header=True)
-        unknown = "unkonwn (unkonwn)"  # spelled so in the file
+        unknown = "unkonwn (unkonwn)"  # the spelling of the file
         titles = {item: "unknown" if title == unknown else title for item, title in titles.items()}
     ratings = read_ratings(path, "\t", header=not official)
     _check_sha256(path, expected)
@@ -118,17 +118,17 @@ def _check_sha256(path: Path, expected: str) -> None:
     found = sha256(path)
     if found != expected:
         raise DataError(
-            f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to fetch it anew"
+            f"{path} is truncated or altered: expected SHA-256 {expected}, found {found}; delete it to download it again"
         )
 
 
 def _find_ml_1m(data_dir: Path) -> Path:
-    """Find MovieLens 1M in ``data_dir/ml-1m/`` or in ``data_dir`` itself; download it otherwise."""
+    """Find MovieLens 1M in ``data_dir/ml-1m/`` or ``data_dir``, or download it."""
     return find_files([data_dir / "ml-1m", data_dir], ML_1M.files[:2]) or fetch(ML_1M, data_dir)
 
 
 def read_ml_1m(data_dir: Path) -> pd.DataFrame:
-    """MovieLens 1M.
+    """Read MovieLens 1M.
 
     Raises:
         DataError: a file is missing, truncated or malformed.
@@ -136,7 +136,7 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     directory = _find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
-    # A checksum would refuse copies that differ in nothing that matters here (line ends, time stamps); the count does not.
+    # A count accepts copies with other line ends or time stamps, which do not matter here; a checksum would refuse them.
     if len(ratings) != ML_1M_RATINGS:
         raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
     titles = _read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")
@@ -144,7 +144,7 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     return ratings
 
 
-# --- what is known of users ------------------------------------------------------------------------------------------
+# --- user features ----------------------------------------------------------------------------------------------------
 
 GENDERS = {"F": "female", "M": "male"}
 AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
@@ -156,7 +156,7 @@ AGE_GROUPS = {  # of MovieLens 1M, by their lowest age
     50: "50–55",
     56: "56 or older",
 }
-NOT_SAID = ("other", "none")  # of the occupations of MovieLens 100K: no reason to give anyone
+NOT_SAID = ("other", "none")  # occupations of MovieLens 100K that explain nothing
 ML_1M_OCCUPATIONS = (
     None,  # "other" or not specified
     "academic/educator",
@@ -183,7 +183,7 @@ ML_1M_OCCUPATIONS = (
 
 
 def _user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.DataFrame:
-    """Gender, age group and occupation of every user id, of a file with the columns ``user``, ``gender`` and ``age``."""
+    """Gender, age group and occupation of every user, from a file with the columns ``user``, ``gender`` and ``age``."""
     gender, age = raw["gender"].map(GENDERS), numeric(raw, "age", path, integer=True)
     refuse(gender.isna(), path, raw["gender"], "F or M as gender")
     refuse(age < 1, path, raw["age"], "an age of at least 1")
@@ -195,7 +195,7 @@ def _user_table(raw: pd.DataFrame, path: Path, occupations: pd.Series) -> pd.Dat
 
 
 def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
-    """Gender, age group and occupation of the users of MovieLens 100K, as they gave them."""
+    """Gender, age group and occupation that the users of MovieLens 100K stated."""
     directory, official = _find_ml_100k(data_dir)
     name, separator = ("u.user", "|") if official else ("ml-100k.user", "\t")
     find_files([directory], ("u.data" if official else "ml-100k.inter", name))
@@ -205,7 +205,7 @@ def read_ml_100k_users(data_dir: Path) -> pd.DataFrame:
 
 
 def read_ml_1m_users(data_dir: Path) -> pd.DataFrame:
-    """Gender, age group and occupation of the users of MovieLens 1M, as they gave them."""
+    """Gender, age group and occupation that the users of MovieLens 1M stated."""
     directory = _find_ml_1m(data_dir)
     find_files([directory], ("ratings.dat", "users.dat"))
     path = directory / "users.dat"

@@ -12,7 +12,7 @@ NCF = "https://github.com/hexiangnan/neural_collaborative_filtering"
 
 
 def read_pinterest(data_dir: Path) -> pd.DataFrame:
-    """Pinterest: the training file of He et al. (WWW 2017), or ``user,item,rating`` as in the code published with LXR.
+    """Read Pinterest: the training file of He et al. (WWW 2017), or lines ``user,item,rating`` as in the published code.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -20,7 +20,7 @@ def read_pinterest(data_dir: Path) -> pd.DataFrame:
     table = partial(read_ratings, separator=",", n_columns=3)
     readers = {
         "pinterest.csv": table,
-        "pinterest_data.csv": table,  # as it is called there
+        "pinterest_data.csv": table,  # name of the file there
         "pinterest-20.train.rating": partial(read_ratings, separator="\t", optional=1),
     }
     how = f"get pinterest-20.train.rating of He et al. 2017 from the folder Data of {NCF}"

@@ -1,4 +1,4 @@
-"""From a ratings frame to histories: thresholds, the k-core, user features."""
+"""Preparation of histories from a ratings frame: thresholds, the k-core, user features."""
 
 import warnings
 from collections.abc import Mapping
@@ -35,36 +35,34 @@ def prepare(
 
     Keeps ratings ≥ ``min_rating``, then repeats the two minimum counts until nothing changes (an iterated k-core), then
     numbers users and items contiguously in the order of their sorted original ids. A frame of users and items alone is
-    implicit data: every row counts, and ``min_rating`` does not apply.
+    implicit data: every row counts, and ``min_rating`` is ignored.
 
-    Users who have every item that is left are dropped, since nothing is left to recommend to them, and the minimum counts
-    are repeated. They stay if no user would be left. ``complete_users`` has their ids.
+    Users who have all remaining items are dropped, because nothing can be recommended to them, and the minimum counts are
+    repeated. They stay if no other user remains. ``complete_users`` has their ids.
 
-    User features that the ratings carry become further columns; thresholds look at items alone.
+    User features in the ratings become further columns; thresholds count items only.
 
     Args:
-        ratings: columns ``user``, ``item``, ``rating``; left as it is. ``attrs`` as :func:`lxr.load_ratings` gives them. Ids
-            are integers or text. A column ``timestamp``, numbers or dates, says which of several ratings is the newest.
+        ratings: columns ``user``, ``item``, ``rating``; not changed. ``attrs`` as in :func:`lxr.load_ratings`. Ids are
+            integers or text. A column ``timestamp``, numbers or dates, orders repeated ratings.
         min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
         min_items_per_user: users with fewer items are dropped; 1 keeps all.
         min_users_per_item: items with fewer users are dropped; 1 keeps all.
-        repeats: which rating a pair of user and item has that is in several rows: ``"sum"`` adds them, as for plays;
-            ``"last"`` and ``"first"`` take the newest and the oldest by time, or by row where there are no times. None
-            takes the last, or the sum where it has to be a log of single plays: all these ratings are 1, and some pairs
-            reach ``min_rating`` only together.
+        repeats: rating of a pair of user and item in several rows: ``"sum"`` adds them, as for plays; ``"last"`` and
+            ``"first"`` take the newest and the oldest by time, or by row without times. None takes the last, or the sum for
+            a log of single plays: all these ratings are 1, and some pairs reach ``min_rating`` only as a sum.
 
     Returns:
-        The histories, with titles, groups and features where the ratings carry them. Repeated rows are counted in
-        ``n_duplicates``.
+        The histories, with titles, groups and features if the ratings have them. ``n_duplicates`` counts repeated rows.
 
     Raises:
         ValueError: a threshold or ``repeats`` is of another type or value.
-        DataError: a column is missing or there twice, an id is missing or of no type for ids, a rating is not a finite
-            number, ``repeats`` is None and some pairs reach ``min_rating`` only together, nothing is left, or user features
-            are malformed or of none of the users that are left.
+        DataError: a column is missing or repeated, an id is missing or has no type of ids, a rating is not a finite number,
+            ``repeats`` is None and some pairs reach ``min_rating`` only as a sum, nothing is left, or user features are
+            malformed or belong to none of the remaining users.
 
     Warns:
-        UserWarning: there are repeated pairs and ``repeats`` is None, or users who have every item.
+        UserWarning: there are repeated pairs and ``repeats`` is None, or users who have all items.
 
     Example:
         >>> ratings = pd.DataFrame({"user": [7, 7, 9, 9, 9], "item": [1, 2, 2, 3, 1], "rating": [5, 4, 5, 4, 3]})
@@ -87,14 +85,14 @@ def prepare(
 
 
 def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> DataError:
-    """The error of thresholds that leave no interaction of checked ratings."""
+    """Error for thresholds that leave no interaction."""
     scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
     rule = ", ".join(f"{name}={value}" for name, value in thresholds.items())
     return DataError(f"no interaction is left of {len(checked)} ratings{scale} with {rule}")
 
 
 def _numbered(kept: pd.DataFrame, ratings: pd.DataFrame) -> Interactions:
-    """Histories of pairs of user and item, with titles and groups where the ratings carry them."""
+    """Histories from pairs of user and item, with titles and groups if the ratings have them."""
     user_ids, users = np.unique(_id_array(kept["user"]), return_inverse=True)
     item_ids, items = np.unique(_id_array(kept["item"]), return_inverse=True)
     ones = np.ones(len(kept), dtype=np.float32)
@@ -122,17 +120,17 @@ def _check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: 
 
 
 def _with_features(data: Interactions, features: Mapping) -> Interactions:
-    """Append columns for what is known of the users: features in the order in which they come, their values sorted.
+    """Append columns of user features: features in their order in the input, values sorted.
 
     Args:
-        data: without features.
-        features: user id → feature → value. Unknown users and values (None, NaN) leave no entry; other users do not matter.
+        data: histories without features.
+        features: user id → feature → value. Unknown users and values (None, NaN) get no entry; other users are ignored.
 
     Returns:
-        The same users with further columns; where there were no titles, ids are.
+        The same users with further columns; ids replace missing titles.
 
     Raises:
-        DataError: something else than that, or nothing known of any of the users.
+        DataError: malformed features, or no feature of any user.
     """
     users, known = _feature_entries(features, data.user_ids)
     if not users:
@@ -158,7 +156,7 @@ def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int]
     """Known features of the users, one entry per user and feature: rows of the users, and (feature, value) as texts.
 
     Raises:
-        DataError: something else than one value of each feature; names the user.
+        DataError: a user does not have one value of each feature; names the user.
     """
     if not isinstance(features, Mapping):
         raise DataError(f"{USER_FEATURES}: expected a dictionary of user ids, found {type(features).__name__}")
@@ -180,7 +178,7 @@ def _id_array(ids: pd.Series) -> np.ndarray:
 
 
 def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:
-    """Drop users and items with too few partners, again and again until nothing changes."""
+    """Drop users and items with too few partners, until nothing changes."""
     size = None
     while size != len(pairs):
         size = len(pairs)
@@ -192,10 +190,10 @@ def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
 def _without_complete_users(
     pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
 ) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
-    """Drop users who have every item, again and again with the k-core, unless no user would be left.
+    """Drop users who have all items and repeat the k-core, unless no user would remain.
 
     Returns:
-        The pairs of the others, and the ids of the users who have been dropped, sorted.
+        The remaining pairs, and the sorted ids of the dropped users.
 
     Warns:
         UserWarning: names the users.
@@ -206,7 +204,7 @@ def _without_complete_users(
         rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
     if not dropped or rest.empty:
         return pairs, ()
-    message = f"left out, since they have every item, and nothing is left to recommend to them: {named(dropped)}"
+    message = f"left out because they have all items, so nothing can be recommended to them: {named(dropped)}"
     warnings.warn(message, stacklevel=3)
     return rest, tuple(sorted(dropped))
 
@@ -218,7 +216,7 @@ def named(users: list[int | str]) -> str:
 
 
 def check_candidates(data: Interactions) -> None:
-    """Refuse histories of which some hold every item, as :func:`prepare` keeps them if no user would be left without them.
+    """Refuse histories with all items, which :func:`prepare` keeps if no other user remains.
 
     Args:
         data: the histories.
@@ -239,19 +237,19 @@ def check_candidates(data: Interactions) -> None:
 
 
 def _complete_users_of(pairs: pd.DataFrame) -> pd.Index:
-    """Users who have every item of the pairs."""
+    """Users who have all items."""
     sizes = pairs["user"].value_counts()
     return sizes.index[sizes == pairs["item"].nunique()]
 
 
 def item_titles(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
-    """Titles in the order of ``item_ids``; an item without one is called by its id."""
+    """Titles in the order of ``item_ids``; the id replaces a missing title."""
     titles = ratings.attrs.get("titles")
     return None if titles is None else text_array([_title_of(item, titles.get(item)) for item in item_ids.tolist()])
 
 
 def _title_of(item: object, title: object) -> str:
-    """The title of an item as a text that has a UTF-8; the id where there is none."""
+    """Title of an item as valid UTF-8, or its id if there is none."""
     return str(item if pd.isna(title) else title).encode(errors="replace").decode()
 
 

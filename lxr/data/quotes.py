@@ -1,4 +1,4 @@
-"""Quotes of separated text: values in them, quotes that are not closed, and values that swallow rows."""
+"""Quotes in separated text: quoted values, unclosed quotes, and quoted values that swallow rows."""
 
 import re
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ QUOTE, LINE_ENDS = ord('"'), (ord("\n"), ord("\r"))
 
 @dataclass(frozen=True)
 class Quotes:
-    """Values in quotes of a text.
+    """Quoted values of a text.
 
     Attributes:
-        any: whether there are some.
-        long: (start, end) of those that hold line ends.
-        stray: place of the first quote that opens no value in quotes, though it begins one; None if there is none.
+        any: whether there are quoted values.
+        long: (start, end) of quoted values with line ends.
+        stray: position of the first quote that begins a value but does not enclose it; None without such a quote.
     """
 
     any: bool
@@ -30,11 +30,11 @@ class Quotes:
 
 
 def find_quotes(content: bytes, separator: str) -> Quotes:
-    """Find the values in quotes: from a quote that begins a value to one that ends it, quotes between them doubled.
+    """Find the quoted values: from a quote that begins a value to one that ends it, with doubled quotes between.
 
     Args:
         content: the text.
-        separator: of values, one character.
+        separator: one character between values.
     """
     places = np.flatnonzero(np.frombuffer(content, np.uint8) == QUOTE)
     if not len(places):
@@ -55,7 +55,7 @@ def find_quotes(content: bytes, separator: str) -> Quotes:
 
 
 def _are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:
-    """Return whether all quotes are around values of one line, or doubled in these: the usual case, found out fast."""
+    """Return whether all quotes enclose values of one line or are doubled in them (a fast check of the usual case)."""
     if len(places) % 2:
         return False
     text, ends = np.frombuffer(b"\n" + content + b"\n", np.uint8), (ord(separator), *LINE_ENDS)
@@ -69,12 +69,12 @@ def _are_plain(content: bytes, separator: str, places: np.ndarray) -> bool:
 
 
 def _row_of(content: bytes, place: int, long: Iterable[tuple[int, int]]) -> int:
-    """Return the number of the row of a place, from 1: line ends within values do not count."""
+    """Return the row of a position, from 1: line ends within values do not count."""
     return breaks(content[:place]) + 1 - sum(breaks(content[start:end]) for start, end in long if end <= place)
 
 
 def check_closed(content: bytes, quotes: Quotes, path: Path) -> None:
-    """Refuse a quote that begins a value and is not closed at the end of it.
+    """Refuse a quote that begins a value and is not closed at its end.
 
     Raises:
         DataError: names the row in which the quote opens.
@@ -91,15 +91,15 @@ def check_closed(content: bytes, quotes: Quotes, path: Path) -> None:
 def check_rows(
     content: bytes, quotes: Quotes, separator: str, columns: list[str], table: pd.DataFrame, shaped: list[str], path: Path
 ) -> None:
-    """Refuse a value in quotes whose lines look like rows: two stray quotes would swallow all rows between them.
+    """Refuse a quoted value whose lines look like rows: two stray quotes would swallow all rows between them.
 
     Args:
         content: the text, header included.
-        quotes: its values in quotes.
-        separator: of values.
+        quotes: its quoted values.
+        separator: between values.
         columns: all columns of the file.
-        table: some of them, as they were read.
-        shaped: those of ids and numbers; a line looks like a row if its values there look like those of other rows.
+        table: some of these columns, as read.
+        shaped: columns of ids and numbers; a line looks like a row if its values there look like other rows'.
         path: for the message.
 
     Raises:
@@ -112,16 +112,16 @@ def check_rows(
         if _swallows(content, start, end, separator, len(columns), shapes):
             row = _row_of(content, start, quotes.long)
             raise DataError(
-                f"{path}, row {row}: expected a value in quotes, found one that swallows what looks like rows, "
+                f"{path}, row {row}: expected a quoted value, found one that seems to swallow rows, "
                 f"{content[start : start + 60].decode(errors='ignore')!r}: remove or double the stray quote"
             )
 
 
 def _swallows(content: bytes, start: int, end: int, separator: str, n_columns: int, shapes: dict[int, set[str]]) -> bool:
-    """Return whether lines of one value in quotes look like rows.
+    """Return whether lines of one quoted value look like rows.
 
-    That is any line within it; or both its first line, from the start of the row on, and its last one, if the value would
-    be of the same column in both.
+    That holds if any inner line looks like a row, or if the first line (from the start of the row) and the last line both
+    do and the value is in the same column of both.
     """
     first = max(content.rfind(b"\n", 0, start), content.rfind(b"\r", 0, start)) + 1
     before, value = content[first:start].decode(), content[start:end].decode()
@@ -136,12 +136,12 @@ def _swallows(content: bytes, start: int, end: int, separator: str, n_columns: i
 
 
 def _looks_like_row(values: list[str], n_columns: int, shapes: dict[int, set[str]]) -> bool:
-    """Return whether a line has as many values as a row, and those of ids and numbers look like these."""
+    """Return whether a line has as many values as a row, with ids and numbers of the same shapes."""
     return len(values) == n_columns and all(shape(values[column]) in known for column, known in shapes.items())
 
 
 def shape(text: str) -> str:
-    """Return the kinds of characters of a text, in their order.
+    """Return the sequence of kinds of characters in a text.
 
     Example:
         >>> shape("B0042"), shape(" 3.5"), shape("and so on")

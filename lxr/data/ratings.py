@@ -1,4 +1,4 @@
-"""Ratings frames: checked, with ids one to one, and with one row for every pair of user and item."""
+"""Checks of ratings frames, and one row for every pair of user and item."""
 
 import warnings
 from collections.abc import Mapping
@@ -22,17 +22,16 @@ REPEATS: dict[Repeats, str] = {
 
 
 def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Check a ratings frame, of which every row has to say what it means.
+    """Check a ratings frame: every row needs ids and, if there are ratings, a number.
 
     Args:
-        ratings: as :func:`lxr.prepare` takes it.
+        ratings: as for :func:`lxr.prepare`.
 
     Returns:
-        Its columns ``user``, ``item``, ``rating`` (if there is one) and ``timestamp`` (if there is one); the index counts
-        the rows from 0.
+        Its columns ``user`` and ``item`` and, if present, ``rating`` and ``timestamp``; the index counts the rows from 0.
 
     Raises:
-        DataError: it is no frame, has no rows, lacks a column or has one twice, or a row has no id or no number.
+        DataError: it is not a frame, has no rows, lacks or repeats a column, or a row has no id or no number.
     """
     if not isinstance(ratings, pd.DataFrame):
         raise DataError(f"ratings: expected a frame with the columns {', '.join(NAMES)}, found {type(ratings).__name__}")
@@ -40,7 +39,7 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
     if ratings.empty:
         raise DataError("ratings: expected at least one row, found none")
     frame = ratings.reset_index(drop=True).rename_axis("row")
-    frame.attrs = {}  # of which pandas would make a deep copy at every step
+    frame.attrs = {}  # pandas would copy attrs deeply at every step
     checked = {name: exact_ids(frame[name], name, "ratings") for name in ("user", "item")}
     if "rating" in frame:
         text = frame["rating"].map(lambda value: isinstance(value, str)) if _not_numeric(frame["rating"]) else None
@@ -53,14 +52,14 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _not_numeric(values: pd.Series) -> bool:
-    """Return whether a column is of no type of numbers."""
+    """Return whether a column has no type of numbers."""
     return not types.is_numeric_dtype(values.dtype)
 
 
 def _check_names(names: list) -> None:
-    """Refuse names of columns among which one is twice, or one is missing.
+    """Refuse repeated or missing columns.
 
-    A frame without ratings is implicit data only if it has nothing that might be a rating of another name.
+    A frame without ratings is implicit data only if no other column may hold ratings.
     """
     twice = [name for name in (*NAMES, "timestamp") if names.count(name) > 1]
     if twice:
@@ -73,7 +72,7 @@ def _check_names(names: list) -> None:
 
 
 def check_attributes(attributes: Mapping) -> None:
-    """Refuse titles or groups that are no dictionaries of items, and titles that are no text, number or missing.
+    """Refuse titles or groups that are not dictionaries of items, and titles that are not text, numbers or missing.
 
     Raises:
         DataError: names the attribute and the item.
@@ -93,12 +92,12 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
     """One row for every pair of user and item.
 
     Args:
-        ratings: as :func:`checked_ratings` gives them.
-        min_rating: what a rating has to reach.
-        repeats: as :func:`lxr.prepare` takes it.
+        ratings: from :func:`checked_ratings`.
+        min_rating: smallest rating that counts.
+        repeats: as for :func:`lxr.prepare`.
 
     Raises:
-        DataError: ``repeats`` is None, and a pair reaches ``min_rating`` only if its ratings are added.
+        DataError: ``repeats`` is None, and a pair reaches ``min_rating`` only as a sum.
 
     Warns:
         UserWarning: ``repeats`` is None, and there are repeated pairs.
@@ -120,18 +119,18 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
 
 
 def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
-    """Choose what becomes of repeated pairs if nothing else is asked for.
+    """Default treatment of repeated pairs.
 
-    Re-ratings replace each other, plays add up, and a frame does not say which of the two its rows are. The newest
-    counts, unless no row of a pair reaches ``min_rating`` and all of them together do. Then they are added if every
-    repeated row has a rating of 1, as in a log, and otherwise there is no answer.
+    Re-ratings replace each other, plays add up, and a frame does not say which of the two it holds. The newest counts,
+    unless only the sum of a pair's ratings reaches ``min_rating``. Then they are added if every repeated row has a rating
+    of 1, as in a log; otherwise the frame is ambiguous.
 
     Args:
         repeated: the rows of all repeated pairs.
-        min_rating: what a rating has to reach.
+        min_rating: smallest rating that counts.
 
     Raises:
-        DataError: there is no answer; names the first row of such a pair.
+        DataError: the frame is ambiguous; names the first row of such a pair.
     """
     if "rating" not in repeated:
         return "last"
@@ -153,7 +152,7 @@ def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
 
 
 def _in_time(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Ratings from the oldest to the newest, or in the order of their rows where they have no times."""
+    """Ratings from the oldest to the newest, or in the order of their rows if there are no times."""
     if "timestamp" not in ratings:
         return ratings
     order = np.argsort(times(ratings, "timestamp", "ratings").to_numpy(), kind="stable")

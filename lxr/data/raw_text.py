@@ -1,4 +1,4 @@
-"""The text of raw files: unpacked within the memory that is free, decoded exactly."""
+"""Text of raw files: unpacked within the free memory, decoded exactly."""
 
 import codecs
 import gzip
@@ -8,8 +8,8 @@ from pathlib import Path
 from lxr.utils.memory import fits, free, readable
 from lxr.utils.storage import DataError
 
-CHUNK = 1 << 24  # bytes that are unpacked at a time
-COPIES = 5  # of a text, that reading and parsing it hold at the same time
+CHUNK = 1 << 24  # bytes to unpack at a time
+COPIES = 5  # copies of a text in memory while it is read and parsed
 GZIP = b"\x1f\x8b"
 NO_TEXT = {  # first bytes → kind of file
     b"\xff\xfe": "UTF-16",
@@ -27,7 +27,7 @@ def read_text(path: Path, encoding: str = "utf-8", header: bool = False) -> byte
 
     Args:
         path: the file.
-        encoding: of a text that is not UTF-8.
+        encoding: encoding of a text that is not UTF-8.
         header: whether the first line has names.
 
     Returns:
@@ -73,9 +73,9 @@ def _check_size(size: int, path: Path, held: int = 0) -> None:
     """Refuse a file whose text does not fit into memory.
 
     Args:
-        size: of the text, as far as it is known.
+        size: size of the text, as far as known.
         path: for the message.
-        held: bytes of it that are in memory already.
+        held: bytes of the text already in memory.
 
     Raises:
         DataError: names the file and the size.
@@ -88,9 +88,9 @@ def _check_size(size: int, path: Path, held: int = 0) -> None:
 
 
 def _as_utf8(content: bytes, encoding: str, path: Path) -> bytes:
-    """A text in UTF-8: as it is, or recoded from the encoding if it is not in UTF-8.
+    """Text in UTF-8: unchanged, or recoded from the encoding if it is not UTF-8.
 
-    A text in latin-1 with letters beyond ASCII is never valid UTF-8 by accident, so that both are read exactly.
+    A text in latin-1 with letters beyond ASCII is never valid UTF-8 by accident, so both are read exactly.
 
     Raises:
         DataError: names the file, the line and the byte.
@@ -117,5 +117,5 @@ def line_of(content: bytes, place: int) -> int:
 
 
 def breaks(content: bytes) -> int:
-    """Return how many lines end in a text, of whatever system."""
+    """Return the number of line ends in a text, of any system."""
     return content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n")

@@ -10,9 +10,9 @@ from lxr.data.inputs import as_matrix
 from lxr.data.interactions import check_kind
 from lxr.utils.checks import check_natural, check_numbers, check_seed, first
 from lxr.utils.memory import check_memory
-from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
+from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
-BYTES_PER_USER = 24  # of a split: its permutation, the three parts, and one of them sorted
+BYTES_PER_USER = 24  # arrays of a split: its permutation, the three parts, and one of them sorted
 
 
 def split_users(
@@ -24,7 +24,7 @@ def split_users(
         n_users: number of users, at least three.
         validation: share of validation users, rounded up.
         test: share of test users, rounded up.
-        seed: of the permutation.
+        seed: seed of the permutation.
 
     Returns:
         Three ascending index arrays, disjoint, together ``0 … n_users − 1``.
@@ -58,10 +58,10 @@ def with_validation(
         n_columns: width I of histories.
         train_matrix: (n, I) histories of the training users.
         validation_matrix: (m, I) histories to validate on; None takes a random tenth of the training users.
-        seed: of that choice.
+        seed: seed of this choice.
 
     Raises:
-        ValueError: no binary matrices of this catalogue, or a single training user to take the others from.
+        ValueError: not binary matrices of this catalogue, or too few training users to draw from.
     """
     train_matrix = as_matrix(n_columns, train_matrix=train_matrix)
     if validation_matrix is not None:
@@ -83,7 +83,7 @@ def save_split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, path
         path: the file.
 
     Raises:
-        ValueError: something that cannot be loaded again; nothing is written.
+        ValueError: arrays that :func:`load_split` would refuse; nothing is written.
 
     Example:
         >>> import tempfile
@@ -102,13 +102,13 @@ def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndar
 
     Args:
         path: the file.
-        n_users: number of users of the data that are split, if it is known.
+        n_users: number of users of the data, if known.
 
     Returns:
         Three ascending index arrays, as :func:`split_users` gives them.
 
     Raises:
-        DataError: the file is missing or damaged, its arrays are no split, or it is a split of other data.
+        DataError: the file is missing or damaged, its arrays are not a split, or it is a split of other data.
 
     Example: see :func:`save_split`.
     """
@@ -117,14 +117,14 @@ def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndar
     try:
         _check_split(parts, n_users)
     except ValueError as error:
-        raise DataError(f"{path} is damaged, or the split of other data: {error}: {ANEW}") from error
+        raise DataError(f"{path} is damaged or a split of other data: {error}: {REPAIR}") from error
     return parts["train"], parts["validation"], parts["test"]
 
 
 def _check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) -> None:
     """Refuse parts that share a user, or that are not ascending rows of ``n_users`` users.
 
-    (The test users may be a sample, so that not every user is in a part.)
+    (The test users may be a sample, so some users may be in no part.)
     """
     for name, users in parts.items():
         check_kind(name, users, "iu")
@@ -134,4 +134,4 @@ def _check_split(parts: Mapping[str, np.ndarray], n_users: int | None = None) ->
             raise ValueError(f"{name}: expected rows of users from 0 to {n_users - 1}, found {users[-1]}")
     rows, counts = np.unique(np.concatenate(list(parts.values())), return_counts=True)
     if (counts > 1).any():
-        raise ValueError(f"expected disjoint parts, found user {rows[first(counts > 1)]} in two")
+        raise ValueError(f"expected disjoint parts, found user {rows[first(counts > 1)]} in two of them")

@@ -1,4 +1,4 @@
-"""Generated data with planted tastes, of which the true reasons of every recommendation are known."""
+"""Generated data with planted tastes: the true reasons of every recommendation are known."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,11 @@ def synthetic_ratings(
     noise: float = 0.15,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Generate histories with planted tastes, so that the true reasons of a recommendation are known.
+    """Generate histories with planted tastes, which are the true reasons of recommendations.
 
     Every item belongs to one taste group; within its group its popularity falls off like 1 / rank. Every user likes two
-    groups and draws ``items_per_user`` (± half) items from them, but a share ``noise`` from all items alike. The true
-    reasons of a recommended item are therefore the history items of its own group: ``attrs["groups"]`` tells them.
+    groups and draws ``items_per_user`` (± half) items from them, but a share ``noise`` from all items. The true reasons of
+    a recommended item are therefore the history items of its own group: ``attrs["groups"]`` holds the groups.
 
     Returns:
         A ratings frame in which every rating is 5.
@@ -42,6 +42,6 @@ def synthetic_ratings(
 
 
 def synthetic_users(*, n_users: int = 600, seed: int = 0) -> pd.DataFrame:
-    """A feature of the users of :func:`synthetic_ratings` that says nothing of their tastes: it is never a true reason."""
+    """A feature of the users of :func:`synthetic_ratings` that is unrelated to their tastes: it is never a true reason."""
     hand = np.random.default_rng([seed, 1]).choice(["left", "right"], n_users)
     return pd.DataFrame({"hand": hand})

@@ -11,11 +11,11 @@ from lxr.data.files import FIELD, read_table
 from lxr.utils.storage import DataError
 
 WEBSCOPE = "https://webscope.sandbox.yahoo.com"
-NEVER_PLAY = 255  # of Yahoo! Music, whose other ratings are 0 to 100
+NEVER_PLAY = 255  # Yahoo! Music's "never play again"; other ratings are 0 to 100
 
 
 def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
-    """Yahoo! Music: ``user,item,rating`` as in the code published with LXR, or a file of track 1 of KDD Cup 2011.
+    """Read Yahoo! Music: lines ``user,item,rating`` as in the published code, or a file of track 1 of KDD Cup 2011.
 
     Ratings are integers from 0 to 100; 255, "never play it again", becomes 0.
 
@@ -24,7 +24,7 @@ def read_yahoo_music(data_dir: Path) -> pd.DataFrame:
     """
     readers = {
         "yahoo-music.csv": _read_yahoo_table,
-        "Yahoo_ratings.csv": _read_yahoo_table,  # as it is called there
+        "Yahoo_ratings.csv": _read_yahoo_table,  # name of the file there
         "trainIdx1.txt": _read_kdd_cup,
     }
     how = (
@@ -41,7 +41,7 @@ def _read_yahoo_table(path: Path) -> pd.DataFrame:
 
 
 def _read_kdd_cup(path: Path) -> pd.DataFrame:
-    """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n lines ``item, score`` or ``item, score, date, time``, by tabs.
+    """Blocks of track 1 of KDD Cup 2011: ``user|n``, then n tab-separated lines of item and score, perhaps date and time.
 
     Raises:
         DataError: names the file and the line.
@@ -50,7 +50,7 @@ def _read_kdd_cup(path: Path) -> pd.DataFrame:
     """
     lines = read_table(path, FIELD, ["line"])["line"]
     is_head = lines.str.contains("|", regex=False)
-    is_head.iloc[0] = True  # or it is refused
+    is_head.iloc[0] = True  # other names are refused
     heads = _matched(lines[is_head], r"^(?P<user>\d+)\|(?P<count>\d+)$", "user|number of ratings", path)
     rows = _matched(
         lines[~is_head],
@@ -78,7 +78,7 @@ def _matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.Da
 
 
 def _yahoo_ratings(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A ratings frame of strings, its ratings checked, and 0 for what is never to be played again."""
+    """A ratings frame of strings, its ratings checked, and 0 for "never play again"."""
     ratings = pd.DataFrame({column: integer_ids(raw, column, path) for column in ("user", "item")})
     ratings["rating"] = numeric(raw, "rating", path, integer=True)
     wrong = ~ratings["rating"].between(0, 100) & (ratings["rating"] != NEVER_PLAY)

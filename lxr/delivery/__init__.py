@@ -1,4 +1,4 @@
-"""Level 8: explanations delivered: of users by id, as records and files, from a saved bundle; explainers compared."""
+"""Level 8: explanations of users by id, as records and files, from saved bundles; comparisons of explainers."""
 
 from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import COMPARED, Comparison, compare

@@ -1,4 +1,4 @@
-"""Bundles: a recommender, its explainer and the data they need in one directory, whole or absent, checked when loaded."""
+"""Bundles: one directory with a recommender, its explainer and their data, written completely and checked when loaded."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from lxr.recommenders.recommendations import check_catalogue
 from lxr.utils.directories import atomic_directory, whole_directory
 from lxr.utils.environment import package_versions
 from lxr.utils.records import read_json, write_json
-from lxr.utils.storage import ANEW, DataError, sha256
+from lxr.utils.storage import REPAIR, DataError, sha256
 
 FORMAT = "lxr-bundle/1"
 MANIFEST, DATA = "manifest.json", "interactions.npz"
@@ -35,9 +35,9 @@ class Bundle:
 
     Attributes:
         model: the recommender.
-        explainer: an explainer of it, or None.
+        explainer: an explainer of the model, or None.
         data: histories, ids and titles, or None.
-        versions: of the packages with which the bundle was saved.
+        versions: versions of packages at the time of saving.
 
     Example: see :func:`save`.
     """
@@ -56,20 +56,20 @@ class Bundle:
         n_recommendations: int = 1,
         users_per_batch: int = 256,
     ) -> Explanations:
-        """Explain recommendations of the bundle's recommender, as :func:`lxr.explain` does.
+        """Explain recommendations of the bundle's recommender, like :func:`lxr.explain`.
 
         Args:
-            users: user ids; by default all users of the bundle's data.
-            histories: lists of item ids, in the place of users.
-            items: id of the explained item, or ids; by default the best items.
-            n_recommendations: best items that are explained to every user, if ``items`` are not given.
-            users_per_batch: histories that are dense at a time; bounds the memory.
+            users: user ids; all users of the bundle's data by default.
+            histories: lists of item ids instead of users.
+            items: id or ids of the explained items; the best items by default.
+            n_recommendations: number of best items to explain to every user, without ``items``.
+            users_per_batch: dense histories at a time; bounds the memory.
 
         Returns:
-            The explanations, by the bundle's explainer; by the default one if it has none.
+            The explanations by the bundle's explainer, or by the default explainer if it has none.
 
         Raises:
-            ValueError: a bundle without data, or what :func:`lxr.explain` refuses.
+            ValueError: a bundle without data, or arguments that :func:`lxr.explain` refuses.
         """
         asked = {"users": users, "histories": histories, "items": items}
         return explain_with(self.by, **asked, n_recommendations=n_recommendations, users_per_batch=users_per_batch)
@@ -97,26 +97,26 @@ def save(
 ) -> None:
     """Write a recommender, its explainer and its data to one directory, a bundle; :func:`load` reads it.
 
-    The directory has the SHA-256 of every file in ``manifest.json``. It is whole or absent: an existing bundle is replaced
-    after the new one is complete. A recommender of :data:`lxr.RECOMMENDERS` is saved with its options and weights. Any other
-    recommender becomes a program of ``torch.export``, or is made by ``factory``. In both cases logits and gradients are
-    compared with those of ``model`` before the bundle counts.
+    ``manifest.json`` has the SHA-256 of every file. An existing bundle is replaced only after the new one is complete. A
+    recommender of :data:`lxr.RECOMMENDERS` is saved with its options and weights. Any other recommender becomes a program
+    of ``torch.export``, or ``factory`` makes it. In both cases its logits and gradients are compared with those of
+    ``model``.
 
-    A bundle with ``data`` holds the histories of these users, and an explainer that takes training users
-    (``train_matrix``) brings their histories, too: give such a bundle to nobody who may not see them.
+    A bundle with ``data`` contains the histories of these users. So does an explainer that takes training users
+    (``train_matrix``). Give such a bundle only to people who may see these histories.
 
     Args:
-        path: the directory; a bundle that is there is replaced.
+        path: the directory; replaces an existing bundle.
         model: the recommender.
-        explainer: an explainer of it, of a class in :data:`lxr.EXPLAINERS`.
+        explainer: an explainer of the model, of a class in :data:`lxr.EXPLAINERS`.
         data: histories, ids and titles.
-        factory: ``"package.module:function"``, the import path of a function without arguments that makes the wrapped module
-            or function, or the recommender. It is called when the bundle is loaded; weights come from the bundle.
+        factory: ``"package.module:function"``, the import path of a function without arguments that makes the wrapped
+            module or function, or the recommender. Loading the bundle calls it; weights come from the bundle.
 
     Raises:
         ValueError: a recommender that neither way can write, an explainer of another recommender, an explainer that is not
             registered or has a function as an option, or data of another catalogue; nothing is written.
-        DataError: ``path`` is a file, or a directory that is no bundle.
+        DataError: ``path`` is a file, or a directory with other content.
 
     Example:
         >>> import lxr, tempfile
@@ -150,9 +150,9 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", trusted: bool 
 
     Args:
         path: the file of a recommender, or the directory of a bundle.
-        device: where the recommender is to be.
-        trusted: whether a bundle may run code that it brings or names: a program of ``torch.export``, a factory. Other
-            bundles run none.
+        device: device of the recommender.
+        trusted: whether a bundle may run code that it contains or names: a program of ``torch.export``, a factory. Other
+            bundles run no code.
 
     Returns:
         The recommender of a file, ready for inference; or the bundle of a directory.
@@ -161,7 +161,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", trusted: bool 
         DataError: a file is missing, damaged or something else, or the bundle runs code and is not trusted.
 
     Warns:
-        UserWarning: the bundle was saved with other versions of the packages that its explanations depend on.
+        UserWarning: the bundle was saved with other versions of packages that affect its explanations.
 
     Example:
         >>> import lxr, tempfile
@@ -191,17 +191,17 @@ def load(path: str | Path, *, device: torch.device | str = "cpu", trusted: bool 
 
 
 def read_manifest(directory: Path) -> dict:
-    """The manifest of a bundle.
+    """Read the manifest of a bundle.
 
     Raises:
-        DataError: it is missing or damaged, or of another format.
+        DataError: it is missing, damaged or of another format.
     """
     path = directory / MANIFEST
     if not path.is_file():
         raise DataError(f"{directory}: expected a bundle that lxr.save wrote, found a directory without {MANIFEST}")
     manifest = read_json(path)
     if manifest is None:
-        raise DataError(f"{path} is damaged: expected JSON with the SHA-256 of its content, found something else: {ANEW}")
+        raise DataError(f"{path} is damaged: expected JSON with the SHA-256 of its content: {REPAIR}")
     if manifest.get("format") != FORMAT:
         found = manifest.get("format")
         raise DataError(
@@ -215,7 +215,7 @@ def read_manifest(directory: Path) -> dict:
 
 
 def check_files(directory: Path, files: dict) -> None:
-    """Refuse a bundle of which a file is missing or is not the one that was saved.
+    """Refuse a bundle with a missing or changed file.
 
     Raises:
         DataError: names the file, the expected and the found SHA-256.
@@ -227,11 +227,11 @@ def check_files(directory: Path, files: dict) -> None:
         if not path.is_file():
             raise DataError(f"{path} is missing: expected a file with SHA-256 {expected}: copy the whole bundle")
         if (found := sha256(path)) != expected:
-            raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: save the bundle anew")
+            raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: save the bundle again")
 
 
 def warn_about_versions(directory: Path, versions: dict) -> None:
-    """Warn if a bundle was saved with other versions of packages than are here.
+    """Warn if a bundle was saved with other versions of packages.
 
     Warns:
         UserWarning: names both versions.
@@ -244,5 +244,5 @@ def warn_about_versions(directory: Path, versions: dict) -> None:
 
 
 def _public(version: object) -> str:
-    """A version without the part that names a build: 2.13.0 of 2.13.0+cpu."""
+    """A version without its build: 2.13.0 for 2.13.0+cpu."""
     return str(version).partition("+")[0]

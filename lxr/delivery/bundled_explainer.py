@@ -1,4 +1,4 @@
-"""The explainer of a bundle: a trained one, one that refines a trained one, or class, options and training histories."""
+"""Explainer of a bundle: trained, refining a trained one, or given by class, options and training histories."""
 
 import copy
 import warnings
@@ -20,7 +20,7 @@ from lxr.utils.sparse import binary_matrix
 from lxr.utils.storage import DataError, read_npz, save_npz, short
 
 TRAINED = "explainer.pt"
-MATRICES = ("train_matrix", "validation_matrix")  # arguments that are histories
+MATRICES = ("train_matrix", "validation_matrix")  # arguments with histories
 FILES = (TRAINED, *(f"{name}.npz" for name in MATRICES))
 
 
@@ -35,19 +35,19 @@ def write_explainer(explainer: Explainer, model: Recommender, again: Recommender
     Args:
         explainer: the explainer.
         model: the recommender that it explains.
-        again: the same recommender as the bundle makes it, which a trained explainer is then bound to.
+        again: the same recommender, made from the bundle; a trained explainer is bound to it.
         directory: an existing directory.
 
     Returns:
-        Plain values by which :func:`read_explainer` finds it.
+        Plain values for :func:`read_explainer`.
 
     Raises:
-        ValueError: an explainer of another recommender, of a class that is not registered, or with options other than
-            numbers and texts.
+        ValueError: an explainer of another recommender, of an unregistered class, or with options other than numbers and
+            texts.
     """
     check_explainer(explainer)
     if explainer.model is not model:
-        raise ValueError("explainer: expected one of this model, found one of another")
+        raise ValueError("explainer: expected an explainer of this model, found an explainer of another one")
     name = type(explainer).__name__
     if classes().get(name) is not type(explainer):
         raise ValueError(f"explainer: expected a class in lxr.EXPLAINERS (lxr.explainers.register adds one), found {name}")
@@ -68,31 +68,31 @@ def write_explainer(explainer: Explainer, model: Recommender, again: Recommender
     try:
         return record | {"options": plain(options, "options")}
     except ValueError as error:
-        raise ValueError(f"explainer: {name} cannot be made again from a file: {error}") from error
+        raise ValueError(f"explainer: {name} cannot be saved in a file: {error}") from error
 
 
 def _write_trained(explainer: LearnedExplainer, model: Recommender, again: Recommender, directory: Path) -> None:
-    """Write a trained explainer as one of the recommender that the bundle makes.
+    """Write a trained explainer, bound to the recommender of the bundle.
 
     Raises:
         ValueError: it was trained for another recommender.
     """
     if explainer.fingerprint.differs(Fingerprint.of(model)):
-        raise ValueError(f"explainer: expected one that was trained for this model, found one for {explainer.fingerprint}")
+        raise ValueError(f"explainer: expected an explainer trained for this model, found one for {explainer.fingerprint}")
     bound = copy.copy(explainer)
     bound.model, bound.fingerprint = again, Fingerprint.of(again)
     bound.save(directory / TRAINED)
 
 
 def read_explainer(record: dict, model: Recommender, directory: Path) -> Explainer:
-    """Read what :func:`write_explainer` wrote, as an explainer of the recommender of the bundle.
+    """Read the explainer of :func:`write_explainer`, for the recommender of the bundle.
 
     Raises:
-        DataError: a file is missing or damaged, or the class is not registered or takes other options here.
+        DataError: a file is missing or damaged, or the class is not registered or has other options here.
     """
     cls = _class_of(record.get("class"), directory)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what the recommender is like: said when it was made
+        with warnings.catch_warnings(action="ignore"):  # about the recommender: the original raised them already
             if issubclass(cls, LearnedExplainer):
                 return load_explainer(directory / TRAINED, model)
             options = {name: _read_matrix(directory / f"{name}.npz") for name in record.get("histories", ())}
@@ -110,7 +110,7 @@ def _class_of(name: object, directory: Path) -> type[Explainer]:
     """A registered class by its name.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such class.
     """
     if not (isinstance(name, str) and name in classes()):
         raise DataError(
@@ -120,6 +120,6 @@ def _class_of(name: object, directory: Path) -> type[Explainer]:
 
 
 def _read_matrix(path: Path) -> sp.csr_matrix:
-    """Histories (n, I) of one file."""
+    """Histories (n, I) from a file."""
     arrays = read_npz(path, required=("indices", "indptr", "shape"))
     return as_matrix(histories=binary_matrix(arrays["indices"], arrays["indptr"], tuple(arrays["shape"].tolist())))

@@ -1,4 +1,4 @@
-"""The recommender of a bundle: the file of a registered one, a program of ``torch.export``, or a factory and its weights."""
+"""Recommender of a bundle: the file of a registered one, a program of ``torch.export``, or a factory and weights."""
 
 import contextlib
 import io
@@ -21,17 +21,17 @@ from lxr.recommenders.probes import probes
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.wrapped import Wrapped, wrap
 from lxr.utils.checks import check_instance
-from lxr.utils.storage import ANEW, DataError, checked_archive, read_checked, short
+from lxr.utils.storage import REPAIR, DataError, checked_archive, read_checked, short
 from lxr.utils.weights import read_weights, restore_weights, save_weights
 
 WEIGHTS, PROGRAM, FINGERPRINT = "recommender.pt", "program.pt2", "fingerprint.pt"
 FILES = (WEIGHTS, PROGRAM, FINGERPRINT)
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-CLOSE = 1e-5  # by which logits and gradients may differ after saving and loading, as a share of the largest
+CLOSE = 1e-5  # allowed difference of logits and gradients after saving and loading, as a share of the largest
 
 
 class Program(nn.Module):
-    """A program of ``torch.export`` as a scorer of histories (B, I), in the precision in which it was exported."""
+    """A program of ``torch.export`` as a scorer of histories (B, I), in its exported precision."""
 
     def __init__(self, program: torch.export.ExportedProgram, precision: torch.dtype):
         super().__init__()
@@ -42,20 +42,20 @@ class Program(nn.Module):
         return self.graph(history.to(self.exported_precision))
 
     def train(self, mode: bool = True) -> "Program":
-        """A program has one mode, that of evaluation, and its graph refuses to be told another."""
+        """Do nothing: a program has evaluation mode only, and its graph refuses another one."""
         self.training = mode
         return self
 
 
 class _Forward(nn.Module):
-    """``forward`` of a recommender, without the checks around it."""
+    """``forward`` of a recommender, without checks."""
 
     def __init__(self, model: Recommender):
         super().__init__()
         self.model = model
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to what the recommender's ``forward`` returns."""
+        """Map histories (B, I) to the result of the recommender's ``forward``."""
         return self.model.forward(history)
 
 
@@ -68,11 +68,11 @@ def write_model(model: Recommender, directory: Path, factory: str | None) -> tup
     Args:
         model: the recommender.
         directory: an existing directory.
-        factory: ``"package.module:function"``, which makes the module, the scorer or the recommender anew, without
-            arguments; the bundle then has its weights. None for :meth:`lxr.Recommender.save` or ``torch.export``.
+        factory: ``"package.module:function"``, a function without arguments that makes the module, the scorer or the
+            recommender; the bundle then has its weights. None for :meth:`lxr.Recommender.save` or ``torch.export``.
 
     Returns:
-        Plain values by which :func:`read_model` finds it, and the recommender that it then makes.
+        Plain values for :func:`read_model`, and the recommender that it makes.
 
     Raises:
         ValueError: neither way works, or the factory makes another recommender.
@@ -84,7 +84,7 @@ def write_model(model: Recommender, directory: Path, factory: str | None) -> tup
     record |= {"n_items": model.n_items, "n_features": model.n_features}
     if is_registered:
         if factory is not None:
-            raise ValueError(f"factory: expected none for {type(model).__name__}, whose options and weights say it all")
+            raise ValueError(f"factory: expected none for {type(model).__name__}: its options and weights are enough")
         model.save(directory / WEIGHTS)
     elif factory is None:
         record["precision"] = _write_program(model, directory / PROGRAM)
@@ -92,7 +92,7 @@ def write_model(model: Recommender, directory: Path, factory: str | None) -> tup
         record["factory"] = _checked_factory(factory)
         save_weights({"weights": _inside(model).state_dict()}, directory / WEIGHTS)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what the recommender is like: said when it was made
+        with warnings.catch_warnings(action="ignore"):  # about the recommender: the original raised them already
             again = _made(record, directory, "cpu")
     except DataError as error:
         raise ValueError(f"model: cannot be read again: {error}") from error
@@ -105,7 +105,7 @@ def _write_program(model: Recommender, path: Path) -> str:
     """Export a recommender for batches of any size; returns the name of its precision.
 
     Raises:
-        ValueError: ``torch.export`` cannot; says what else will do.
+        ValueError: ``torch.export`` fails; names alternatives.
     """
     precision = model.precision or torch.float32
     example = torch.eye(2, model.n_columns, device=model.device, dtype=precision)
@@ -116,18 +116,18 @@ def _write_program(model: Recommender, path: Path) -> str:
             program = move_to_device_pass(program, "cpu")
             with checked_archive(path) as file:
                 torch.export.save(program, file)
-    except Exception as error:  # somebody else's code may raise anything
+    except Exception as error:  # foreign code may raise anything
         raise ValueError(
             f"model: torch.export cannot write {type(model).__name__}({model.extra_repr()}) for batches of any size: name a "
-            'function that makes it, factory="package.module:function", or let it use tensor operations alone '
-            f"(x.shape[0] in the place of len(x)); found {type(error).__name__}: {short(error)}"
+            'function that makes it, factory="package.module:function", or let it use tensor operations only '
+            f"(x.shape[0] instead of len(x)); found {type(error).__name__}: {short(error)}"
         ) from error
     return str(precision).removeprefix("torch.")
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warnings and the pages of log of an export that fails: the error says enough."""
+    """Context without the warnings and the long log of a failing export."""
     before = logging.root.manager.disable
     try:
         logging.disable(logging.CRITICAL)
@@ -138,27 +138,27 @@ def quiet() -> Iterator[None]:
 
 
 def _check_alike(model: Recommender, again: Recommender) -> None:
-    """Refuse a recommender whose logits or gradients are not those of the original.
+    """Refuse a recommender whose logits or gradients differ from the original's.
 
     Raises:
-        ValueError: names what differs.
+        ValueError: names the difference.
     """
     for what, answer in {"logits": _logits_of, "gradients": _gradients_of}.items():
         expected, found = answer(model), answer(again)
         scale = float(expected.abs().max())
         if expected.shape != found.shape or not torch.allclose(expected, found, rtol=0, atol=CLOSE * scale):
-            raise ValueError(f"model: expected the same {what} after saving and loading, found others")
+            raise ValueError(f"model: expected the same {what} after saving and loading, found different ones")
 
 
 def _logits_of(model: Recommender) -> torch.Tensor:
-    """Finite logits (4, n_items) for four histories; 0 for others."""
+    """Logits (4, n_items) for four histories, with 0 for infinite ones."""
     x = probes(model.n_items, model.n_columns, model.device)
     with torch.no_grad(), uncounted(model):
         return model.of_items(model(x)).double().cpu().nan_to_num(0, 0, 0)
 
 
 def _gradients_of(model: Recommender) -> torch.Tensor:
-    """Gradients (4, n_columns) of a weighted sum of the logits for four histories; (0,) where there are none."""
+    """Gradients (4, n_columns) of a weighted sum of the logits for four histories; (0,) without gradients."""
     if not model.differentiable:
         return torch.zeros(1)
     x = probes(model.n_items, model.n_columns, model.device)
@@ -170,10 +170,10 @@ def _gradients_of(model: Recommender) -> torch.Tensor:
 
 
 def _checked_factory(factory: object) -> str:
-    """The import path of a factory.
+    """Check the import path of a factory.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an import path.
     """
     if not (isinstance(factory, str) and FACTORY.fullmatch(factory)):
         raise ValueError(f'factory: expected "package.module:function", found {factory!r}')
@@ -181,7 +181,7 @@ def _checked_factory(factory: object) -> str:
 
 
 def _inside(made: nn.Module) -> nn.Module:
-    """The module that has the weights: a wrapped one, else the module or recommender itself."""
+    """The module with the weights: a wrapped one, else the module or recommender itself."""
     return made.scorer if isinstance(made, Wrapped) and isinstance(made.scorer, nn.Module) else made
 
 
@@ -189,10 +189,10 @@ def _inside(made: nn.Module) -> nn.Module:
 
 
 def read_model(record: dict, directory: Path, device: torch.device | str, trusted: bool) -> Recommender:
-    """Read what :func:`write_model` wrote.
+    """Read the recommender of :func:`write_model`.
 
     Raises:
-        DataError: the recommender can run code and is not trusted, cannot be made here, or is another one than was saved.
+        DataError: the recommender can run code and is not trusted, cannot be made here, or differs from the saved one.
     """
     if record.get("kind") != "recommender" and not trusted:
         what = f"imports {record.get('factory')!r}" if "factory" in record else "has a program of torch.export"
@@ -201,25 +201,25 @@ def read_model(record: dict, directory: Path, device: torch.device | str, truste
     try:
         saved = Fingerprint.of_state(read_weights(directory / FINGERPRINT, required=()))
     except ValueError as error:
-        raise DataError(f"{directory / FINGERPRINT} is damaged: {error}: {ANEW}") from error
+        raise DataError(f"{directory / FINGERPRINT} is damaged: {error}: {REPAIR}") from error
     found = Fingerprint.of(model)
     if found.differs(saved):
-        raise DataError(f"{directory}: expected the recommender that was saved ({saved}), found another ({found})")
+        raise DataError(f"{directory}: expected the saved recommender ({saved}), found another one ({found})")
     return model
 
 
 def _made(record: dict, directory: Path, device: torch.device | str) -> Recommender:
-    """The recommender of a record, on a device.
+    """Recommender of a record, on a device.
 
     Raises:
-        DataError: a file is missing or damaged, or the record makes no recommender here.
+        DataError: a file is missing or damaged, or the recommender cannot be made here.
     """
     kinds: dict[str, Callable] = {"recommender": _registered, "program": _exported, "factory": _by_factory}
     try:
         return kinds[record["kind"]](record, directory, device)
     except DataError:
         raise
-    except Exception as error:  # a record made by hand, or somebody else's factory, may do anything
+    except Exception as error:  # a record made by hand or a foreign factory may do anything
         raise DataError(f"{directory}: its recommender cannot be made: {type(error).__name__}: {short(error)}") from error
 
 
@@ -229,7 +229,7 @@ def _registered(record: dict, directory: Path, device: torch.device | str) -> Re
 
 
 def _exported(record: dict, directory: Path, device: torch.device | str) -> Recommender:
-    """A recommender that asks a program of ``torch.export``."""
+    """A recommender around a program of ``torch.export``."""
     precision = getattr(torch, record["precision"])
     program = read_checked(directory / PROGRAM, _program_of)
     program = move_to_device_pass(program, str(device))
@@ -237,13 +237,13 @@ def _exported(record: dict, directory: Path, device: torch.device | str) -> Reco
 
 
 def _program_of(file: io.BytesIO) -> torch.export.ExportedProgram:
-    """A program from the content of its file."""
+    """Load a program from the content of its file."""
     with quiet():
         return torch.export.load(file)
 
 
 def _by_factory(record: dict, directory: Path, device: torch.device | str) -> Recommender:
-    """A recommender that a function of the user makes, with the weights of the bundle."""
+    """A recommender from the user's function, with the weights of the bundle."""
     made = pkgutil.resolve_name(_checked_factory(record["factory"]))()
     weights = read_weights(directory / WEIGHTS, required=("weights",))["weights"]
     if isinstance(made, nn.Module):

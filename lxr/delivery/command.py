@@ -23,26 +23,26 @@ EXAMPLES = """examples:
   lxr explain --model bundle --top 10 --out explanations
   lxr explain --results results --dataset ml-1m --recommender mf --explainer lxr-path-pure-rank --top 10 --out explanations
   lxr explain --model mf.pt --data interactions.npz --histories carts.csv --format jsonl --out carts
-The output is a directory of files part-00000.parquet, part-00001.parquet, ... The same command goes on with what an
-interrupted one has left. lxr.delivery.read_explanations reads the directory.
+The output is a directory of files part-00000.parquet, part-00001.parquet, ... The same command
+resumes an interrupted one. lxr.delivery.read_explanations reads the directory.
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks for.
+    """Run the command line.
 
     Args:
         arguments: words after ``lxr explain``.
 
     Returns:
-        The exit status: 0; 1 if files or data are unusable, as one line says; or 130 if it was interrupted. A bad command
-        line exits with status 2.
+        The exit status: 0; 1 if files or data are unusable (one line states why); 130 if interrupted. A bad command line
+        exits with status 2.
     """
     options = _parser().parse_args(arguments)
     try:
         return run(_job_of(options), options.jobs, options.wait)
     except KeyboardInterrupt:
-        print("\ninterrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        print("\ninterrupted: finished files are kept; run the same command to resume", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:  # DataError is a ValueError
         print(f"{error}" or type(error).__name__, file=sys.stderr)
@@ -50,12 +50,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(job: Job, jobs: int, wait: bool = False) -> int:
-    """Write the shards of a job that are not there yet, and say how many there are; returns the exit status.
+    """Write the missing shards of a job, and print their number; returns the exit status.
 
     Args:
         job: the job.
         jobs: processes.
-        wait: for another process in the same directory to end.
+        wait: wait for another process in the same directory to end.
     """
     started = time.perf_counter()
     check_directory(job)
@@ -72,7 +72,7 @@ def run(job: Job, jobs: int, wait: bool = False) -> int:
 
 
 def _written(work: Work, numbers: list[int], jobs: int) -> list[dict]:
-    """Records of shards that are written now, with a progress bar over users."""
+    """Records of shards as they are written, with a progress bar over users."""
     per_shard, total = work.job.users_per_shard, len(work.rows)
     users = sum(min(per_shard, total - number * per_shard) for number in numbers)
     made = []
@@ -88,7 +88,7 @@ def _end_line(work: Work, there: list[dict], made: list[dict], seconds: float) -
     explanations = sum(record["explanations"] for record in [*there, *made])
     about = f"{explanations} explanations of {len(work.rows)} users by {work.by.name}"
     number = f"{len(work.shards)} file{'s' if len(work.shards) > 1 else ''}"
-    files = f"{number} in {work.job.out}" + (f", {len(there)} of them from before" if there else "")
+    files = f"{number} in {work.job.out}" + (f", {len(there)} of them from earlier runs" if there else "")
     now = sum(record["users"] for record in made)
     return f"{about}: {files}; {now} users in {seconds:.1f} s, {now / seconds:.0f} a second"
 
@@ -104,44 +104,48 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group("the recommender and its data: two files, a bundle, or a run")
-    group.add_argument("--model", type=Path, metavar="PATH", help="a recommender of model.save, or a bundle of lxr.save")
+    group = parser.add_argument_group("recommender and data: two files, a bundle, or a run")
     group.add_argument(
-        "--data", type=Path, metavar="FILE", help="histories, ids and titles of data.save (those of the bundle)"
+        "--model", type=Path, metavar="PATH", help="recommender (a file of model.save) or bundle (of lxr.save)"
     )
-    group.add_argument("--trusted", action="store_true", help="run code that the bundle brings or names")
+    group.add_argument(
+        "--data", type=Path, metavar="FILE", help="histories, ids and titles, a file of data.save (the bundle's)"
+    )
+    group.add_argument("--trusted", action="store_true", help="allow a bundle that runs code")
     group.add_argument("--results", type=Path, metavar="DIR", help="directory of results of run_all.py")
-    group.add_argument("--dataset", metavar="NAME", help="of the run")
-    group.add_argument("--recommender", metavar="NAME", help="of the run (mf)")
-    group = parser.add_argument_group("what is explained, by what")
+    group.add_argument("--dataset", metavar="NAME", help="dataset of the run")
+    group.add_argument("--recommender", metavar="NAME", help="recommender of the run (mf)")
+    group = parser.add_argument_group("users, items and explainer")
     group.add_argument(
         "--explainer",
         metavar="NAME|FILE",
-        help="a name in lxr.EXPLAINERS, which is trained once if need be, or a saved explainer (that of the bundle, or one "
-        "that needs no training)",
+        help="name in lxr.EXPLAINERS (trained once if necessary), or a saved explainer (the bundle's, or one that needs no "
+        "training)",
     )
     who = group.add_mutually_exclusive_group()
     who.add_argument("--users", nargs="+", default=["all"], metavar="ID", help="user ids (all)")
-    who.add_argument(
-        "--histories", type=Path, metavar="FILE", help="people who are not in the data: .csv of user,item or .jsonl"
-    )
+    who.add_argument("--histories", type=Path, metavar="FILE", help="people outside the data: .csv of user,item or .jsonl")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--top", type=_positive, default=1, metavar="N", help="best recommendations of each user (1)")
-    which.add_argument("--items", nargs="+", metavar="ID", help="these items in their place")
-    group.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the split and of the explainer (0)")
+    which.add_argument("--items", nargs="+", metavar="ID", help="items to explain, instead of the best ones")
+    group.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the split and of the explainer (0)")
     group = parser.add_argument_group("the output")
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the files")
-    group.add_argument("--format", choices=FORMATS, default="parquet", help="of the files (parquet)")
-    group.add_argument("--reasons", type=_positive, default=REASONS, metavar="N", help=f"of each explanation ({REASONS})")
+    group.add_argument("--format", choices=FORMATS, default="parquet", help="format of the files (parquet)")
+    group.add_argument(
+        "--reasons", type=_positive, default=REASONS, metavar="N", help=f"reasons of each explanation ({REASONS})"
+    )
     group.add_argument(
         "--sets",
         choices=get_args(Sets),
         default="prefix",
-        help="counterfactual set of each explanation: of its first reasons, or the smallest at all (prefix)",
+        help="counterfactual set of each explanation: first reasons, or the smallest set of history items (prefix)",
     )
     group.add_argument("--time-limit", type=_seconds, default=2.0, metavar="S", help="seconds for each smallest set (2)")
-    group.add_argument("--users-per-file", type=_positive, default=1000, metavar="N", help="users of each file (1000)")
-    group.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes; the files are the same (2)")
+    group.add_argument("--users-per-file", type=_positive, default=1000, metavar="N", help="users per file (1000)")
+    group.add_argument(
+        "--jobs", type=_positive, default=2, metavar="N", help="processes; any number gives the same files (2)"
+    )
     group.add_argument("--wait", action="store_true", help="wait for another run in the same directory to end")
     return parser
 
@@ -171,7 +175,7 @@ def _seed(text: str) -> int:
 
 
 def _job_of(options: argparse.Namespace) -> Job:
-    """The job of a command line; a bad one exits with status 2."""
+    """Job of a command line; a bad one exits with status 2."""
     explainer = options.explainer
     if explainer is not None and explainer not in EXPLAINERS:
         explainer = Path(explainer)

@@ -1,4 +1,4 @@
-"""Comparison of explainers on the recommender at hand, with a verdict in words: which one should I use?"""
+"""Comparison of explainers on one recommender, with a verdict in words."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from lxr.utils.sparse import sample_users
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The best known of each family. They are not beside the registry, where their names would count as uses of its entries.
+# The best known of each family. In the module of the registry, these names would count as uses of its entries.
 COMPARED = (
     "random",
     "tf-idf",
@@ -39,7 +39,7 @@ COMPARED = (
     "spinrec",
     "rank-margin-path",
 )
-METRICS = ("NDCG", "POS@20", "DEL", "INS")  # by which explainers are compared
+METRICS = ("NDCG", "POS@20", "DEL", "INS")  # metrics of the comparison
 RANK, SCORE, SECONDS = "NDCG", "INS", "explaining [s / 1,000 users]"
 LEVEL = 0.05
 
@@ -49,7 +49,7 @@ class Comparison:
     """Explainers compared on one recommender; prints a verdict and the table.
 
     Attributes:
-        results: explainer → fidelity of its explanations, of the same users.
+        results: explainer → fidelity of its explanations, for the same users.
         costs: explainer → (cost of making it, cost of explaining these users).
 
     Example: see :func:`compare`.
@@ -77,11 +77,11 @@ class Comparison:
         return comparison_table(self.results, METRICS)
 
     def best(self, metric: str, names: Sequence[str] | None = None) -> list[str]:
-        """The best explainer by a metric, and all that a paired test does not find different from it, cheapest first.
+        """The best explainer by a metric and all without a significant difference to it, cheapest first.
 
         Args:
             metric: one of the compared metrics.
-            names: explainers that are considered; all by default.
+            names: explainers to consider; all by default.
         """
         table = self.table.loc[list(names or self.table.index)]
         first = table[metric].idxmin() if direction(metric) == LOWER else table[metric].idxmax()
@@ -91,7 +91,7 @@ class Comparison:
 
     @cached_property
     def verdict(self) -> list[str]:
-        """Recommendations in words, each with its numbers."""
+        """Recommended explainers in words, with numbers."""
         names = [name for name in self.table.index if name in EXPLAINERS]
         no_gradient = [name for name in names if not EXPLAINERS[name].needs_gradient]
         untrained = [name for name in names if not EXPLAINERS[name].is_trained]
@@ -104,15 +104,15 @@ class Comparison:
         return [self._advice(purpose, metric, among) for purpose, (metric, among) in wanted.items() if among]
 
     def _advice(self, purpose: str, metric: str, among: Sequence[str]) -> str:
-        """One line of the verdict: the cheapest of the explainers that no test finds worse than the best."""
+        """One line of the verdict: the cheapest explainer without a significant difference to the best."""
         cheapest, *others = self.best(metric, among)
         row = self.table.loc[cheapest]
         advice = f"{purpose}: {cheapest} ({metric} {row[metric]:.3f}, {row[SECONDS]:.2g} s for 1,000 users)."
         return advice + f" No test finds a difference to {', '.join(others)}." * bool(others)
 
     def plot(self) -> "Figure":
-        """Fidelity against time: :func:`lxr.reporting.plots.plot_cost`."""
-        from lxr.reporting.plots import plot_cost  # matplotlib is not needed for anything else here
+        """Plot fidelity over computing time: :func:`lxr.reporting.plots.plot_cost`."""
+        from lxr.reporting.plots import plot_cost  # only figures need matplotlib
 
         costs = cost_table(self.costs, self.n_users).set_index("explainer")
         return plot_cost(self.table, costs, metrics=(RANK, SCORE))
@@ -135,21 +135,21 @@ def compare(
     n_users: int = 200,
     seed: int = 0,
 ) -> Comparison:
-    """Compare explainers on a recommender: which of them should I use?
+    """Compare explainers on a recommender, to choose one of them.
 
-    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, and judged on
-    a sample of test users. A recommender that was trained on all users is compared on users that it knows.
+    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users and evaluated
+    on a sample of test users. If the recommender was trained on all users, these are not unseen.
 
     Args:
         model: the recommender.
         data: histories of all users.
-        explainers: names in :data:`lxr.EXPLAINERS`; by default ten, the best known of each family. What needs a gradient is
-            left out for a recommender without one.
-        n_users: test users, drawn at random, whose top recommendations are explained.
-        seed: of the split, the sample and the explainers.
+        explainers: names in :data:`lxr.EXPLAINERS`; by default ten, the best known of each family, without those that need
+            a gradient if the recommender has none.
+        n_users: number of random test users whose top recommendations are explained.
+        seed: seed of the split, the sample and the explainers.
 
     Returns:
-        The comparison, which prints itself.
+        The comparison; printing it shows the verdict and the table.
 
     Raises:
         ValueError: an unknown explainer, fewer than two of them, or data of another catalogue.
@@ -176,7 +176,7 @@ def compare(
     target = top_item(model, matrix)
     results, costs = {}, {}
     for name in progress_bar(list(specs), desc="comparing", unit="explainer"):
-        with warnings.catch_warnings(action="ignore"):  # the table says how good each is
+        with warnings.catch_warnings(action="ignore"):  # the table shows the quality of each
             with measure_cost(model) as making:
                 explainer = specs[name](model, train, validation, seed=seed)
             with measure_cost(model) as explaining:

@@ -1,4 +1,4 @@
-"""Recommendations explained by ids: of users of the data, or of histories that are nobody's."""
+"""Explanations of recommendations by ids, for users of the data or for custom histories."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -33,35 +33,35 @@ def explain(
     users_per_batch: int = 256,
     **options,
 ) -> Explanations:
-    """Explain recommendations of many users, or of one.
+    """Explain recommendations of one or many users.
 
     Args:
         model: any recommender of these items.
         data: histories, ids and titles.
-        users: user ids, in the order of the result; by default all users of ``data``.
-        rows: rows of ``data.matrix``, in the place of user ids.
-        histories: lists of item ids, in the place of users: carts that are nobody's. Their ``user`` is the position of the
-            list; give a mapping to name them. An item that is in a list twice counts once.
-        items: id of the explained item, or ids, each of which is explained to every user; by default the best items.
-        n_recommendations: best items that are explained to every user, if ``items`` are not given; a user with fewer unseen
-            items gets fewer.
-        explainer: an explainer of this model; or a name in :data:`lxr.EXPLAINERS`, of which one is made (for LXR: trained)
-            with the training and validation users of :func:`lxr.split_users`. By default one that needs no training:
+        users: user ids, in the order of the result; all users of ``data`` by default.
+        rows: rows of ``data.matrix`` instead of user ids.
+        histories: lists of item ids instead of users, for example shopping carts. Their ``user`` is the position of the
+            list; give a mapping to name them. A repeated item counts once.
+        items: id or ids of the items to explain to every user; the best items by default.
+        n_recommendations: number of best items to explain to every user, without ``items``; a user with fewer unseen items
+            gets fewer.
+        explainer: an explainer of this model; or a name in :data:`lxr.EXPLAINERS`, to make (and perhaps train) one with the
+            training and validation users of :func:`lxr.split_users`. The default needs no training:
             :func:`lxr.delivery.default_explainer`.
-        seed: of the split and of the explainer, if that is given by its name.
-        users_per_batch: histories that are dense at a time; bounds the memory.
-        options: of the explainer, if that is given by its name.
+        seed: seed of the split and of an explainer given by name.
+        users_per_batch: dense histories at a time; bounds the memory.
+        options: options of an explainer given by name.
 
     Returns:
-        A sequence of :class:`lxr.UserExplanation`, user after user, the best item first, and what makes frames, records and
-        files of them.
+        A sequence of :class:`lxr.UserExplanation`, user after user, the best item first, with methods for frames, records
+        and files.
 
     Raises:
         ValueError: unknown ids, more than one of ``users``, ``rows`` and ``histories``, an empty history, an item inside a
             history, data of another catalogue, or an unknown explainer or one of another model.
 
     Warns:
-        UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the same.
+        UserWarning: histories are too long for the explainer's budget, or all items of a history have the same score.
 
     Example:
         >>> import lxr
@@ -93,10 +93,10 @@ def explain_with(
     users_per_batch: int = 256,
     progress: bool = True,
 ) -> Explanations:
-    """Explain recommendations by a recommender, data and an explainer that are made already: :func:`lxr.explain`, repeated.
+    """Explain recommendations with a prepared recommender, data and explainer, for repeated calls of :func:`lxr.explain`.
 
     Args:
-        by: recommender, data and explainer; their fingerprints are taken once.
+        by: recommender, data and explainer; their fingerprints are computed once.
         users, rows, histories, items, n_recommendations, users_per_batch: as in :func:`lxr.explain`.
         progress: show progress bars if there are several batches.
 
@@ -129,7 +129,7 @@ def explain_with(
 
 
 class Asked(NamedTuple):
-    """Histories (n, I) that are explained, with the ids (n,) and the rows (n,) of their users."""
+    """Histories (n, I) to explain, with ids (n,) and rows (n,) of their users."""
 
     matrix: sp.csr_matrix
     users: np.ndarray
@@ -137,10 +137,10 @@ class Asked(NamedTuple):
 
 
 def _asked(data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
-    """The histories of a call of :func:`explain_with`, none of them empty."""
+    """Non-empty histories of a call of :func:`explain_with`."""
     given = [name for name, value in {"users": users, "rows": rows, "histories": histories}.items() if value is not None]
     if len(given) > 1:
-        raise ValueError(f"{', '.join(given)}: expected one of users, rows and histories, found {len(given)} of them")
+        raise ValueError(f"{', '.join(given)}: expected only one of users, rows and histories, found {len(given)} of them")
     if histories is not None:
         return _of_lists(data, histories)
     chosen = rows_of(data, users, rows)
@@ -152,7 +152,7 @@ def _asked(data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
 
 
 def _of_lists(data: Interactions, histories: Any) -> Asked:
-    """Histories that are given as lists of item ids, or as a mapping of them."""
+    """Histories from lists of item ids, or from a mapping of them."""
     named = histories if isinstance(histories, Mapping) else dict(enumerate(histories))
     if not named:
         raise ValueError("histories: expected one or more lists of item ids, found none")
@@ -166,14 +166,14 @@ def _of_lists(data: Interactions, histories: Any) -> Asked:
             raise ValueError(f"histories, {name!r}: {str(error).removeprefix('items: ')}") from error
     names = np.array(list(named))
     if len({type(name) for name in named}) > 1 or names.dtype.kind not in "iuU":
-        raise ValueError("histories: expected integers or texts as names, all of one kind")
+        raise ValueError("histories: expected names of one kind, integers or texts")
     indptr = np.cumsum([0, *map(len, columns)])
     matrix = binary_matrix(np.concatenate(columns), indptr, (len(columns), data.n_columns))
     return Asked(matrix, names, np.full(len(columns), -1))
 
 
 def _check_unseen(data: Interactions, asked: Asked, columns: np.ndarray) -> None:
-    """Refuse items (k,) that one of the histories has."""
+    """Refuse items (k,) that are in one of the histories."""
     row, place = asked.matrix[:, columns].nonzero()
     if len(row):
         item, user = data.item_ids[columns[place[0]]], asked.users[row[0]]
@@ -188,7 +188,7 @@ def _places(
     users_per_batch: int,
     progress: bool,
 ) -> pd.DataFrame:
-    """The explained items: one row each, with ``row`` in the matrix (n, I), ``item`` (column) and its place."""
+    """Explained items, one row each: ``row`` in the matrix (n, I), ``item`` (column) and its score and rank."""
     found, groups = [], list(batches(matrix.shape[0], users_per_batch))
     for group in progress_bar(groups, desc="recommending", unit="batch", disable=not progress):
         history = dense(matrix[group], model.device)

@@ -22,11 +22,11 @@ from lxr.utils.storage import DataError
 from lxr.utils.weights import read_weights
 
 DEFAULT_EXPLAINERS = {True: "rank-margin-path", False: "leave-one-out"}
-"""Whether a recommender has a gradient → name of its default explainer. Neither of them is trained."""
+"""Whether a recommender has a gradient → name of its default explainer. Both need no training."""
 
 
 def default_explainer(model: Recommender) -> str:
-    """Name of the explainer that is used if a call names none; it needs no training.
+    """Name of the default explainer, which needs no training.
 
     Args:
         model: the explained recommender.
@@ -45,22 +45,22 @@ def default_explainer(model: Recommender) -> str:
 def as_explainer(
     explainer: str | Explainer | None, model: Recommender, data: Interactions, *, seed: int = 0, **options
 ) -> tuple[Explainer, str]:
-    """An explainer of a recommender, and what it is called.
+    """An explainer of a recommender, and its name.
 
     Args:
-        explainer: an explainer of ``model``; a name in :data:`lxr.EXPLAINERS`; or None for :func:`default_explainer`. One
-            that has a name is made, and trained if need be, with the training and validation users of
+        explainer: an explainer of ``model``; a name in :data:`lxr.EXPLAINERS`; or None for :func:`default_explainer`. A
+            named explainer is made, and trained if necessary, with the training and validation users of
             :func:`lxr.split_users`.
         model: the explained recommender.
         data: histories of all users.
-        seed: of the split and of the explainer that is made.
-        options: of the explainer that is made.
+        seed: seed of the split and of a new explainer.
+        options: options of a new explainer.
 
     Returns:
-        The explainer, and its name in the registry or that of its class.
+        The explainer, and its name in the registry or the name of its class.
 
     Raises:
-        ValueError: an unknown name, an explainer of another recommender, or options of one that is made already.
+        ValueError: an unknown name, an explainer of another recommender, or options for an existing explainer.
 
     Example:
         >>> import lxr
@@ -70,7 +70,7 @@ def as_explainer(
     """
     if explainer is None:
         name = default_explainer(model)
-        return EXPLAINERS[name](model, data.matrix, seed=seed, **options), name  # it learns nothing of the histories
+        return EXPLAINERS[name](model, data.matrix, seed=seed, **options), name  # it does not use the histories
     if isinstance(explainer, str):
         name = EXPLAINERS.primary(explainer)
         train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
@@ -79,12 +79,12 @@ def as_explainer(
         of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")
     if options:
-        raise ValueError(f"options: expected none with an explainer that is already made, found {', '.join(options)}")
+        raise ValueError(f"options: expected none with an existing explainer, found {', '.join(options)}")
     return explainer, type(explainer).__name__
 
 
 def load_explainer(path: str | Path, model: Recommender) -> LearnedExplainer:
-    """Read an explainer that its ``save`` wrote, whatever its class.
+    """Read a saved explainer of any class.
 
     Args:
         path: the file.
@@ -94,7 +94,7 @@ def load_explainer(path: str | Path, model: Recommender) -> LearnedExplainer:
         The explainer.
 
     Raises:
-        DataError: the file is missing, damaged, no explainer, or one of another recommender.
+        DataError: the file is missing, damaged, not an explainer, or belongs to another recommender.
 
     Example:
         >>> import lxr, tempfile
@@ -139,7 +139,7 @@ def recommender_fingerprint(model: Recommender) -> str:
 def explainer_fingerprint(explainer: Explainer) -> str:
     """SHA-256 of the class, options and weights of an explainer.
 
-    The explained recommender and the record of the training do not count.
+    It ignores the explained recommender and the record of the training.
 
     Args:
         explainer: the explainer.
@@ -160,11 +160,11 @@ def explainer_fingerprint(explainer: Explainer) -> str:
     return digest.hexdigest()
 
 
-_LEFT_OUT = ("model", "arguments", "training", "fingerprint")  # attributes that say nothing of how an explainer explains
+_LEFT_OUT = ("model", "arguments", "training", "fingerprint")  # attributes without effect on explanations
 
 
 def _parts(value: Any) -> Iterator[bytes]:
-    """Bytes of which a value consists, whatever its kind; objects by their class and their attributes."""
+    """Bytes of a value of any kind; objects by their class and attributes."""
     if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
         yield repr(value.item() if isinstance(value, np.generic) else value).encode()
     elif isinstance(value, np.ndarray):

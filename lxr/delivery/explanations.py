@@ -1,4 +1,4 @@
-"""Explanations of many recommendations: held in compact arrays, given one by one, as a frame, as records and as files."""
+"""Explanations of many recommendations in compact arrays; returned one by one, as a frame, as records and as files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """A recommender with its data and an explainer, made once for any number of calls of :func:`explain_with`.
+    """A recommender with data and explainer, for any number of calls of :func:`explain_with`.
 
     Attributes:
         model: the recommender.
-        data: for ids, titles and the histories of users.
+        data: ids, titles and histories of the users.
         explainer: an explainer of ``model``.
-        name: of the explainer.
+        name: name of the explainer.
 
     Example: see :func:`lxr.delivery.explain_with`.
     """
@@ -50,13 +50,13 @@ class Delivery:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanations(Sequence[UserExplanation]):
-    """Why items are recommended to users: a sequence of :class:`lxr.UserExplanation`, made one by one from compact arrays.
+    """Sequence of :class:`lxr.UserExplanation`, made one by one from compact arrays.
 
     Attributes:
         by: the recommender, its data and the explainer.
         scores: (m, I) CSR importance, one entry for each history item.
-        users: (m,) user ids; of histories that were given as lists, their positions or names.
-        rows: (m,) rows of the users in ``data.matrix``; −1 for histories that were given as lists.
+        users: (m,) user ids; positions or names of custom histories.
+        rows: (m,) rows of the users in ``data.matrix``; −1 for custom histories.
         places: m rows: ``item`` (column of the explained item), ``score`` (logit), ``probability`` and ``rank``.
 
     Example: see :func:`lxr.explain`.
@@ -113,7 +113,7 @@ class Explanations(Sequence[UserExplanation]):
         Returns:
             ``user``, ``item``, ``title``, ``rank``, ``score`` (logit) and ``probability`` of the recommendation;
             ``reason_rank`` from 1, ``reason`` (id), ``reason_title``, ``importance`` and ``sign`` of the history item, as
-            :mod:`lxr.delivery.records` describes them.
+            in :mod:`lxr.delivery.records`.
 
         Raises:
             ValueError: ``reasons`` is not positive.
@@ -145,20 +145,20 @@ class Explanations(Sequence[UserExplanation]):
         )
 
     def by_list(self, *, reasons: int = REASONS) -> pd.DataFrame:
-        """Explain the list of each user as a whole: which history items carry it.
+        """Explain the list of each user as a whole, by its most important history items.
 
         Args:
-            reasons: so many are the first reasons of one recommendation.
+            reasons: number of first reasons of each recommendation.
 
         Returns:
-            A row for each user and history item, the most important first: ``user``, ``list`` (recommendations of the list),
+            A row for each user and history item, the most important first: ``user``, ``list`` (number of recommendations),
             ``reason``, ``reason_title``, ``importance`` (scaled within each explanation, mean over the list), and ``share``
-            (of the list, for which it is among the first reasons).
+            of the list with it among the first reasons.
 
         Raises:
             ValueError: ``reasons`` is not positive.
 
-        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+        Source: importance is scaled as in :mod:`lxr.delivery.summaries`.
 
         Example:
             >>> import lxr
@@ -170,23 +170,23 @@ class Explanations(Sequence[UserExplanation]):
         return summaries.by_list(self, reasons)
 
     def by_group(self, groups: Any, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
-        """Explain what drives the recommendations of groups of users.
+        """Find the main reasons of the recommendations of groups of users.
 
         Args:
             groups: a mapping or a series from user ids to groups, or one group for each explanation.
-            reasons: so many are the first reasons of one recommendation.
-            count: rows of each group.
+            reasons: number of first reasons of each recommendation.
+            count: number of rows per group.
 
         Returns:
-            A row for each group and history item, those that are most often among the first reasons first: ``group``,
-            ``explanations`` (of the group), ``reason``, ``reason_title``, ``histories`` (those explanations whose history
-            has the item), ``importance`` (scaled within each explanation, mean over these), and ``share`` (of the
-            explanations, for which it is among the first reasons).
+            A row for each group and history item, the most frequent first reasons first: ``group``, ``explanations``
+            (number in the group), ``reason``, ``reason_title``, ``histories`` (number of explanations whose history has the
+            item), ``importance`` (scaled within each explanation, mean over these), and ``share`` of the explanations with
+            it among the first reasons.
 
         Raises:
             ValueError: a user without a group, or an option that is not positive.
 
-        Source: importance is scaled as :mod:`lxr.delivery.summaries` says.
+        Source: importance is scaled as in :mod:`lxr.delivery.summaries`.
 
         Example:
             >>> import lxr
@@ -199,14 +199,14 @@ class Explanations(Sequence[UserExplanation]):
         return summaries.by_group(self, groups, reasons, count)
 
     def by_item(self, *, reasons: int = REASONS, count: int = 10) -> pd.DataFrame:
-        """Explain what drives the recommendations of each item.
+        """Find the main reasons of the recommendations of each item.
 
         Args:
-            reasons: so many are the first reasons of one recommendation.
-            count: rows of each item.
+            reasons: number of first reasons of each recommendation.
+            count: number of rows per item.
 
         Returns:
-            As :meth:`by_group`, with ``item`` and ``title`` of the explained item in the place of ``group``.
+            As :meth:`by_group`, with ``item`` and ``title`` of the explained item instead of ``group``.
 
         Raises:
             ValueError: an option is not positive.
@@ -214,16 +214,16 @@ class Explanations(Sequence[UserExplanation]):
         return summaries.by_item(self, reasons, count)
 
     def records(self, *, reasons: int = REASONS, sets: Sets = "prefix", time_limit: float = 2.0) -> Iterator[Record]:
-        """Records of the schema that :mod:`lxr.delivery.records` describes, one after another.
+        """Iterator of records of the schema in :mod:`lxr.delivery.records`.
 
         Args:
             reasons: first reasons of each record.
-            sets: counterfactual of each record: ``"prefix"``, the smallest number of the explainer's own first reasons
-                without which the item loses its place; or ``"smallest"``, the smallest set of history items at all.
-            time_limit: seconds for each smallest set; what is not proven by then depends on the machine.
+            sets: counterfactual of each record: ``"prefix"``, the shortest prefix of the explainer's reasons whose removal
+                makes the item lose its place; or ``"smallest"``, the smallest such set of history items.
+            time_limit: seconds for each smallest set; after a time-out the result depends on the machine.
 
         Raises:
-            ValueError: an option is not positive, or unknown.
+            ValueError: an option is unknown or not positive.
         """
         check_positive(reasons=reasons)
         check_choice(get_args(Sets), sets=sets)
@@ -232,7 +232,7 @@ class Explanations(Sequence[UserExplanation]):
         return (record for group in groups for record in self._records(group, reasons, how))
 
     def _records(self, group: np.ndarray, reasons: int, how: dict) -> Iterator[Record]:
-        """Records of a few explanations (g,), whose counterfactual sets are looked for together."""
+        """Records of a few explanations (g,), with a joint search of counterfactual sets."""
         about, by = self.places.iloc[group].to_dict("list"), self.by
         targets, ranks = np.array(about["item"]), np.array(about["rank"])
         falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
@@ -260,7 +260,7 @@ class Explanations(Sequence[UserExplanation]):
             }
 
     def to_jsonl(self, path: str | Path, **how) -> None:
-        """Write one record a line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
+        """Write one record per line, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.
@@ -269,7 +269,7 @@ class Explanations(Sequence[UserExplanation]):
         write_jsonl(self.records(**how), path)
 
     def to_parquet(self, path: str | Path, **how) -> None:
-        """Write one record a row, with nested columns, atomically; :func:`lxr.delivery.read_explanations` reads the file.
+        """Write one record per row, with nested columns, atomically; :func:`lxr.delivery.read_explanations` reads the file.
 
         Args:
             path: the file.

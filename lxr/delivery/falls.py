@@ -1,19 +1,16 @@
-"""Falls: history items without which an explained item loses its place, and what then comes before it."""
+"""Falls: history items whose removal makes an explained item lose its place, and the items that pass it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from lxr.counterfactuals import CounterfactualSet, LeavesTop, counterfactual_sets, smallest_prefix
-from lxr.counterfactuals.goals import before
 from lxr.data.interactions import Interactions
 from lxr.delivery.records import Certificate
 from lxr.recommenders.base import Recommender
-from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_choice
 from lxr.utils.sparse import binary_matrix, dense
 
@@ -22,13 +19,13 @@ Sets = Literal["prefix", "smallest"]
 
 @dataclass(frozen=True)
 class Fall:
-    """A set of history items without which an item loses its place.
+    """A set of history items whose removal makes an item lose its place.
 
     Attributes:
         removed: (r,) columns of these items, the most important first; none if no set was found.
-        instead: column of the item that takes over; −1 if there is none.
-        certificate, bound: how small the set is, see :mod:`lxr.delivery.records`.
-        sentence: the same in words.
+        instead: column of the item that takes over, or −1.
+        certificate, bound: proof about the size of the set, see :mod:`lxr.delivery.records`.
+        sentence: the fall in words.
     """
 
     removed: np.ndarray
@@ -55,9 +52,9 @@ def falls_of(
         data: for the titles.
         scores: (g, I) CSR importance, one entry for each history item.
         targets: (g,) columns of the explained items.
-        ranks: (g,) their places from 1; an item loses its place if its rank becomes worse.
-        sets: ``"prefix"``, the smallest number of first reasons that does it; or ``"smallest"``, the smallest set of history
-            items at all, as far as it can be proven in the time.
+        ranks: (g,) their ranks from 1; an item loses its place if its rank becomes worse.
+        sets: ``"prefix"``, the shortest prefix of the reasons with this effect; or ``"smallest"``, the smallest set of
+            history items, as far as proven in the time.
         time_limit: seconds for each smallest set.
 
     Returns:
@@ -67,7 +64,7 @@ def falls_of(
         ValueError: an unknown kind of sets.
 
     Example:
-        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.array(list("abcd")))
         >>> falls_of(model, data, sp.csr_matrix([[2.0, 1, 0, 0]]), np.array([3]), np.array([1]))[0].sentence
@@ -83,7 +80,7 @@ def falls_of(
             found = _prefixes(model, *of_rank, scores[group], LeavesTop(rank))
         else:
             found = counterfactual_sets(model, *of_rank, LeavesTop(rank), time_limit=time_limit)
-        sentences = _sentences(model, data, *of_rank, found, rank)
+        sentences = set_sentences(model, data, dense(of_rank[0], model.device), of_rank[1], found, rank)
         for place, each, sentence in zip(group.tolist(), found, sentences, strict=True):
             falls[place] = _fall(each, scores[[place]], sets, sentence)
     return [falls[place] for place in range(len(targets))]
@@ -92,48 +89,17 @@ def falls_of(
 def _prefixes(
     model: Recommender, histories: sp.csr_matrix, targets: np.ndarray, scores: sp.csr_matrix, goal: LeavesTop
 ) -> list[CounterfactualSet]:
-    """The smallest numbers of first reasons; of smaller sets it is only known that they are not empty."""
+    """Shortest prefixes of reasons, with the trivial bound of one item."""
     found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
     sets = zip(found.removed, found.replacement.tolist(), np.diff(histories.indptr).tolist(), strict=True)
     return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
 
 
 def _fall(found: CounterfactualSet, scores: sp.csr_matrix, sets: Sets, sentence: str) -> Fall:
-    """A set that was found, the most important items (of scores (1, I)) first; a prefix is proven if it is one item."""
+    """A fall by a set, ordered by importance (scores (1, I)); a prefix is proven to be smallest if it is one item."""
     if found.removed is None:
         return Fall(np.empty(0, dtype=int), -1, "none", None, sentence)
     order = np.lexsort((found.removed, -scores.toarray()[0, found.removed]))
     if sets == "prefix" and len(found.removed) > 1:
         return Fall(found.removed[order], found.replacement, "none", None, sentence)
     return Fall(found.removed[order], found.replacement, found.certificate, found.bound, sentence)
-
-
-def _sentences(
-    model: Recommender,
-    data: Interactions,
-    histories: sp.csr_matrix,
-    targets: np.ndarray,
-    found: Sequence[CounterfactualSet],
-    rank: int,
-) -> list[str]:
-    """Sentences about the sets (g,) that were found for items of one rank."""
-    if rank == 1:
-        return [counterfactual_sentence(data, item, each) for item, each in zip(targets.tolist(), found, strict=True)]
-    history = dense(histories, model.device)
-    rest, candidates = history.clone(), history == 0
-    for row, each in enumerate(found):
-        if each.removed is not None:
-            rest[row, torch.from_numpy(each.removed).to(rest.device)] = 0.0
-    target = torch.from_numpy(targets).to(rest.device)
-    with torch.no_grad():
-        logits, ahead = model(rest), before(model(history), target, candidates)
-    after = before(logits, target, candidates)
-    passing = [_best_first(row, chosen) for row, chosen in zip(logits, after & ~ahead, strict=True)]
-    parts = zip(targets.tolist(), found, (1 + after.sum(dim=1)).tolist(), passing, strict=True)
-    return [fall_sentence(data, item, each, (rank, fallen), others) for item, each, fallen, others in parts]
-
-
-def _best_first(logits: torch.Tensor, chosen: torch.Tensor) -> list[int]:
-    """The chosen items by descending logit; both arguments (I,)."""
-    items = chosen.nonzero().ravel()
-    return items[logits[items].argsort(descending=True, stable=True)].tolist()

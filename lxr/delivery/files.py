@@ -12,11 +12,11 @@ from lxr.delivery.records import SCHEMA, Record, arrow_schema
 from lxr.utils.records import read_json
 from lxr.utils.storage import DataError, atomic_path, read_checked, save_table, sha256, short
 
-RUN = "_run"  # readers of Parquet directories leave out what begins with an underscore
+RUN = "_run"  # readers of Parquet directories ignore names that begin with an underscore
 
 
 def write_jsonl(records: Iterable[Record], path: str | Path) -> None:
-    """Write records to a file, one a line, in UTF-8, atomically."""
+    """Write records to a file, one per line, in UTF-8, atomically."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
@@ -38,7 +38,7 @@ def read_explanations(path: str | Path) -> pd.DataFrame:
     """Read the records of a file, or of a directory of ``lxr explain``.
 
     Args:
-        path: a directory that ``lxr explain`` has finished, or a file of :meth:`Explanations.to_parquet` or
+        path: a complete directory of ``lxr explain``, or a file of :meth:`Explanations.to_parquet` or
             :meth:`Explanations.to_jsonl`.
 
     Returns:
@@ -64,26 +64,26 @@ def read_explanations(path: str | Path) -> pd.DataFrame:
 
 
 def _files_of(directory: Path) -> list[Path]:
-    """The files of a directory of ``lxr explain``, all of them whole."""
+    """Files of a complete directory of ``lxr explain``."""
     contents = read_json(directory / RUN / "contents.json")
     if contents is None:
-        raise DataError(f"{directory}: expected a directory of lxr explain, found none of its records in {RUN}")
+        raise DataError(f"{directory}: expected a directory of lxr explain, found no record of it in {RUN}")
     files = [directory / name for name in contents["files"]]
     whole = [path for path in files if recorded(path)]
     if len(whole) < len(files):
         raise DataError(
-            f"{directory}: expected {len(files)} files, found {len(whole)} that are whole: run the same command again"
+            f"{directory}: expected {len(files)} files, found {len(whole)} complete ones: run the same command again"
         )
     return files
 
 
 def record_of(path: Path) -> Path:
-    """The record of a file of a directory."""
+    """Record of a file of a directory."""
     return path.parent / RUN / f"{path.stem}.json"
 
 
 def recorded(path: Path) -> dict | None:
-    """The record of a file of a directory; None if there is none, or the file is not as the record says."""
+    """Record of a file of a directory; None without a record, or if the file differs from it."""
     record = read_json(record_of(path))
     return record if record and path.is_file() and sha256(path) == record.get("file") else None
 

@@ -16,16 +16,16 @@ from lxr.utils.storage import atomic_path
 def to_onnx(explainer: LXR, path: str | Path) -> None:
     """Write the network of a trained LXR as ONNX, atomically; the recommender is not in the file.
 
-    Inputs are ``history`` (B, I), float32 zeros and ones, and ``target`` (B,), int64 columns, for any number B of users. The
-    output ``importance`` (B, I) holds what :meth:`lxr.Explainer.explain` returns, and numbers without a meaning outside the
-    history.
+    Inputs are ``history`` (B, I), float32 zeros and ones, and ``target`` (B,), int64 columns, for any number B of users.
+    The output ``importance`` (B, I) equals the result of :meth:`lxr.Explainer.explain` on the history; numbers outside the
+    history have no meaning.
 
     Args:
         explainer: the trained LXR.
         path: the file.
 
     Raises:
-        ValueError: another explainer. (Those of the family ``lxr-path`` ask the recommender for gradients or answers.)
+        ValueError: another explainer. (Explainers of the family ``lxr-path`` need the recommender.)
         ImportError: onnxscript is not installed.
 
     Example:

@@ -1,4 +1,4 @@
-"""People who are not in the data: histories read from a file of JSON lines or CSV."""
+"""Histories of people outside the data, read from a file of JSON lines or CSV."""
 
 import json
 from pathlib import Path
@@ -13,19 +13,19 @@ from lxr.utils.storage import DataError, short
 
 
 def read_people(path: str | Path, data: Interactions) -> Interactions:
-    """Read histories of people who are not in the data.
+    """Read histories of people outside the data.
 
     Args:
         path: ``.jsonl`` with an object ``{"user": id, "items": [ids]}`` on each line, or ``.csv`` with the columns ``user``
-            and ``item`` and a row for each pair. Item ids are those of ``data``, and user ids are of the same kind as there:
-            integers or texts. A pair that is there twice counts once.
-        data: items, titles and user features, none of which these people have.
+            and ``item`` and a row for each pair. Item ids are those of ``data``; user ids are of the same kind as in
+            ``data``: integers or texts. A repeated pair counts once.
+        data: items, titles and user features; these people have no features.
 
     Returns:
         Their histories, users in the order of the file.
 
     Raises:
-        DataError: the file cannot be read, or has an unknown item, an id of another kind, or nobody; names the place.
+        DataError: the file cannot be read or has no people, an unknown item or an id of another kind; names the place.
 
     Example:
         >>> import lxr, tempfile
@@ -55,7 +55,7 @@ def read_people(path: str | Path, data: Interactions) -> Interactions:
 
 
 def _csv_pairs(path: Path) -> pd.DataFrame:
-    """Columns ``user`` and ``item`` of a CSV file as texts; the index says where each row is."""
+    """Columns ``user`` and ``item`` of a CSV file as texts; the index is the place of each row."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -67,7 +67,7 @@ def _csv_pairs(path: Path) -> pd.DataFrame:
 
 
 def _json_pairs(path: Path) -> pd.DataFrame:
-    """Users and items of a file of JSON lines; the index says where each pair is."""
+    """Users and items of a file of JSON lines; the index is the place of each pair."""
     users: list = []
     items: list = []
     places: list[str] = []
@@ -86,7 +86,7 @@ def _json_pairs(path: Path) -> pd.DataFrame:
 
 
 def _person(line: str) -> tuple[object, list]:
-    """The user and the items of a line.
+    """User and items of a line.
 
     Raises:
         ValueError: it has no user, or no list of at least one item.
@@ -98,10 +98,10 @@ def _person(line: str) -> tuple[object, list]:
 
 
 def _like(known: np.ndarray, path: Path, pairs: pd.DataFrame, name: str) -> np.ndarray:
-    """Ids (n,) of a column as integers or texts, whichever the known ids are.
+    """Ids (n,) of a column as integers or texts, like the known ids.
 
     Raises:
-        DataError: an id is neither an integer nor a text, or no integer where these are known.
+        DataError: an id is neither an integer nor a text, or is not an integer like the known ids.
     """
     values = pairs[name].to_numpy()
     whole = known.dtype.kind in "iu"

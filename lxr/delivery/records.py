@@ -1,28 +1,25 @@
-"""The record of one explanation: a plain dictionary of a documented, versioned schema, for JSON and for Parquet alike.
+"""Record of one explanation: a plain dictionary with a documented, versioned schema, for JSON and Parquet.
 
 A record of the schema ``lxr-explanation/1`` has these entries, in this order.
 
 ==========================  ====================================================================================
 ``schema``                  ``"lxr-explanation/1"``
-``user``                    id of the user; of a history that was given as a list, its position from 0
-``item``, ``title``         id and title of the explained item
-``rank``                    place of the item among all that the user has not consumed, from 1
-``score``                   logit of the item
-``probability``             of the item
-``explainer``               name of the explainer
-``reasons``                 list, the most important first, each with ``item``, ``title``, ``importance`` and ``sign``
-``counterfactual``          ``removed``, ``instead``, ``certificate`` and ``bound``; null if no set was found
-``sentence``                the counterfactual in words
-``recommender_fingerprint`` SHA-256 of the recommender's class, sizes and weights
-``explainer_fingerprint``   SHA-256 of the explainer's class, options and weights
+``user``                    id of the user; for a custom history its position from 0, or its name
+``item``, ``title``         id and title of the explained item ``rank``                    rank of the item among all items
+that the user has not consumed, from 1 ``score``                   logit of the item ``probability``             probability
+of the item ``explainer``               name of the explainer ``reasons``                 list, the most important first,
+each with ``item``, ``title``, ``importance`` and ``sign`` ``counterfactual``          ``removed``, ``instead``,
+``certificate`` and ``bound``; null if no set was found ``sentence``                the counterfactual in words
+``recommender_fingerprint`` SHA-256 of the recommender's class, sizes and weights ``explainer_fingerprint``   SHA-256 of the
+explainer's class, options and weights
 ==========================  ====================================================================================
 
-In a reason, ``sign`` is 1 if the item speaks for the recommendation, −1 if it speaks against it, 0 if it does neither. It is
-null if the explainer only orders the items; ``importance`` then has no unit. A user feature has the ``item`` null.
-In a counterfactual, ``removed`` lists items (``item``, ``title``) without which the explained item loses its place, and
-``instead`` is the item that then comes before it. ``certificate`` says how small the set is: ``"optimal"`` (no smaller set
-exists), ``"bound"`` (no set has fewer than ``bound`` items), or ``"none"`` (smaller sets may exist; ``bound`` is null).
-A set of one item is always optimal. Ids are integers or texts, as in the data.
+In a reason, ``sign`` is 1 if the item speaks for the recommendation, −1 if it speaks against it, and 0 otherwise. It is
+null if the explainer only orders the items; ``importance`` then has no unit. For a user feature ``item`` is null. In a
+counterfactual, ``removed`` lists items (``item``, ``title``) whose removal makes the explained item lose its place, and
+``instead`` is the item that then passes it. ``certificate`` states how small the set is: ``"optimal"`` (no smaller set
+exists), ``"bound"`` (no set has fewer than ``bound`` items), or ``"none"`` (smaller sets may exist; ``bound`` is null). A
+set of one item is always optimal. Ids are integers or texts, as in the data.
 """
 
 from collections.abc import Sequence
@@ -34,7 +31,7 @@ import pyarrow as pa
 from lxr.data.interactions import Interactions
 
 SCHEMA = "lxr-explanation/1"
-REASONS = 5  # reasons of a record, unless a call says otherwise
+REASONS = 5  # default number of reasons in a record
 Id = int | str
 Certificate = Literal["optimal", "bound", "none"]
 CERTIFICATES = get_args(Certificate)
@@ -55,7 +52,7 @@ class Reason(NamedItem):
 
 
 class CounterfactualRecord(TypedDict):
-    """Items without which the explained item loses its place, and the item that then comes before it."""
+    """Items whose removal makes the explained item lose its place, and the item that passes it."""
 
     removed: list[NamedItem]
     instead: NamedItem
@@ -64,7 +61,7 @@ class CounterfactualRecord(TypedDict):
 
 
 class Record(TypedDict):
-    """One explanation; the description of :mod:`lxr.delivery.records` says what each entry means.
+    """One explanation; :mod:`lxr.delivery.records` describes the entries.
 
     Example:
         >>> import lxr
@@ -119,7 +116,7 @@ def reason_records(data: Interactions, items: np.ndarray, importance: np.ndarray
     """Reasons of a record.
 
     Args:
-        data: for ids and titles.
+        data: histories with ids and titles.
         items: (m,) columns of the history, the most important first.
         importance: (m,) scores of these items.
         is_signed: whether a score below zero speaks against the recommendation.
@@ -138,14 +135,14 @@ def counterfactual_record(
     certificate: Certificate = "none",
     bound: int | None = None,
 ) -> CounterfactualRecord:
-    """The counterfactual of a record.
+    """Counterfactual of a record.
 
     Args:
-        data: for ids and titles.
-        removed: (m,) columns of the items that are left out.
-        instead: column of the item that then comes before the explained one.
-        certificate: how small the set is.
-        bound: number of items below which there is no set; only with the certificates ``"optimal"`` and ``"bound"``.
+        data: histories with ids and titles.
+        removed: (m,) columns of the removed items.
+        instead: column of the item that passes the explained one.
+        certificate: proof about the size of the set.
+        bound: lower bound on the size of any set; only with the certificates ``"optimal"`` and ``"bound"``.
     """
     (other,) = named_items(data, [instead])
     return {"removed": named_items(data, removed), "instead": other, "certificate": certificate, "bound": bound}

@@ -1,4 +1,4 @@
-"""Explanations of any number of users in bounded memory: shards of users, each a file that is whole or absent."""
+"""Explanations of any number of users in bounded memory: one file per shard of users, written atomically."""
 
 import math
 import os
@@ -46,22 +46,22 @@ class Job:
     Attributes:
         model: file of the recommender, or directory of a bundle.
         out: directory of the shards.
-        data: file of the interactions; None for those of the bundle.
+        data: file of the interactions; None for the data of the bundle.
         trusted: whether the bundle may run code, see :func:`lxr.load`.
-        explainer: a name in :data:`lxr.EXPLAINERS`, or the file of a saved explainer; None for that of the bundle, or the
-            default one.
-        network: file of the trained network that ``explainer`` is or refines, if there is one.
-        split: file of the split on whose training users explainers are made; None for :func:`lxr.split_users`.
+        explainer: name in :data:`lxr.EXPLAINERS`, or file of a saved explainer; None for the explainer of the bundle, or the
+            default explainer.
+        network: file of the trained network that ``explainer`` is or refines, if any.
+        split: file of the split with the training users of explainers; None for :func:`lxr.split_users`.
         users: ids; None for all.
-        histories: file of people who are not in the data, in the place of users.
-        items: ids of the items that are explained; None for the best ones.
-        top: so many of the best.
-        reasons: of each record.
-        sets: kind of its counterfactual set, see :meth:`lxr.Explanations.records`.
+        histories: file of people outside the data, instead of users.
+        items: ids of the items to explain; None for the best items.
+        top: number of best items to explain.
+        reasons: number of reasons of each record.
+        sets: kind of counterfactual sets, see :meth:`lxr.Explanations.records`.
         time_limit: seconds for each smallest set.
-        format: of the shards.
-        users_per_shard: users of a shard.
-        seed: of the split and of an explainer that is made.
+        format: format of the shards.
+        users_per_shard: number of users of a shard.
+        seed: seed of the split and of a new explainer.
     """
 
     model: Path
@@ -84,12 +84,12 @@ class Job:
 
     @property
     def run(self) -> Path:
-        """Directory of what is beside the shards: the manifest, their records, and what was made for them."""
+        """Directory of everything but the shards: the manifest, records of shards, trained networks."""
         return self.out / RUN
 
     @property
     def asked(self) -> dict:
-        """All that decides what is in the shards, with the SHA-256 of every file."""
+        """All settings that determine the content of the shards, with the SHA-256 of every file."""
         files = {name: getattr(self, name) for name in ("data", "network", "split", "histories")}
         bundle = whole_directory(self.model)
         files["model"] = bundle / MANIFEST if bundle.is_dir() else self.model  # the manifest names all files of a bundle
@@ -107,7 +107,7 @@ class Job:
         }
 
     def shard(self, number: int) -> Path:
-        """The file of a shard."""
+        """File of a shard."""
         return self.out / f"part-{number:05}.{self.format}"
 
 
@@ -118,8 +118,8 @@ class Work:
     Attributes:
         job: the job.
         by: recommender, people and explainer.
-        rows: (n,) rows of those people who are explained.
-        items: ids of the items that are explained; None for the best ones.
+        rows: (n,) rows of the people to explain.
+        items: ids of the items to explain; None for the best items.
     """
 
     job: Job
@@ -129,7 +129,7 @@ class Work:
 
     @property
     def shards(self) -> list[Path]:
-        """The files of all shards."""
+        """Files of all shards."""
         return [self.job.shard(number) for number in range(math.ceil(len(self.rows) / self.job.users_per_shard))]
 
     def write(self, number: int) -> dict:
@@ -144,12 +144,12 @@ class Work:
         texts = sorted({str(each.message) for each in said})
         record = {"users": len(rows), "explanations": len(explanations), "file": sha256(path), "warnings": texts}
         write_json(record, record_of(path))
-        give_back()  # so that memory does not grow from shard to shard
+        give_back()  # keeps memory from growing with every shard
         return record
 
 
 def open_work(job: Job) -> Work:
-    """Read the files of a job; a network that has to be trained is trained and kept in its directory.
+    """Read the files of a job; trains a missing network and saves it in the job's directory.
 
     Raises:
         DataError: a file is missing, damaged or does not fit the others.
@@ -168,15 +168,15 @@ def open_work(job: Job) -> Work:
     rows = np.arange(len(people.user_ids)) if job.users is None else people.rows_of(as_ids(job.users, people.user_ids))
     items = None if job.items is None else as_ids(job.items, people.item_ids)
     if items is not None:
-        people.columns_of(items)  # unknown ones are refused before anybody is explained
+        people.columns_of(items)  # refuse unknown ids first
     return Work(job, Delivery(model, people, explainer, name), rows, items)
 
 
 def as_ids(texts: tuple[str, ...], known: np.ndarray) -> np.ndarray:
-    """Ids of a command line, as integers where these are known.
+    """Ids of a command line, as integers if the known ids are integers.
 
     Raises:
-        ValueError: a text that is no integer where integers are known.
+        ValueError: a text that is not an integer although the known ids are integers.
 
     Example:
         >>> as_ids(("7", "3"), np.array([3, 7])), as_ids(("7",), np.array(["7"]))
@@ -187,18 +187,18 @@ def as_ids(texts: tuple[str, ...], known: np.ndarray) -> np.ndarray:
     try:
         return np.array([int(text) for text in texts])
     except ValueError as error:
-        raise ValueError(f"expected ids that are integers, as those of the data: {error}") from error
+        raise ValueError(f"expected integer ids, as in the data: {error}") from error
 
 
 def _bundle_of(job: Job) -> Bundle:
-    """Recommender, data and explainer of a job, as far as its files have them."""
+    """Recommender, data and explainer in the files of a job."""
     loaded = load(job.model, trusted=job.trusted)
     bundle = loaded if isinstance(loaded, Bundle) else Bundle(loaded, None, None, {})
     return bundle if job.data is None else replace(bundle, data=Interactions.load(job.data))
 
 
 def _explainer_of(job: Job, wanted: str | Path, model: Recommender, data: Interactions) -> tuple[Explainer, str]:
-    """The explainer that a job names, by its name or its file, and its name."""
+    """Explainer of a job, from its name or its file, and its name."""
     if isinstance(wanted, Path):
         read, stem = load_explainer(wanted, model), wanted.stem
         known = EXPLAINERS.get(stem)
@@ -237,13 +237,13 @@ def check_directory(job: Job) -> None:
     """
     others = sorted(each.name for each in job.out.iterdir()) if job.out.is_dir() else []
     if others and RUN not in others:
-        raise DataError(f"{job.out}: expected a new directory, or that of an earlier run, found one with {others[0]}")
+        raise DataError(f"{job.out}: expected a new directory, or one of an earlier run, found one with {others[0]}")
 
 
 def take_directory(job: Job) -> Work:
-    """Open a job in its directory, whose manifest says what was asked for (:attr:`Job.asked`).
+    """Open a job in its directory, and write it (:attr:`Job.asked`) to the manifest or compare it with the manifest.
 
-    A job that cannot be opened leaves a new directory free for another.
+    A job that cannot be opened leaves a new directory free.
 
     Raises:
         DataError: the directory holds explanations of another command.
@@ -268,19 +268,19 @@ def take_directory(job: Job) -> Work:
 
 
 def note_contents(work: Work) -> None:
-    """Write down which files there are going to be, and the fingerprints of what made them."""
+    """Record the expected files, and the fingerprints of recommender and explainer."""
     recommender, explainer = work.by.fingerprints
     about = {"explainer": work.by.name, "recommender_fingerprint": recommender, "explainer_fingerprint": explainer}
     write_json({"schema": SCHEMA, **about, "files": [path.name for path in work.shards]}, work.job.run / "contents.json")
 
 
 def write_shards(work: Work, numbers: list[int], jobs: int) -> Iterator[dict]:
-    """Write shards and give their records as they are finished, in whatever order.
+    """Write shards and yield their records as they are finished, in any order.
 
     Args:
         work: an open job.
-        numbers: of the shards.
-        jobs: processes; a few shards are written in this one. Whatever their number, a shard is computed by one thread.
+        numbers: numbers of the shards.
+        jobs: number of processes; a few shards are written in this one. Each shard is always computed by one thread.
 
     Raises:
         DataError: a process ended unexpectedly.
@@ -299,26 +299,26 @@ def write_shards(work: Work, numbers: list[int], jobs: int) -> Iterator[dict]:
             yield each.result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"{work.job.out}: a process ended unexpectedly (out of memory?): the same command goes on"
+            f"{work.job.out}: a process ended unexpectedly (out of memory?): run the same command to resume"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-_work: list[Work] = []  # of a process that writes shards
+_work: list[Work] = []  # the job of a process that writes shards
 
 
 def _begin(job: Job) -> None:
-    """Prepare a process for shards of a job: it ends with its parent, which alone hears of an interruption."""
+    """Prepare a process for shards of a job: it ignores interruptions and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    with warnings.catch_warnings(action="ignore"):  # the parent has said it
+    with warnings.catch_warnings(action="ignore"):  # the parent has shown it
         _work[:] = [open_work(job)]
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as its parent has ended, however that came about."""
+    """End this process as soon as its parent has ended for any reason."""
     parent = parent_process()
     if parent is not None:
         parent.join()

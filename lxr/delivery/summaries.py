@@ -1,7 +1,7 @@
-"""Explanations of a whole list, of a group of users, of everybody who is recommended an item: reasons that are shared.
+"""Shared reasons of explanations: of a whole list, of a group of users, of all users with the same recommendation.
 
-Importance has another unit in every explanation. Before it is averaged it is scaled within each explanation: by its largest
-size if its sign means something, so that it lies between −1 and 1; else from 0, the least important item, to 1.
+Importance has a different unit in every explanation. So it is scaled within each explanation before averaging: by its
+largest size, to −1 to 1, if its sign has a meaning; else to 0 (least important item) to 1 (most important).
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ def entries_of(explanations: "Explanations", reasons: int) -> pd.DataFrame:
 
     Args:
         explanations: the explanations.
-        reasons: so many are the first reasons of an explanation.
+        reasons: number of first reasons of an explanation.
 
     Returns:
-        ``place`` of the explanation, ``column`` of the history item, its ``importance`` scaled within the explanation, and
-        whether it is among the ``first`` reasons.
+        ``place`` of the explanation, ``column`` of the history item, its scaled ``importance``, and whether it is among the
+        ``first`` reasons.
 
     Raises:
         ValueError: ``reasons`` is not positive.
@@ -80,7 +80,7 @@ def by_item(explanations: "Explanations", reasons: int, count: int) -> pd.DataFr
 
 
 def _groups_of(users: np.ndarray, groups: object) -> np.ndarray:
-    """The group (m,) of each explanation.
+    """Group (m,) of each explanation.
 
     Args:
         users: (m,) user ids.
@@ -92,7 +92,7 @@ def _groups_of(users: np.ndarray, groups: object) -> np.ndarray:
     if isinstance(groups, Mapping | pd.Series):
         found = pd.Series(users).map(dict(groups))
         if found.isna().any():
-            raise ValueError(f"groups: expected a group of every user, found none of user {users[found.isna()][0]}")
+            raise ValueError(f"groups: expected a group for every user, found none for user {users[found.isna()][0]}")
         return found.to_numpy()
     found = np.asarray(groups)
     if found.shape != users.shape:
@@ -101,7 +101,7 @@ def _groups_of(users: np.ndarray, groups: object) -> np.ndarray:
 
 
 def _shared(entries: pd.DataFrame) -> pd.DataFrame:
-    """Entries by ``group`` and ``column``: number of histories, mean importance, how often among the first reasons."""
+    """Entries by ``group`` and ``column``: number of histories, mean importance, count among the first reasons."""
     found = entries.groupby(["group", "column"], sort=True)
     table = found.agg(histories=("place", "size"), importance=("importance", "mean"), firsts=("first", "sum"))
     return table.reset_index()
@@ -111,11 +111,11 @@ def _named(data: Interactions, shared: pd.DataFrame, about: dict, sizes: np.ndar
     """Reasons with ids and titles, the highest ``by`` first within each group.
 
     Args:
-        data: for ids and titles.
-        shared: of :func:`_shared`.
-        about: first columns.
+        data: histories with ids and titles.
+        shared: result of :func:`_shared`.
+        about: first columns of the result.
         sizes: explanations in the group of each row.
-        by: column by which reasons are ordered.
+        by: column that orders the reasons.
     """
     column = shared["column"].to_numpy()
     is_item = column < data.n_items

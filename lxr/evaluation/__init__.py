@@ -1,4 +1,4 @@
-"""Level 7: studies that make explainers themselves: bounds, sanity checks, costs, comparisons with publications.
+"""Level 7: studies that create explainers: bounds, sanity checks, costs, comparisons with publications.
 
 Example:
     >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2

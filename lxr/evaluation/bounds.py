@@ -1,8 +1,8 @@
-"""Between which bounds explainers lie: random orders below, a greedy search above, and the optimum where it can be had.
+"""Bounds of fidelity: random orders below, a greedy search above, and the optimum for very short explanations.
 
-A metric alone does not say whether an explanation is good: a history of three items leaves little to choose. So every user
-gets a floor, the mean over random orders, and a ceiling, the best of greedy searches that ask the recommender after every
-step. The *fidelity gain* of an explainer says where it lies between the two.
+A metric alone does not show whether an explanation is good: a history of three items leaves little choice. So every user
+gets a floor, the mean over random orders, and a ceiling, the best of greedy searches that score every step with the
+recommender. The *fidelity gain* of an explainer is its position between the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,9 +52,9 @@ class Criterion:
     """Criterion of a greedy search.
 
     Attributes:
-        objective: how well the target ranks, one value or several, of which the first decides.
-        adding: from the empty history up; else from the whole one down.
-        least_first: from the least important item to the most; else from the most important to the least.
+        objective: quality of the target's rank, one value or several; later values break ties.
+        adding: whether the search adds items to the empty history; else it removes items from the whole one.
+        least_first: whether the least important item comes first; else the most important one.
     """
 
     objective: Objective
@@ -74,7 +74,7 @@ CRITERIA: dict[str, Criterion] = Registry(
 
 
 class GreedySearch(Stepwise):
-    """Orders a history by trying out every item that is left, and going on from the best of them.
+    """Orders a history by greedy search: tries every remaining item, takes the best, and repeats.
 
     | criterion | each step | best by |
     | --- | --- | --- |
@@ -83,14 +83,13 @@ class GreedySearch(Stepwise):
     | `"neg"` | removes, as the least important, those without which the target still ranks highest | NEG |
     | `"ins"` | adds to the empty history the items with which the target is most probable | INS |
 
-    Of equal items the lowest goes first. A step of several items ranks them individually. With single steps
-    the first item is the best there is; after it the search may be led astray, since what is best now need not be part of
-    the best two.
+    Ties go to the lowest item. A step of several items ranks them individually. With single steps the first item is
+    optimal; later items need not be, because the best item need not be one of the best two.
 
     Args:
         model: the explained recommender.
         criterion: a name in the table.
-        singles, share: how many items a step takes, as for :class:`lxr.explainers.paths.Stepwise`.
+        singles, share: sizes of the steps, as for :class:`lxr.explainers.paths.Stepwise`.
         batch_size: histories per forward pass; bounds the memory.
 
     Raises:
@@ -112,12 +111,12 @@ class GreedySearch(Stepwise):
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The position in the greedy order, from the history's length at the most important item down to 1."""
+        """Position in the greedy order, from the history's length (most important) down to 1."""
         left = super().importance(history, target)
         return 1 + history.sum(dim=1, keepdim=True) - left if self.criterion.least_first else left
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """Order items by the rank of the target after each: best first where items are to keep it up, else worst first."""
+        """Order items by the target's rank after each: best first if items should support it, else worst first."""
         adding, keeping = self.criterion.adding, self.criterion.adding or self.criterion.least_first
 
         def value(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
@@ -143,24 +142,24 @@ def greedy_bound(
 ) -> FidelityResult:
     """Upper bound on fidelity: for every user and metric, the best of several greedy orders.
 
-    The orders are those of all criteria of :class:`GreedySearch`, and, if the recommender is differentiable, that of
-    :class:`lxr.explainers.paths.RankMarginPath`, which for whole curves is sometimes better. As the best is chosen metric by
-    metric, no single order need reach them all; and an optimum may be better still.
+    The orders come from all criteria of :class:`GreedySearch` and, if the recommender is differentiable, from
+    :class:`lxr.explainers.paths.RankMarginPath`, which is sometimes better for whole curves. The best is chosen for each
+    metric, so no single order need reach all values. An optimum may be better still.
 
     Args:
         model: recommender of I items, on the device to compute on.
         matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
         target: (n,) explained items.
-        singles: steps of a single item from the most important one on. (From the least important one on there are none:
-            metrics of fixed length do not look there.)
-        share: of the history that later steps take at once.
+        singles: steps of a single item from the most important one on. (There are none from the least important one on,
+            where metrics of fixed length have no use for them.)
+        share: share of the history that each later step takes.
         batch_size: histories per forward pass; bounds the memory.
-        users_per_batch: users that are dense at a time.
-        label: of progress bars, or None for none.
+        users_per_batch: dense users at a time.
+        label: label of progress bars; None for no bars.
         options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
 
     Returns:
-        Per-user metrics, each the best that any of the orders reaches by that very metric.
+        Per-user metrics, each the best value of any order by this metric.
 
     Raises:
         ValueError: as :func:`lxr.evaluate_fidelity`.
@@ -207,7 +206,7 @@ def random_bound(
 
     Args:
         n_orders: random orders of each history.
-        seed: of the orders, which are others than those of the explainer ``random`` with the same seed.
+        seed: seed of the orders, which differ from the orders of the explainer ``random`` with the same seed.
         model, matrix, target, batch_size, users_per_batch, label, options: as for :func:`greedy_bound`.
 
     Returns:
@@ -248,13 +247,13 @@ def fidelity_gain(
 
     Args:
         results: explainer → result.
-        random: what :func:`random_bound` returns for the same users.
-        greedy: what :func:`greedy_bound` returns for the same users.
+        random: result of :func:`random_bound` for the same users.
+        greedy: result of :func:`greedy_bound` for the same users.
         metrics: names as in :meth:`lxr.FidelityResult.summary`: ``"POS@20"``, ``"CDCG@Ke=5"``.
 
     Returns:
-        Explainers × ``"<metric> gain"``, higher is better whatever the metric; NaN where random and greedy do not differ.
-        An explainer that is worse than random is below 0; one that is better than greedy, which is no optimum, is above 1.
+        Explainers × ``"<metric> gain"``, higher is better for every metric; NaN if random and greedy do not differ.
+        Explainers worse than random are below 0; explainers better than greedy, which need not be optimal, are above 1.
 
     Raises:
         ValueError: results of other users, or an unknown metric.
@@ -276,7 +275,7 @@ def fidelity_gain(
         raise ValueError(f"metrics: expected some of {', '.join(known)}, found {unknown[0]!r}")
     for name, result in {"greedy": greedy, **{f"results, {name}": result for name, result in results.items()}}.items():
         if any(not np.array_equal(getattr(result, of), getattr(random, of)) for of in ("target", "history_length")):
-            raise ValueError(f"{name}: expected the users and targets of random, found others")
+            raise ValueError(f"{name}: expected the users and targets of random, found different ones")
     floor, ceiling = _mean_metrics(random, metrics), _mean_metrics(greedy, metrics)
     way = (floor - ceiling).where(lambda difference: difference.abs() > 1e-12)
     means = pd.DataFrame({name: _mean_metrics(result, metrics) for name, result in results.items()}).T
@@ -298,20 +297,20 @@ def exhaustive_optimum(
     cutoffs: Sequence[int] = CUTOFFS,
     batch_size: int = 512,
 ) -> dict[str, np.ndarray]:
-    """The best values that any explanation of one or two items can have, by trying all.
+    """Optimal values of explanations of one or two items, by trying all of them.
 
     Args:
         model: recommender of I items.
         history: (B, I) binary histories, at least one item each.
         target: (B,) explained items, outside the histories.
-        length: items of an explanation, 1 or 2: there are n (n − 1) / 2 pairs of n items. A shorter history counts with
-            what there is.
+        length: items of an explanation, 1 or 2: there are n (n − 1) / 2 pairs of n items. A shorter history counts with all
+            its items.
         cutoffs: the K of POS@K.
         batch_size: histories per forward pass; bounds the memory.
 
     Returns:
-        Metric → (B,) best values of POS@K, CDCG, DEL and INS, each of the explanation that is best by it: comparable with
-        ``FidelityResult.fixed``.
+        Metric → (B,) best values of POS@K, CDCG, DEL and INS, each from the explanation that is best by this metric;
+        comparable with ``FidelityResult.fixed``.
 
     Raises:
         ValueError: ``length`` is neither 1 nor 2, a non-positive option, histories or targets that cannot be explained.
@@ -351,7 +350,7 @@ def exhaustive_optimum(
 def _subsets(history: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """All subsets of ``length`` items of every history (B, I): users (N,), ascending, and items (N, length).
 
-    The one subset of a shorter history names its last item again.
+    A shorter history has one subset, which repeats its last item.
     """
     found = []
     for x in history:

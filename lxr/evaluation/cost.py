@@ -17,7 +17,7 @@ class Cost:
     Attributes:
         seconds: wall time.
         n_scored: histories that went through the recommender.
-        n_gradients: how many of them with gradients, which cost about two forward passes more.
+        n_gradients: number of these with gradients, which cost about two more forward passes.
 
     Example: see :func:`measure_cost`.
     """
@@ -29,13 +29,13 @@ class Cost:
 
 @contextlib.contextmanager
 def measure_cost(model: Recommender) -> Iterator[Cost]:
-    """Measure the work of a ``with`` block, as far as it calls a recommender.
+    """Measure the calls of a recommender in a ``with`` block, and its time.
 
     Args:
         model: the recommender.
 
     Returns:
-        Context that gives a :class:`Cost`, complete when the block is left.
+        Context with a :class:`Cost`, complete at the end of the block.
 
     Example:
         >>> import lxr, torch
@@ -68,8 +68,8 @@ def cost_table(costs: Mapping[str, tuple[Cost, Cost]], n_users: int) -> pd.DataF
         n_users: explained users.
 
     Returns:
-        Seconds and forward passes that making it took, once (training, clustering); seconds per 1,000 explained users,
-        forward passes per user, and how many of these with gradients.
+        Seconds and forward passes for making it once (training, clustering); seconds per 1,000 explained users, forward
+        passes per user, and number of these with gradients.
 
     Example:
         >>> costs = {"lxr": (Cost(seconds=20, n_scored=9000), Cost(seconds=0.1)), "gradient": (Cost(), Cost(1, 200, 200))}

@@ -1,6 +1,6 @@
-"""Is any one-shot explainer better than one that imitates paths?
+"""Comparison of one-shot explainers with explainers on paths.
 
-One-shot explainers look at the recommender's answers near the whole history, and never at what is left of it.
+One-shot explainers use the recommender's answers near the whole history, and never those of a reduced history.
 """
 
 from collections.abc import Mapping, Sequence
@@ -121,9 +121,9 @@ def bars_table(
     """An explainer against the best of the others, one row per metric.
 
     Args:
-        against: what :func:`against_table` returns.
+        against: result of :func:`against_table`.
         results: explainer → result, of the same users, the paths among them.
-        paths: what the explainer imitates, or may reach.
+        paths: explainers that the explainer imitates or may reach.
 
     Returns:
         Indexed by metric: the other with the best ``mean`` (of equals the first), and its row of
@@ -155,7 +155,7 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
     """An explainer between two others, one row per metric.
 
     Args:
-        against: what :func:`against_table` returns, the two among its others.
+        against: result of :func:`against_table`, with the two among its others.
         start, end: the two.
 
     Returns:
@@ -184,7 +184,7 @@ def between_table(against: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
 
 
 def _share_covered(metric: str, start: float, reached: float, end: float) -> float:
-    """Share of the distance from ``start`` to ``end`` that lies behind ``reached``; NaN if the end is not the better one.
+    """Share of the distance from ``start`` to ``end`` that ``reached`` covers; NaN if the end is not the better one.
 
     Example:
         >>> _share_covered("NDCG", 0.5, 0.375, 0.25)  # lower is better

@@ -1,4 +1,4 @@
-"""Studies of LXR on paths: how gradients age, what signals say, what the network relies on."""
+"""Studies of LXR on paths: stale gradients, meaning of signals, reliance of the network on each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,14 +35,14 @@ def path_agreement_table(
         model: the explained recommender.
         matrix: (n, I) histories: CSR, or dense.
         target: (n,) explained items.
-        objective: g, whose gradient says what is right at a point of the path.
-        path: (n, I) CSR importance, in whose order items are removed.
+        objective: g, whose gradient is the reference at a point of the path.
+        path: (n, I) CSR importance, which gives the order of removal.
         scores: explainer → (n, I) CSR importance.
-        shares: of the history that are gone.
+        shares: removed shares of the history.
 
     Returns:
-        Shares × explainers: rank correlation with the gradient at what is left, over the items that are left; mean over
-        the users for whom it is defined.
+        Shares × explainers: rank correlation with the gradient at the remaining history, over the remaining items; mean
+        over the users for whom it is defined.
 
     Example:
         >>> import lxr
@@ -75,11 +75,11 @@ def path_agreement_table(
 
 
 def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -> pd.DataFrame:
-    """Mean signals of groups of history items, as the ordering network reads them.
+    """Mean signals of groups of history items, as inputs of the ordering network.
 
     Args:
-        examples: with signals (N, F) of all N entries of their histories.
-        names: (F,) of the signals.
+        examples: histories with signals (N, F) of all N entries.
+        names: (F,) names of the signals.
         groups: (N,) group of each entry.
 
     Returns:
@@ -103,12 +103,12 @@ def reliance_table(explainer: PathLXR, examples: Examples, metric: str, *, seed:
 
     Args:
         explainer: the trained network.
-        examples: of users whom it has not seen.
-        metric: of :func:`lxr.metrics.fidelity_of_scores`.
-        seed: of the shuffling.
+        examples: examples of unseen users.
+        metric: metric of :func:`lxr.metrics.fidelity_of_scores`.
+        seed: seed of the shuffling.
 
     Returns:
-        The metric, first ``none`` shuffled, then each signal by its name.
+        The metric with no signal shuffled (``none``), then with each signal shuffled, by name.
 
     Source: Breiman, Random Forests, Machine Learning 2001, section 10 (permutation importance).
 

@@ -1,4 +1,4 @@
-"""Other targets than the top recommendation: does the order of explainers stay?"""
+"""Targets other than the top recommendation, to check the order of explainers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,13 +17,13 @@ TARGET_METRICS = ("POS@5", "POS@10", "POS@20", "relative NDCG", "relative CDCG@K
 
 
 def target_of_rank(model: Recommender, matrix: object, rank: int, *, users_per_batch: int = USERS_PER_BATCH) -> np.ndarray:
-    """The item at one rank of the recommendations of every user; rank 1 is what :func:`lxr.top_item` finds.
+    """Item at one rank of every user's recommendations; rank 1 is the item of :func:`lxr.top_item`.
 
     Args:
         model: recommender of I items.
         matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
-        rank: among the items outside the history, from 1; of equal scores, the lowest item comes first.
-        users_per_batch: users that are dense at a time.
+        rank: rank among the items outside the history, from 1; ties go to the lowest item.
+        users_per_batch: dense users at a time.
 
     Returns:
         (n,) item indices.
@@ -55,9 +55,9 @@ def target_table(
 ) -> pd.DataFrame:
     """Means of every explainer for targets of several ranks.
 
-    A target of rank r is in the top K before anything is removed only if K ≥ r: for smaller K there is no POS@K. Relative
-    NDCG and CDCG are divided by the unperturbed gain of the same user, 1 / log2(1 + r): they start at 1 whatever r, and are
-    above 1 where the target rises. DEL and INS are probabilities, as for the top recommendation.
+    A target of rank r is in the unperturbed top K only if K ≥ r: for smaller K there is no POS@K. Relative NDCG and CDCG
+    are divided by the unperturbed gain of the same user, 1 / log2(1 + r): they start at 1 for every r, and exceed 1 if the
+    target rises. DEL and INS are probabilities, as for the top recommendation.
 
     Args:
         results: rank of the targets → explainer → result.
@@ -65,7 +65,7 @@ def target_table(
             :meth:`lxr.FidelityResult.per_user`.
 
     Returns:
-        One row per rank and explainer: ``rank``, ``explainer``, and a column per metric; NaN where it is not measured.
+        One row per rank and explainer: ``rank``, ``explainer``, and a column per metric; NaN if not measured.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,4 +1,4 @@
-"""Figures, test users and recommender that the authors of LXR have published, and our figures in their layout."""
+"""Published numbers, test users and recommender of the authors of LXR, and our numbers in their layout."""
 
 import math
 from collections.abc import Mapping
@@ -19,17 +19,18 @@ AUTHORS_LAYERS = {"history_encoder.weight": "mlp.linear_x.weight", "item_encoder
 
 
 def authors_recommender(path: str | Path) -> MF:
-    """The MF recommender of the first release of LXR, from its weights.
+    """Load the MF recommender of the first release of LXR from its weights.
 
     Args:
-        path: ``Data_preprocessing/recommender_model.pt`` of the first release. Its items are those of MovieLens 1M with
-            every rating as a positive and no core, in the order of their ids.
+        path: ``Data_preprocessing/recommender_model.pt`` of the first release. Its items are all items of MovieLens 1M
+            (every rating positive, no core), in the order of their ids.
 
     Returns:
-        A recommender with the authors' weights and biases of zero, since theirs has none.
+        A recommender with the authors' weights, and with zero biases because theirs has none.
 
     Raises:
-        DataError: no such file, no weights of two linear layers, other shapes, or numbers that are not finite.
+        DataError: a missing file, other content than weights of two linear layers, other shapes, or numbers that are not
+            finite.
 
     Source: Barkan et al., WWW 2024, repository ExplainingRecommendations/LXR: 20 factors, 3,706 items.
 
@@ -44,8 +45,8 @@ def authors_recommender(path: str | Path) -> MF:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file of somebody else: torch raises many kinds
-        raise DataError(f"{path}: expected weights saved by PyTorch, found something else ({short(error)})") from error
+    except Exception as error:  # a foreign file: torch raises many kinds
+        raise DataError(f"{path}: cannot read weights saved by PyTorch: {short(error)}") from error
     found = list(state) if isinstance(state, dict) else type(state).__name__
     if not isinstance(state, dict) or set(state) != set(AUTHORS_LAYERS.values()):
         raise DataError(f"{path}: expected the weights {', '.join(AUTHORS_LAYERS.values())}, found {found}")
@@ -61,7 +62,7 @@ def authors_recommender(path: str | Path) -> MF:
 
 
 def published_test_users(n_users: int) -> np.ndarray:
-    """The test users of the code that the authors published.
+    """Test users of the authors' published code.
 
     Args:
         n_users: number of users, in the order of their ids.
@@ -81,15 +82,15 @@ def published_test_users(n_users: int) -> np.ndarray:
     check_natural(n_users=n_users)
     if n_users < 2:
         raise ValueError(f"n_users: expected at least 2, found {n_users}")
-    order = np.random.RandomState(42).permutation(n_users)  # the legacy generator, as scikit-learn uses it
+    order = np.random.RandomState(42).permutation(n_users)  # the legacy generator of scikit-learn
     return np.sort(order[: math.ceil(n_users / 5)])
 
 
 def published_fidelity(dataset: str, recommender: str, kind: str = "curves") -> pd.DataFrame:
-    """Published means of fidelity metrics; empty where there are none.
+    """Published means of fidelity metrics; empty if there are none.
 
     Args:
-        dataset, recommender: as in this project. The figures are of a recommender that the authors trained, not of ours.
+        dataset, recommender: names in this project. The authors trained their own recommender.
         kind: ``"curves"``: mean over the eleven steps from 0 % to 100 % of the history removed, or ``"fixed"``: mean over
             the lengths Ke = 1 … 5, where DEL and INS are not divided by the unperturbed probability.
 
@@ -113,10 +114,10 @@ def published_fidelity(dataset: str, recommender: str, kind: str = "curves") -> 
 
 
 def in_published_layout(per_user: Mapping[str, pd.DataFrame], kind: str = "curves") -> pd.DataFrame:
-    """Our means as the authors report theirs, as far as we have them.
+    """Our means in the layout of the authors' tables, as far as we have them.
 
     Args:
-        per_user: explainer → what :meth:`lxr.FidelityResult.per_user` returns.
+        per_user: explainer → result of :meth:`lxr.FidelityResult.per_user`.
         kind: as for :func:`published_fidelity`.
 
     Returns:
@@ -143,11 +144,11 @@ def _fixed_means(frame: pd.DataFrame) -> pd.Series:
 
 
 def compare_with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Published and our figures side by side, for the explainers and metrics that both have.
+    """Published means next to ours, for the common explainers and metrics.
 
     Args:
-        ours: explainers × metrics, what :func:`in_published_layout` returns.
-        published: explainers × metrics, what :func:`published_fidelity` returns.
+        ours: explainers × metrics, the result of :func:`in_published_layout`.
+        published: explainers × metrics, the result of :func:`published_fidelity`.
 
     Returns:
         Two rows for each of the common explainers, then ``Kendall τ``: the agreement of the two orders of explainers by each

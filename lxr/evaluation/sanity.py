@@ -1,4 +1,4 @@
-"""Sanity checks: randomized recommenders, and histories without an item that has no influence.
+"""Sanity checks: randomized recommenders, and histories without an irrelevant item.
 
 Source: Adebayo et al.: Sanity Checks for Saliency Maps. NeurIPS 2018.
 """
@@ -21,22 +21,21 @@ from lxr.utils.sparse import binary_matrix, rows
 
 
 def randomized(model: Recommender, *, seed: int = 0) -> Iterator[tuple[str, Recommender]]:
-    """Cascading randomisation: copies of a recommender of which ever more layers are random, from the output to the input.
+    """Cascading randomisation: copies of a recommender with more and more random layers, from the output to the input.
 
     A layer is a module with parameters of its own. The order is that of registration, reversed: MF loses its item encoder
-    before its history encoder, the VAE its output before its decoder, latent layer and encoder. (The order of execution is
-    no better guide: a layer whose weights are used without calling it, like MF's item encoder, would never be seen.)
+    before its history encoder, the VAE its output before its decoder, latent layer and encoder. (The order of execution
+    would miss layers whose weights are used without a call, like MF's item encoder.)
 
-    Every parameter is redrawn from a normal distribution of its own mean and standard deviation: that keeps the scale of the
-    logits and needs no knowledge of how a module was initialised. A constant parameter therefore stays as it is, and so do
-    buffers.
+    Every parameter is redrawn from a normal distribution with its mean and standard deviation. This keeps the scale of the
+    logits and does not depend on a module's initialisation. Constant parameters and buffers do not change.
 
     Args:
-        model: any recommender with parameters; it is left as it is.
-        seed: of the draws.
+        model: any recommender with parameters; it is not changed.
+        seed: seed of the draws.
 
     Returns:
-        Iterator of (the layer randomised last, the copy).
+        Iterator of (last randomised layer, copy).
 
     Raises:
         ValueError: there are no parameters to randomise.
@@ -64,7 +63,7 @@ def _cascade(model: Recommender, layers: list[str], generator: torch.Generator) 
 
 @torch.no_grad()
 def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
-    """Replace the parameters of one layer, without those below it, by normal draws of their own mean and deviation."""
+    """Replace the parameters of one layer, without its sublayers, by normal draws with their mean and deviation."""
     for parameter in layer.parameters(recurse=False):
         noise = torch.randn(parameter.shape, generator=generator).to(parameter)
         parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
@@ -73,20 +72,20 @@ def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
 def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
     """Shuffle histories: every user keeps the number of items, every item the number of users.
 
-    In each round all interactions are paired at random, and the two of a pair exchange their items unless one of the users
-    has the other's item already. That changes no count, makes no duplicates, and ends however dense the matrix is.
+    Each round pairs all interactions at random; the two of a pair exchange their items unless one of the users already has
+    the other item. This changes no count, makes no duplicates, and ends for a matrix of any density.
 
     Args:
-        matrix: (n, I) CSR histories; left as it is.
-        seed: of the pairs.
+        matrix: (n, I) CSR histories; not changed.
+        seed: seed of the pairs.
         rounds: exchanges proposed per interaction.
-        n_features: how many of the columns, the last ones, are features of the users, which stay with them.
+        n_features: number of user features in the last columns, which are not shuffled.
 
     Returns:
         (n, I) CSR histories, column indices sorted within each row.
 
     Raises:
-        ValueError: no binary CSR matrix, or ``rounds`` is not positive.
+        ValueError: not a binary CSR matrix, or ``rounds`` is not positive.
 
     Source: Adebayo et al., NeurIPS 2018, section 3.2 (randomised data); Milo et al., arXiv:cond-mat/0312028 (exchanges).
 
@@ -112,7 +111,7 @@ def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10
 
 
 def _exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.random.Generator) -> None:
-    """Let random pairs of interactions (row, item), (nnz,) each, exchange their items in place where that is possible."""
+    """Exchange the items of random pairs of interactions (row, item), (nnz,) each, in place where possible."""
     first, second = generator.permutation(len(item))[: len(item) // 2 * 2].reshape(2, -1)
     proposed = np.stack([row[first] * n_items + item[second], row[second] * n_items + item[first]])  # (2, pairs)
     _, index, times = np.unique(proposed, return_inverse=True, return_counts=True)
@@ -123,7 +122,7 @@ def _exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.ran
 
 
 def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np.ndarray) -> np.ndarray:
-    """The history item of each user whose removal changes the log-odds of the target least: the same for all explainers.
+    """History item of each user whose removal changes the target's log-odds least, the same for all explainers.
 
     Args:
         model: the recommender.
@@ -131,7 +130,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
         target: (n,) explained items.
 
     Returns:
-        (n,) items; of equal changes, the lowest item.
+        (n,) items; ties go to the lowest item.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -144,7 +143,7 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
 
 
 def _without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
-    """A CSR matrix (n, I) without one entry per row, that of ``items`` (n,); the others keep their values, zeros too."""
+    """A CSR matrix (n, I) without one item of ``items`` (n,) per row; other entries stay, zeros included."""
     kept = matrix.indices != items[rows(matrix)]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows(matrix)[kept], minlength=matrix.shape[0]))])
     return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
@@ -155,19 +154,19 @@ def stability(
 ) -> np.ndarray:
     """Overlap of explanations before and after an item without influence leaves the history.
 
-    The first ``count`` items of the explanations with and without that item are compared (it is skipped in the first, so
-    that an explainer that looks at every item by itself gets 1); the target stays the same.
+    Compares the first ``count`` items of the explanations with and without this item. The first explanation skips the item,
+    so an explainer that scores items independently gets 1. The target stays the same.
 
     Args:
         explainer: any explainer.
         scores: (n, I) CSR, its explanation of the whole histories.
         target: (n,) explained items.
-        removed: (n,) history items to remove, as :func:`least_influential_item` chooses them.
-        count: items of an explanation that people read.
+        removed: (n,) history items to remove, from :func:`least_influential_item`.
+        count: length of an explanation.
 
     Returns:
-        (n,) shares that the two have in common, NaN where nothing is left of the history. Where no more than ``count`` items
-        are left, the share is 1 whatever the explainer.
+        (n,) shares of common items; NaN if no history is left. If at most ``count`` items are left, the share is 1 for
+        every explainer.
 
     Raises:
         ValueError: ``count`` is not positive.

@@ -1,4 +1,4 @@
-"""Counterfactual sets of all explainers beside the smallest ones: how many items more does an explanation take?"""
+"""Comparison of the counterfactual sets of all explainers with the smallest ones."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ SMALLEST = "smallest set"
 
 @dataclass(frozen=True, eq=False)
 class LeavingTop:
-    """Sets without which B targets leave the top K.
+    """Sets whose removal takes B targets out of the top K.
 
     Attributes:
-        sets: B smallest sets, as far as they were found, with certificates.
+        sets: B smallest sets, as far as found, with certificates.
         sizes: explainers × users, sizes of the smallest prefixes; NaN where no prefix reaches the goal.
-        necessary, sufficient: explainers × users, whether the first items, as many as the smallest set has, are so; NaN for
-            users without a set.
-        seconds: (explainers,) for a user, without explaining.
+        necessary, sufficient: explainers × users, whether the first items (as many as in the smallest set) are necessary or
+            sufficient; NaN for users without a set.
+        seconds: (explainers,) seconds per user, without the time of the explanation.
 
     Example: see :func:`counterfactual_study`.
     """
@@ -44,7 +44,7 @@ class LeavingTop:
 
     @property
     def smallest(self) -> np.ndarray:
-        """Sizes (B,) of the smallest sets that are proven, else NaN."""
+        """Proven sizes (B,) of the smallest sets, else NaN."""
         return np.array([one.size if one.certificate == "optimal" else np.nan for one in self.sets], dtype=float)
 
     def table(self) -> pd.DataFrame:
@@ -56,10 +56,10 @@ class LeavingTop:
 
 @dataclass(frozen=True, eq=False)
 class SetStudy:
-    """Counterfactual sets of many users, by all explainers and the smallest.
+    """Counterfactual sets of many users: by all explainers, and the smallest.
 
     Attributes:
-        by_k: K → sets without which the targets leave the top K.
+        by_k: K → sets whose removal takes the targets out of the top K.
 
     Example: see :func:`counterfactual_study`.
     """
@@ -76,13 +76,13 @@ class SetStudy:
         """Certificates of the smallest sets: one row for each K.
 
         Returns:
-            Shares of users by certificate, share whose set is at most one item larger than the bound (or of whom it is
-            proven that there is none), mean gap of the others.
+            Shares of users by certificate; share of users whose set is at most one item larger than the bound (or proven
+            not to exist); mean gap of the others.
         """
         return pd.DataFrame({k: _certified(part.sets) for k, part in self.by_k.items()}).T.rename_axis("K")
 
     def times(self) -> pd.DataFrame:
-        """Seconds for a user, without explaining: means; for the smallest sets the median and the 90th percentile, too."""
+        """Mean seconds per user without explaining; for the smallest sets also the median and the 90th percentile."""
         columns = {}
         for k, part in self.by_k.items():
             median, most = np.quantile([one.seconds for one in part.sets], [0.5, 0.9])
@@ -117,17 +117,17 @@ def counterfactual_study(
     batch_size: int = 512,
     label: str | None = None,
 ) -> SetStudy:
-    """Compare the smallest prefix of every explainer with the smallest set at all, for leaving the top K.
+    """Compare the smallest prefix of every explainer with the smallest set, for leaving the top K.
 
     Args:
         model: recommender of I items.
         matrix: (B, I) histories, CSR or dense.
         target: (B,) explained items, the first recommendations.
         scores: explainer → (B, I) scores of their items.
-        ks: lengths K of the list that the target has to leave.
+        ks: lengths K of the list that the target must leave.
         time_limit: seconds for each smallest set.
         batch_size: histories per forward pass.
-        label: of progress bars, or None for none.
+        label: label of progress bars; None for no bars.
 
     Returns:
         Sets and sizes, with tables.

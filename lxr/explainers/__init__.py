@@ -1,7 +1,7 @@
-"""Level 5: explainers and the objectives that they explain; LXR is one family of them.
+"""Level 5: explainers, LXR among them, and the objectives that they explain.
 
-Each class documents its options. :data:`lxr.EXPLAINERS` makes them by name, and fills in training users and seed.
-:func:`register` adds a class to it.
+Each class documents its options. :data:`lxr.EXPLAINERS` makes them by name, with training users and seed. :func:`register`
+adds a class to it.
 
 Example:
     >>> import lxr

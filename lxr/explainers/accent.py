@@ -17,16 +17,16 @@ class ACCENT(Explainer):
     """The smallest set of history items whose removal lets a rival pass the target.
 
     For each of the k − 1 next-best items y*, history items are removed in the order of (influence on the logit of y −
-    influence on that of y*), largest first, until y* has the higher logit; the smallest of the sets counts, of equally small
-    ones that after which y* leads most. Influence is measured by leaving one item out. A score below zero means that the
-    item does more for the rival than for the target.
+    influence on the logit of y*), largest first, until y* has the higher logit. The smallest of these sets counts; ties go
+    to the largest lead of y*. Influence is measured by leaving one item out. A score below zero means that the item
+    supports the rival more than the target.
 
     Args:
         model: the explained recommender.
-        k: length of the recommendation list: the target and its k − 1 rivals.
-        ranking: importance of an item, ``"set"``: its influence on y less that on the y* of the smallest set (so that the
-            set's items come first; if no rival can pass, on the best rival), or ``"mean"``: on the mean of all rivals, the
-            ranking that the LXR papers mean (their code leaves the influence on y out).
+        k: length of the recommendation list, the target and its k − 1 rivals.
+        ranking: importance of an item, its influence on y minus its influence on rivals. ``"set"``: on the y* of the
+            smallest set, whose items then come first (the best rival if none can pass). ``"mean"``: on the mean of all
+            rivals, the ranking of the LXR papers (their code leaves out the influence on y).
         batch_size: histories per forward pass; bounds the memory.
 
     Raises:
@@ -58,12 +58,12 @@ class ACCENT(Explainer):
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
-        """A list of five, or of all items if they are fewer."""
+        """List length five, or the number of items if smaller."""
         return {"k": min(5, n_items)}
 
     @torch.no_grad()
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Influence on the target less that on its rival, or on the mean of its rivals."""
+        """Influence on the target minus the influence on its rival or on the mean of its rivals."""
 
         def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             rival, valid, contrast = self.contrasts(x, y)
@@ -77,19 +77,19 @@ class ACCENT(Explainer):
 
     @property
     def users_at_a_time(self) -> int:
-        """So many that one history for each of their rivals fits a batch."""
+        """Number of users such that one history for each of their rivals fits a batch."""
         return max(1, self.batch_size // (self.k - 1))
 
     def contrasts(self, history: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The rivals and what history items do for the target against each of them.
+        """Rivals, and the influence of history items on the target against each rival.
 
         Args:
             history: (B, I) histories.
             target: (B,) explained items.
 
         Returns:
-            Rivals (B, k − 1), best first; which of them there are, since fewer items may be unseen; and influence on the
-            target less influence on the rival (B, k − 1, I), or on the target alone where there is no rival.
+            Rivals (B, k − 1), best first; which of them exist (fewer items may be unseen); and influence on the
+            target minus influence on the rival (B, k − 1, I), or on the target alone without a rival.
         """
         taken = history.scatter(1, target[:, None], 1.0) > 0
         scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
@@ -108,10 +108,10 @@ class ACCENT(Explainer):
         valid: torch.Tensor,
         contrast: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """For every user, the index (B,) among the rivals of the one that passes first, and the size (B,) of its set.
+        """For every user, the index (B,) of the rival that passes first, and the size (B,) of its set.
 
-        Sets grow for all users and rivals together, several sizes at a time as a batch has room; a user is done with the
-        first size at which a rival passes. Size 0: none ever does.
+        Sets grow for all users and rivals together, as many sizes at a time as fit a batch. A user is done with the first
+        size at which a rival passes. Size 0: no rival ever passes.
         """
         n_rivals, length = rival.shape[1], history.sum(dim=1)
         order = ItemOrder.by_importance(history.repeat_interleave(n_rivals, dim=0), contrast.flatten(0, 1))

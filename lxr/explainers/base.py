@@ -1,4 +1,4 @@
-"""The contract of all explainers."""
+"""Base class of all explainers, and their contract."""
 
 import contextlib
 import inspect
@@ -21,15 +21,15 @@ from lxr.utils.sparse import batches, dense
 
 
 class Made:
-    """An object that knows the arguments of its constructor, so that it can be made again.
+    """Object that records the arguments of its constructor, so it can be made again.
 
-    (A base class of its own: beside ``__init__``, ``__new__`` would hide the signature from :func:`inspect.signature`.)
+    (A separate base class: next to ``__init__``, ``__new__`` would hide the signature from :func:`inspect.signature`.)
     """
 
     arguments: dict[str, Any]
 
     def __new__(cls, *arguments, **options):
-        """Make it; wrong arguments are left to ``__init__`` to complain about."""
+        """Make the object; ``__init__`` reports wrong arguments."""
         made = super().__new__(cls)
         with contextlib.suppress(TypeError):
             bound = inspect.signature(cls).bind(*arguments, **options)
@@ -39,7 +39,7 @@ class Made:
 
 
 class Explainer(Made):
-    """Scores how much each item of a history is responsible for a recommendation.
+    """Base class of explainers, which score how much each history item is responsible for a recommendation.
 
     A subclass defines :meth:`importance`; users are always rows, and an explanation depends on its own row alone.
 
@@ -48,21 +48,21 @@ class Explainer(Made):
 
     Attributes:
         model: the recommender whose recommendations are explained.
-        needs_gradient: whether it must be differentiable.
-        is_signed: whether a score below zero says that the item speaks against the recommendation: without it, what the
-            explainer is about (the target's score, say) would be higher. Otherwise only the order of the scores means
-            something, and figures show them on a scale from 0 to 1.
-        max_history: longest history that the sampling budget is made for; None if there is no budget.
-        overflow_note: what the explainer does about longer histories.
-        search_space: what :mod:`lxr.tuning` may choose its options from.
-        arguments: of the constructor, by name, defaults included.
+        needs_gradient: whether the recommender must be differentiable.
+        is_signed: whether a score below zero means that the item speaks against the recommendation: without the item, the
+            explained quantity (the target's score, say) would be higher. Otherwise only the order of the scores has a
+            meaning, and figures show them on a scale from 0 to 1.
+        max_history: longest history for the sampling budget; None if there is no budget.
+        overflow_note: treatment of longer histories, for a warning.
+        search_space: values of the options that :mod:`lxr.tuning` may choose.
+        arguments: arguments of the constructor by name, defaults included.
 
     Raises:
-        ValueError: a recommender without a gradient, if one is needed, or whose answers cannot be explained
+        ValueError: the recommender lacks a necessary gradient, or its answers cannot be explained
             (:func:`lxr.recommenders.probes.check_answers`).
 
     Warns:
-        UserWarning: the recommender ignores the history, or its scores look like probabilities where logits are expected.
+        UserWarning: the recommender ignores the history, or its scores look like probabilities instead of logits.
 
     Example:
         >>> import lxr
@@ -99,25 +99,24 @@ class Explainer(Made):
     ) -> sp.csr_matrix: ...
 
     def explain(self, history, target, *, users_per_batch=256, label=None):
-        """Explain one recommendation per user: dense histories at once, a SciPy matrix batch by batch.
+        """Explain one recommendation per user: dense histories in one call, a SciPy matrix batch by batch.
 
         Args:
             history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
             target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
-            users_per_batch: users of a SciPy matrix that are dense at a time; bounds the memory.
-            label: of a progress bar over the batches of a SciPy matrix; None for no bar.
+            users_per_batch: dense users of a SciPy matrix at a time; bounds the memory.
+            label: label of a progress bar over the batches of a SciPy matrix; None for no bar.
 
         Returns:
-            (B, I) scores, higher for the items that are more responsible. Of dense histories a tensor, 0 outside the
-            history; of a SciPy matrix a CSR matrix with one entry per history item (zeros included), items ascending.
+            (B, I) scores, higher for items that are more responsible. For dense histories a tensor, 0 outside the history;
+            for a SciPy matrix a CSR matrix with one entry per history item (zeros included), items ascending.
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history or outside the
                 catalogue, or a score that is not finite.
 
         Warns:
-            UserWarning: histories are longer than the explainer's budget is made for, or all items of a history score the
-                same.
+            UserWarning: histories are too long for the explainer's budget, or all items of a history have the same score.
 
         Example:
             >>> import lxr
@@ -170,7 +169,7 @@ class Explainer(Made):
         raise NotImplementedError
 
     def warn_about_long_histories(self, lengths: np.ndarray) -> None:
-        """Warn of histories (lengths (B,)) that are longer than the budget is made for."""
+        """Warn of histories (lengths (B,)) that are too long for the budget."""
         if self.max_history is not None and (lengths > self.max_history).any():
             warnings.warn(
                 f"{type(self).__name__}: {(lengths > self.max_history).sum()} of {len(lengths)} histories have more than "
@@ -179,11 +178,11 @@ class Explainer(Made):
             )
 
     def warn_about_equal_scores(self, scores: np.ndarray, lengths: np.ndarray) -> None:
-        """Warn of histories of at least two items whose scores are all the same.
+        """Warn of histories of two or more items with equal scores.
 
         Args:
-            scores: (N,) of all items, user after user.
-            lengths: (B,) items of each user, at least one.
+            scores: (N,) scores of all items, user after user.
+            lengths: (B,) number of items of each user, at least one.
         """
         start = lengths.cumsum() - lengths
         equal = (np.maximum.reduceat(scores, start) == np.minimum.reduceat(scores, start)) & (lengths >= 2)
@@ -196,19 +195,19 @@ class Explainer(Made):
 
 
 def check_explainer(explainer: object) -> None:
-    """Refuse what is no explainer, its name among others."""
+    """Refuse anything but an explainer, such as its name."""
     check_instance(Explainer, "an explainer, as lxr.EXPLAINERS[name](model, train_matrix) makes it", explainer=explainer)
 
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:
     """Random numbers for explaining one target by one history.
 
-    They depend on these and the seed alone: they are the same in whatever batch the user comes. The seed is below 2³².
+    They depend only on these and on the seed (below 2³²), not on the batch of the user.
     """
-    # An array is hashed faster than a list.
+    # hashing an array is faster than hashing a list
     return np.random.default_rng(np.concatenate([np.array([seed, target], dtype=np.uint32), items.astype(np.uint32)]))
 
 
 def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch.Tensor) -> torch.Tensor:
-    """Apply a function to ``size`` rows of all tensors at a time, and join what it returns."""
+    """Apply a function to ``size`` rows of all tensors at a time, and join the results."""
     return torch.cat([function(*rows) for rows in zip(*(tensor.split(size) for tensor in tensors), strict=True)])

@@ -1,4 +1,4 @@
-"""Explanations of many users: judged by one metric, saved and loaded."""
+"""Explanations of many users: mean fidelity, saving and loading."""
 
 import hashlib
 from pathlib import Path
@@ -11,23 +11,23 @@ from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.names import check_metric
 from lxr.recommenders.recommendations import top_item
-from lxr.utils.storage import ANEW, DataError, read_npz, save_npz
+from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
 
 def mean_fidelity(
     explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray | None = None, *, metric: str = "POS@20"
 ) -> float:
-    """One fidelity metric, mean over users: the criterion by which epochs and hyperparameters are chosen.
+    """One fidelity metric, mean over users: the criterion for the choice of epochs and hyperparameters.
 
     Args:
         explainer: any explainer.
         matrix: (n, I) CSR histories.
         target: (n,) explained items; the top recommendations by default.
-        metric: any of :meth:`lxr.FidelityResult.per_user`, curves by the mean over their steps. POS@K and NDCG take a third
-            of the time of the others.
+        metric: a metric of :meth:`lxr.FidelityResult.per_user`; curves count with the mean over their steps. POS@K and NDCG
+            take a third of the time of the others.
 
     Returns:
-        The mean; its name says whether lower is better (:func:`lxr.metrics.direction`).
+        The mean; :func:`lxr.metrics.direction` states whether lower is better.
 
     Raises:
         ValueError: an unknown metric.
@@ -48,19 +48,18 @@ def mean_fidelity(
 
 
 def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
-    """Write the scores that an explainer returns for a CSR matrix to one ``.npz`` file, atomically.
+    """Write an explainer's scores of a CSR matrix to one ``.npz`` file, atomically.
 
     Args:
-        scores: (n, I) CSR; the file holds their values, and a checksum of the entries to which they belong. They are read
-            with the histories beside them.
+        scores: (n, I) CSR; the file holds their values and a checksum of their entries. Reading them needs the histories.
         path: the file.
 
     Raises:
-        ValueError: no matrix of scores, or scores that are not finite; nothing is written.
+        ValueError: not a matrix of scores, or scores that are not finite; nothing is written.
 
     Example: see :func:`load_scores`.
     """
-    if not sp.issparse(scores):  # dense ones do not say which zeros are scores
+    if not sp.issparse(scores):  # a dense matrix does not show which zeros are scores
         raise ValueError(f"scores: expected a CSR matrix with a score per history item, found {type(scores).__name__}")
     scores = as_csr("scores", scores)
     values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
@@ -80,8 +79,8 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
         (n, I) CSR scores with exactly the entries of ``matrix``, zeros included, items ascending.
 
     Raises:
-        ValueError: no binary histories.
-        DataError: the file is missing or damaged, or its scores are of other histories.
+        ValueError: histories that are not binary.
+        DataError: the file is missing or damaged, or its scores belong to other histories.
 
     Example:
         >>> import tempfile
@@ -94,11 +93,11 @@ def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
     arrays = read_npz(path, required=("scores", "entries"))
     values, matrix = arrays["scores"], as_matrix(matrix=matrix)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
-        raise DataError(f"{path} is damaged: expected finite numbers in one dimension, found others: {ANEW}")
+        raise DataError(f"{path} is damaged: expected finite numbers in one dimension: {REPAIR}")
     if len(values) != matrix.nnz:
         raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")
     if not np.array_equal(arrays["entries"], _digest_of_entries(matrix)):
-        raise DataError(f"{path}: expected scores of these histories, found those of other users or other items")
+        raise DataError(f"{path}: expected scores of these histories, found scores of other users or items")
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 

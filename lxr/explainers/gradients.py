@@ -1,4 +1,4 @@
-"""Explainers by gradients with respect to the history: gradient × input, integrated gradients, SPINRec."""
+"""Gradient-based explainers: gradient × input, integrated gradients, SPINRec."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Literal, get_args
@@ -24,7 +24,7 @@ Baseline = Literal["empty", "user"]
 def gradient(
     objective: Objective, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
 ) -> torch.Tensor:
-    """∂g/∂x (B, I); one backward pass serves all users, since each row depends on its own history alone.
+    """∂g/∂x (B, I); one backward pass for all users, because each row depends only on its own history.
 
     Raises:
         ValueError: the objective is not differentiable.
@@ -35,7 +35,7 @@ def gradient(
 
 
 def _check_connected(g: torch.Tensor) -> torch.Tensor:
-    """Refuse values that do not remember what they were computed from.
+    """Refuse values that are not connected to the history.
 
     Raises:
         ValueError: they have no gradient.
@@ -46,9 +46,9 @@ def _check_connected(g: torch.Tensor) -> torch.Tensor:
 
 
 class GradientTimesInput(Explainer):
-    """x ∘ ∂g/∂x: the first-order estimate of what leaving an item out takes away.
+    """x ∘ ∂g/∂x: the first-order estimate of the fall of g without an item.
 
-    A score below zero means that g rises when the item's entry shrinks.
+    A score below zero means that g rises if the item's entry shrinks.
 
     Args:
         model: the explained recommender.
@@ -87,11 +87,11 @@ class GradientTimesInput(Explainer):
 
 
 class RankMarginGradient(GradientTimesInput):
-    """Gradient × input of the rank margin: what keeps the target ahead of its rivals.
+    """Gradient × input of the rank margin, the target's lead over its rivals.
 
     Args:
         model: the explained recommender.
-        k: number K of rivals; 100, or all other items if they are fewer, by default.
+        k: number K of rivals; by default 100, or all other items if fewer.
         tau: τ, softness of the maximum over the rivals.
         batch_size: histories per pass; bounds the memory.
 
@@ -117,20 +117,20 @@ class RankMarginGradient(GradientTimesInput):
 class IntegratedGradients(Explainer):
     """(x − x') ∘ the mean gradient of g on the straight line from a baseline history x' to x.
 
-    From the empty history, a recommender that normalises its input (the VAE) is constant along the line but for a jump at
-    its very start: the gradients are then those at x, but for a factor, and their sum does not reach g(x) − g(x'). A score
+    From the empty history, a recommender that normalises its input (the VAE) is constant along the line except for a jump
+    at its start: the gradients then equal the one at x up to a factor, and their sum does not reach g(x) − g(x'). A score
     below zero means that the item lowers g on the way from the baseline.
 
     Args:
         model: the explained recommender.
-        train_matrix: (n, I) CSR histories of the training users, from whom baselines are drawn.
-        baseline: ``"empty"``, or ``"user"``: the history of a random training user, without the target. What a history
-            shares with its baseline scores 0.
+        train_matrix: (n, I) CSR histories of the training users, the source of baselines.
+        baseline: ``"empty"``, or ``"user"``: the history of a random training user, without the target. Items that a
+            history shares with its baseline score 0.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         n_steps: points of the Gauss-Legendre quadrature.
         batch_size: histories per pass; bounds the memory.
-        seed: of the baselines.
-        draw: which of several draws of a baseline is meant.
+        seed: seed of the baselines.
+        draw: number of the draw, if there are several baselines.
 
     Raises:
         ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.
@@ -175,7 +175,7 @@ class IntegratedGradients(Explainer):
         self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Integrated gradients, as many users at a time as fit a batch with all their points."""
+        """Integrated gradients of as many users at a time as fit a batch with all their points."""
         return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), history, target)
 
     def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -191,7 +191,7 @@ class IntegratedGradients(Explainer):
             baselines=self.start(history, target),
             additional_forward_args=(target, history),
             n_steps=self.n_steps,
-            # More points than a batch holds are taken in several passes.
+            # several passes if a batch does not hold all points
             internal_batch_size=self.batch_size if self.n_steps > self.batch_size else None,
         )
 
@@ -207,10 +207,10 @@ class IntegratedGradients(Explainer):
 
 
 class BestExplanation(Explainer):
-    """Keeps, of several explanations of each user, the best by one criterion. A subclass defines :meth:`candidates`.
+    """Base class: keeps the best of several explanations of each user by a criterion.
 
-    The criterion is measured on the explained user and asks the recommender alone: 11 scores per explanation for NDCG and
-    POS@K, as for g; about four times as many for the other metrics.
+    A subclass defines :meth:`candidates`. The criterion is measured on the explained user and needs only the recommender:
+    11 scores per explanation for g, NDCG and POS@K; about four times as many for the other metrics.
 
     Args:
         model: the explained recommender.
@@ -231,11 +231,11 @@ class BestExplanation(Explainer):
         self.objective, self.criterion, self.batch_size = objective, criterion, batch_size
 
     def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
-        """Scores (B, I) of one explanation after the other."""
+        """Scores (B, I) of each explanation in turn."""
         raise NotImplementedError
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The best of the explanations, the first of equals."""
+        """The best of the explanations; ties go to the first."""
         best, lowest = torch.zeros_like(history), torch.full(target.shape, torch.inf, device=history.device)
         for scores in self.candidates(history, target):
             left = in_batches(self.remainder, self.batch_size, history, target, scores)  # (B,)
@@ -255,34 +255,34 @@ class BestExplanation(Explainer):
     def mean_objective(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Mean of g (B,) over the eleven steps of removing the most important items."""
         order = ItemOrder.by_importance(history, scores)
-        position = order.positions(history).masked_fill(history == 0, -1)  # before all that is kept
+        position = order.positions(history).masked_fill(history == 0, -1)  # before everything kept
         removed = torch.from_numpy(part_sizes(order.length, 10)).to(position)  # (B, 11)
         kept = ((position >= size[:, None]).to(history) for size in removed.T)
         return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)
 
 
 class SPINRec(BestExplanation):
-    """Integrated gradients from several random training users, of which each explained user keeps the best.
+    """Integrated gradients from several random training users; keeps the best for each explained user.
 
-    What is best, ``criterion`` says: one criterion for all metrics, which asks the recommender alone. (The code published
-    with the paper keeps, for every metric that is reported, the draw that is best on that very metric. That is an oracle: a
-    user can be shown one explanation, not another one for each metric.) A score below zero means the same as for
+    ``criterion`` decides which is best: one criterion for all metrics, which needs only the recommender. (The code
+    published with the paper keeps, for every reported metric, the draw that is best on this metric. That is an oracle: a
+    user sees one explanation, not one for each metric.) A score below zero means the same as for
     :class:`IntegratedGradients`.
 
     Args:
         model: the explained recommender.
         train_matrix: (n, I) CSR histories of the training users.
-        n_samples: baselines N per user.
+        n_samples: number N of baselines per user.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them; differentiable.
         criterion: ``"objective"``, the lowest mean of g over the steps of the user's perturbation curve, most important
             items removed first; or the best value of a metric on the user: ``"NDCG"``, ``"POS@20"``, any of
             :meth:`lxr.FidelityResult.per_user`.
         n_steps: points of each integral.
         batch_size: histories per pass; bounds the memory.
-        seed: of the baselines.
+        seed: seed of the baselines.
 
     Attributes:
-        draws: the N explainers among whose explanations each user's is chosen.
+        draws: the N explainers of the candidates.
 
     Raises:
         ValueError: a recommender without a gradient, training users of another catalogue, or an impossible option.

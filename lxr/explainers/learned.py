@@ -1,4 +1,4 @@
-"""The base of trained explainers: saved, loaded, and compared with a random order after training."""
+"""Base class of trained explainers: saving, loading, and a comparison with a random order after training."""
 
 import warnings
 from dataclasses import asdict
@@ -18,11 +18,11 @@ from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.modes import uncounted
 from lxr.utils.records import plain
-from lxr.utils.storage import ANEW, DataError, short
+from lxr.utils.storage import REPAIR, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
-LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: notebooks of their own make them
-_CLEARLY = 2.0  # standard errors by which a trained explainer is ahead of a random order
+LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR on paths: separate notebooks train them
+_CLEARLY = 2.0  # required lead of a trained explainer over a random order, in standard errors
 _ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
 
 
@@ -44,9 +44,9 @@ class LearnedExplainer(Explainer):
     Attributes:
         model: the explained recommender.
         network: the network.
-        settings: what it was trained with.
+        settings: settings of the training.
         training: one row per epoch.
-        fingerprint: of the recommender for which the network was trained.
+        fingerprint: fingerprint of the recommender for which the network was trained.
 
     Example: see :func:`lxr.train_lxr`.
     """
@@ -60,14 +60,14 @@ class LearnedExplainer(Explainer):
 
     @classmethod
     def new_network(cls, model: Recommender, settings: Any, hidden_size: int) -> HiddenNetwork:
-        """Make an untrained network of these settings and this width for a recommender."""
+        """Make an untrained network with these settings and this width for a recommender."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write settings, weights, the training record and the recommender's fingerprint to one file, atomically.
 
         Raises:
-            ValueError: something that :meth:`load` would refuse; nothing is written.
+            ValueError: content that :meth:`load` would refuse; nothing is written.
         """
         state = {
             "explainer": type(self).__name__,
@@ -88,11 +88,11 @@ class LearnedExplainer(Explainer):
         Args:
             path: the file.
             model: the recommender for which the network was trained.
-            allow_other: also take a recommender with the same items, but other weights. Its explanations come from what
-                the network learned about the other one.
+            allow_other: also accept a recommender with the same items but other weights. The network then explains it with
+                what it learned about the original one.
 
         Raises:
-            DataError: the file is missing, damaged, another kind of explainer, or one of another recommender.
+            DataError: the file is missing or damaged, or holds another kind of explainer or one of another recommender.
         """
         state = read_weights(path, required=_ENTRIES)
         if state["explainer"] != cls.__name__:
@@ -105,13 +105,13 @@ class LearnedExplainer(Explainer):
             network = cls.new_network(model, settings, state["hidden_size"])
             training = pd.DataFrame(state["training"])
         except Exception as error:  # a file made by hand may hold anything
-            raise DataError(f"{path} is damaged: its settings make no explainer: {short(error)}: {ANEW}") from error
+            raise DataError(f"{path} is damaged: its settings are not valid: {short(error)}: {REPAIR}") from error
         restore_weights(network, state["weights"], path)
         explainer = cls(model, network.to(model.device), settings, training)
         if fingerprint.differs(explainer.fingerprint) and not allow_other:
             raise DataError(
                 f"{path}: expected an explainer of this recommender ({explainer.fingerprint}), found one of another "
-                f"({fingerprint}): load that one, or train the explainer anew; allow_other=True takes it all the same"
+                f"({fingerprint}): load that one, or train the explainer again; allow_other=True accepts it anyway"
             )
         explainer.fingerprint = fingerprint
         return explainer
@@ -126,14 +126,14 @@ def report_unlearned(
 
     Args:
         model: the explained recommender.
-        name: of the explainer.
+        name: name of the explainer.
         scores: (n, I) CSR explanations of the validation users.
         target: (n,) explained items.
         metric: the criterion of the training.
-        seed: of the random order.
+        seed: seed of the random order.
 
     Warns:
-        UserWarning: they are not; names both means.
+        UserWarning: explanations are not clearly better; names both means.
 
     Example:
         >>> import torch, lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -153,9 +153,9 @@ def report_unlearned(
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf
     if ahead.mean() > max(_CLEARLY * error, 0.0):
         return
-    figures = f"{metric} {found.mean():.3f}, of a random order {chance.mean():.3f}"
+    figures = f"{metric} {found.mean():.3f}, {chance.mean():.3f} for a random order"
     warnings.warn(
         f"{name}: not clearly better than a random order on {len(ahead)} validation users: {figures}. It may have learned "
         "nothing: tune it for this recommender (run_all.py --tune explainers)",
-        stacklevel=4,  # past the decorator of what trains
+        stacklevel=4,  # skips the decorator of the training function
     )

@@ -58,7 +58,7 @@ def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tens
     """Contribution of every history item: the fall of g without it.
 
     Args:
-        g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.
+        g: histories (R, I) and their users (R,) → (R,) or (R, m) values.
         history: (B, I) histories.
         batch_size: histories per call of g.
 
@@ -77,10 +77,10 @@ def change_one(
     """Evaluate g with one history item set to a value, for each of several items.
 
     Args:
-        g: histories (R, I) and the users (R,) they belong to → (R,) or (R, m) values.
+        g: histories (R, I) and their users (R,) → (R,) or (R, m) values.
         x: (B, I) histories.
-        items: (B, I), positive at the items that are changed, one at a time.
-        value: 0 leaves the item out, 1 puts it in.
+        items: (B, I), positive at the items to change, one at a time.
+        value: 0 removes the item, 1 adds it.
         batch_size: histories per call of g.
 
     Returns:

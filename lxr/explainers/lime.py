@@ -1,8 +1,8 @@
-"""LIME and LIRE: a simple model of the recommender around one history; and the function of masks that SHAP uses as well.
+"""LIME and LIRE: a linear model of the recommender around one history; and the mask function that SHAP also uses.
 
-The packages ``lime`` and ``shap`` run on functions of the history alone: which of its items are kept. That is tens of
-features instead of a whole catalogue. The fitted models are additive, so by default they fit the log-odds of the target,
-which do not flatten where its probability comes near 0 or 1.
+The packages ``lime`` and ``shap`` get functions of the kept history items: tens of features instead of a whole catalogue.
+The fitted models are additive, so by default they fit the log-odds of the target, which do not flatten near a probability
+of 0 or 1.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def mask_function(
     objective: str | Objective = "log-odds",
     batch_size: int = 512,
 ) -> Callable[..., np.ndarray]:
-    """The recommender as a function of which history items are kept: what packages such as shap and lime ask for.
+    """The recommender as a function of the kept history items, for packages such as shap and lime.
 
     Args:
         model: any recommender.
@@ -40,8 +40,8 @@ def mask_function(
         batch_size: histories per forward pass; bounds the memory.
 
     Returns:
-        A function of masks (S, h), one column per history item in ascending order, that returns g (S,) as float64. A
-        second argument, if given, are items (S, I) that are added to the histories, a CSR matrix.
+        A function of masks (S, h), one column per history item in ascending order, that returns g (S,) as float64. A second
+        argument, a CSR matrix (S, I), adds items to the histories.
 
     Example:
         >>> import lxr
@@ -68,24 +68,24 @@ def mask_function(
 
 
 class LIME(Explainer):
-    """Coefficients of a ridge regression of g on which history items are kept, around the history.
+    """Coefficients of a ridge regression of g on the kept history items, for samples around the history.
 
-    Every sample changes the history in 50 to 100 places: a random part of them are its own items, which are taken out, the
-    others are unseen items, which are put in (fewer where there are not so many; never the target or a user feature). The
-    nearer a sample, the more it counts: its weight is 1 − its number of changes / the sum of all samples'. A coefficient
-    below zero means that g is higher in samples without the item.
+    Every sample changes 50 to 100 items: it removes random items of the history and adds random unseen items (fewer if
+    there are not enough; never the target or a user feature). Nearer samples weigh more: the weight is 1 − the sample's
+    number of changes / the sum over all samples. A coefficient below zero means that g is higher in samples without the
+    item.
 
     Args:
         model: the explained recommender.
-        n_samples: perturbed histories per user. Histories of more items are possible, since the regression is penalised,
-            but no longer determined by the samples: a warning says so.
+        n_samples: perturbed histories per user. A warning says if a history has more items: the samples then do not
+            determine the regression without its penalty.
         min_flips, max_flips: bounds of the number of changes.
-        kernel_width: w of another weight, √exp(−d² / w²) of a sample at distance d, that of ``lime.lime_text``.
-        n_features: items to keep, those of the highest absolute coefficients in a first, hardly penalised regression; the
-            others score 0. All of them by default.
+        kernel_width: w of the alternative weight √exp(−d² / w²) of a sample at distance d, as in ``lime.lime_text``.
+        n_features: number of items to keep, by the absolute coefficients of a first, hardly penalised regression; the
+            others score 0. All items by default.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
-        seed: of the samples.
+        seed: seed of the samples.
 
     Raises:
         ValueError: an option that is not positive, ``max_flips`` below ``min_flips``, or an unknown objective.
@@ -134,7 +134,7 @@ class LIME(Explainer):
         self.n_samples, self.min_flips, self.max_flips = n_samples, min_flips, max_flips
         self.kernel_width, self.n_features = kernel_width, n_features
         self.objective, self.batch_size, self.seed = objective_of(objective), batch_size, check_seed(seed)
-        self.max_history, self.overflow_note = n_samples, f"{n_samples} samples and the penalty share out what they explain"
+        self.max_history, self.overflow_note = n_samples, f"{n_samples} samples alone do not determine their scores"
 
     @one_thread("blas")  # threads cost more than such small regressions
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -151,7 +151,7 @@ class LIME(Explainer):
     def neighborhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
-        """The history and its perturbations: items kept (S, h), 0 or 1, and items added (S, I)."""
+        """The history and its perturbations: kept items (S, h), 0 or 1, and added items (S, I)."""
         others = np.setdiff1d(np.arange(self.model.n_items), np.append(items, target))
         kept, added = np.ones((self.n_samples + 1, len(items))), [np.empty(0, dtype=np.int64)]
         for sample in kept[1:]:
@@ -163,7 +163,7 @@ class LIME(Explainer):
 
     @staticmethod
     def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
-        """Distances (S,) from a history of n items to samples that keep and add so many (S,): the number of changes."""
+        """Distances (S,) of samples from a history of n items, by numbers (S,) of kept and added items: the changes."""
         return n_items - n_kept + n_added
 
     def proximity(self, distance: np.ndarray) -> np.ndarray:
@@ -173,7 +173,7 @@ class LIME(Explainer):
         return np.sqrt(np.exp(-((distance / self.kernel_width) ** 2)))
 
     def regress(self, kept: np.ndarray, values: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), samples at distances (S,) count less."""
+        """Coefficients (h,) of a ridge regression of values (S,) on masks (S, h), weighted by distances (S,)."""
         with extra("explainers"):
             from lime.lime_base import LimeBase
 
@@ -192,20 +192,20 @@ class LIME(Explainer):
 
 
 class LIRE(LIME):
-    """LIME whose samples only take items out, completed by the histories of similar users.
+    """LIME with samples that only remove items, and with the histories of similar users as further samples.
 
     Every sample leaves each history item out with the same probability. The training users whose histories are most similar
-    (cosine) are further samples: what they share with the history is kept, the rest of their items is added, the target left
-    out. The distance of a sample is 100 times its cosine distance from the history, and its weight √exp(−d² / w²).
+    (cosine) are further samples: shared items are kept, their other items are added, except the target. The distance of a
+    sample is 100 times its cosine distance from the history, and its weight √exp(−d² / w²).
 
     Args:
         model: the explained recommender.
         train_matrix: (n, I) CSR histories of the training users.
         n_samples: perturbed histories per user.
-        n_neighbours: similar users, or all training users if they are fewer. Without any (0) this is no LIRE, but LIME on
-            the user's own items; tuning does not choose that.
-        share: probability of an item to be left out of a sample.
-        kernel_width: w.
+        n_neighbours: number of similar users, or all training users if fewer. 0 gives LIME on the user's own items, not
+            LIRE; tuning does not choose it.
+        share: probability that a sample leaves an item out.
+        kernel_width: width w of the weights.
         n_features, objective, batch_size, seed: as for :class:`LIME`.
 
     Raises:
@@ -263,10 +263,10 @@ class LIRE(LIME):
     def neighborhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator
     ) -> tuple[np.ndarray, sp.csr_matrix]:
-        """The history, its perturbations and its neighbours: items kept (S, h), 0 or 1, and items added (S, I)."""
+        """The history, its perturbations and its neighbours: kept items (S, h), 0 or 1, and added items (S, I)."""
         perturbed = generator.random((self.n_samples, len(items))) >= self.share
         own = np.isin(np.arange(self.model.n_columns), items).astype(float)
-        cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), but for √h
+        cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), up to √h
         neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
         shared = neighbours[:, items].toarray() > 0
         theirs = neighbours[:, : self.model.n_items]
@@ -277,5 +277,5 @@ class LIRE(LIME):
 
     @staticmethod
     def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:
-        """Distances (S,) from a history of n items to samples that keep and add so many (S,): 100 · (1 − cosine)."""
+        """Distances (S,) of samples from a history of n items, by numbers of kept and added items: 100 · (1 − cosine)."""
         return 100 * (1 - n_kept / np.sqrt(n_items * np.maximum(n_kept + n_added, 1)))

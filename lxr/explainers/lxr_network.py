@@ -1,4 +1,4 @@
-"""LXR: an explainer network that is trained to explain one recommender.
+"""LXR: an explainer network, trained for one recommender.
 
 Source: Barkan, Bogina, Gurevitch, Asher, Koenigstein: A Counterfactual Framework for Learning and Evaluating Explanations
 for Recommender Systems. WWW 2024. doi:10.1145/3589334.3645560
@@ -44,8 +44,8 @@ from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize, linear_layer
 
-RIDGE = 0.1  # of the regression of a warm start, as a share of the mean squared length of a history
-NEARLY_LINEAR = 0.5  # root mean square of what enters a tanh
+RIDGE = 0.1  # penalty of a warm start's regression, as a share of the mean squared length of a history
+NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
 
 
 class ExplainerNetwork(HiddenNetwork):
@@ -55,7 +55,7 @@ class ExplainerNetwork(HiddenNetwork):
         n_items: number of items I.
         hidden_size: width h of the encoders.
         activation, inputs, initialisation: as for :class:`LXRSettings`.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Source: Barkan et al., WWW 2024, section 3. Their code starts from PyTorch's own initialisation, here ``"torch"``; the
     default here is Xavier's.
@@ -95,7 +95,7 @@ class ExplainerNetwork(HiddenNetwork):
         """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
         user = self.history_encoder(history)  # (B, h)
         item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
-        if self.inputs != "both":  # what is not looked at is constant
+        if self.inputs != "both":  # an unused input is constant
             user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
         return self.head(torch.cat([user, item], dim=1))
 
@@ -150,13 +150,13 @@ def lxr_loss(
 class LXR(LearnedExplainer):
     """The trained network as an explainer: the importance of an item is its mask logit.
 
-    The sign of a logit says that the mask is above or below a half, not that an item speaks for or against the target.
-    (The order is that of the mask, without the ties into which a float32 sigmoid would run.) :func:`train_lxr` makes it.
+    The sign of a logit shows whether the mask is above a half, not whether an item speaks for or against the target. (The
+    order equals the mask's order, without the ties of a float32 sigmoid.) :func:`train_lxr` makes it.
 
     Attributes:
         model: the explained recommender.
         network: the explainer network.
-        settings: what it was trained with.
+        settings: settings of the training.
         training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users (``POS@20``),
             ``learning_rate``.
 
@@ -192,10 +192,10 @@ def train_lxr(
     """Train LXR on the top recommendation of every training user; keep the epoch that is best for the validation users.
 
     Args:
-        model: the recommender to explain; it is left as it is.
+        model: the recommender to explain; it is not changed.
         train_matrix: (n, I) CSR histories of the training users.
-        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
-        seed: of the initial weights and of the order of users.
+        validation_matrix: (m, I) CSR histories for the choice of the epoch; None sets a tenth of the training users aside.
+        seed: seed of the initial weights and of the order of users.
         settings: weights and hyperparameters; by default :func:`lxr.explainers.default_settings` of the training users.
         report: called after every epoch with its number and the validation criterion; an exception in it stops training.
 
@@ -207,7 +207,7 @@ def train_lxr(
             recommender without a gradient.
 
     Warns:
-        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+        UserWarning: by its criterion, the explainer is not clearly better than a random order on the validation users.
 
     Source: Barkan et al., WWW 2024, section 3.
 
@@ -267,7 +267,7 @@ def train_lxr(
 
 @contextlib.contextmanager
 def frozen(model: Recommender) -> Iterator[None]:
-    """Spare the gradients of a recommender's weights while something else learns."""
+    """Context without gradients of a recommender's weights, while another network learns."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in parameters:
@@ -279,7 +279,7 @@ def frozen(model: Recommender) -> Iterator[None]:
 
 
 def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
-    """An explainer network of these settings."""
+    """An untrained explainer network with these settings."""
     return ExplainerNetwork(
         n_items,
         hidden_size,
@@ -291,7 +291,7 @@ def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int
 
 
 def start_network(model: Recommender, settings: LXRSettings, seed: int, train_matrix: sp.csr_matrix) -> ExplainerNetwork:
-    """A new network, warm if that is asked for: from the recommender's encoders, or its answers to training users (n, I)."""
+    """A new network, perhaps with a warm start: from the recommender's encoders or its answers to training users (n, I)."""
     if settings.warm_start is True:
         history_encoder, item_encoder = model.encoders()
         network = new_network(model.n_columns, history_encoder.shape[0], settings, seed)
@@ -307,18 +307,18 @@ def start_network(model: Recommender, settings: LXRSettings, seed: int, train_ma
 
 @torch.no_grad()
 def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp.csr_matrix) -> None:
-    """Let a new network start from what a recommender answers to users: a mask logit says how an item goes with the target.
+    """Warm start from a recommender's answers: a mask logit then measures how well an item goes with the target.
 
-    The answers, logits of what is not in the history, less the mean over users, are U Vᵀ of rank h at best (the leading
-    singular vectors). With W so that X W ≈ U for the histories X (ridge regression), w_i · v_y is about what item i adds to
-    the logit of y; where the recommender is a product of two linear encoders, W and V are those, up to the rank. W becomes
-    the history encoder and the output layer, V the item encoder, and the hidden layer passes the encoded item on, beside its
-    weights of chance. All is scaled to where tanh is nearly linear.
+    The answers are logits of items outside the history, minus the mean over users. U Vᵀ is their best approximation of rank
+    h (leading singular vectors). Let X W ≈ U for the histories X (ridge regression): w_i · v_y is then about the
+    contribution of item i to the logit of y. If the recommender is a product of two linear encoders, these are W and V, up
+    to the rank. W becomes the history encoder and the output layer, V the item encoder. The hidden layer passes the encoded
+    item on, in addition to its random weights. All is scaled to the range where tanh is nearly linear.
 
     Args:
-        network: as :func:`new_network` makes it; its weights are changed in place.
+        network: from :func:`new_network`; its weights are changed in place.
         model: the recommender to explain.
-        matrix: (n, I) CSR histories, whose answers are held at once.
+        matrix: (n, I) CSR histories; all answers are in memory at once.
     """
     x = dense(matrix).double()  # (n, I)
     answers = torch.cat([model(dense(matrix[users], model.device)).cpu() for users in batches(len(x), 512)]).double()
@@ -327,7 +327,7 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
     answers -= answers.sum(dim=0) / known.sum(dim=0).clamp(min=1) * known
     strength, user = torch.linalg.eigh(answers @ answers.T)
     rank = min(network.hidden_size, int((strength > 1e-9 * len(x) * strength.max().clamp(min=1e-9)).sum()))
-    if not rank:  # the same answers to everybody: nothing to start from
+    if not rank:  # equal answers to all users: nothing to start from
         return
     user, strength = user[:, -rank:].flip(1), strength[-rank:].flip(0).sqrt()  # (n, r), (r,) singular values
     item = user.T @ answers / strength.sqrt()[:, None]  # Vᵀ (r, I)

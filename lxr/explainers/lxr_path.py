@@ -1,8 +1,8 @@
-"""LXR that imitates deletion paths: a small network learns to order history items as a long search would.
+"""LXR on paths: a small network learns to order history items as a long search would.
 
-A path (:class:`lxr.explainers.paths.GradientPath`) takes a history apart item by item and looks at the recommender
-again after each: good explanations, but dozens of gradients per user. The network sees a few signals of every item
-(:mod:`lxr.explainers.lxr_path_signals`) and learns from the paths of the training users in which order they will be taken.
+A path (:class:`lxr.explainers.paths.GradientPath`) removes history items one by one and takes a gradient after each: good
+explanations, but dozens of gradients per user. The network reads a few signals of every item
+(:mod:`lxr.explainers.lxr_path_signals`) and learns the order of removal from the paths of the training users.
 """
 
 import math
@@ -47,7 +47,7 @@ from lxr.utils.sparse import batches, dense, random_subhistories, sample_users
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize
 
-STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # of the paths that are imitated: finer than those of the baseline
+STEPS: dict[str, Any] = {"singles": 10, "share": 0.05}  # steps of the imitated paths: finer than those of the baseline
 Aim = Literal["rank", "score"]
 Kind = Literal["gradients", "answers"]
 Teacher = Literal["path", "leave-one-out", "gradient"]
@@ -68,28 +68,28 @@ SEARCH_SPACE = {
 
 @dataclass(frozen=True)
 class PathSettings:
-    """Everything that is chosen about LXR that imitates paths.
+    """All hyperparameters of LXR on paths.
 
     Attributes:
-        objective: ``"rank"``: the order in which removing items makes the target fall in the ranking; ``"score"``: the mean
-            of the orders in which removing items lowers its log-probability, and putting them in raises it.
-        signals: ``"gradients"``, a few looks down the path; or ``"answers"``, of the recommender to single items, which
-            need no gradient once trained.
-        tau, first_tau: τ of the smooth rank, and that for the first items, as for :class:`lxr.explainers.SoftRank`.
-        looks: where gradients are taken in addition to the whole history, as for
-            :class:`lxr.explainers.lxr_path_signals.PathGradients`; with the score without and with these items.
-        places: whether the order of the looks' own coarse path is read as well, as for
+        objective: ``"rank"``: the order of removals that lower the target's rank; ``"score"``: the mean of two orders, of
+            removals that lower its log-probability and of additions that raise it.
+        signals: ``"gradients"``, a few gradients along the path; or ``"answers"``, of the recommender to single items,
+            which need no gradient after training.
+        tau, first_tau: τ of the smooth rank, and τ for the first items, as for :class:`lxr.explainers.SoftRank`.
+        looks: positions of gradients in addition to the whole history, as for
+            :class:`lxr.explainers.lxr_path_signals.PathGradients`; for the score both without and with these items.
+        places: whether the order of the coarse path is also a signal, as for
             :class:`lxr.explainers.lxr_path_signals.PathGradients`.
-        teacher: whose order is imitated: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
+        teacher: the order to imitate: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
         loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
-        n_users: training users at most, drawn at random.
-        augmentation: random parts of every training history that are learned from in addition.
+        n_users: largest number of training users, drawn at random.
+        augmentation: number of random parts of every training history as further examples.
         n_pairs: pairs of items per user and step.
         hidden_size: width of the network.
-        learning_rate: highest of AdamW's, which rises and falls once (Smith and Topin, 2019).
+        learning_rate: highest learning rate of AdamW; it rises and falls once (Smith and Topin, 2019).
         batch_size: users per step.
         epochs: passes over the training users.
-        criterion: metric of the validation users by which the epoch is chosen; ties go to the later epoch.
+        criterion: metric on the validation users for the choice of the epoch; ties go to the later epoch.
 
     Raises:
         ValueError: an unknown choice or metric, a size or a rate that is not positive, or a negative ``augmentation``.
@@ -129,12 +129,12 @@ class PathSettings:
 
     @property
     def g(self) -> Objective:
-        """Objective whose gradients are read."""
+        """Objective of the gradients."""
         return SoftRank(self.tau, self.first_tau) if self.objective == "rank" else OBJECTIVES["log-prob"]
 
 
 def default_path_settings(objective: Aim = "rank", signals: Kind = "gradients") -> PathSettings:
-    """Settings of an objective and its signals, chosen once on validation users of MovieLens 1M.
+    """Default settings of an objective and its signals, chosen once on validation users of MovieLens 1M.
 
     Args:
         objective, signals: as for :class:`PathSettings`.
@@ -152,15 +152,15 @@ def default_path_settings(objective: Aim = "rank", signals: Kind = "gradients") 
 
 
 class OrderNetwork(HiddenNetwork):
-    """Scores history items by their signals, each item by itself: linear → GELU → linear → GELU → linear.
+    """Network that scores each history item by its signals: linear → GELU → linear → GELU → linear.
 
-    A signal comes in relative to its mean size over the history, and once more on a logarithmic scale; the third input is
-    the length of the history.
+    Inputs are each signal relative to its mean size over the history, the same on a logarithmic scale, and the length of
+    the history.
 
     Args:
-        signals: what is read; without weights, but it may know something of the recommender.
+        signals: the signals to read; they have no weights, but may hold data of the recommender.
         hidden_size: width of the hidden layers.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, signals: Signals, hidden_size: int, seed: int = 0):
@@ -187,8 +187,8 @@ class PathLXR(LearnedExplainer):
 
     Attributes:
         model: the explained recommender.
-        network: the network, with the signals it reads.
-        settings: what it was trained with.
+        network: the network, with its signals.
+        settings: settings of the training.
         training: one row per epoch: ``epoch``, ``loss``, the criterion of validation users.
 
     Example: see :func:`train_path_lxr`.
@@ -226,15 +226,15 @@ def train_path_lxr(
 ) -> PathLXR:
     """Train LXR to imitate the paths of training users; keep the epoch that is best for the validation users.
 
-    The loss of a pair of items is log(1 + exp(−(s_a − s_b))), s the scores, a the one that the path takes first, weighted by
-    1/√(1 + position of a): what comes first matters most.
+    The loss of a pair of items is log(1 + exp(−(s_a − s_b))), weighted by 1/√(1 + position of a). Here s are the scores,
+    and the path takes a first: first items matter most.
 
     Args:
-        model: the recommender to explain; it is left as it is.
+        model: the recommender to explain; it is not changed.
         train_matrix: (n, I) CSR histories of the training users.
-        validation_matrix: (m, I) CSR histories by which the epoch is chosen; None sets a tenth of the training users aside.
-        seed: of all that is drawn: users, initial weights, pairs.
-        settings: the defaults unless given.
+        validation_matrix: (m, I) CSR histories for the choice of the epoch; None sets a tenth of the training users aside.
+        seed: seed of all random draws: users, initial weights, pairs.
+        settings: settings of the training; the defaults unless given.
         report: called after every epoch with its number and the validation criterion; an exception in it stops training.
 
     Returns:
@@ -244,7 +244,7 @@ def train_path_lxr(
         ValueError: an empty matrix, a loss that is not finite, or a recommender without a gradient.
 
     Warns:
-        UserWarning: on the validation users it is not clearly better than a random order, by its criterion.
+        UserWarning: by its criterion, the explainer is not clearly better than a random order on the validation users.
 
     Source: this project. Of imitating explanations by a network: Schwab and Karlen, NeurIPS 2019 (CXPlain).
 
@@ -297,7 +297,7 @@ def train_path_lxr(
         learning_rate=settings.learning_rate,
         label="training LXR on paths",
         report=report,
-        later_of_equals=True,  # it has learnt more
+        later_of_equals=True,  # it has learned more
     )
     report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed=seed)
     return PathLXR(model, network, settings, training)
@@ -310,7 +310,7 @@ class Examples:
     Attributes:
         matrix: (n, I) CSR histories.
         target: (n,) explained items.
-        signals: (N, F) of all N entries.
+        signals: (N, F) signals of all N entries.
     """
 
     matrix: sp.csr_matrix
@@ -319,7 +319,7 @@ class Examples:
 
     @classmethod
     def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, *, users_per_batch: int = 256) -> "Examples":
-        """Look at histories, dense one batch at a time."""
+        """Compute signals of histories, one dense batch at a time."""
         matrix, target = as_users(model, matrix, top_item(model, matrix))
         parts = [
             signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
@@ -343,7 +343,7 @@ class Examples:
 
 
 def signals_of(model: Recommender, settings: PathSettings) -> Signals:
-    """The signals that the network reads with these settings, before :meth:`Signals.fit`."""
+    """The network's signals for these settings, before :meth:`Signals.fit`."""
     if settings.signals == "gradients":
         kept = settings.looks if settings.objective == "score" else ()
         return PathGradients(settings.g, removed=settings.looks, kept=kept, path_positions=settings.places)
@@ -352,7 +352,7 @@ def signals_of(model: Recommender, settings: PathSettings) -> Signals:
 
 
 def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
-    """Position (N,) of every history item in the order that is imitated, from 0; the mean where there are two orders."""
+    """Position (N,) of every history item in the imitated order, from 0; the mean if there are two orders."""
     teachers: list[Explainer]
     if settings.teacher == "path":
         paths = (GradientPath,) if settings.objective == "rank" else (GradientPath, InsertionPath)
@@ -371,11 +371,11 @@ def pair_loss(
     """Logistic loss of random pairs of items of the same user, weighted by 1/√(1 + the better position).
 
     Args:
-        score: (N,) of items, user after user.
-        position: (N,) in the order that is imitated.
-        length: (B,) items of each user.
-        n_pairs: drawn per user.
-        generator: of the draws.
+        score: (N,) scores of items, user after user.
+        position: (N,) positions in the imitated order.
+        length: (B,) number of items of each user.
+        n_pairs: number of pairs per user.
+        generator: random generator of the draws.
 
     Returns:
         A scalar; 0 if no pair has an order.
@@ -383,7 +383,7 @@ def pair_loss(
     start = (length.cumsum(0) - length)[:, None]
     draws = torch.rand(2, len(length), n_pairs, generator=generator, dtype=torch.float64).to(length.device)
     first, second = start + (draws * length[:, None]).long()
-    ahead = position[second] - position[first]  # positive: the first one is taken before
+    ahead = position[second] - position[first]  # positive: the path takes the first item earlier
     weight = (ahead != 0) / (1 + torch.minimum(position[first], position[second])).sqrt()
     loss = F.softplus(-ahead.sign() * (score[first] - score[second]))
     return (weight * loss).sum() / weight.sum().clamp(min=1e-12)

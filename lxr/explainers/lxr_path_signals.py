@@ -1,6 +1,6 @@
-"""Signals that an ordering network reads about each history item: a few numbers that come from the recommender alone.
+"""Signals of each history item for an ordering network: a few numbers from the recommender alone.
 
-Signals have no item's identity in them: what is learned from them holds for items, users and datasets that were not seen.
+Signals do not contain the identity of an item. So a network can use them for unseen items, users and datasets.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ RIVALS = (5, 20, 50, 100)
 
 
 class Signals(nn.Module):
-    """A subclass sets :attr:`names` and defines :meth:`forward`.
+    """Base class of signals; a subclass sets :attr:`names` and defines :meth:`forward`.
 
     Attributes:
-        names: of the F numbers per history item.
+        names: names of the F numbers per history item.
     """
 
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Signals(nn.Module):
         return len(self.names)
 
     def fit(self, model: Recommender, seed: int = 0) -> "Signals":
-        """Precompute what the signals of all histories need from a recommender; nothing unless a subclass does."""
+        """Precompute data of a recommender for all histories; a subclass may define it."""
         return self
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -43,28 +43,27 @@ class Signals(nn.Module):
 
 
 def check_looks(looks: Sequence[float]) -> None:
-    """Refuse looks at what is neither a share of the history nor a number of its items."""
+    """Refuse looks that are neither shares of the history nor numbers of its items."""
     for look in looks:
         expected = "shares above 0 and below 1 or numbers of items"
         check_numbers(expected, lambda value: 0 < value < 1 or (value >= 1 and value == int(value)), looks=look)
 
 
 class PathGradients(Signals):
-    """Gradients of an objective g at the history, and along a coarse path on which its first items are taken out or put in.
+    """Gradients of an objective g at the history, and along a coarse path that removes or adds its first items.
 
-    The path takes the items with the largest gradient at the look before. A look at an item says what it would add there:
-    whether it has been taken or not. The order in which the path takes items, by the last look what is left in the end, is a
-    signal as well.
+    The path takes the items with the largest gradient at the previous look (a gradient at one point of the path). A look
+    covers all items, taken or not. The order of the path, completed by the last look, is also a signal.
 
     Args:
         objective: g.
-        removed: how many items are gone at each look: a number of items (1 or more) or a share of the history (below 1);
-            at least one item stays.
-        kept: how many items are there at each look; at least one.
+        removed: removed items at each look: a number of items (1 or more) or a share of the history (below 1); at least one
+            item stays.
+        kept: items kept at each look; at least one.
         path_positions: whether there are signals of the order: log(1 + position), positions from 0.
 
     Raises:
-        ValueError: a look at no item.
+        ValueError: a look without items.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -100,7 +99,7 @@ class PathGradients(Signals):
 
     @property
     def n_looks(self) -> int:
-        """Number of signals that are gradients; they come first."""
+        """Number of gradients among the signals, which come first."""
         return 1 + len(self.removed) + len(self.kept)
 
     def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -117,7 +116,7 @@ class PathGradients(Signals):
         length = np.bincount(row, minlength=len(history))
 
         def look(there: np.ndarray) -> torch.Tensor:
-            """Gradients (N,) at the histories that have only these entries."""
+            """Gradients (N,) at the histories with only these entries."""
             x = torch.zeros_like(history)
             x[user[there], item[there]] = 1
             found = gradient(self.objective, model, x, target, history)[user, item]
@@ -139,7 +138,7 @@ class PathGradients(Signals):
 
 
 def _rank_last(position: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
-    """Write to ``position`` (N,) that the entries ``rest`` (n,) come last of their users (N,), by descending scores (N,).
+    """Set ``position`` (N,) of the entries ``rest`` (n,) to the last ones of their users (N,), by descending scores (N,).
 
     The users have histories of ``length`` (B,) items.
     """
@@ -148,11 +147,11 @@ def _rank_last(position: np.ndarray, rest: np.ndarray, scores: torch.Tensor, use
 
 
 class CoarsePath(Explainer):
-    """The coarse path itself, with nothing learned: what looks at it cost anyway.
+    """Order of the coarse path, without any learning.
 
     Args:
         model: the explained recommender.
-        looks: along the path; along two, the mean of the positions counts.
+        looks: gradients along the path; with two paths, the mean position counts.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -176,18 +175,18 @@ class CoarsePath(Explainer):
 
 
 class SingleItemAnswers(Signals):
-    """Answers of the recommender to single items: how much each supports the target and its rivals.
+    """Answers of the recommender to single items: the support of each for the target and its rivals.
 
-    With S(i, j) the logit of item j after the history {i} alone, the signals of i are S(i, y), its log-share of all answers,
-    and S(i, y) − Σ w_j S(i, j) over the K best other candidates j, w the softmax of their logits at the whole history. One
-    forward pass per user says which these are. The table S is kept as a product of two thin matrices, found by a random
-    projection (Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.1), without ever standing in memory.
+    With S(i, j) the logit of item j after the history {i} alone, the signals of i are S(i, y), its log-share of all
+    answers, and S(i, y) − Σ w_j S(i, j) over the K best other candidates j, w the softmax of their logits at the whole
+    history. One forward pass per user finds these. The table S is stored as a product of two thin matrices, from a random
+    projection (Halko, Martinsson and Tropp, SIAM Review 2011, algorithm 4.1); it is never in memory as a whole.
 
     Args:
         n_columns: width of the histories.
         n_items: number of items I.
         rank: width of the two matrices.
-        rivals: the numbers K; where there are fewer candidates, all.
+        rivals: the numbers K, or all candidates if there are fewer.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -241,7 +240,7 @@ class SingleItemAnswers(Signals):
         signals = [own, own - self.log_normalizer[item]]
         for k in self.rivals:
             best, rival = logits.topk(k, dim=1)
-            share = best.softmax(dim=1).nan_to_num()  # (B, K); no rival at all: the logit alone is left
+            share = best.softmax(dim=1).nan_to_num()  # (B, K); without rivals, the logit alone
             against = torch.zeros_like(logits).scatter(1, rival, share) @ self.right.T  # (B, rank)
             signals.append(own - (here * against[user]).sum(dim=1))
         return torch.stack(signals, dim=1)
@@ -257,7 +256,7 @@ def relative(signals: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
 def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:
     """Logits (b, n_items) after the history of one item, for each of the items (b,).
 
-    Where a recommender refuses to recommend something (the item itself), its lowest logit.
+    If a recommender excludes an item (the item itself), it gets the lowest logit.
     """
     history = torch.zeros(len(items), model.n_columns, device=model.device).scatter(1, items[:, None], 1.0)
     logits = model.of_items(model(history))

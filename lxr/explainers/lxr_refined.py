@@ -1,4 +1,4 @@
-"""LXR, improved for each user: what the network puts out is where a short search for this one user starts."""
+"""LXR with a short search for each user, which starts from the network's output."""
 
 from collections.abc import Iterable
 from typing import ClassVar
@@ -14,19 +14,19 @@ from lxr.utils.checks import check_instance, check_positive, check_positive_numb
 
 
 class RefinedLXR(Explainer):
-    """A few steps of Adam on the mask of one user at a time, from the output of a trained network.
+    """A few steps of Adam on the mask of each user, from the output of a trained network.
 
-    The network has learnt what is true of most users, in one forward pass; the refinement minimises the same loss for the
-    history at hand. It costs two forward and two backward passes per step (one of each if a weight of the loss is 0).
+    The network learned from all training users; the refinement minimises the same loss for one history. It costs two
+    forward and two backward passes per step (one of each if a weight of the loss is 0).
 
     Args:
-        explainer: the trained network, whose settings weigh the loss.
-        steps: of Adam.
+        explainer: the trained network; its settings have the weights of the loss.
+        steps: number of steps of Adam.
         rate: learning rate of the mask logits.
         batch_size: users at a time; bounds the memory.
 
     Raises:
-        ValueError: no trained LXR, or an option that is not positive.
+        ValueError: not a trained LXR, or an option that is not positive.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -53,34 +53,35 @@ class RefinedLXR(Explainer):
         return in_batches(self.refine, self.batch_size, history, target)
 
     def refine(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`importance` of one batch. Adam treats every entry by itself, so users are optimised independently."""
+        """:meth:`importance` of one batch. Adam treats entries separately, so users are optimised independently."""
         logits = self.explainer.importance(history, target).requires_grad_()
         optimizer = torch.optim.Adam([logits], lr=self.rate)
         with torch.enable_grad(), frozen(self.model):
             for _ in range(self.steps):
                 loss = lxr_loss(self.model, history, target, torch.sigmoid(logits), self.explainer.settings)
                 optimizer.zero_grad()
-                (loss * len(history)).backward()  # the sum: a user's gradient does not depend on the batch
+                (loss * len(history)).backward()  # a sum, so a user's gradient does not depend on the batch
                 optimizer.step()
         return logits.detach()
 
 
 class ChosenPathLXR(BestExplanation):
-    """LXR on paths that tries several orders on the user at hand, and keeps the best by one criterion.
+    """LXR on paths that tries several orders for each user and keeps the best by one criterion.
 
-    The network's scores come first. Each look's gradients, added with half the weight and with the whole of it, give two
-    more orders: 21 for the ten looks of ``lxr-path-rank``. The looks are there already, so this asks for no further
-    gradient, and for 11 scores per order. As with :class:`lxr.explainers.SPINRec`, the criterion asks the recommender alone.
+    The first order is the network's. Adding each look's gradients to its scores, with half and with full weight, gives two
+    more: 21 orders for the ten looks of ``lxr-path-rank``. This needs no further gradients, only 11 scores per order. As in
+    :class:`lxr.explainers.SPINRec`, the criterion needs only the recommender.
 
     Args:
         explainer: the trained network, which reads gradients.
         chosen_by: ``"NDCG"``, ``"POS@20"`` or another metric of :meth:`lxr.FidelityResult.per_user` on the explained user,
-            or ``"objective"``: the lowest mean of what the network's gradients are of, along the user's perturbation curve.
-        weight: of a look's gradients, when they and the network's scores have the same mean size over the history.
+            or ``"objective"``: the lowest mean of the gradients' objective along the user's perturbation curve.
+        weight: weight of a look's gradients, scaled to the same mean size over the history as the network's scores.
         batch_size: histories per pass; bounds the memory.
 
     Raises:
-        ValueError: no trained LXR on paths that reads gradients, an unknown criterion, or an option that is not positive.
+        ValueError: not a trained LXR on paths that reads gradients, an unknown criterion, or an option that is not
+            positive.
 
     Example:
         >>> import lxr, scipy.sparse as sp  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,4 +1,4 @@
-"""Settings of LXR: hyperparameters, the published ones, and the search space."""
+"""Settings of LXR: hyperparameters, published values, and the search space."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -37,8 +37,8 @@ CHOICES = {
     "initialisation": get_args(Initialization),
     "warm_start": get_args(WarmStart),
 }
-# For lxr.tuning. All ranges contain what the authors report and what default_settings gives; weights of 0 are left to the
-# variants. Adam does not see a common factor of the three weights, so that alpha is on or off.
+# For lxr.tuning. All ranges contain the published and the default settings; weights of 0 are left to the variants. Adam
+# ignores a common factor of the three weights, so alpha is on or off.
 SEARCH_SPACE = {
     "lambda_pos": (0.01, 100.0, "log"),
     "lambda_neg": (0.01, 100.0, "log"),
@@ -49,32 +49,33 @@ SEARCH_SPACE = {
     "initialisation": list(CHOICES["initialisation"]),
     "warm_start": list(CHOICES["warm_start"]),
 }
-ASKED = 1000  # training users whose answers are looked at by a rule or a warm start, at most
-STEPS = 1000  # of Adam, at least
-SMALLEST_FALL = 1e-3  # of log-probability: below it the recommender does not look at the history
+ASKED = 1000  # largest number of training users for a rule or a warm start
+STEPS = 1000  # smallest number of steps of Adam
+SMALLEST_FALL = 1e-3  # smallest fall of log-probability of a recommender that uses the history
 
 
 @dataclass(frozen=True)
 class LXRSettings:
-    """Everything that is chosen about LXR.
+    """All hyperparameters of LXR.
 
     Attributes:
-        lambda_pos: weight of −log p(x⁺), "what explains suffices".
-        lambda_neg: weight of log p(x⁻), "without it the recommendation falls".
-        alpha: weight of the mean mask, "explain by little".
+        lambda_pos: weight of −log p(x⁺), "the kept items suffice".
+        lambda_neg: weight of log p(x⁻), "without them the recommendation falls".
+        alpha: weight of the mean mask, "keep few items".
         hidden_size: width of the encoders and of the hidden layer.
-        learning_rate: of Adam.
+        learning_rate: learning rate of Adam.
         learning_rate_decay: factor of the learning rate after every epoch.
         batch_size: users per step.
         epochs: passes over the training users.
-        activation: ``"tanh"``, or ``"relu"`` as the authors' first release has for the VAE.
-        inputs: what the network looks at: ``"both"`` history and target, or only one of them.
-        initialisation: of the weights, ``"xavier"`` or ``"torch"``, PyTorch's own for linear layers.
+        activation: ``"tanh"``, or ``"relu"`` as in the authors' first release for the VAE.
+        inputs: inputs of the network, ``"both"`` history and target, or only one of them.
+        initialisation: initial weights, ``"xavier"`` or ``"torch"``, PyTorch's default for linear layers.
         warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does; their width is
             then the ``hidden_size``. ``"answers"`` starts all layers from the recommender's answers to training users
-            (:func:`lxr.explainers.lxr_network.start_from_answers`), which takes no encoders. ``False`` starts from chance.
-        criterion: metric of the validation users by which the epoch is chosen, any of
-            :meth:`lxr.FidelityResult.per_user`; its name says whether lower is better.
+            (:func:`lxr.explainers.lxr_network.start_from_answers`), which needs no encoders. ``False`` starts from random
+            weights.
+        criterion: metric on the validation users for the choice of the epoch, any of :meth:`lxr.FidelityResult.per_user`;
+            :func:`lxr.metrics.direction` states whether lower is better.
 
     Raises:
         ValueError: a weight below 0, a rate or a size that is not positive, an unknown choice or metric.
@@ -108,18 +109,18 @@ class LXRSettings:
 
 
 def published_settings(dataset: str, recommender: str, variant: Variant | Literal["pos-warm"] = "combined") -> LXRSettings:
-    """The hyperparameters that the authors of LXR report, for the nearest configuration.
+    """Published hyperparameters of LXR for the nearest configuration.
 
     Args:
-        dataset: its own row if there is one, else the row of MovieLens 1M.
-        recommender: ``"mf"`` or ``"vae"``; any other has the row of MF.
+        dataset: name of the dataset; unknown ones use the row of MovieLens 1M.
+        recommender: ``"mf"`` or ``"vae"``; others use the row of MF.
         variant: ``"combined"``, ``"pos"`` or ``"neg"``; or ``"pos-warm"``: the values of ``"pos"``, encoders that start
             from the recommender's, and for the VAE ReLU activations. These three are choices of the first release of their
-            code. It is not that release, whose head for MF goes from 2h over 3h to n, for the VAE has one layer, and whose
-            size term is the sum of the mask over the whole catalogue, weighed by .00055 to .0055.
+            code. Otherwise that release differs: its head for MF goes from 2h over 3h to n, for the VAE has one layer, and
+            its size term is the sum of the mask over the whole catalogue, weighed by .00055 to .0055.
 
     Returns:
-        The settings; what the authors do not report has its default.
+        The settings; unreported ones have their defaults.
 
     Raises:
         ValueError: an unknown variant.
@@ -143,20 +144,20 @@ def published_settings(dataset: str, recommender: str, variant: Variant | Litera
 def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: Variant = "combined") -> LXRSettings:
     """Settings for any recommender, from its probabilities for training users.
 
-    **Weights.** What a λ weighs depends on how far log p can fall: on the recommender. Let s be the mean fall from the
+    **Weights.** The effect of a λ depends on how far log p of the recommender can fall. Let s be the mean fall from the
     whole history to none, log p(x) − log p(∅). With λ = α / s every term of the loss moves by α between a mask of ones and
     one of zeros. An item whose removal costs the mean share of s then gains 2 α / n by being kept (one for each term), and
     costs α / n: items of more than half the mean effect are kept.
 
-    **Start.** From the recommender's answers: a few hundred users do not suffice to learn encoders of thousands of items.
-    The learning rate is lower than the published ones, or the first steps would forget the start.
+    **Start.** From the recommender's answers: a few hundred users are too few to learn encoders of thousands of items. The
+    learning rate is lower than the published ones; otherwise the first steps would undo the warm start.
 
-    **Steps.** As many epochs as published, and more if those are less than a thousand steps. All else is as published for
-    MF and MovieLens 1M.
+    **Steps.** As many epochs as published, and more if these have fewer than a thousand steps. All other settings are as
+    published for MF and MovieLens 1M.
 
-    ``benchmarks/defaults.py`` measures this rule, by validation users: MF, VAE, NCF, EASE and ALS, on MovieLens 100K and on
-    generated histories of about five items, and a matrix factorisation of others on Amazon data. The published settings are
-    better with one of these eleven, NCF on MovieLens 100K.
+    ``benchmarks/defaults.py`` measures this rule on validation users: for MF, VAE, NCF, EASE and ALS on MovieLens 100K and
+    on generated histories of about five items, and for an external matrix factorisation on Amazon data. The published
+    settings are better in one of these eleven cases, NCF on MovieLens 100K.
 
     Args:
         model: the recommender to explain.
@@ -167,7 +168,7 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
         The settings.
 
     Raises:
-        ValueError: an unknown variant, or no binary matrix of this catalogue.
+        ValueError: an unknown variant, or not a binary matrix of this catalogue.
 
     Example:
         >>> import lxr, torch
@@ -218,7 +219,7 @@ def settings_from(options: dict, base: Settings) -> Settings:
     """``base``, settings of any kind, with some fields replaced.
 
     Raises:
-        ValueError: an option that is no field, or a value that a field cannot have.
+        ValueError: an unknown field, or an impossible value of a field.
     """
     check_options([field.name for field in fields(base)], **{type(base).__name__: options})
     return replace(base, **options)

@@ -1,4 +1,4 @@
-"""Objectives of explanations: the quantity g(x) of the target that history items raise or lower."""
+"""Objectives of explanations: quantities g(x) of the target that history items raise or lower."""
 
 import math
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_natural, check_positive, check_positive_numbers
 from lxr.utils.registry import Registry
 
-# g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories (B, I) as they were → (B,).
-# The original history says which items compete with the target: perturbing it adds no competitor.
+# g(model, x, target, history): perturbed histories x (B, I), targets (B,) and original histories (B, I) → (B,).
+# Items outside the original history compete with the target: perturbing it adds no competitor.
 Objective = Callable[[Recommender, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -22,7 +22,7 @@ def target_logit(model: Recommender, x: torch.Tensor, target: torch.Tensor, hist
 
 
 def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """Log-probability of the target: (B,), in the order of its log-odds where it has no digits left (:func:`unrounded`)."""
+    """Log-probability of the target: (B,); near 1 its order follows the log-odds (:func:`unrounded`)."""
     return unrounded(model, model(x), target)
 
 
@@ -32,12 +32,12 @@ def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, h
 
 
 def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Log-probability (B,) of targets (B,) in logits (B, I), in an order that does not end where a probability rounds to 1.
+    """Log-probability (B,) of targets (B,) in logits (B, I), with distinct values even if probabilities round to 1.
 
-    log p is a function of the log-odds l, log σ(l), and nears 0 as l grows. Where log p of a softmax, a difference of two
-    large numbers, has lost its digits, it is computed from the log-odds. Where 1 − p is below a quarter of the distance from
-    1 to the next number, log p goes on as the straight line of that value and slope: 2⁻²⁵ (l − 18.33) in single precision.
-    Elsewhere it is :meth:`lxr.Recommender.target_log_prob` to the last bit.
+    log p is a function of the log-odds l, log σ(l), and approaches 0 as l grows. If log p of a softmax, a difference of two
+    large numbers, loses its digits, it is computed from the log-odds. If 1 − p is below a quarter of the distance from 1 to
+    the next number, log p continues as a straight line of the same value and slope: 2⁻²⁵ (l − 18.33) in single precision.
+    Otherwise it equals :meth:`lxr.Recommender.target_log_prob` to the last bit.
     """
     log_prob = model.target_log_prob(logits, target)
     steps = torch.finfo(logits.dtype).eps
@@ -52,7 +52,7 @@ def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) ->
 
 
 def _bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Tensor, steps: float) -> torch.Tensor | float:
-    """The −log p (B,) below which log p of targets (B,) has less than ten binary digits left, or is on the straight line."""
+    """Bound (B,) on −log p of targets (B,): below it log p has less than ten binary digits or is on the straight line."""
     if model.activation != "softmax":
         return steps / 4
     return 2**10 * steps * logits.gather(1, target[:, None]).squeeze(1).detach().abs().clamp(min=1)
@@ -62,12 +62,12 @@ def _bound_of_digits(model: Recommender, logits: torch.Tensor, target: torch.Ten
 class RankMargin:
     """Lead of the target over its best rivals: logit_y − τ · logsumexp of the K highest other logits / τ.
 
-    Rivals are the items outside the original history. Where there are fewer than K, all of them count; where there is none,
-    the logit alone is left.
+    Rivals are the items outside the original history. If there are fewer than K, all of them count; without rivals the
+    margin is the logit.
 
     Attributes:
         k: number K of rivals.
-        tau: τ, how soft the maximum over the rivals is; towards 0 only the best rival counts.
+        tau: τ, softness of the maximum over the rivals; near 0 only the best rival counts.
 
     Raises:
         ValueError: ``k`` or ``tau`` is not positive.
@@ -101,15 +101,15 @@ class RankMargin:
 
     @classmethod
     def usual_k(cls, n_items: int) -> int:
-        """100 rivals, or all other items of the catalogue if they are fewer."""
+        """100 rivals, or all other items of the catalogue if fewer."""
         return min(cls.k, max(1, n_items - 1))
 
     @classmethod
     def of_catalogue(cls, n_items: int, k: int | None = None, tau: float = 1.0) -> "RankMargin":
-        """A margin whose K fits a catalogue: 100, or all other items if they are fewer, unless given.
+        """A margin with the given K, or a K for the catalogue: 100, or all other items if fewer.
 
         Raises:
-            ValueError: ``k`` is more than the other items of the catalogue.
+            ValueError: ``k`` exceeds the number of other items in the catalogue.
         """
         if k is None:
             return cls(cls.usual_k(n_items), tau)
@@ -121,18 +121,17 @@ class RankMargin:
 class SoftRank:
     """Smooth rank of the target: −log(1 + Σ σ((logit_j − logit_y) / τ)) over its rivals j.
 
-    The sum is the number of rivals ahead of the target, each counted the more, the further it is ahead. Where a rank margin
-    looks at a fixed number of rivals, this one looks at those near the target, wherever the target ranks.
-    As long as little of the history is gone, the target is near the top, where each of few rivals matters: τ is smaller
-    there. Rivals are the items outside the original history.
+    The sum is a soft count of the rivals ahead of the target. A rank margin uses a fixed number of rivals; the soft rank
+    uses the rivals near the target, at any rank. While little of the history is removed, the target is near the top, where
+    each of few rivals matters: τ is smaller there. Rivals are the items outside the original history.
 
     Attributes:
-        tau: τ in units of logits, how soft the comparison is; towards 0 the rank itself is left, without a gradient.
-        first_tau: τ as long as fewer than ``first`` items are gone.
+        tau: τ in units of logits, softness of the comparison; near 0 this is the rank itself, without a gradient.
+        first_tau: τ while fewer than ``first`` items are removed.
         first: number of items.
 
     Raises:
-        ValueError: ``tau`` or ``first_tau`` is not positive, or ``first`` is no number of items.
+        ValueError: ``tau`` or ``first_tau`` is not positive, or ``first`` is not a number of items.
 
     Example:
         >>> import lxr
@@ -170,12 +169,11 @@ OBJECTIVES: dict[str, Objective] = Registry(
         "soft-rank": SoftRank(),
     },
 )
-"""Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and the histories as they were (B, I) →
-(B,)."""
+"""Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and original histories (B, I) → (B,)."""
 
 
 def objective_of(objective: str | Objective) -> Objective:
-    """An objective by its name in :data:`OBJECTIVES`, or the function itself."""
+    """Objective by its name in :data:`OBJECTIVES`, or the function itself."""
     if not (isinstance(objective, str) or callable(objective)):
         raise ValueError(f"objective: expected one of {', '.join(OBJECTIVES)} or a function, found {objective!r}")
     return OBJECTIVES[objective] if isinstance(objective, str) else objective

@@ -1,4 +1,4 @@
-"""Explainers that remove history items step by step, and take the gradient again after every step."""
+"""Explainers that remove history items step by step and take a new gradient after every step."""
 
 from typing import ClassVar
 
@@ -13,14 +13,14 @@ from lxr.utils.checks import check_natural, check_numbers, check_positive
 
 
 class Stepwise(Explainer):
-    """Takes a history apart step by step: an item is the more important, the earlier it is taken.
+    """Base class: takes history items step by step; earlier items are more important.
 
-    A subclass defines :meth:`order`: which of the items that are left are taken next.
+    A subclass defines :meth:`order`, the order of the remaining items.
 
     Args:
         model: the explained recommender.
-        singles: steps at which a single item is taken.
-        share: of the original history that is taken at each later step (at least one item).
+        singles: number of first steps, which take a single item each.
+        share: share of the original history that each later step takes (at least one item).
         batch_size: users at a time; bounds the memory.
 
     Raises:
@@ -35,16 +35,16 @@ class Stepwise(Explainer):
         self.singles, self.share, self.batch_size = singles, share, batch_size
 
     def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """The items that are left of histories (B, I), ``rest`` (B, I), in the order in which they would be taken now."""
+        """Order of the remaining items ``rest`` (B, I) of histories (B, I), next items first."""
         raise NotImplementedError
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Number of items that were left when an item was taken, counting those of the same step by their order."""
+        """Number of remaining items when an item was taken; items of the same step count by their order."""
         return in_batches(self.follow, self.batch_size, history, target)
 
     def follow(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
-        # (B,) items per step after the single ones; in double precision, since single precision may round a whole number up.
+        # (B,) items per step after the single ones, in double precision: single precision may round a whole number up.
         later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
         x, scores, step = history.clone(), torch.zeros_like(history), 0
         while (rows := x.any(dim=1).nonzero().ravel()).numel():
@@ -59,15 +59,15 @@ class Stepwise(Explainer):
 
 
 class GradientPath(Stepwise):
-    """Gradient × input, iterated: remove the best items, look again at what is left, and go on.
+    """Iterated gradient × input: remove the best items, take the gradient at the rest, and repeat.
 
-    The gradient at the whole history knows nothing of a history without its best items; following the removal does. An
-    item is the more important, the earlier it is removed.
+    The gradient at the whole history goes stale once the best items are removed; new gradients do not. Items that are
+    removed earlier are more important.
 
     Args:
         model: the explained recommender.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
-        singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+        singles, share, batch_size: sizes of the steps and of a batch, as for :class:`lxr.explainers.paths.Stepwise`.
 
     Raises:
         ValueError: a recommender without a gradient, an unknown objective, or impossible steps.
@@ -100,10 +100,10 @@ class GradientPath(Stepwise):
 
 
 class InsertionPath(GradientPath):
-    """The way back: put in the item with the largest gradient, look again at what is in by then, and go on.
+    """The reverse of a deletion path: add the item with the largest gradient, take the gradient again, and repeat.
 
-    An item is the more important, the earlier it is put in. The first is chosen by the gradient at the whole history: that
-    of the empty one need not exist. Arguments as for :class:`GradientPath`.
+    Items that are added earlier are more important. The gradient at the whole history selects the first: at the empty
+    history a gradient need not exist. Arguments as for :class:`GradientPath`.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -125,8 +125,8 @@ class SoftRankPath(GradientPath):
 
     Args:
         model: the explained recommender.
-        tau, first_tau: τ, softness of the rank, and that for the first items, as for :class:`lxr.explainers.SoftRank`.
-        singles, share, batch_size: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+        tau, first_tau: τ, softness of the rank, and τ for the first items, as for :class:`lxr.explainers.SoftRank`.
+        singles, share, batch_size: sizes of the steps and of a batch, as for :class:`lxr.explainers.paths.Stepwise`.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -162,7 +162,7 @@ class RankMarginPath(GradientPath):
 
     Args:
         model, k, tau, batch_size: as for :class:`RankMarginGradient`.
-        singles, share: how many items a step removes, as for :class:`lxr.explainers.paths.Stepwise`.
+        singles, share: sizes of the steps, as for :class:`lxr.explainers.paths.Stepwise`.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,4 +1,4 @@
-"""The registry of explainers: one line each."""
+"""Registry of explainers: one line each."""
 
 import inspect
 import re
@@ -26,27 +26,27 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
 
-_FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
-_IDENTITY = ("objective", "criterion")  # options that tell an explainer with a preset from that of its class
+_FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call passes to every class that has them
+_IDENTITY = ("objective", "criterion")  # options that distinguish an explainer with a preset from its class
 
 
 @dataclass(frozen=True)
 class ExplainerSpec:
-    """A registered explainer: makes explainers of recommenders, and knows what they are.
+    """A registered explainer: makes explainers of recommenders and describes them.
 
-    Its docstring is that of the class; its signature lists the options after the arguments of a call.
+    It has the docstring of the class; its signature lists the options after the arguments of a call.
 
     Attributes:
         cls: class of the explainers.
         family: group of explainers with one idea: ``"similarity"``, ``"perturbation"``, ``"surrogate"``, ``"gradient"``,
-            ``"path"``, ``"lxr"``, ``"lxr-path"``, or ``"registered"`` for those of :func:`register`.
-        make: called with a recommender, training and validation histories, a seed and options.
+            ``"path"``, ``"lxr"``, ``"lxr-path"``, or ``"registered"`` for explainers of :func:`register`.
+        make: function of a recommender, training and validation histories, a seed and options.
         options: classes whose arguments with a default are the options.
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
         defaults: default options for a recommender and (n, I) CSR training histories.
         aliases: further names.
-        preset: options whose default is another one here than in the class.
-        depends_on: name of the trained explainer that this one refines, its option ``explainer``; None if there is none.
+        preset: options with other defaults than in the class.
+        depends_on: name of the trained explainer that this one refines (its option ``explainer``), or None.
 
     Example:
         >>> spec = EXPLAINERS["lxr-path"]  # an alias
@@ -87,17 +87,17 @@ class ExplainerSpec:
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether the recommender must be differentiable, for the training at least; else it may be a black box."""
+        """Whether the recommender must be differentiable, at least for the training."""
         return self.is_trained or self.cls.needs_gradient
 
     @property
     def is_signed(self) -> bool:
-        """Whether a score below zero says that the item speaks against the recommendation."""
+        """Whether a score below zero means that the item speaks against the recommendation."""
         return self.cls.is_signed
 
     @property
     def load(self) -> Callable[[str | Path, Recommender], Explainer] | None:
-        """Reads a saved explainer for a recommender; None if nothing is trained."""
+        """Function that reads a saved explainer for a recommender; None for explainers without training."""
         return self.cls.load if issubclass(self.cls, LearnedExplainer) else None
 
     def __call__(
@@ -113,26 +113,26 @@ class ExplainerSpec:
         Args:
             model: the explained recommender.
             train_matrix: (n, I) CSR histories of the training users.
-            validation_matrix: (m, I) CSR histories by which a trained explainer chooses its epoch.
-            seed: of all that is random.
-            options: of the explainer.
+            validation_matrix: (m, I) CSR histories for the choice of a trained explainer's epoch.
+            seed: seed of all randomness.
+            options: options of the explainer.
 
         Raises:
-            ValueError: an unknown or impossible option, or a recommender without a gradient where one is needed.
+            ValueError: an unknown or impossible option, or a recommender that lacks a necessary gradient.
         """
         return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
 
 def _own_options(cls: type) -> dict:
-    """Options of a class with their defaults, without the arguments that a call fills in."""
+    """Options of a class with their defaults, without the arguments that a call passes."""
     return {name: value for name, value in default_options(cls).items() if name not in _FILLED}
 
 
 def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = (), **preset) -> ExplainerSpec:
-    """An explainer that its class makes; training users, validation users and seed are given if the class takes them.
+    """Spec of an explainer that its class makes, with training users, validation users and seed if the class takes them.
 
-    ``preset`` are options with other defaults than those of the class. Tuning leaves alone what tells such an explainer from
-    that of the class: what it explains, and by which criterion.
+    ``preset`` are options with other defaults than in the class. Tuning does not change the options that distinguish such
+    an explainer from its class: its objective and its criterion.
     """
     known = _own_options(cls) | preset
     taken = [name for name in _FILLED if name in inspect.signature(cls).parameters]
@@ -150,7 +150,7 @@ def made_by_class(cls: type[Explainer], family: str, aliases: tuple[str, ...] = 
 
 
 def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
-    """LXR; options are the fields of :class:`lxr.LXRSettings`, by default those of :func:`default_settings`."""
+    """Spec of LXR; options are the fields of :class:`lxr.LXRSettings`, with the defaults of :func:`default_settings`."""
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         settings = settings_from(options, default_settings(model, train_matrix, variant))
@@ -163,23 +163,23 @@ def _learning_to_explain(variant: Variant, *aliases: str) -> ExplainerSpec:
 
 
 def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
-    """LXR that imitates paths; options are the fields of :class:`lxr.PathSettings`."""
+    """Spec of LXR on paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 
     def make(model, train_matrix, validation_matrix, seed, report=None, **options):
         settings = settings_from(options, base)
         return train_path_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
 
-    idle = {"score": ("tau", "first_tau"), "answers": ("places",)}  # options that do nothing with an aim, or with signals
+    idle = {"score": ("tau", "first_tau"), "answers": ("places",)}  # options without effect for an objective or for signals
     ignored = (*idle.get(objective, ()), *idle.get(signals, ()))
     space = {name: values for name, values in PATH_SEARCH_SPACE.items() if name not in ignored}
     return ExplainerSpec(PathLXR, "lxr-path", make, (PathSettings,), space, lambda *_: asdict(base), aliases)
 
 
 def _improved(cls: type[Explainer], name: str, trained: ExplainerSpec) -> ExplainerSpec:
-    """A class that improves what a trained explainer (by its name) says of the user at hand.
+    """Spec of a class that refines a trained explainer (given by name) for each user.
 
-    Options are its own and those of the trained one, which is trained unless given as ``explainer``.
+    Its options include those of the trained explainer, which is trained unless given as ``explainer``.
     """
     improve: Callable[..., Explainer] = cls
     of_training = default_options(trained.options[0])
@@ -239,19 +239,20 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
 
 
 def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> None:
-    """Add an explainer to :data:`lxr.EXPLAINERS`: tables, figures, tuning and contract tests then include it.
+    """Add an explainer to :data:`lxr.EXPLAINERS`, for tables, figures, tuning and contract tests.
 
     The constructor takes the recommender first. It gets ``train_matrix``, ``validation_matrix`` and ``seed`` if it has
-    arguments of these names. All others are options, which need a default. To include it in a run, put the class and this
-    call into a file: ``run_all.py --plugin my_explainer.py``.
+    arguments of these names. All others are options and need a default. To include it in a run, put the class and this call
+    into a file: ``run_all.py --plugin my_explainer.py``.
 
     Args:
-        name: in the registry, on the command line, in file names and in tables.
-        cls: a subclass of :class:`lxr.Explainer`. The same class may be registered again, as when a cell is run twice.
+        name: name in the registry, on the command line, in file names and in tables.
+        cls: a subclass of :class:`lxr.Explainer`. The same class may be registered again, for example by a cell that runs
+            twice.
         aliases: further names.
 
     Raises:
-        ValueError: a bad name, one that is taken, no subclass of :class:`lxr.Explainer`, or an argument without a default.
+        ValueError: an invalid or used name, not a subclass of :class:`lxr.Explainer`, or an argument without a default.
 
     Example:
         >>> import lxr
@@ -271,12 +272,12 @@ def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> 
     _, *others = inspect.signature(cls).parameters.values()
     missing = [each.name for each in others if each.default is each.empty and each.name not in _FILLED]
     if missing:
-        raise ValueError(f"{cls.__name__}: expected a default of every option, found none of {missing[0]!r}")
+        raise ValueError(f"{cls.__name__}: expected a default for every option, found none for {missing[0]!r}")
     EXPLAINERS[name] = made_by_class(cls, "registered", aliases)
 
 
 def _check_name(name: object, cls: type[Explainer]) -> None:
-    """Refuse a name of a new explainer that cannot be that of a file, or that another class has."""
+    """Refuse a name that is not valid in file names or that another class has."""
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", name) or name == "recommender":
         raise ValueError(f"name: expected lower-case letters and digits, joined by hyphens, found {name!r}")
     known = EXPLAINERS.get(name)

@@ -26,18 +26,18 @@ from lxr.utils.threads import one_thread
 
 
 class SHAPItems(Explainer):
-    """Shapley values of the history items for g, against the empty history, by Kernel SHAP.
+    """Shapley values of the history items for g relative to the empty history, by Kernel SHAP.
 
-    The values of a user sum to g(x) − g(∅). They are exact where the budget covers all subsets of the history. A value below
-    zero means that the item lowers g, on average over the orders in which items may join.
+    The values of a user sum to g(x) − g(∅). They are exact if the budget covers all subsets of the history. A value below
+    zero means that the item lowers g, on average over the orders of adding items.
 
     Args:
         model: the explained recommender.
-        n_samples: subsets of a history that are scored. A history of more than a quarter as many items gets four per item,
-            since fewer hardly determine its values: a warning says so.
+        n_samples: number of subsets of a history to score. If a history has more than a quarter as many items, each item
+            gets four subsets, because fewer hardly determine the values; a warning says so.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Raises:
         ValueError: an option that is not positive, or an unknown objective.
@@ -91,27 +91,27 @@ class SHAPItems(Explainer):
 
 
 class SHAPClusters(Explainer):
-    """Shapley values of clusters of items for the log-odds of the target; every history item inherits its cluster's.
+    """Shapley values of clusters of items for the target's log-odds; each history item gets the value of its cluster.
 
-    The players are the clusters that occur in the history; a coalition stands for the history of all their items. So there
-    are only 2^clusters histories, whoever is explained: they are scored once, and the values of a user are look-ups. They
-    are exact: every coalition is counted. (User features are clustered with the items.) A value below zero means that the
-    items of the cluster lower the log-odds together. Where a recommender refuses to recommend the target because it is in a
-    coalition's history (−∞), it is asked anew, without it there.
+    The players are the clusters that occur in the history; a coalition represents the history of all their items. So there
+    are only 2^clusters histories for all users: they are scored once, and the values of a user are look-ups. They are
+    exact: every coalition is counted. (User features are clustered with the items.) A value below zero means that the items
+    of the cluster lower the log-odds together. If a recommender excludes the target because it is in a coalition's history
+    (−∞), the coalition is scored again without the target.
 
     Args:
         model: the explained recommender.
         train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means.
-        n_clusters: number of clusters, at most 12; 10, or all items if they are fewer, by default.
-        batch_size: histories per forward pass; bounds the memory, but for the table (2^clusters, I) of their scores.
-        seed: of k-means.
+        n_clusters: number of clusters, at most 12; by default 10, or the number of items if smaller.
+        batch_size: histories per forward pass; bounds the memory, except for the table (2^clusters, I) of scores.
+        seed: seed of k-means.
 
     Raises:
         ValueError: training users of another catalogue, or an impossible number of clusters.
 
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
-    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``. The background is the empty history, where
-    their code takes sampled training users: values are of having a cluster, not of having it in the place of others.
+    of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``. The background is the empty history,
+    while their code takes sampled training users: a value measures the presence of a cluster, not its exchange for others.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -145,18 +145,18 @@ class SHAPClusters(Explainer):
         check_between(1, min(12, model.n_columns), n_clusters=n_clusters)
         self.n_clusters, self.batch_size = n_clusters, batch_size
         with one_thread(), warnings.catch_warnings():  # sums of several threads depend on their order
-            warnings.filterwarnings("ignore", message="Number of distinct clusters")  # items that no one tells apart
+            warnings.filterwarnings("ignore", message="Number of distinct clusters")  # for identical items
             self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
         self.table = self.score_coalitions()
 
     @classmethod
     def catalogue_defaults(cls, n_items: int) -> dict:
-        """Ten clusters, or one per item if they are fewer."""
+        """Ten clusters, or one per item if there are fewer items."""
         return {"n_clusters": min(10, n_items)}
 
     @torch.no_grad()
     def score_coalitions(self) -> np.ndarray:
-        """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row stands for cluster c."""
+        """Log-odds (2^clusters, I) of all items for histories of whole clusters; bit c of a row is cluster c."""
         check_memory(4 * 2**self.n_clusters * self.model.n_columns, "n_clusters")
         table = np.empty((2**self.n_clusters, self.model.n_columns), dtype=np.float32)
         for codes in batches(len(table), self.batch_size):
@@ -164,20 +164,20 @@ class SHAPClusters(Explainer):
         return table
 
     def histories(self, codes: np.ndarray) -> torch.Tensor:
-        """Histories (b, I) of whole clusters, those of the bits of each code (b,)."""
+        """Histories (b, I) of whole clusters, given by the bits of each code (b,)."""
         on = (codes[:, None] >> np.arange(self.n_clusters)) & 1  # (b, clusters)
         return torch.from_numpy(on[:, self.cluster].astype(np.float32)).to(self.model.device)
 
     @torch.no_grad()
     def ask_without(self, target: int) -> None:
-        """Complete the table: score coalitions that refuse the target as it is in their history without it there."""
+        """Complete the table: score coalitions that exclude the target again, without the target in their history."""
         missing = np.flatnonzero(~np.isfinite(self.table[:, target]))
         for codes in batches(len(missing), self.batch_size, missing):
             logits = self.model(self.histories(codes).index_fill_(1, torch.tensor([target], device=self.model.device), 0))
             self.table[codes, target] = self.model.log_odds(logits)[:, target].cpu().numpy()
 
     def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The value of each item's cluster; users with the same clusters and several targets share one computation."""
+        """Value of each item's cluster; users with the same clusters share one computation."""
         with extra("explainers"):
             from shap import KernelExplainer
 

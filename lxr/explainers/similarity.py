@@ -1,4 +1,4 @@
-"""Explainers that do not look at the recommender: item similarities of the training users, popularity, random order."""
+"""Explainers that do not use the recommender: item similarities of the training users, popularity, random order."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,19 +12,18 @@ from lxr.utils.extras import extra
 
 
 class SimilarityExplainer(Explainer):
-    """A history item counts as much as it is similar to the target.
+    """Base class: the importance of a history item is its similarity to the target.
 
-    A subclass defines the similarity; only the rows of S that the targets of a batch ask for are computed, so S is never
-    there as a whole.
+    A subclass defines the similarity S; only the rows of S for the targets of a batch are computed, never the whole of S.
 
     Args:
         model: the explained recommender (not consulted).
-        train_matrix: (n, I) CSR histories of the training users, from which similarities come.
+        train_matrix: (n, I) CSR histories of the training users, the source of similarities.
 
     Raises:
         ValueError: training users of another catalogue.
 
-    Source: Barkan et al., WWW 2024, whose baselines Jaccard and cosine are.
+    Source: Barkan et al., WWW 2024, with the baselines Jaccard and cosine.
     """
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
@@ -86,10 +85,10 @@ class Cosine(SimilarityExplainer):
 
 
 class TfIdf(SimilarityExplainer):
-    """Cosine between items after TF-IDF weighting, an item as a document whose terms are its users.
+    """Cosine between items after TF-IDF weighting: an item is a document, and its users are the terms.
 
-    Weighting by items would cancel in the cosine between items; weighting by users does not: a user of few items says more
-    about the similarity of two items than one who consumes everything. IDF is scikit-learn's smoothed one.
+    Weights of items would cancel in the cosine between items; weights of users do not: a user of few items says more about
+    the similarity of two items than a user of all items. IDF is smoothed as in scikit-learn.
 
     Args:
         model: the explained recommender (not consulted).
@@ -106,7 +105,7 @@ class TfIdf(SimilarityExplainer):
 
     def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
         with extra("explainers"):
-            from sklearn.feature_extraction.text import TfidfTransformer  # which takes long to import
+            from sklearn.feature_extraction.text import TfidfTransformer  # takes long to import
             from sklearn.preprocessing import normalize
 
         super().__init__(model, train_matrix)
@@ -118,7 +117,7 @@ class TfIdf(SimilarityExplainer):
 
 
 class PopularItems(SimilarityExplainer):
-    """The more popular among training users, the more important, whatever the target: C_jj.
+    """Importance by popularity among training users, for any target: C_jj.
 
     Example:
         >>> import lxr
@@ -139,7 +138,7 @@ class RandomOrder(Explainer):
 
     Args:
         model: the explained recommender (not consulted).
-        seed: of the draws, which depend on the user's history and target too.
+        seed: seed of the draws, which also depend on the user's history and target.
 
     Example:
         >>> import lxr

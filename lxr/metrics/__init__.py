@@ -1,6 +1,6 @@
-"""Level 4: scores become numbers: fidelity, agreement, true reasons, statistics; whatever explained.
+"""Level 4: metrics of explanations: fidelity, agreement, true reasons, statistics; for any explainer.
 
-Names of metrics are plain: ``"NDCG"``, ``"POS@20"``, ``"DEL@Ke=5"``. :data:`METRICS` knows which way each is better.
+Names of metrics are plain: ``"NDCG"``, ``"POS@20"``, ``"DEL@Ke=5"``. :data:`METRICS` states the better direction of each.
 
 Example:
     >>> import torch, lxr  # item 0 speaks for item 3, item 1 half as much for item 2

@@ -1,7 +1,7 @@
 """Agreement of two explanations of the same recommendations: rank correlation, overlap of the orders.
 
-Scores are what :meth:`lxr.Explainer.explain` returns for a CSR matrix: one row per user, one entry per history item,
-zeros included. All users are compared at once, by arrays with one element per entry.
+Scores are results of :meth:`lxr.Explainer.explain` for a CSR matrix: one row per user, one entry per history item, zeros
+included. All users are compared at once, by arrays with one element per entry.
 """
 
 from collections.abc import Mapping
@@ -48,14 +48,14 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -
 
         RBO = (X_k / k) p^k + (1 − p) / p · Σ_{d = 1…k} (X_d / d) p^d,
 
-    here for whole orders of k items, so that X_k = k. (Two random orders of a short history overlap much: compare figures of
-    the same users only.)
+    here for whole orders of k items, so X_k = k. (Two random orders of a short history overlap much: compare values of the
+    same users only.)
 
     Args:
         a: (n, I) CSR scores; items are ordered by descending score, ties by ascending item.
         b: (n, I) CSR scores of the same history items.
-        p: persistence, between 0 and 1: how likely a reader goes on to the next item; at 0.9 the first ten items carry 86 %
-            of the weight.
+        p: persistence, between 0 and 1: probability that a reader goes on to the next item; at 0.9 the first ten items have
+            86 % of the weight.
 
     Returns:
         (n,) from 0 to 1, 1 for equal orders.
@@ -77,8 +77,8 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -
 def _overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarray, p: float) -> np.ndarray:
     """:func:`rank_biased_overlap` (n,) of two orders, given as :func:`positions` (nnz,) in the rows of ``indptr`` (n + 1,).
 
-    An item is among the first d of both from the depth of its worse position on, so the sum over depths is a sum over items
-    of the weight of all depths below: one pass over the entries, whatever their number of users.
+    An item is among the first d of both from the depth of its worse position on. So the sum over depths is a sum over items
+    of the weight of all depths from there: one pass over the entries of all users.
 
     Raises:
         ValueError: p is outside (0, 1).
@@ -86,7 +86,7 @@ def _overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndar
     check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, p=p)
     length = np.diff(indptr)
     depth = np.arange(1, length.max(initial=0) + 1)
-    weight = np.concatenate([[0], np.cumsum(p**depth / depth)])  # (longest + 1,), of the first d depths together
+    weight = np.concatenate([[0], np.cumsum(p**depth / depth)])  # (longest + 1,), total weight of the first d depths
     row = np.repeat(np.arange(len(length)), length)
     below = weight[length[row]] - weight[np.maximum(first, second)]
     return p**length + (1 - p) / p * np.bincount(row, below, minlength=len(length))

@@ -1,4 +1,4 @@
-"""Several explainers side by side: means with intervals, paired tests, groups of users, repeated trainings."""
+"""Comparisons of several explainers: means with intervals, paired tests, groups of users, repeated trainings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +15,10 @@ def summary_table(results: Mapping[str, FidelityResult], *, n_resamples: int = 1
     Args:
         results: explainer → result.
         n_resamples: bootstrap samples of the intervals.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
-        Columns ``explainer``, then those of :meth:`lxr.FidelityResult.summary`.
+        The column ``explainer``, then the columns of :meth:`lxr.FidelityResult.summary`.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -43,18 +43,17 @@ def comparison_table(
 
     Args:
         results: explainer → result, of the same users.
-        metrics: by which they are compared.
-        n_permutations, seed: of :func:`lxr.metrics.sign_flip_test`.
+        metrics: metrics of the comparison.
+        n_permutations, seed: options of :func:`lxr.metrics.sign_flip_test`.
 
     Returns:
-        One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first less mean of the
-        second), ``low`` and ``high``, its 95 % interval, not corrected
-        for the number of pairs (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the
-        sign-flip permutation test over users (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for
-        all pairs of that metric.
+        One row per metric and pair: ``metric``, ``explainer``, ``other``, ``difference`` (mean of the first minus mean of
+        the second), ``low`` and ``high``, its 95 % interval, not corrected for the number of pairs
+        (:func:`lxr.metrics.statistics.difference_interval`), ``p`` of the sign-flip permutation test over users
+        (:func:`lxr.metrics.statistics.sign_flip_test`), and ``p_holm``, corrected for all pairs of that metric.
 
     Raises:
-        ValueError: so few permutations that no corrected p could be below 5 %.
+        ValueError: too few permutations: no corrected p could be below 5 %.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -94,10 +93,10 @@ def comparison_table(
 
 
 def inner_area_table(results: Mapping[str, FidelityResult]) -> pd.DataFrame:
-    """Means of the inner areas of all curves: without the two steps at which nothing and everything is removed.
+    """Means of the inner areas of all curves: without the first step (nothing removed) and the last (all removed).
 
-    Beside the published area, which stays the primary one. Both ends are the same for every explainer, so that the order of
-    explainers and the paired tests are those of the published area; with eleven steps differences are 11/9 as large.
+    The published area stays the primary metric. Both ends are the same for every explainer, so the order of explainers and
+    the paired tests equal those of the published area; with eleven steps differences are 11/9 as large.
 
     Args:
         results: explainer → result.
@@ -155,23 +154,23 @@ def strata_table(
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Paired tests within groups of users: does who is better depend on the user?
+    """Paired tests within groups of users, which show whether the better explainer depends on the user.
 
-    The family of Holm's correction are all pairs in all groups, for each metric by itself.
+    Holm's correction covers all pairs in all groups, for each metric separately.
 
     Args:
         results: explainer → result, of the same users.
         groups: (n_users,) the group of each user, see :func:`quartiles`.
-        pairs: the explainers that are compared.
-        metrics: by which they are compared.
-        n_permutations, seed: of :func:`lxr.metrics.sign_flip_test`.
+        pairs: explainers to compare.
+        metrics: metrics of the comparison.
+        n_permutations, seed: options of :func:`lxr.metrics.sign_flip_test`.
 
     Returns:
         One row per metric, group and pair: ``metric``, ``group``, ``n_users``, ``explainer``, ``other``, ``difference``
-        (mean of the first less mean of the second), ``p`` and ``p_holm``.
+        (mean of the first minus mean of the second), ``p`` and ``p_holm``.
 
     Raises:
-        ValueError: so few permutations that no corrected p could be below 5 %.
+        ValueError: too few permutations: no corrected p could be below 5 %.
 
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -208,7 +207,7 @@ def strata_table(
 
 
 def quartiles(values: np.ndarray) -> pd.Series:
-    """The quarter of each value among all of them; equal values share a quarter.
+    """Quarter of each value among all values; equal values share a quarter.
 
     Args:
         values: (n,) numbers.
@@ -250,7 +249,7 @@ def seed_table(summaries: Mapping[str, pd.DataFrame], metrics: Sequence[str]) ->
     """Spread of results over trainings, next to their spread over users.
 
     Args:
-        summaries: training → what :func:`summary_table` returns.
+        summaries: training → result of :func:`summary_table`.
         metrics: the metrics to show.
 
     Returns:

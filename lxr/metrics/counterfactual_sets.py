@@ -1,4 +1,4 @@
-"""Metrics of counterfactual sets: their sizes beside the smallest possible, necessity, sufficiency, inequality."""
+"""Metrics of counterfactual sets: sizes relative to the smallest possible, necessity, sufficiency, inequality."""
 
 from collections.abc import Sequence
 
@@ -91,8 +91,8 @@ def size_metrics(sizes: np.ndarray, smallest: np.ndarray) -> dict[str, float]:
     """Sizes of sets relative to the smallest ones.
 
     Args:
-        sizes: (n,) of sets that reach the goal; NaN where none was found.
-        smallest: (n,) proven sizes of the smallest sets; NaN where they are not known, or where no set exists.
+        sizes: (n,) sizes of sets that reach the goal; NaN where no set was found.
+        smallest: (n,) proven sizes of the smallest sets; NaN where they are unknown or no set exists.
 
     Returns:
         ``validity`` (share of users with a set), ``set size`` (mean over these), ``Gini``; and, over users whose smallest

@@ -14,7 +14,7 @@ def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, *, co
 
     Args:
         scores: explainer → (n, I) CSR importance.
-        data: with user features.
+        data: histories with user features.
         count: reasons that people read.
 
     Returns:

@@ -1,9 +1,9 @@
 """Fidelity of explanations: one perturbation trajectory per user, and the metrics over it.
 
 Order a user's history by importance (descending, ties by ascending item id). Every masked history that any metric needs
-keeps a contiguous stretch [start, stop) of that order: without the k most explaining items it is [k, n), without the k
-least explaining [0, n − k), only the k most explaining [0, k). So the stretches that all metrics together need are
-collected, each distinct one goes through the recommender once, and each metric picks its own out of the results.
+keeps a contiguous stretch [start, stop) of that order: [k, n) without the k most explaining items, [0, n − k) without the k
+least explaining, [0, k) with only the k most explaining. So this module collects the stretches of all metrics, scores each
+distinct one once, and lets each metric select its own results.
 
 Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG); Baklanov et al., SIGIR 2025
 (fixed-length metrics: POS@K,Ke, CDCG, DEL, INS).
@@ -45,22 +45,22 @@ def evaluate_fidelity(
     Args:
         model: recommender of I items, on the device to compute on.
         history: (B, I) binary histories, at least one item each: tensor, array, frame or lists; or a SciPy matrix, which
-            becomes dense one batch of users at a time, so that there may be any number of them.
+            becomes dense one batch at a time, so there may be any number of users.
         target: (B,) explained items, outside the histories.
         importance: (B, I) scores, dense or sparse, read where the history is 1. Sparse scores of sparse histories have no
-            other entries, as explainers return them; an absent one is 0.
-        steps: parts into which each history is cut for the curves (sizes as ``np.array_split`` makes them).
+            other entries, as explainers return them; a missing one is 0.
+        steps: number of parts of each history for the curves (sizes as in ``np.array_split``).
         cutoffs: the K of POS@K and NEG@K.
         lengths: the explanation lengths Ke of the fixed-length metrics.
-        log_odds: measure the curves ``DEL log-odds`` and ``INS log-odds``, too. Probabilities near 1, as those of a sigmoid
-            recommender that weighs positives much, hardly move until most of a history is gone; log-odds do.
+        log_odds: also measure the curves ``DEL log-odds`` and ``INS log-odds``. Probabilities near 1 (of a sigmoid
+            recommender with a large weight of positives) hardly change until most of a history is gone; log-odds do.
         batch_size: masked histories per forward pass; bounds the memory, does not change the result.
-        users_per_batch: users of sparse histories that are dense at a time.
-        label: of a progress bar over sparse histories, or None for none.
+        users_per_batch: dense histories at a time, if histories are sparse.
+        label: label of a progress bar over sparse histories; None for no bar.
 
     Returns:
-        Per-user metrics, in the order of the rows. DEL and INS of ``curves`` are probabilities, those of ``fixed`` are
-        divided by the unperturbed probability. Ranks are taken on logits among the items outside the *original* history.
+        Per-user metrics, in the order of the rows. DEL and INS of ``curves`` are probabilities, ``fixed`` divides them by
+        the unperturbed probability. Ranks are taken on logits among the items outside the *original* history.
 
     Raises:
         ValueError: a wrong shape, a history that is empty or not binary, a target inside the history or outside the
@@ -100,7 +100,7 @@ def _dense_batches(
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Histories (b, I), targets (b,) and scores (b, I) of one batch of users after the other, dense."""
+    """Dense histories (b, I), targets (b,) and scores (b, I), batch by batch."""
     groups = list(batches(matrix.shape[0], users_per_batch))
     for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
         history, importance = dense(matrix[users], model.device), dense(scores[users], model.device)
@@ -152,7 +152,7 @@ def _evaluate_dense(
 def _metrics_of(
     rank: dict[str, np.ndarray], log_prob: dict[str, np.ndarray], cutoffs: tuple[int, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Metrics along the curves (B, steps + 1) and of fixed lengths (B, len(lengths)), by their names."""
+    """Metrics along the curves (B, steps + 1) and of fixed lengths (B, len(lengths)), by name."""
     without = rank["curve without most"]
     curves = {f"POS@{k}": (without <= k).astype(float) for k in cutoffs}
     curves |= {f"NEG@{k}": (rank["curve without least"] <= k).astype(float) for k in cutoffs}
@@ -177,7 +177,7 @@ def ranks_without_most(
 ) -> np.ndarray:
     """Rank of the target at each step of removing the most important items.
 
-    This is the part of :func:`evaluate_fidelity` that choosing an epoch needs.
+    The choice of an epoch needs only this part of :func:`evaluate_fidelity`.
 
     Args:
         model, history, target, importance, steps, batch_size: as for :func:`evaluate_fidelity`.
@@ -205,15 +205,15 @@ def ranks_without_most(
 
 
 def fidelity_of_scores(model: Recommender, matrix: object, target: object, scores: object, metric: str) -> float:
-    """One fidelity metric of scores that are there already, mean over users.
+    """One fidelity metric of existing scores, mean over users.
 
     Args:
         model: recommender of I items, on the device to compute on.
         matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
         target: (n,) explained items.
         scores: (n, I) scores of their items, CSR or dense.
-        metric: any of :meth:`lxr.FidelityResult.per_user`, curves by the mean over their steps. POS@K and NDCG take a third
-            of the time of the others.
+        metric: a metric of :meth:`lxr.FidelityResult.per_user`; curves count with the mean over their steps. POS@K and NDCG
+            take a third of the time of the others.
 
     Returns:
         The mean.
@@ -259,13 +259,13 @@ def fidelity_per_user(
 def _sparse(
     model: Recommender, matrix: object, target: object, scores: object
 ) -> tuple[sp.csr_matrix, np.ndarray, sp.csr_matrix]:
-    """Histories, targets and scores of any form, sparse and checked."""
+    """Sparse, checked histories, targets and scores, from any form."""
     histories, items = as_users(model, matrix, target)
     return histories, items, as_scores(histories, scores=scores)
 
 
 def _is_of_ranks(metric: str) -> bool:
-    """Whether a metric, POS@K or NDCG, only takes the ranks without the most important items."""
+    """Whether a metric (POS@K or NDCG) needs only the ranks without the most important items."""
     name, _, cutoff = metric.partition("@")
     return metric == "NDCG" or (name == "POS" and cutoff.isdigit())
 
@@ -278,7 +278,7 @@ def _values_of_ranks(
     metric: str,
     batch_size: int = 512,
 ) -> Iterator[np.ndarray]:
-    """Values (b, steps) of POS@K or NDCG along the curves, one batch of users at a time."""
+    """Values (b, steps) of POS@K or NDCG along the curves, batch by batch."""
     _, _, cutoff = metric.partition("@")
     for history, chosen, importance in _dense_batches(model, matrix, target, scores):
         rank = ranks_without_most(model, history, chosen, importance, batch_size=batch_size)

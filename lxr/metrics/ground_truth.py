@@ -1,4 +1,4 @@
-"""Explanations against true reasons, which are known where tastes were planted (dataset ``synthetic``)."""
+"""Agreement of explanations with true reasons, which are known for planted tastes (dataset ``synthetic``)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from lxr.utils.sparse import row_sums, rows
 
 
 def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) -> sp.csr_matrix:
-    """The true reasons of recommendations among planted tastes: the history items of the target's own taste group.
+    """True reasons of recommendations for planted tastes: the history items of the target's own taste group.
 
     Args:
         matrix: (n, I) histories, CSR or dense.
@@ -43,10 +43,10 @@ def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.nda
         count: length of the explanation.
 
     Returns:
-        (n,); NaN where there are fewer than ``count`` true reasons, so that no explanation could be right throughout.
+        (n,); NaN where there are fewer than ``count`` true reasons, so no explanation could be fully right.
 
     Raises:
-        ValueError: the two are of other entries.
+        ValueError: the two have different entries.
 
     Example:
         >>> truth = true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=np.array([0, 1, 0, 1]))
@@ -70,7 +70,7 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
         (n,); NaN where all items or none are true reasons.
 
     Raises:
-        ValueError: the two are of other entries.
+        ValueError: the two have different entries.
 
     Source: the Mann-Whitney statistic; Hanley & McNeil, Radiology 1982.
 
@@ -83,7 +83,7 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
     n_true = row_sums(truth, truth.data)
     n_other = np.diff(truth.indptr) - n_true
     wins = row_sums(scores, average_ranks(scores) * truth.data) - n_true * (n_true + 1) / 2
-    with np.errstate(invalid="ignore"):  # 0 / 0 where one kind is absent
+    with np.errstate(invalid="ignore"):  # 0 / 0 if one kind is missing
         return wins / (n_true * n_other)
 
 
@@ -95,22 +95,22 @@ def ground_truth_table(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Explanations against true reasons, one row per explainer.
+    """Agreement of explanations with true reasons, one row per explainer.
 
     Args:
         scores: explainer → (n, I) CSR importance.
-        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, as :func:`true_reasons` gives it.
+        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, from :func:`true_reasons`.
         cutoffs: the K of precision@K.
         n_resamples: bootstrap samples of the interval.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
-        ``precision@K`` and ``AUC``, means over the users for whom they are defined (K true reasons; a history with
-        reasons and other items); the 95 % interval of the AUC (``AUC low``, ``AUC high``); ``fails``: the interval reaches
-        down to 0.5, so that the explainer finds the reasons no better than a random order; and the numbers of users.
+        ``precision@K`` and ``AUC``, means over the users for whom they are defined (K true reasons; a history with reasons
+        and other items); the 95 % interval of the AUC (``AUC low``, ``AUC high``); ``fails``: the interval reaches down to
+        0.5, so no better than a random order; and the numbers of users.
 
     Raises:
-        ValueError: other entries in ``truth``, or no user with both reasons and other items.
+        ValueError: different entries in ``truth``, or no user with both reasons and other items.
 
     Example:
         >>> truth = true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=np.array([0, 1, 0, 1]))

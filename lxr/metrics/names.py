@@ -1,4 +1,4 @@
-"""The metrics by their names: what each measures, and which way it is better."""
+"""Names of the metrics, their meaning and their better direction."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Metric:
 
     Attributes:
         direction: :data:`LOWER` or :data:`HIGHER`, whichever is better.
-        title: what it measures, ``{k}`` for its cutoff, and after a comma of which histories.
+        title: the measured quantity, with ``{k}`` for the cutoff; after a comma the perturbed histories.
 
     Example:
         >>> METRICS["NDCG"].direction, METRICS["NDCG@K"].direction  # of a perturbed history, and of a recommender
@@ -25,8 +25,8 @@ class Metric:
     title: str
 
 
-# POS, NDCG, CDCG and DEL measure what is left of the recommendation once its explanation is gone; NEG and INS what is left
-# of it when only the explanation, or all but the least of it, remains.
+# POS, NDCG, CDCG and DEL measure the recommendation after its explanation is removed; NEG after the least important items
+# are removed; INS with only the explanation kept.
 METRICS: Mapping[str, Metric] = {
     "POS@K": Metric(LOWER, "users with target in top {k}, most important removed"),
     "NEG@K": Metric(HIGHER, "users with target in top {k}, least important removed"),
@@ -40,8 +40,8 @@ METRICS: Mapping[str, Metric] = {
     "relative CDCG": Metric(LOWER, "DCG of the target as a share of the unperturbed one, most important removed"),
     "rankA@K": Metric(LOWER, "(K + 1 − rank) / K of the target in top {k}, most important removed"),
     "rankB": Metric(LOWER, "1 / rank of the target, most important removed"),
-    "validity@K": Metric(HIGHER, "users with a set without which the target leaves the top {k}"),
-    "set size@K": Metric(LOWER, "items of the set without which the target leaves the top {k}"),
+    "validity@K": Metric(HIGHER, "users with a set whose removal takes the target out of the top {k}"),
+    "set size@K": Metric(LOWER, "items of the set whose removal takes the target out of the top {k}"),
     "relative size@K": Metric(LOWER, "size of the set as a multiple of the smallest, the target leaves the top {k}"),
     "optimal@K": Metric(HIGHER, "users whose set is a smallest one, the target leaves the top {k}"),
     "PN@K": Metric(HIGHER, "users whose target leaves the top {k} without the set"),
@@ -52,12 +52,12 @@ METRICS: Mapping[str, Metric] = {
     "MPR": Metric(LOWER, "rank of the hidden item as a share of the catalogue"),
     "precision@K": Metric(HIGHER, "true reasons among the {k} most important items"),
     "AUC": Metric(HIGHER, "pairs of a true reason and another item in the right order"),
-    "first five kept": Metric(HIGHER, "most important items that stay so without an item that does not matter"),
+    "first five kept": Metric(HIGHER, "most important items that stay after removing an unimportant item"),
 }
 
 
 def kind_of(name: str) -> str:
-    """The key of :data:`METRICS` for a name, if it is that of a metric.
+    """Key of :data:`METRICS` for the name of a metric, else None.
 
     Example:
         >>> kind_of("POS@20,Ke=3"), kind_of("DEL@Ke=5"), kind_of("seconds")
@@ -67,10 +67,10 @@ def kind_of(name: str) -> str:
 
 
 def is_metric(name: object) -> bool:
-    """Whether something is the name of a metric.
+    """Whether a value is the name of a metric.
 
     Args:
-        name: anything, as the labels of a table are.
+        name: any value, such as a label of a table.
 
     Returns:
         True for a name of :data:`METRICS` with any cutoff and explanation length.
@@ -86,13 +86,13 @@ def direction(metric: str) -> str:
     """Direction in which a metric is better.
 
     Args:
-        metric: its name.
+        metric: name of the metric.
 
     Returns:
         :data:`LOWER` (``"↓"``) or :data:`HIGHER` (``"↑"``).
 
     Raises:
-        ValueError: no name of a metric.
+        ValueError: not the name of a metric.
 
     Example:
         >>> direction("POS@20"), direction("INS@Ke=5")
@@ -109,10 +109,10 @@ def fixed_name(metric: str, length: int) -> str:
 
 
 def check_metric(metric: str) -> None:
-    """Refuse what is no column of :meth:`FidelityResult.per_user` with the cutoffs and lengths that are usual.
+    """Refuse names that are not columns of :meth:`FidelityResult.per_user` with default cutoffs and lengths.
 
     Raises:
-        ValueError: names the metrics that there are.
+        ValueError: names the known metrics.
     """
     ranked = [f"POS@{cutoff}" for cutoff in CUTOFFS]
     known = [*ranked, *(f"NEG@{cutoff}" for cutoff in CUTOFFS), "NDCG", "DEL", "INS"]

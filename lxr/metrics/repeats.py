@@ -1,4 +1,4 @@
-"""One comparison made again: with other trainings, other splits, other targets. Do means and orders stay?"""
+"""Stability of a comparison: means and orders with other trainings, other splits, other targets."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,15 +13,15 @@ from lxr.utils.checks import check_numbers
 def interval_of_runs(means: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
     """Interval of the mean over a few runs by Student's t distribution.
 
-    With three runs it is 2.5 standard deviations to either side. It takes runs as independent draws of a normal
-    distribution. Splits of the same users overlap, so that their interval is rather too short.
+    With three runs it is 2.5 standard deviations to either side. It treats runs as independent draws of a normal
+    distribution. Splits of the same users overlap, so their interval is rather too short.
 
     Args:
-        means: (n_runs,) one figure of each run.
+        means: (n_runs,) one value of each run.
         level: confidence level.
 
     Returns:
-        Lower and upper limit; both NaN of a single run.
+        Lower and upper limit; both NaN for a single run.
 
     Source: Student: The Probable Error of a Mean. Biometrika 1908.
 
@@ -46,14 +46,14 @@ def repeat_table(
     """Means with three 95 % intervals: over users, over trainings, over splits of the users.
 
     Args:
-        trainings: seed of the training → what :func:`lxr.metrics.summary_table` returns; the first is the main one.
-        splits: seed of the split → the same; the first is the main one again. Explainers that are not in all are left out.
+        trainings: seed of the training → result of :func:`lxr.metrics.summary_table`; the first is the main run.
+        splits: seed of the split → the same; the first is the main run again. Only explainers in all of them are used.
         metrics: the metrics to show.
         decimals: digits after the point.
 
     Returns:
-        One row per metric and explainer: ``metric``, ``explainer``, and ``"mean [low, high]"`` over ``users`` (bootstrap, of
-        the main run), ``trainings`` and ``splits`` (:func:`interval_of_runs`), or nothing where there is a single run.
+        One row per metric and explainer: ``metric``, ``explainer``, and ``"mean [low, high]"`` over ``users`` (bootstrap,
+        of the main run), ``trainings`` and ``splits`` (:func:`interval_of_runs`), or an empty text for a single run.
 
     Example:
         >>> main = pd.DataFrame({"explainer": ["lxr"], "metric": "NDCG", "mean": 0.25, "ci_low": 0.125, "ci_high": 0.375})
@@ -81,7 +81,7 @@ def rank_table(runs: Mapping[str, pd.DataFrame], metrics: Sequence[str]) -> pd.D
     """Ranks of the explainers in every run, 1 the best by the mean; equal means share the better rank.
 
     Args:
-        runs: name of a run → what :func:`lxr.metrics.summary_table` returns. Explainers that are not in all are left out.
+        runs: name of a run → result of :func:`lxr.metrics.summary_table`. Only explainers in all of them are used.
         metrics: the metrics to show.
 
     Returns:
@@ -109,7 +109,7 @@ def ranks_by_metric(means: pd.DataFrame) -> pd.DataFrame:
         Explainers × metrics.
 
     Raises:
-        ValueError: a column that is no metric.
+        ValueError: a column that is not a metric.
 
     Example:
         >>> ranks_by_metric(pd.DataFrame({"DEL": [0.2, 0.3], "INS": [0.2, 0.3]}, index=["lxr", "lime"]))
@@ -121,7 +121,7 @@ def ranks_by_metric(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def order_agreement(means: Mapping[Hashable, pd.DataFrame]) -> pd.DataFrame:
-    """Kendall's τ of every order of explainers with the first one, by each metric: 1 the same order, −1 the opposite one.
+    """Kendall's τ of every order of explainers with the first one, by each metric: 1 same order, −1 opposite order.
 
     Args:
         means: name → explainers × metrics, of the same explainers and metrics.
@@ -162,7 +162,7 @@ def _means(summaries: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _common(summaries: Sequence[pd.DataFrame], metrics: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of a metric and an explainer that is in all summaries, in the order of the first."""
+    """Pairs of metric and explainer that all summaries have, in the order of the first."""
     names = [set(summary["explainer"]) for summary in summaries]
     shared = [name for name in dict.fromkeys(summaries[0]["explainer"]) if all(name in each for each in names)]
     return [(metric, name) for metric in metrics for name in shared]

@@ -9,7 +9,7 @@ import pandas as pd
 from lxr.metrics.names import LOWER, direction, fixed_name
 from lxr.metrics.statistics import bootstrap_interval
 
-# What a result knows of every user beside the metrics: column of FidelityResult.per_user -> attribute.
+# Further columns of FidelityResult.per_user -> attributes.
 DESCRIPTION = {"target": "target", "history_length": "history_length", "rank": "rank", "probability": "prob"}
 
 
@@ -38,19 +38,19 @@ class FidelityResult:
     prob: np.ndarray
 
     def per_user(self, *, ends: bool = True) -> pd.DataFrame:
-        """One row per user: what was explained, and every metric.
+        """One row per user: the explained recommendation, and every metric.
 
         Args:
-            ends: a curve counts with its published area, the mean over all steps. False: with its inner area, the mean
-                without the first and the last step, at which nothing and everything is removed: they are the same for every
-                explanation, so that they change no order and no test, and bring all means nearer to each other.
+            ends: True for the published area of a curve, the mean over all steps. False for the inner area, the mean
+                without the first step (nothing removed) and the last (all removed). These are the same for every
+                explanation: they change no order and no test, but bring all means nearer to each other.
 
         Raises:
-            ValueError: inner areas of curves with a single part, which have no other steps.
+            ValueError: inner areas of curves with a single part, which have no inner steps.
         """
         steps = slice(None) if ends else slice(1, -1)
         if any(values[:, steps].shape[1] == 0 for values in self.curves.values()):
-            raise ValueError("ends: expected curves of two parts or more, whose inner steps are left, found one part")
+            raise ValueError("ends: expected curves of two parts or more, which have inner steps, found one part")
         columns = {column: getattr(self, name) for column, name in DESCRIPTION.items()}
         columns |= {name: values[:, steps].mean(axis=1) for name, values in self.curves.items()}
         for name, values in self.fixed.items():
@@ -60,7 +60,7 @@ class FidelityResult:
     def first_release(self) -> pd.DataFrame:
         """One row per user: the curves by the convention of the first release of LXR's code.
 
-        Means over the steps without the unperturbed one; beside the metrics of ``curves``, those that it reports alone:
+        Means over the steps without the unperturbed one; in addition to ``curves``, metrics that only this release reports:
         rankA@K = max(0, K + 1 − rank) / K and rankB = 1 / rank, without the most important items.
         """
         values = {name: curve[:, 1:] for name, curve in self.curves.items()}
@@ -74,8 +74,8 @@ class FidelityResult:
 
         Returns:
             One row per metric: ``metric``, ``direction`` (↓ lower is better, ↑ higher), ``mean``, ``ci_low``, ``ci_high``,
-            ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they are counted
-            with what there is).
+            ``n_users``, and ``n_short``, the users whose history is shorter than the explanation length (they count with
+            all their items).
         """
         values = self.per_user().drop(columns=list(DESCRIPTION))
         low, high = bootstrap_interval(values.to_numpy(dtype=float), level=level, n_resamples=n_resamples, seed=seed)
@@ -97,7 +97,7 @@ class FidelityResult:
         """Join the results of consecutive groups of users.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are no results.
         """
         if not parts:
             raise ValueError("parts: expected at least one result, found none")
@@ -120,7 +120,7 @@ class FidelityResult:
 
     @classmethod
     def mean_of(cls, results: Sequence["FidelityResult"]) -> "FidelityResult":
-        """For every user and metric, the mean over several explanations of the same users: what they achieve on average."""
+        """For every user and metric, the mean over several explanations of the same users."""
         first = results[0]
         curves = {name: np.mean([result.curves[name] for result in results], axis=0) for name in first.curves}
         fixed = {name: np.mean([result.fixed[name] for result in results], axis=0) for name in first.fixed}
@@ -128,9 +128,9 @@ class FidelityResult:
 
     @classmethod
     def best_of(cls, candidates: Sequence["FidelityResult"]) -> "FidelityResult":
-        """For every user and metric, the best of several explanations of the same users by that very metric.
+        """For every user and metric, the best of several explanations of the same users by this metric.
 
-        No explainer can be that good: it would have to know by which metric it is judged. It is an oracle.
+        This is an oracle: no explainer can reach it, because none knows the metric in advance.
         """
 
         def best(metric: str, values: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -148,7 +148,7 @@ class FidelityResult:
 
 
 def rank_of_gain(gain: np.ndarray) -> np.ndarray:
-    """The ranks whose NDCG or CDCG, 1 / log2(1 + rank), these are.
+    """Ranks from their NDCG or CDCG, 1 / log2(1 + rank).
 
     Args:
         gain: values of NDCG or CDCG, of any shape.

@@ -14,7 +14,7 @@ def bootstrap_interval(
         values: (n_users, n_columns).
         level: confidence level.
         n_resamples: bootstrap samples.
-        seed: of the resampling; every column uses the same resamples.
+        seed: seed of the resampling; every column uses the same resamples.
 
     Returns:
         Lower and upper limits, (n_columns,) each. A column without spread, or with a single user, has its mean as both.
@@ -52,13 +52,13 @@ def sign_flip_test(values: np.ndarray, *, n_permutations: int = 10_000, seed: in
     """Paired two-sided permutation test of equal means, between every two columns; rows (users) are the pairs.
 
     Under the null hypothesis the difference of a user between two explainers is as likely to have the other sign. So signs
-    are flipped at random, and p is the share of flips (the data as they are counted as one) whose mean difference is at
+    are flipped at random, and p is the share of flips (with the observed data as one of them) whose mean difference is at
     least as far from 0 as the observed one.
 
     Args:
         values: (n_users, n_columns), the same users in every column.
         n_permutations: random sign flips, the same for all pairs; the smallest possible p is 1 / (n_permutations + 1).
-        seed: of the flips.
+        seed: seed of the flips.
         batch_size: flips at a time; bounds the memory.
 
     Returns:
@@ -89,17 +89,18 @@ def difference_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap interval of the difference of means, between every two columns; rows (users) are resampled.
 
-    An interval that contains 0 does not show that two columns are equal: its limits say how far apart they may be.
+    An interval that contains 0 does not show that two columns are equal: its limits bound the difference.
 
     Args:
         values: (n_users, n_columns), the same users in every column.
         level: confidence level.
         n_resamples: bootstrap samples, the same for all pairs.
-        seed: of the resampling.
+        seed: seed of the resampling.
         batch_size: samples at a time; bounds the memory.
 
     Returns:
-        Lower and upper limits, (n_columns, n_columns) each: entry (a, b) is of the mean of column a less that of column b.
+        Lower and upper limits, (n_columns, n_columns) each: entry (a, b) is for the mean of column a minus the mean of
+        column b.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
 
@@ -116,7 +117,7 @@ def difference_interval(
     sizes = [min(batch_size, n_resamples - start) for start in range(0, n_resamples, batch_size)]
     means = np.concatenate([generator.multinomial(n, np.full(n, 1 / n), size) @ values / n for size in sizes])
     tails = (0.5 - level / 2, 0.5 + level / 2)
-    limits = [np.quantile(means - column[:, None], tails, axis=0) for column in means.T]  # of every column less this one
+    limits = [np.quantile(means - column[:, None], tails, axis=0) for column in means.T]  # of every column minus this one
     low, high = np.stack(limits, axis=-1)
     return low, high
 
@@ -134,7 +135,7 @@ def equivalence_test(
         values: (n_users, n_columns), the same users in every column.
         margin: the smallest difference of means that matters, above 0; state it before looking.
         n_permutations: random sign flips, the same for all pairs; the smallest possible p is 1 / (n_permutations + 1).
-        seed: of the flips.
+        seed: seed of the flips.
         batch_size: flips at a time; bounds the memory.
 
     Returns:
@@ -168,7 +169,7 @@ def equivalence_test(
 
 
 def check_permutations(n_permutations: int, n_tests: int) -> None:
-    """Refuse so few permutations that no p corrected for all tests could be below 5 %."""
+    """Refuse too few permutations: no p corrected for all tests could be below 5 %."""
     check_positive(n_permutations=n_permutations)
     if n_tests > 0.05 * n_permutations:
         raise ValueError(f"n_permutations: expected at least 20 for each of {n_tests} pairs, found {n_permutations}")
@@ -180,9 +181,9 @@ def _pairwise(values: np.ndarray) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """P-values (m,) of m tests, adjusted so that rejecting those below α errs in any of them with probability α at most.
+    """Holm-adjusted p-values (m,): rejecting all below α makes any error with probability at most α.
 
-    Holds whatever the dependence between the tests.
+    This holds for any dependence between the tests.
 
     Args:
         p: (m,) p-values.

@@ -12,7 +12,7 @@ from lxr.utils.checks import check_finite, check_logits
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
     """Items removed after each step: histories of length n (B,) → (B, steps + 1), from 0 to n.
 
-    The parts are those of ``np.array_split``: the first n mod steps of them have one item more.
+    The parts are as in ``np.array_split``: the first n mod steps parts have one item more.
     """
     step = np.arange(steps + 1)
     return step * (n[:, None] // steps) + np.minimum(step, n[:, None] % steps)
@@ -34,8 +34,8 @@ class ItemOrder:
 
     Attributes:
         items: (total,) item indices, user after user.
-        start: (B,) where each user's items begin.
-        length: (B,) how many they are.
+        start: (B,) start of each user's items.
+        length: (B,) number of each user's items.
     """
 
     items: np.ndarray
@@ -55,7 +55,7 @@ class ItemOrder:
     def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
         """Order the items (N,) of each user by descending keys (N, m).
 
-        The first key decides, the others break its ties; the last ties stay as they come. Users (N,) ascend.
+        The first key decides, the others break ties; remaining ties keep their order. Users (N,) are ascending.
         """
         length = np.bincount(user, minlength=n_users)
         return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
@@ -94,10 +94,10 @@ def score_stretches(
 
     Args:
         stretches: name → (start, stop), each (B, m): keep the items at positions start … stop − 1 of the order.
-        log_odds: of the targets, too.
+        log_odds: also compute log-odds of the targets.
 
     Returns:
-        Dictionaries name → (B, m): rank of the target, its log-probability, and its log-odds if they are asked for.
+        Dictionaries name → (B, m): rank of the target, its log-probability, and its log-odds if requested.
     """
     size = int(order.length.max()) + 1
     shapes = {name: start.shape for name, (start, _) in stretches.items()}
@@ -127,12 +127,12 @@ def _score_masked(
     batch_size: int,
     log_odds: bool,
 ) -> list[np.ndarray]:
-    """Rank, log-probability and, if asked for, log-odds of the target, (R,) each, for R masked histories.
+    """Rank, log-probability and, if requested, log-odds of the target, (R,) each, for R masked histories.
 
     Masked histories are (user, start, stop), each (R,), users ascending.
 
     Raises:
-        ValueError: names the row of a target whose score is not a number, or an item of which that is so in the first batch.
+        ValueError: the score of a target, or of an item in the first batch, is not a number; names the row or item.
     """
     device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
     rank, log_prob, *odds = np.empty((3 if log_odds else 2, len(user)))
@@ -148,14 +148,14 @@ def _score_masked(
         kept = torch.from_numpy(order.flat_indices(of, start[rows], stop[rows], n_items)).to(device)
         masked.view(-1)[kept] = 1
         logits = model(masked[:size])  # (R, I)
-        if begin == 0:  # each time would take longer than the rest
+        if begin == 0:  # checking every batch would take longer than the rest
             check_logits(logits)
         torch.gt(logits, logits.gather(1, chosen[:, None]), out=beats[:size])
         log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
         for values in odds:
             values[rows] = model.target_log_odds(logits, chosen).cpu().numpy()
         masked.view(-1)[kept] = 0
-        first = np.flatnonzero(np.diff(of, prepend=-1))  # where another user begins
+        first = np.flatnonzero(np.diff(of, prepend=-1))  # starts of users
         counts = np.diff(first, append=size).tolist()
         for one, marks, out in zip(of[first], beats[:size].split(counts), better[:size].split(counts), strict=True):
             torch.mv(marks, candidates[one], out=out)

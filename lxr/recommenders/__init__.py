@@ -1,4 +1,4 @@
-"""Level 3: recommenders, their training and ranking quality, and what they recommend.
+"""Level 3: recommenders, their training, their ranking quality and their recommendations.
 
 Example:
     >>> import lxr

@@ -1,7 +1,7 @@
-"""Recommenders: anything that maps histories (B, I) to logits (B, I), as a rule differentiable in its input.
+"""Base class of recommenders, which map histories (B, I) to logits (B, I), usually with gradients.
 
-``forward`` is inference and deterministic; what is random in training (dropout, sampling) happens in ``loss`` and draws
-from the generator that is passed in.
+``forward`` is deterministic inference. Randomness of training (dropout, sampling) is in ``loss``, which draws from the
+generator that it is given.
 """
 
 import contextlib
@@ -31,40 +31,40 @@ from lxr.utils.weights import check_weights, save_weights
 
 Activation = Literal["sigmoid", "softmax", "probability"]
 ACTIVATIONS = get_args(Activation)
-WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of an item that is the only one
+WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of the only item of a catalogue
 
 
 class Recommender(nn.Module):
     """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss``.
 
-    Calling a recommender is the one way to its answers. Its ``forward`` gets histories in the precision of its weights and
-    may work on them in place. It runs in evaluation mode, except in a step of training
-    (:func:`lxr.recommenders.modes.learning`, as :func:`lxr.fit` takes them). What it returns is checked, and has the
-    precision of the history.
+    Call a recommender to get its logits. Its ``forward`` gets histories in the precision of its weights and may change them
+    in place. It runs in evaluation mode, except in a step of training (:func:`lxr.recommenders.modes.learning`, as
+    :func:`lxr.fit` takes them). The result is checked and has the precision of the history.
 
     A history may have features of the user after its items (:class:`lxr.Interactions`): further inputs that are explained
-    like items, but no one is recommended. Whatever ``forward`` says of them, calling the recommender gives −∞: no rank, no
-    probability, and no share of a softmax.
+    like items but never recommended. Calling the recommender gives them the logit −∞, whatever ``forward`` returns: they
+    have no rank, no probability and no share of a softmax.
 
-    Recommenders of :data:`lxr.RECOMMENDERS` take ``n_items``, and by name ``seed``, ``n_features`` and options of their own.
-    They keep each option in an attribute of its name (:attr:`options`), so that :meth:`save` needs a path alone.
+    Recommenders of :data:`lxr.RECOMMENDERS` take ``n_items``, and by name ``seed``, ``n_features`` and further options.
+    They keep each option in an attribute of its name (:attr:`options`), so :meth:`save` needs only a path.
 
     Args:
-        n_items: number of items, which can be recommended.
-        n_features: number of user features, whose columns come after those of the items.
-        seed: of the initial weights, which a subclass draws if it has some.
+        n_items: number of items that can be recommended.
+        n_features: number of user features; their columns follow the items.
+        seed: seed of the initial weights of a subclass.
 
     Attributes:
         n_items: number of items.
         n_features: number of user features.
         n_columns: width I of histories and logits, items and user features.
-        activation: how a logit becomes a probability, ``"sigmoid"`` (each item by itself) or ``"softmax"`` (over all); or
-            ``"probability"``, if ``forward`` returns probabilities: calling the recommender gives their log-odds.
-        search_space: what :mod:`lxr.tuning` may choose its options from.
-        is_linear: whether the logits are linear in the history, so that smallest sets can be proven by integer programming.
+        activation: function from logits to probabilities: ``"sigmoid"`` (per item), ``"softmax"`` (over all items), or
+            ``"probability"`` if ``forward`` returns probabilities: calling the recommender then gives their log-odds.
+        search_space: values of the options that :mod:`lxr.tuning` may choose.
+        is_linear: whether the logits are linear in the history, which allows proofs of smallest sets by integer
+            programming.
 
     Raises:
-        ValueError: no item, or a negative number of features.
+        ValueError: no items, or a negative number of features.
 
     Example:
         >>> class Neighbour(Recommender):  # after every item the next one
@@ -79,7 +79,7 @@ class Recommender(nn.Module):
     is_linear: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
-    works_in_place: bool | None = None  # found out at the first call
+    works_in_place: bool | None = None  # detected at the first call
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
     def __init__(self, n_items: int, *, n_features: int = 0, seed: int = 0):
@@ -102,7 +102,7 @@ class Recommender(nn.Module):
         return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
 
     def _answer(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to checked logits (B, I), those of features included."""
+        """Map histories (B, I) to checked logits (B, I), features included."""
         check_choice(ACTIVATIONS, activation=self.activation)
         check_width(self.n_columns, history)
         history = ordinary(history if history.is_floating_point() else history.float())
@@ -117,27 +117,27 @@ class Recommender(nn.Module):
         return self._checked(logits, history)
 
     def _handed(self, history: torch.Tensor) -> torch.Tensor:
-        """Histories (B, I) as ``forward`` gets them: in its precision, and a copy unless it is known to leave them alone."""
+        """Histories (B, I) for ``forward``: in its precision, and copied unless it is known to leave them unchanged."""
         x = history.to(self.precision or history.dtype)
         return x.clone() if x is history and (self.works_in_place is not False or x.is_inference()) else x
 
     def _watch(self, history: torch.Tensor, x: torch.Tensor, version: int | None) -> None:
-        """Find out whether ``forward``, which got histories x (B, I) for ``history`` (B, I), works in place.
+        """Detect whether ``forward``, which got x (B, I) for ``history`` (B, I), changed it in place.
 
         Raises:
-            ValueError: it did so this time, but not before.
+            ValueError: it did so now, but not at its first call.
         """
         changed = version is not None and x._version != version
         if x is history and changed:
             self.works_in_place = True
             raise AnswerError(
-                f"{self.asked}: it has changed the history in place, not at its first call: let it work on a copy"
+                f"{self.asked}: it changed the history in place, but not at its first call: let it work on a copy"
             )
-        if self.works_in_place is None:  # NumPy's view of a tensor does not count its versions
+        if self.works_in_place is None:  # NumPy's view of a tensor does not update its version
             self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
 
     def _checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """Check what ``forward`` returned for histories (B, I), and convert it to logits (B, I) of their precision."""
+        """Check the result of ``forward`` for histories (B, I), and convert it to logits (B, I) of their precision."""
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != history.shape:
             expected = f"expected logits of shape {tuple(history.shape)}"
@@ -170,15 +170,15 @@ class Recommender(nn.Module):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Name → value of the options of the constructor, which the model keeps in attributes of the same names.
+        """Name → value of the constructor's options, which are attributes of the same names.
 
         Raises:
-            ValueError: it does not keep one of them.
+            ValueError: an option is not an attribute.
         """
         names = default_options(type(self))
         absent = [name for name in names if not hasattr(self, name)]
         if absent:
-            raise ValueError(f"expected the option {absent[0]} in an attribute of its name, found none")
+            raise ValueError(f"expected an attribute {absent[0]} for the option of this name, found none")
         return {name: getattr(self, name) for name in names}
 
     def save(self, path: str | Path) -> None:
@@ -188,7 +188,7 @@ class Recommender(nn.Module):
             path: the file.
 
         Raises:
-            ValueError: the recommender could not be made again of its number of items and its options; nothing is written.
+            ValueError: the recommender cannot be made again from its number of items and its options; nothing is written.
 
         Example: see :func:`lxr.load`.
         """
@@ -200,7 +200,7 @@ class Recommender(nn.Module):
             check_weights(again, self.state_dict())
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"model: expected a recommender that is made of n_items and options, found {name}: {short(error)}"
+                f"model: expected a recommender that n_items and options can make again, found {name}: {short(error)}"
             ) from error
         content = {"class": name, "n_items": self.n_items, "options": options, "weights": self.state_dict()}
         save_weights(content, path)
@@ -212,24 +212,24 @@ class Recommender(nn.Module):
 
     @property
     def differentiable(self) -> bool:
-        """Whether logits have a gradient with respect to the history, as one history shows."""
+        """Whether logits have a gradient with respect to the history; tests one history."""
         with with_gradients(), uncounted(self):
             x = torch.eye(1, self.n_columns, device=self.device, requires_grad=True)
             total = self._answer(x).sum()
             return total.requires_grad and torch.autograd.grad(total, x, allow_unused=True)[0] is not None
 
     def log_activation(self, logits: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities (B, I) of logits (B, I), never by way of a float32 probability."""
+        """Log-probabilities (B, I) of logits (B, I), without the detour of float32 probabilities."""
         return F.log_softmax(logits, dim=1) if self.activation == "softmax" else F.logsigmoid(logits)
 
     def log_odds(self, logits: torch.Tensor) -> torch.Tensor:
-        """Log-odds log p / (1 − p) (B, I) of logits (B, I): they themselves if each item is by itself."""
+        """Log-odds log p / (1 − p) (B, I) of logits (B, I); for a sigmoid the logits themselves."""
         if self.activation != "softmax":
             return logits
-        log_prob = F.log_softmax(logits.double(), dim=1)  # 1 − p has no digits left in single precision where p is near 1
+        log_prob = F.log_softmax(logits.double(), dim=1)  # 1 − p loses all digits in single precision if p is near 1
         odds = log_prob - log_prob.clamp(max=-1e-15).expm1().neg().log()
         best, first = log_prob.max(dim=1)
-        near = (best > -1e-8).nonzero().ravel()  # nor in double precision; of one item at most
+        near = (best > -1e-8).nonzero().ravel()  # also in double precision; one item at most
         if near.numel():
             odds[near, first[near]] = self.target_log_odds(logits[near].double(), first[near])
         return odds.to(logits.dtype)
@@ -239,37 +239,37 @@ class Recommender(nn.Module):
         return self.log_activation(self(history))
 
     def target_log_prob(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Log-probability of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
+        """Log-probability of one item per row: logits (B, I), items (B,) → (B,); skips other items where possible."""
         chosen = logits.gather(1, target[:, None]).squeeze(1)  # (B,)
         return chosen - logits.logsumexp(dim=1) if self.activation == "softmax" else F.logsigmoid(chosen)
 
     def target_log_odds(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Log-odds of one item per row: logits (B, I), items (B,) → (B,), without the other items' where possible."""
+        """Log-odds of one item per row: logits (B, I), items (B,) → (B,); skips other items where possible."""
         chosen = logits.gather(1, target[:, None])
         if self.activation != "softmax":
             return chosen.squeeze(1)
         others = logits.scatter(1, target[:, None], -torch.inf)
         rest = others.logsumexp(dim=1)
         alone = rest == -torch.inf
-        if alone.any():  # anew, since the gradient of no number at all is none
+        if alone.any():  # again, because an empty selection has no gradient
             rest = others.masked_fill(alone[:, None], 0).logsumexp(dim=1)
         return torch.where(alone, WITHOUT_RIVALS, chosen.squeeze(1) - rest)
 
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
-        raise NotImplementedError(f"{type(self).__name__} has no training loss: train it where it comes from")
+        raise NotImplementedError(f"{type(self).__name__} has no training loss: train it in its own framework")
 
     def network(self) -> Network | None:
-        """The layers, for bounds that prove counterfactual sets to be small; None if they are not of that form."""
+        """Layers for bounds on the sizes of counterfactual sets; None if the recommender has another form."""
         return None
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Linear encoders (width, I) of history and item, with which LXR may start; not every recommender has them."""
+        """Linear encoders (width, I) of history and item, from which LXR may start; not every recommender has them."""
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
 
 
 def _in_words(found: Any, is_dense: bool) -> str:
-    """Something that was returned in the place of logits, for an error."""
+    """Description of an invalid result, for an error."""
     if is_dense:
         return str(tuple(found.shape))
     if isinstance(found, torch.Tensor):

@@ -7,7 +7,7 @@ import torch
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import default_options
-from lxr.utils.storage import ANEW, DataError, short
+from lxr.utils.storage import REPAIR, DataError, short
 from lxr.utils.weights import read_weights, restore_weights
 
 ENTRIES = ("class", "n_items", "options", "weights")
@@ -18,7 +18,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu") -> Recommender
 
     Args:
         path: the file.
-        device: where the recommender is to be.
+        device: device of the recommender.
 
     Returns:
         The recommender, ready for inference. Its class is one of :data:`lxr.RECOMMENDERS`.
@@ -37,17 +37,17 @@ def load(path: str | Path, *, device: torch.device | str = "cpu") -> Recommender
     state = read_weights(path, required=())
     if not state.keys() >= set(ENTRIES):
         found = "an explainer" if "explainer" in state else "something else"
-        raise DataError(f"{path}: expected a recommender that model.save wrote in this version, found {found}: {ANEW}")
+        raise DataError(f"{path}: expected a file of model.save of this version, found {found}: {REPAIR}")
     model = _made_again(state, path)
     restore_weights(model, state["weights"], path)
     return model.to(device).eval()
 
 
 def _made_again(state: dict, path: str | Path) -> Recommender:
-    """The recommender of a file, before it has its weights.
+    """Recommender of a file, without its weights.
 
     Raises:
-        DataError: the class, the number of items or the options are not those of a registered recommender.
+        DataError: the class, the number of items or the options do not fit a registered recommender.
     """
     classes = {cls.__name__: cls for cls in RECOMMENDERS.values()}
     name, options = state["class"], state["options"]
@@ -58,7 +58,7 @@ def _made_again(state: dict, path: str | Path) -> Recommender:
         raise DataError(f"{path}: expected the options of {name} by name, found {options!r}")
     unknown = [option for option in options if option not in default_options(classes[name])]
     if unknown:
-        raise DataError(f"{path}: expected options of {name}, found {unknown[0]!r}, which it does not have")
+        raise DataError(f"{path}: expected options of {name}, found the unknown option {unknown[0]!r}")
     try:
         return classes[name](state["n_items"], **options)
     except Exception as error:  # a file made by hand may hold anything

@@ -17,7 +17,7 @@ class WholeRowLoss(Recommender):
     positive_weight: float
 
     def weigh(self, dropout: float, positive_weight: float) -> None:
-        """Keep the two options of the loss, if they are possible."""
+        """Check and keep the two options of the loss."""
         check_dropout(dropout=dropout)
         check_positive_numbers(positive_weight=positive_weight)
         self.dropout, self.positive_weight = dropout, positive_weight
@@ -33,21 +33,22 @@ class WholeRowLoss(Recommender):
 class MF(WholeRowLoss):
     """Matrix factorisation with a linear history encoder ("MLP" in the code of the LXR papers).
 
-    logit(x, i) = (W x + a) · (v_i + b), trained on whole rows with a weighted binary cross-entropy, the known positives
-    in part hidden from the input (history dropout), so that the model learns to recommend what it has not seen.
+    logit(x, i) = (W x + a) · (v_i + b), trained on whole rows with a weighted binary cross-entropy. Part of the history is
+    hidden from the input (history dropout), so the model learns to recommend unseen items.
 
     Args:
         n_items: number of items.
         n_factors: width of the encoders.
         dropout: share of a training history that is hidden from the input.
-        positive_weight: weight of a consumed item in the loss, where every other item weighs 1. It sets the level of the
+        positive_weight: weight of a consumed item in the loss, where each other item weighs 1. It sets the level of the
             probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
-        seed: of the initial weights.
-        n_features: number of user features, whose columns come after those of the items.
+        seed: seed of the initial weights.
+        n_features: number of user features; their columns follow the items.
 
-    The weight of positives is not in the search space: it says on which level probabilities lie, and so what is explained.
+    The weight of positives is not in the search space: it sets the level of the probabilities, and thus changes the
+    explained quantity.
 
-    Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history in the place of a user id.
+    Source: Barkan et al., WWW 2024, appendix; He et al., WWW 2017 (GMF) with a history instead of a user id.
 
     Example:
         >>> model = MF(n_items=5, n_factors=2)
@@ -87,6 +88,6 @@ class MF(WholeRowLoss):
 
 
 def drop(x: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Inverted dropout of a tensor, drawn on the CPU so that every device sees the same mask."""
+    """Inverted dropout of a tensor; the mask is drawn on the CPU and equal on every device."""
     keep = torch.rand(x.shape, generator=generator) >= share
     return x * keep.to(x.device) / (1 - share)

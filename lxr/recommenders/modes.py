@@ -1,4 +1,4 @@
-"""Contexts in which a recommender is asked: evaluation or training mode, with gradients, uncounted."""
+"""Contexts for calls of a recommender: evaluation or training mode, with gradients, without counting."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module and all of its submodules into evaluation mode, and back into the modes in which they were.
+    """Put a module and its submodules into evaluation mode, and back into their former modes.
 
-    The flags themselves are set, so that a submodule that somebody has frozen stays frozen.
+    It sets the flags directly, so a frozen submodule stays frozen.
 
     Example:
         >>> module = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
@@ -36,7 +36,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def learning(model: "Recommender") -> Iterator[None]:
-    """Put a recommender into training mode for a step of training, and back into the modes in which it was.
+    """Put a recommender into training mode for a step of training, and back into its former modes.
 
     Outside this context every call of a recommender is in evaluation mode.
 
@@ -61,7 +61,7 @@ def learning(model: "Recommender") -> Iterator[None]:
 
 @contextlib.contextmanager
 def uncounted(model: "Recommender") -> Iterator[None]:
-    """Ask a recommender without its forward hooks: what checks it is no cost of an explanation."""
+    """Call a recommender without its forward hooks: checks are not a cost of an explanation."""
     before, model.is_counted = model.is_counted, False
     try:
         yield
@@ -71,11 +71,11 @@ def uncounted(model: "Recommender") -> Iterator[None]:
 
 @contextlib.contextmanager
 def with_gradients() -> Iterator[None]:
-    """Take gradients whatever the caller's mode: ``torch.no_grad()`` and ``torch.inference_mode()`` are lifted."""
+    """Enable gradients, also within ``torch.no_grad()`` and ``torch.inference_mode()``."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
 def ordinary(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor itself, or a copy that gradients may remember if it was made in inference mode."""
+    """The tensor itself, or a copy that autograd can save if it was made in inference mode."""
     return tensor.clone() if tensor.is_inference() and not torch.is_inference_mode_enabled() else tensor

@@ -18,14 +18,14 @@ Branches = Literal["both", "gmf", "mlp"]
 
 
 class NCF(WholeRowLoss):
-    """NeuMF with linear history encoders in the place of user ids: a GMF branch and an MLP branch, joined.
+    """NeuMF with linear history encoders instead of user ids: the sum of a GMF branch and an MLP branch.
 
     With u = W x + a the user vector of a branch and v_i the vectors of items, the GMF branch is h · (u ∘ v_i), and the MLP
-    branch a tower of ReLU layers on (u, v_i), whose first layer is split into a part of the user and a part of the item, so
-    that it is computed once for each. The logit is the sum of both.
+    branch a tower of ReLU layers on (u, v_i). The first layer is split into a part of the user and a part of the item, each
+    computed once. The logit is the sum of both.
 
     The tower has features for every pair of user and item: it is scored in chunks of items, and its intermediate values are
-    computed anew for the gradient, so that never more than ``max_pairs`` pairs are in memory.
+    computed again for the gradient, so at most ``max_pairs`` pairs are in memory.
 
     Args:
         n_items: number of items.
@@ -34,9 +34,9 @@ class NCF(WholeRowLoss):
         dropout, positive_weight: as for :class:`MF`.
         branches: ``"both"``, or ``"gmf"`` or ``"mlp"`` alone, for training them one after the other
             (:meth:`start_from`).
-        max_pairs: pairs of user and item that are scored at a time.
-        seed: of the initial weights.
-        n_features: number of user features, whose columns come after those of the items.
+        max_pairs: pairs of user and item to score at a time.
+        seed: seed of the initial weights.
+        n_features: number of user features; their columns follow the items.
 
     Raises:
         ValueError: unknown branches, or a size that is not positive.
@@ -109,7 +109,7 @@ class NCF(WholeRowLoss):
         return self._score_pairs_once(user, item)
 
     def _score_pairs_once(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
-        """:meth:`_score_pairs`, once. Features come first: a few rows of many pairs multiply faster than many of few."""
+        """:meth:`_score_pairs`, once. Features are rows: few long rows multiply faster than many short ones."""
         x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
         for layer in cast(Iterable[nn.Linear], self.tower):
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
@@ -117,7 +117,7 @@ class NCF(WholeRowLoss):
 
     @torch.no_grad()
     def network(self) -> Network | None:
-        """The tower, with the items' part of its first layer as biases, beside the linear GMF branch; None without it."""
+        """The tower, with the items' part of its first layer as biases, plus the linear GMF branch; None without a tower."""
         if self.branches == "gmf":
             return None
         weights = {name: value.double().cpu() for name, value in self.state_dict().items()}
@@ -138,18 +138,18 @@ class NCF(WholeRowLoss):
         )
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """History encoders and item tables of the branches below each other, both (width, I)."""
+        """Stacked history encoders and item tables of the branches, both (width, I)."""
         history = [getattr(self, name).weight for name in ("gmf_history", "mlp_history") if hasattr(self, name)]
         item = [getattr(self, name).weight for name in ("gmf_item", "mlp_item") if hasattr(self, name)]
         return torch.cat(history), torch.cat(item)
 
     @torch.no_grad()
     def start_from(self, gmf: "NCF", mlp: "NCF", share: float = 0.5) -> "NCF":
-        """Start both branches from models of one branch each, whose outputs are mixed; returns the model itself.
+        """Start both branches from models of one branch each and mix their outputs; returns the model itself.
 
         Args:
             gmf, mlp: trained with ``branches="gmf"`` and ``"mlp"``, of the same widths.
-            share: of the GMF branch in the logits (α of the paper).
+            share: share of the GMF branch in the logits (α of the paper).
 
         Source: He et al., WWW 2017, section 3.4.1.
         """

@@ -1,4 +1,4 @@
-"""The layers of a recommender, for bounds of its answers that hold for every set of removed items."""
+"""Layers of a recommender, for bounds on its logits that hold for every set of removed items."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ import torch
 class Network:
     """logit_i(x) = constant_i + skip_i · x + last_i · σ(… σ(first · x + bias_i)), the same widths for all items.
 
-    Tensors are of double precision and on the CPU. Where a row is shared by all items, there is one row in the place of I.
+    Tensors are of double precision and on the CPU. A row that all items share is stored once instead of I times.
 
     Attributes:
         first: (h, I) weights of the first layer.
@@ -18,7 +18,7 @@ class Network:
         deeper: weights (h', h) and biases (h',) of each further hidden layer.
         last: (I or 1, h') weights of the output.
         constant: (I,) bias of the output.
-        skip: (f, I) twice, U and V with skip_i = V_i · U: what is linear beside the layers; None if nothing is.
+        skip: (f, I) twice, U and V with skip_i = V_i · U: the linear part; None without one.
         activation: σ of every layer.
         is_normalized: whether x is divided by its Euclidean norm.
 
@@ -39,11 +39,11 @@ class Network:
     is_normalized: bool = False
 
     def logits(self, history: torch.Tensor, entries: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-        """Logits of a few items, for histories that have few items.
+        """Logits of a few items, for short histories.
 
         Args:
-            history: (R, n) binary histories, what they have of ``entries``.
-            entries: (n,) items, of which all others are absent.
+            history: (R, n) binary histories, restricted to ``entries``.
+            entries: (n,) items; histories have no others.
             items: (m,) items.
 
         Returns:

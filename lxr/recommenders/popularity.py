@@ -9,11 +9,11 @@ from lxr.recommenders.base import Recommender
 
 
 class Popularity(Recommender):
-    """Recommends by popularity among training users, whatever the history: the floor of every comparison.
+    """Recommender by popularity among training users, for any history: the floor of every comparison.
 
     Args:
         train_matrix: (n_users, n_items + n_features) CSR histories of the training users.
-        n_features: number of user features, whose columns come after those of the items.
+        n_features: number of user features; their columns follow the items.
 
     Example:
         >>> Popularity(sp.csr_matrix([[1, 1, 0], [0, 1, 0]]))(torch.eye(3)[:1])
@@ -31,4 +31,4 @@ class Popularity(Recommender):
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """Map histories (B, I) to the same counts (B, I) for everyone."""
-        return self.counts.expand(history.shape[0], -1)  # torch.export knows no len
+        return self.counts.expand(history.shape[0], -1)  # torch.export does not support len

@@ -1,4 +1,4 @@
-"""Questions to a recommender before it is explained: whether its answers can be explained at all."""
+"""Checks of a recommender's answers before it is explained."""
 
 import math
 import warnings
@@ -9,29 +9,29 @@ from lxr.data.inputs import check_model
 from lxr.recommenders.modes import uncounted
 
 LONG = 48  # items of a long history, at most
-TOLERANCE = 5e-3  # relative: half precision differs by so much between batches
+TOLERANCE = 5e-3  # relative: half precision differs this much between batches
 IDS = "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int"
 INFERENCE = "Inference tensors cannot be saved for backward"
 
 
 class AnswerError(ValueError):
-    """An answer of a recommender that cannot be used."""
+    """Unusable answer of a recommender."""
 
 
 def check_answers(model, explaining: bool = True) -> None:
-    """Ask a recommender about the empty, a short and two long histories, without the hooks that count.
+    """Check the answers to the empty, a short and two long histories, in calls that are not counted.
 
     Args:
         model: the recommender.
-        explaining: whether it is to be explained. Recommending takes no answer to the empty history, so that one without it
-            is otherwise only warned of.
+        explaining: whether the recommender will be explained. Recommending needs no answer to the empty history, so its
+            absence is then only a warning.
 
     Raises:
-        ValueError: it fails at one of them, answers with something else than one finite logit for each item outside the
-            history (inside it, −∞ is fine), or answers the same history differently.
+        ValueError: a call fails, does not return one finite logit for each item outside the history (inside it, −∞ is
+            fine), or returns different answers to the same history.
 
     Warns:
-        UserWarning: the answers do not depend on the history, or look like probabilities where logits are expected.
+        UserWarning: the answers do not depend on the history, or look like probabilities instead of logits.
     """
     check_model(model)
     x = probes(model.n_items, model.n_columns, model.device)  # (4, I)
@@ -46,10 +46,10 @@ def check_answers(model, explaining: bool = True) -> None:
 
 
 def check_linear(model) -> None:
-    """Refuse a recommender as linear whose answer to a long history is not the sum of its answers to the items.
+    """Check ``is_linear``: the answer to a long history must be the sum of the answers to its items.
 
     Raises:
-        ValueError: names an item with another logit.
+        ValueError: names an item with a different logit.
     """
     x = probes(model.n_items, model.n_columns, model.device)[2:3]
     items = x[0].nonzero().ravel()
@@ -69,7 +69,7 @@ def check_linear(model) -> None:
 
 
 def probes(n_items: int, n_columns: int, device: torch.device) -> torch.Tensor:
-    """Histories (4, n_columns): of no item, of one, and two of some dozens, which share the items of a small catalogue."""
+    """Histories (4, n_columns): an empty one, one of a single item, and two long ones."""
     step = max(2, math.ceil(n_items / LONG))
     x = torch.zeros(4, n_columns, device=device)
     x[1, 0] = 1
@@ -85,16 +85,16 @@ def _described(history: torch.Tensor) -> str:
 
 
 def _ask_together(model, x: torch.Tensor) -> torch.Tensor:
-    """Answers (R, I) to histories (R, I) at once.
+    """Answers (R, I) to histories (R, I) in one call.
 
     Raises:
-        ValueError: there is none; names the history at which it fails, or that it fails at several at once.
+        ValueError: the call fails; names the failing history, or says that only a batch of several fails.
     """
     try:
         return model(x)
     except AnswerError:
         raise
-    except Exception as error:  # somebody else's code may raise anything
+    except Exception as error:  # foreign code may raise anything
         cause = error
     for row in x:
         try:
@@ -109,15 +109,15 @@ def _ask_together(model, x: torch.Tensor) -> torch.Tensor:
 
 
 def _complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> str | None:
-    """A complaint if answers (R, I) to histories (R, I) are not finite for items outside the history."""
+    """Error text if answers (R, I) to histories (R, I) are not finite for items outside the history."""
     bad = model.of_items(~answers.isfinite() & (x == 0)) | model.of_items(answers.isnan() | (answers == torch.inf))
     if not bad.any():
         return None
     row, item = bad.nonzero()[0].tolist()
     advice = (
-        "only items of the history may be −∞, for others a large negative number will do"
+        "only items of the history may be −∞; use a large negative number for others"
         if x[row].any()
-        else "say what is recommended without a history (biases, popularity), and let a mean over its items divide by "
+        else "define an answer without a history (biases, popularity), and divide a mean over its items by "
         "history.sum(dim=1, keepdim=True).clamp(min=1)"
     )
     found = f"{answers[row, item]:g} for item {item} at {_described(x[row])}"
@@ -125,30 +125,30 @@ def _complaint_of_candidates(model, x: torch.Tensor, answers: torch.Tensor) -> s
 
 
 def _check_steadiness(model, x: torch.Tensor, answers: torch.Tensor) -> None:
-    """Refuse a recommender that answers a history differently when it is asked again, alone."""
+    """Refuse a recommender whose answer differs when it gets the history again, alone."""
     alone = _ask_together(model, x[2:3])
     if _alike(alone, answers[2:3]):
         return
     if _alike(_ask_together(model, x), answers):
         raise AnswerError(
-            f"{model.asked}: expected an answer that depends on its own history alone, found another one in a batch of "
+            f"{model.asked}: expected an answer that depends on one history only, found a different one in a batch of "
             f"{len(x)}: put modules that a function calls into evaluation mode (batch normalisation)"
         )
     raise AnswerError(
-        f"{model.asked}: expected the same answer to the same history, found two: switch off what is random (put modules "
+        f"{model.asked}: expected the same answer to the same history, found two: switch off randomness (put modules "
         "that a function calls into evaluation mode, decode the mean instead of a sample)"
     )
 
 
 def _alike(a: torch.Tensor, b: torch.Tensor, tolerance: float = TOLERANCE) -> bool:
-    """Whether answers are equal but for rounding."""
+    """Whether answers are equal up to rounding."""
     finite = a.isfinite() & b.isfinite()
     a, b = a[finite], b[finite]
     return not a.numel() or bool((a - b).abs().max() <= tolerance * torch.maximum(a.abs().max(), b.abs().max()))
 
 
 def report_doubts(model, answers: torch.Tensor, undefined: str | None) -> None:
-    """Warn, once as long as it holds, of answers (R, I) that can hardly be meant, or of none to the empty history."""
+    """Warn once of suspicious answers (R, I), or of a missing answer to the empty history."""
     values, name = model.of_items(answers), f"model: {type(model).__name__}({model.extra_repr()})"
     doubts = (_doubt_of_silence(values), _doubt_of_activation(model.activation, values))
     complaints = (undefined, *(doubt and f"{name} {doubt}" for doubt in doubts))
@@ -159,14 +159,14 @@ def report_doubts(model, answers: torch.Tensor, undefined: str | None) -> None:
 
 
 def _doubt_of_silence(answers: torch.Tensor) -> str | None:
-    """A complaint if all histories have the same answer."""
+    """Warning text if all histories have the same answer."""
     if all(_alike(answer, answers[0], 1e-6) for answer in answers[1:]):
-        return "ignores the history: its answers to all histories are the same, so that there is nothing to explain"
+        return "ignores the history: its answers to all histories are the same, so there is nothing to explain"
     return None
 
 
 def _doubt_of_activation(activation: str, answers: torch.Tensor) -> str | None:
-    """A complaint if logits look like probabilities."""
+    """Warning text if logits look like probabilities."""
     values = answers[answers.isfinite()]
     inside = (values > 0) & (values < 1)
     if activation == "probability" or not (inside | (values == 0) | (values == 1)).all() or not inside.any():
@@ -174,18 +174,18 @@ def _doubt_of_activation(activation: str, answers: torch.Tensor) -> str | None:
     sums = answers.masked_fill(~answers.isfinite(), 0).sum(dim=1)
     summed = " and sum to 1" if ((sums - 1).abs() < 1e-3).all() else ""
     return (
-        f"gives scores that all lie between 0 and 1{summed}, though they are taken for logits ({activation}): if they are "
+        f"gives scores that all lie between 0 and 1{summed}, but they are treated as logits ({activation}): if they are "
         'probabilities, the activation is "probability"'
     )
 
 
 def explained(error: Exception, asked: str) -> Exception:
-    """An error of PyTorch in the words of this package, if it is one that can be mended here; else the error itself."""
+    """An error with advice if it is a known error of PyTorch; else the error itself."""
     text = str(error)
     if IDS in text:
         return AnswerError(
             f"{asked}: expects item ids, found histories, rows of 0 and 1 (B, I): wrap a function that turns every row into "
-            "ids, lambda x: torch.cat([module(row.nonzero().T) for row in x]); or, for the sake of gradients, one that "
+            "ids, lambda x: torch.cat([module(row.nonzero().T) for row in x]); or, for gradients, one that "
             "multiplies the rows with the table of embeddings, x @ embedding.weight"
         )
     if INFERENCE in text:

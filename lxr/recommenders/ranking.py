@@ -15,11 +15,11 @@ def hide_one_item(matrix: sp.csr_matrix, seed: int, n_features: int = 0) -> tupl
 
     Args:
         matrix: (n_users, I) CSR histories, column indices sorted if there are features.
-        seed: of the choice.
-        n_features: how many of the columns, the last ones, are features of the users, which stay.
+        seed: seed of the choice.
+        n_features: number of user features in the last columns, which stay.
 
     Returns:
-        The remaining histories (n, I) of those n users, and the hidden items (n,).
+        The remaining histories (n, I) of these n users, and the hidden items (n,).
 
     Raises:
         ValueError: no user has two items.
@@ -44,7 +44,7 @@ def _hidden_item_ranks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of each user's hidden item among the items outside the history.
 
-    Ties count half (a constant score is worth a random order, not the first place).
+    Ties count half (a constant score equals a random order, not the first place).
 
     Returns:
         Ranks (n,), 1 the best, and the numbers of candidates (n,).
@@ -66,9 +66,9 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, *, seed: int = 0) ->
 
     Args:
         model: the recommender.
-        matrix: (n_users, I) CSR histories, or any other form that :func:`lxr.data.inputs.as_matrix` takes; users
-            with fewer than two items are left out.
-        seed: of the choice of the hidden items.
+        matrix: (n_users, I) CSR histories, or any other form that :func:`lxr.data.inputs.as_matrix` takes; ignores users
+            with fewer than two items.
+        seed: seed of the choice of hidden items.
 
     Returns:
         ``HR@10``, ``HR@50``, ``HR@100`` (share of users whose item is among the first K), ``NDCG@10``
@@ -76,7 +76,7 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, *, seed: int = 0) ->
         percentile rank, 0 the top, 0.5 random): lower is better.
 
     Raises:
-        ValueError: no user has two items, or no binary matrix of this catalogue.
+        ValueError: no user has two items, or not a binary matrix of this catalogue.
 
     Source: Liang et al., WWW 2018, section 4.2; Hu, Koren & Volinsky, ICDM 2008, eq. 8 (MPR).
 
@@ -100,12 +100,12 @@ def rank_quality(model: Recommender, matrix: sp.csr_matrix, *, seed: int = 0) ->
 def holdout_ndcg(
     model: Recommender, rest: sp.csr_matrix, hidden: sp.csr_matrix, cutoff: int = 100, batch_size: int = 512
 ) -> float:
-    """Mean NDCG@``cutoff`` of several hidden items per user: the criterion by which training is stopped.
+    """Mean NDCG@``cutoff`` of several hidden items per user: the criterion of early stopping.
 
     Args:
         model: the recommender.
-        rest: (n_users, I) CSR histories that the model sees.
-        hidden: (n_users, I) CSR items to be found, at least one per user.
+        rest: (n_users, I) CSR histories for the model.
+        hidden: (n_users, I) CSR items to find, at least one per user.
 
     Returns:
         The mean, from 0 to 1.
@@ -128,7 +128,7 @@ def holdout_ndcg(
 def hide_share(matrix: sp.csr_matrix, share: float, seed: int, n_features: int = 0) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """Split the history of every user with at least two items: hide ``share`` of it, at least one item and never all.
 
-    The last ``n_features`` columns are features of the users, which stay.
+    The last ``n_features`` columns are user features, which stay.
 
     Returns:
         (rest, hidden), both (n, I) CSR.

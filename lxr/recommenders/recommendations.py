@@ -29,15 +29,14 @@ def recommend(
     Args:
         model: the recommender.
         data: histories, ids and titles.
-        users: user ids, in the order of the result; by default all users of ``data``.
-        rows: rows of ``data.matrix``, in the place of user ids.
+        users: user ids, in the order of the result; all users of ``data`` by default.
+        rows: rows of ``data.matrix`` instead of user ids.
         n: items per user; a user with fewer unseen items gets fewer.
-        users_per_batch: histories that are dense at a time; bounds the memory.
+        users_per_batch: dense histories at a time; bounds the memory.
 
     Returns:
-        One row per recommendation, the best first within each user: ``user`` and ``item`` (ids), ``title`` (the id where
-        there is none), ``score`` (logit), ``probability``, and ``rank`` from 1. Of equal scores, the item of the lowest
-        column comes first.
+        One row per recommendation, the best first within each user: ``user`` and ``item`` (ids), ``title`` (or the id if
+        there is none), ``score`` (logit), ``probability``, and ``rank`` from 1. Ties by ascending column.
 
     Raises:
         ValueError: an unknown user id, both ``users`` and ``rows``, data of another catalogue, or a logit that is not a
@@ -69,7 +68,7 @@ def recommend(
 
 
 def check_catalogue(model: Recommender, data: Interactions) -> None:
-    """Refuse data of other items or user features than the recommender's."""
+    """Refuse data whose numbers of items or user features differ from the recommender's."""
     check_model(model)
     check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
     expected, found = ((each.n_items, each.n_features) for each in (model, data))
@@ -81,7 +80,7 @@ def check_catalogue(model: Recommender, data: Interactions) -> None:
 
 
 def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
-    """Rows (m,) of the users who are asked for: by id, by row, or all."""
+    """Rows (m,) of the requested users: by id, by row, or all."""
     n_users = len(data.user_ids)
     if users is not None and rows is not None:
         raise ValueError("users, rows: expected user ids or rows, found both")
@@ -102,8 +101,8 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
     Args:
         model: the recommender.
         history: (B, I) histories.
-        n: items per history; fewer where fewer are left.
-        seen: (B, I), what is not recommended; by default the history.
+        n: items per history, or fewer if fewer are left.
+        seen: (B, I), items that are not recommended; the history by default.
 
     Returns:
         One row per recommendation: ``row`` of the history, ``item`` (its column), ``score``, ``probability``, ``rank``.
@@ -132,16 +131,16 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
 
 
 def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> pd.DataFrame:
-    """Given items as recommendations of each history, by column.
+    """Scores and ranks of given items for each history, by column.
 
     Args:
         model: the recommender.
-        history: (B, I) histories, none of which has one of the items.
+        history: (B, I) histories without these items.
         items: (k,) columns.
 
     Returns:
-        One row per history and item, in this order, as :func:`best_items` has them: ``row`` of the history, ``item``,
-        ``score``, ``probability``, ``rank``.
+        One row per history and item, in this order, with the columns of :func:`best_items`: ``row``, ``item``, ``score``,
+        ``probability``, ``rank``.
 
     Raises:
         ValueError: a logit that is not a number.
@@ -184,15 +183,15 @@ def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories. A tensor, an array, a frame or lists are taken as they are. A SciPy matrix becomes
+        history: (B, I) binary histories. A tensor, an array, a frame or lists are used as a whole. A SciPy matrix becomes
             dense one batch at a time.
         batch_size: histories per forward pass, if they are sparse.
 
     Returns:
-        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Of equal logits, the lowest index.
+        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Ties by lowest index.
 
     Raises:
-        ValueError: a wrong shape, a user who has consumed every item, or a logit that is not a number.
+        ValueError: a wrong shape, a user who has consumed all items, or a logit that is not a number.
 
     Example:
         >>> import lxr
@@ -223,6 +222,6 @@ def _best_of(model: Recommender, history: torch.Tensor) -> torch.Tensor:
 
 
 def _check_candidates(full: Any) -> None:
-    """Refuse users (B,) who have consumed every item."""
+    """Refuse users (B,) who have consumed all items."""
     if full.any():
-        raise ValueError(f"history, row {first(full)}: nothing is left to recommend, every item is consumed")
+        raise ValueError(f"history, row {first(full)}: nothing is left to recommend: the user has consumed all items")

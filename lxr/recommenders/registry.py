@@ -1,4 +1,4 @@
-"""The registry of recommenders that are trained here."""
+"""Registry of the recommenders that this package trains."""
 
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.mf import MF
@@ -7,4 +7,4 @@ from lxr.recommenders.vae import VAE
 from lxr.utils.registry import Registry
 
 RECOMMENDERS: dict[str, type[Recommender]] = Registry("recommender", {"mf": MF, "vae": VAE, "ncf": NCF})
-"""Name → class of the recommenders that are trained here."""
+"""Name → class of the recommenders that this package trains."""

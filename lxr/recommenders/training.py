@@ -1,4 +1,4 @@
-"""The training of the recommenders, with early stopping on validation users."""
+"""Training of recommenders, with early stopping on validation users."""
 
 import itertools
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from lxr.utils.sparse import dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 
 HOLDOUT_METRIC = "NDCG@100"
-# Of fit, for lxr.tuning: what is worth tuning beside the options of the recommender itself.
+# Options of fit that lxr.tuning tunes in addition to the recommender's own options.
 FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 512]}
 
 
@@ -48,18 +48,18 @@ def fit(
     """Train a recommender in place and keep the weights of the epoch that is best on validation users.
 
     After every epoch a fifth of each validation user's items is hidden (always the same), and the NDCG@100 of finding them
-    decides; training stops when it has not improved for ``patience`` epochs. Steps are taken in training mode, validation in
-    evaluation mode, in which the recommender is in the end.
+    decides. Training stops when it has not improved for ``patience`` epochs. Steps run in training mode, validation in
+    evaluation mode, in which the recommender is afterwards.
 
     Args:
         model: the recommender, on the device to train on.
         train_matrix: (n, I) CSR histories of the training users.
         validation_matrix: (m, I) CSR histories of the validation users.
-        seed: of the order of users, of dropout and of the hidden items.
+        seed: seed of the order of users, of dropout and of the hidden items.
         epochs: upper limit.
         batch_size: users per step.
-        learning_rate: of Adam.
-        weight_decay: of Adam.
+        learning_rate: learning rate of Adam.
+        weight_decay: weight decay of Adam.
         patience: epochs without improvement before stopping.
         report: called after every epoch with its number and the validation NDCG@100; an exception in it stops training.
 
@@ -114,13 +114,13 @@ def fit(
 
 
 def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options) -> Recommender:
-    """Make and train a registered recommender in one go, on the training users of :func:`lxr.split_users`.
+    """Create and train a registered recommender on the training users of :func:`lxr.split_users`.
 
     Args:
         name: a name in :data:`lxr.RECOMMENDERS`.
-        data: whose users are split with their default shares.
-        seed: of the split, the initial weights and the training.
-        options: of the recommender's class.
+        data: histories, whose users are split with the default shares.
+        seed: seed of the split, the initial weights and the training.
+        options: options of the recommender's class.
 
     Returns:
         The trained recommender.

@@ -24,9 +24,9 @@ class VAE(Recommender):
         n_latent: width of the latent code.
         dropout: share of a training history that is hidden from the input.
         beta: final weight β of the KL term.
-        anneal_steps: batches over which it grows; 0 for β from the start.
-        seed: of the initial weights.
-        n_features: number of user features, whose columns come after those of the items.
+        anneal_steps: batches over which the weight grows; 0 for β from the start.
+        seed: seed of the initial weights.
+        n_features: number of user features; their columns follow the items.
 
     Source: Liang et al., WWW 2018, eqs. 1-4 and section 2.3.
 
@@ -95,7 +95,7 @@ class VAE(Recommender):
 
     @torch.no_grad()
     def network(self) -> Network:
-        """Two hidden layers: the mean code is linear in the first, and the second in the code."""
+        """Two hidden layers with a linear map, the mean code, between them."""
         weights = {name: value.double().cpu() for name, value in self.state_dict().items()}
         mean, shift = weights["latent.weight"][: self.n_latent], weights["latent.bias"][: self.n_latent]
         decoder = weights["decoder.weight"]
@@ -111,5 +111,5 @@ class VAE(Recommender):
         )
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """First layer of the encoder and last of the decoder, both (n_hidden, I)."""
+        """First layer of the encoder and last layer of the decoder, both (n_hidden, I)."""
         return self.encoder.weight, self.output.weight.T

@@ -1,4 +1,4 @@
-"""Recommenders made of any scorer of histories."""
+"""Recommenders made from any scorer of histories."""
 
 from collections.abc import Callable
 
@@ -32,14 +32,14 @@ class Wrapped(Recommender):
 
     @property
     def precision(self) -> torch.dtype | None:
-        """Precision of the weights or, of a function, the one that it turned out to want; None if it takes any."""
+        """Precision of the weights, or the only precision that a function takes; None if it takes any."""
         return super().precision or self.function_precision
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to what the scorer returns, as a tensor."""
+        """Map histories (B, I) to the scorer's result, as a tensor."""
         if not self.arrays:
             return self.scorer(history)
-        scores = self.scorer(history.numpy(force=True).copy())  # a scorer may work in place
+        scores = self.scorer(history.numpy(force=True).copy())  # a scorer may change the history in place
         try:
             return torch.from_numpy(np.array(scores, dtype=float))
         except (TypeError, ValueError) as error:
@@ -52,22 +52,22 @@ class Wrapped(Recommender):
 
 
 def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
-    """Find out what a scorer wants by asking it about one history (1, I): as a tensor, as an array, in double precision.
+    """Detect the input type of a scorer by trial calls: a history (1, I) as a tensor, as an array, in double precision.
 
     Returns:
-        Whether it wants NumPy arrays; and the precision of tensors if it takes no other, else None.
+        Whether it takes NumPy arrays; and the precision of tensors if it takes only one, else None.
 
     Raises:
-        ValueError: nothing brings logits (1, I) of the same kind.
+        ValueError: no input type gives logits (1, I) of the same type.
     """
     found = []
     for kind, precision in ((torch.Tensor, None), (np.ndarray, None), (torch.Tensor, torch.float64)):
         x = history.to(precision or history.dtype)
-        # NumPy would take a tensor for an array if it asked for no gradient.
+        # NumPy accepts a tensor without a gradient as an array.
         asked = x.clone().requires_grad_().clone() if kind is torch.Tensor else x.numpy(force=True).copy()
         try:
             logits = scorer(asked)
-        except Exception as error:  # somebody else's code may raise anything
+        except Exception as error:  # foreign code may raise anything
             if isinstance(explained(error, "scorer"), AnswerError):
                 raise explained(error, "scorer") from error
             found.append(f"{type(error).__name__}: {error}")
@@ -83,10 +83,10 @@ def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype
 
 
 def _only_precision(scorer: Callable, history: torch.Tensor) -> torch.dtype | None:
-    """The precision of a history (1, I) that a scorer takes, if it does not take double precision as well."""
+    """Precision of a history (1, I) that a scorer takes, or None if it also takes double precision."""
     try:
         scorer(history.detach().double())
-    except Exception:  # somebody else's code may raise anything
+    except Exception:  # foreign code may raise anything
         return history.dtype
     return None
 
@@ -99,33 +99,33 @@ def wrap(
     n_features: int = 0,
     is_linear: bool = False,
 ) -> Recommender:
-    """Make a recommender of any scorer of histories.
+    """Make a recommender from any scorer of histories.
 
-    A scorer of NumPy arrays is a black box: what asks for a gradient cannot explain it. So is one of tensors that is not
-    differentiable. The kind of a scorer is found out by asking it about one history. Its answers to the empty, a short and
+    A scorer of NumPy arrays is a black box: explainers that need a gradient cannot explain it. The same holds for a scorer
+    of tensors that is not differentiable. The input type is detected by a trial call. The answers to the empty, a short and
     two long histories are checked (:func:`lxr.recommenders.probes.check_answers`).
 
     Args:
-        module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy arrays
-            to NumPy arrays; it may set items of the history to −∞, and may work in place. A module is asked in evaluation
-            mode, in its own precision and on its device; a function, on the CPU.
+        module_or_function: maps (B, I) float histories to (B, I) logits of any precision, tensors to tensors or NumPy
+            arrays to NumPy arrays; it may set items of the history to −∞, and may work in place. A module runs in
+            evaluation mode, in its own precision and on its device; a function runs on the CPU.
         n_items: number of items.
-        activation: ``"sigmoid"`` or ``"softmax"``, how its logits become probabilities; ``"probability"`` if it returns
-            probabilities.
-        n_features: number of user features, whose columns come after those of the items.
-        is_linear: whether its logits are a bias and a sum over the items of the history, as those of EASE and of other
-            item-item models are. Smallest counterfactual sets are then exact (:func:`lxr.counterfactuals.smallest_set`).
+        activation: function from logits to probabilities, ``"sigmoid"`` or ``"softmax"``; ``"probability"`` if the scorer
+            returns probabilities.
+        n_features: number of user features; their columns follow the items.
+        is_linear: whether its logits are a bias plus a sum over the items of the history, as in EASE and other item-item
+            models. Smallest counterfactual sets are then exact (:func:`lxr.counterfactuals.smallest_set`).
 
     Returns:
-        The recommender; the scorer is left as it is.
+        The recommender; the scorer is not changed.
 
     Raises:
         ValueError: unknown activation, or a scorer that does not return finite logits of the history's shape, answers the
-            same history differently, or fails for batches of some size; or ``is_linear`` for one that is not.
+            same history differently, or fails for some batch size; or ``is_linear`` for a scorer that is not linear.
 
     Warns:
-        UserWarning: it has no finite answer to the empty history, which explaining takes; its answers do not depend on the
-            history, or look like probabilities where logits are expected.
+        UserWarning: it has no finite answer to the empty history, which explanations need; its answers do not depend on the
+            history, or look like probabilities instead of logits.
 
     Example:
         >>> model = wrap(lambda history: history @ torch.ones(3, 3), n_items=3, activation="sigmoid")

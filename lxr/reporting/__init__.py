@@ -1,7 +1,7 @@
-"""Level 7: what people read: tables and their texts, explanations in words, figures, pages.
+"""Level 7: tables and their texts, explanations in words, figures, pages.
 
 Figures are in :mod:`lxr.reporting.plots`, :mod:`lxr.reporting.path_plots` and :mod:`lxr.reporting.tuning_plots`, pages in
-:mod:`lxr.reporting.html`: they need packages that the extras ``plots`` and ``runs`` install. All else is here.
+:mod:`lxr.reporting.html`: they need packages that the extras ``plots`` and ``runs`` install. Everything else is here.
 
 Example:
     >>> import lxr, pandas as pd
@@ -13,12 +13,11 @@ Example:
 
 from lxr.reporting.explanation import TargetRank, UserExplanation
 from lxr.reporting.formats import FORMATS, from_csv, to_csv, to_latex, to_markdown, with_direction, with_directions
+from lxr.reporting.sentences import counterfactual_sentence, fall_sentence
 from lxr.reporting.shown import ShownTable
 from lxr.reporting.tables import (
-    counterfactual_sentence,
     data_table,
     explanation_table,
-    fall_sentence,
     fidelity_table,
     interval_table,
     mark_best,

@@ -1,4 +1,4 @@
-"""One recommendation of one user, explained: in numbers, in words, as a figure, and what if items were not there."""
+"""Explanation of one recommendation: in numbers, in words, as a figure, and with items left out."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,21 +8,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lxr.counterfactuals.goals import LeavesTop, before
+from lxr.counterfactuals.goals import LeavesTop
 from lxr.counterfactuals.sets import CounterfactualSet, smallest_set
 from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
-from lxr.reporting.tables import counterfactual_sentence, fall_sentence
+from lxr.reporting import families
+from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_natural, check_positive
 from lxr.utils.markup import html_text, plain, quoted, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHOWN = 10  # reasons that people read
-SECONDS = 2.0  # for the search of a smallest set
+SHOWN = 10  # number of reasons to show
+SECONDS = 2.0  # time limit for a smallest set
 ROW = (
     '<tr><td style="text-align: left">{title}</td><td style="width: 16em">{bar}</td>'
     '<td style="text-align: right">{score}</td></tr>'
@@ -36,8 +37,8 @@ class TargetRank:
 
     Attributes:
         rank: 1 + the number of items with a higher logit.
-        probability: of the item.
-        first: the item that is recommended.
+        probability: probability of the item.
+        first: the item in first place.
 
     Example: see :func:`lxr.explain`.
     """
@@ -49,16 +50,16 @@ class TargetRank:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class UserExplanation:
-    """Why an item is recommended to one user.
+    """Explanation of one recommendation of one user.
 
     Attributes:
         model: the recommender.
-        data: for the titles.
+        data: histories with the titles.
         history: (1, I) binary history.
         target: the explained item.
         scores: (I,) importance of the history items; 0 elsewhere.
         explainer: name of the explainer.
-        user: row of the user in ``data.matrix``; None for a history of one's own.
+        user: row of the user in ``data.matrix``; None for a custom history.
         is_signed: whether a score below zero speaks against the target, see :class:`lxr.explainers.base.Explainer`.
 
     Example:
@@ -86,9 +87,9 @@ class UserExplanation:
 
     @cached_property
     def shown(self) -> np.ndarray:
-        """(n,) importance of :attr:`items` as it is shown: the scores, if their sign means something.
+        """(n,) displayed importance of :attr:`items`: the scores, if their sign has a meaning.
 
-        Other scores are stretched to the range from 0, the least important item of the history, to 1, the most important.
+        Other scores are rescaled to the range from 0 (least important item of the history) to 1 (most important).
         """
         scores = self.scores[self.items]
         if self.is_signed:
@@ -129,24 +130,18 @@ class UserExplanation:
 
     @cached_property
     def counterfactual(self) -> CounterfactualSet:
-        """The smallest set without which the target would have lost its place, with a certificate."""
+        """Smallest set whose removal makes the target lose its place, with a certificate."""
         return smallest_set(self.model, self.history, self.target, LeavesTop(self.target_rank.rank), time_limit=SECONDS)
 
     @cached_property
     def sentence(self) -> str:
         """The counterfactual in words.
 
-        "Without “A” and “B”, “X” would have been recommended instead of “Y”. No smaller set exists."; of a target further
+        "Without “A” and “B”, “X” would have been recommended instead of “Y”. No smaller set exists."; for a target further
         down: "Without “A”, “Y” would fall from place 3 to 5: “V” and “W” would come before it."
         """
-        rank, found = self.target_rank.rank, self.counterfactual
-        if rank == 1:
-            return counterfactual_sentence(self.data, self.target, found)
-        nothing = np.empty(0, dtype=int)
-        removed = nothing if found.removed is None else found.removed
-        ahead, after = (_ahead(self.model, self.history, self.target, items) for items in (nothing, removed))
-        passing = [item for item in after if item not in ahead]
-        return fall_sentence(self.data, self.target, found, (rank, 1 + len(after)), passing)
+        explained = self.history, np.array([self.target]), [self.counterfactual]
+        return set_sentences(self.model, self.data, *explained, self.target_rank.rank)[0]
 
     def to_frame(self, count: int | None = None) -> pd.DataFrame:
         """History items, the most important first, or the first ``count`` of them: ``item``, ``title``, ``importance``."""
@@ -157,19 +152,35 @@ class UserExplanation:
         return pd.DataFrame(columns, index=range(1, len(items) + 1))
 
     def plot(self, count: int = SHOWN, ax: "Axes | None" = None) -> "Axes":
-        """Bars of the first ``count`` history items by title; see :func:`lxr.reporting.plots.plot_explanation`."""
-        from lxr.reporting.plots import plot_explanation  # matplotlib is not needed for anything else here
+        """Bars of the first ``count`` history items by title, with the counterfactual below.
+
+        Args:
+            count: number of items.
+            ax: axes of the bars alone, without the counterfactual; a new figure by default.
+        """
+        from lxr.reporting.plots import plot_explanation  # only figures need matplotlib
 
         check_positive(count=count)
-        titles = self.data.titles(self.items[:count])
-        return plot_explanation(titles, self.shown[:count], self.title, self.explainer, ax=ax, is_signed=self.is_signed)
+        titles, shown = self.data.titles(self.items[:count]), self.shown[:count]
+        scale = self.scale + (f"\n{AGAINST}" if self.is_signed and (shown < 0).any() else "")
+        heading, sentence = f"{self.recommendation}. Reasons:", "" if ax else self.sentence
+        return plot_explanation(
+            titles, shown, heading=heading, scale=scale, sentence=sentence, ax=ax, is_signed=self.is_signed
+        )
+
+    @property
+    def recommendation(self) -> str:
+        """User and recommendation in words."""
+        title = quoted(self.title)
+        if self.user is None:
+            return f"For this custom history, {title} is recommended"
+        return f"User {plain(self.data.user_ids[self.user])} is recommended {title}"
 
     @property
     def heading(self) -> str:
         """User and recommendation on one line."""
-        who = "A history of one's own" if self.user is None else f"User {plain(self.data.user_ids[self.user])}"
         where = f"rank {self.target_rank.rank}, probability {self.target_rank.probability:.3f}"
-        return f"{who} is recommended {quoted(self.title)} ({where}), by {self.explainer} because of"
+        return f"{self.recommendation} ({where}). Reasons by {self.explainer}:"
 
     @property
     def remarks(self) -> list[str]:
@@ -212,12 +223,12 @@ def explain_history(
 
     Args:
         model: the recommender.
-        data: for the titles.
+        data: histories with the titles.
         history: (1, I) binary history.
         explainer: an explainer of ``model``.
-        name: what it is called.
+        name: name of the explainer.
         target: column of the explained item.
-        user: row of the user; None for a history of one's own.
+        user: row of the user; None for a custom history.
 
     Raises:
         ValueError: an empty history, or a target inside the history or outside the catalogue.
@@ -235,13 +246,6 @@ def rank_without(model: Recommender, history: torch.Tensor, target: int, removed
     return TargetRank(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
 
 
-def _ahead(model: Recommender, history: torch.Tensor, target: int, removed) -> list[int]:
-    """The items before the target, the best first, for a history (1, I) without the items ``removed`` (m,)."""
-    logits = logits_without(model, history, removed)
-    ahead = before(logits, torch.tensor([target], device=history.device), history == 0)[0].nonzero().ravel()
-    return ahead[logits[0, ahead].argsort(descending=True, stable=True)].tolist()
-
-
 def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:
     """Logits (1, I) for a history (1, I) without the items ``removed`` (m,).
 
@@ -257,15 +261,15 @@ def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.
 
 
 def bars_of(shown: np.ndarray) -> list[str]:
-    """A bar of HTML for each number (n,), all on one scale; those below zero are grey and go to the left.
+    """A bar of HTML for each number (n,), all on one scale; negative ones are grey and point left.
 
     Args:
-        shown: what :attr:`UserExplanation.shown` has, so that nothing is below zero where the sign means nothing.
+        shown: values of :attr:`UserExplanation.shown`, negative only if the sign has a meaning.
     """
     low, high = min(0.0, shown.min(initial=0)), max(0.0, shown.max(initial=0))
     scale = 100 / ((high - low) or 1.0)
     return [
         f'<div style="height: 0.8em; border-radius: 2px; margin-left: {scale * (min(score, 0) - low):.1f}%; '
-        f'width: {scale * abs(score):.1f}%; background: {"#2c7fb8" if score >= 0 else "#b5b5b5"}"></div>'
+        f'width: {scale * abs(score):.1f}%; background: {families.FOR if score >= 0 else families.AGAINST}"></div>'
         for score in shown
     ]

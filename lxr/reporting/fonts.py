@@ -1,4 +1,4 @@
-"""Fonts that draw the titles of a catalogue in figures, whatever their script."""
+"""Fonts for titles of any script in figures."""
 
 import unicodedata
 import warnings
@@ -13,7 +13,7 @@ with extra("plots"):
     from matplotlib.ft2font import FT2Font
 
 
-# Looked for in this order: the first for Chinese, Japanese and Korean, the last for emoji, in one colour.
+# In order of preference: first Chinese, Japanese and Korean, last emoji in one colour.
 FALLBACKS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -43,14 +43,14 @@ FALLBACKS = (
 
 
 def drawable(texts: Sequence[str]) -> tuple[list[str], dict]:
-    """Texts as figures can show them, and with which fonts.
+    """Texts that figures can show, and fonts for them.
 
     Args:
-        texts: of any script.
+        texts: texts of any script.
 
     Returns:
-        The texts, characters that no installed font has being spelled out; and arguments of matplotlib's texts: nothing
-        where the usual font has them all, so that such figures stay what they are.
+        The texts, with characters that no installed font has spelled out; and arguments for matplotlib's texts, empty if
+        the default font has all characters.
 
     Warns:
         UserWarning: once for all texts, if a character is in no font.
@@ -85,7 +85,7 @@ def _characters_of(families: tuple[str, ...]) -> frozenset[str]:
 
 
 def _spelled(character: str) -> str:
-    """A character by the sound of its Unicode name, its whole name or its number; nothing for what only changes others.
+    """A character by the sound in its Unicode name, its whole name or its number; empty for modifiers of others.
 
     Example:
         >>> _spelled("と"), _spelled("千"), _spelled("🎬")

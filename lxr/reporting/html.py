@@ -1,8 +1,10 @@
-"""A report that opens anywhere: an executed notebook as one HTML file."""
+"""Report as one self-contained HTML file, from an executed notebook."""
 
+import base64
+import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lxr.utils.extras import extra
 from lxr.utils.markup import html_attribute, html_text
@@ -11,9 +13,6 @@ from lxr.utils.storage import atomic_path
 with extra("runs"):
     import nbformat
     from nbformat import NotebookNode
-
-if TYPE_CHECKING:
-    from IPython.display import Image
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -24,65 +23,101 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title>
 <style>
-body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #222; }}
-h1, h2, h3 {{ line-height: 1.2; margin-top: 2em; }}
+:root {{ color-scheme: light dark; --text: #222; --page: #fff; --line: #ddd; --strong: #888; --link: #0b57d0; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --text: #e4e4e4; --page: #181a1b; --line: #3a3d3f; --strong: #777; --link: #8ab4f8; }}
+}}
+body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; }}
+body {{ color: var(--text); background: var(--page); }}
+a {{ color: var(--link); }}
+h1, h2, h3, h4 {{ line-height: 1.2; margin-top: 2em; scroll-margin-top: 1rem; }}
 h1 {{ margin-top: 0; }}
-img {{ max-width: 100%; height: auto; }}
+nav ol {{ columns: 15rem; padding-left: 1.2rem; font-size: 0.9em; }}
+figure {{ margin: 1.5em 0; }}
+figcaption {{ font-size: 0.85em; margin-top: 0.4em; }}
+img {{ max-width: 100%; height: auto; background: #fff; border-radius: 4px; }}
 table, th, td {{ border: 0; }}
 table {{ border-collapse: collapse; margin: 1em 0; font-size: 0.85em; font-variant-numeric: tabular-nums; }}
 .output_subarea, .jp-OutputArea-output {{ overflow-x: auto; }}
-th, td {{ padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
-thead th {{ border-bottom: 1px solid #888; }}
+th, td {{ padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }}
+thead th {{ border-bottom: 1px solid var(--strong); }}
 tbody th {{ font-weight: normal; }}
 th:first-child, td:first-child {{ text-align: left; }}
 pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 .anchor-link {{ display: none; }}
+@media (min-width: 90rem) {{
+  body {{ margin-left: 21rem; }}
+  nav {{ position: fixed; top: 2rem; left: 1.5rem; width: 17rem; max-height: 90vh; overflow-y: auto; }}
+  nav ol {{ columns: auto; }}
+}}
+@media (max-width: 40rem) {{
+  body {{ font-size: 15px; }}
+  th, td {{ padding: 0.2em 0.45em; }}
+}}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
+{contents}
 {body}
 </body>
 </html>
 """
-HIDDEN = "not-in-report"  # tag of the cells that matter to those who run a notebook, not to those who read its report
-CAPTIONS = {  # file name of a figure, up to the name of the recommender -> what can be seen in it
-    "fidelity": "Perturbation curves and fixed-length metrics of all explainers",
-    "pareto": "One metric of all explainers against another, and the front that none of them beats",
-    "gain": "Fidelity gain of all explainers, from random order (0) to greedy search (1)",
-    "sets": "Sizes of the counterfactual sets of all explainers, as multiples of the smallest",
-    "sanity": "What is left of explanations when the recommender is made meaningless",
-    "groups": "Fidelity of all explainers in quarters of the users",
-    "cost": "Fidelity of all explainers over the time they take",
+SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
+FIGURE_WIDTH, FIGURE_COLOURS = 900, 48  # pixels; few of both keep the page small
+HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
+CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its caption
+    "fidelity": "Perturbation curves (left) and fixed-length metrics (right). A good explainer is low at ↓ and high at ↑",
+    "pareto": "Rank against probability. No explainer beats those on the line in both metrics",
+    "gain": "Fidelity gain from a random order (0) to a greedy search (1)",
+    "sets": "Size of counterfactual sets as a multiple of the smallest: mean, 10th and 90th percentile of users",
+    "sanity": "Explanations after the recommender is randomized. Low is good in all columns but the last",
+    "groups": "Fidelity in quarters of the users. Where lines cross, the better explainer depends on the user",
+    "cost": "Fidelity against time. No explainer beats those on the line in both",
 }
 
 
-def figure(path: Path) -> "Image":
-    """Figure of a run, with what can be seen in it as its alternative text.
+class ReportFigure:
+    """A figure of a run for a report: smaller than the file, with a caption below.
 
     Args:
         path: ``figures/<kind>_<recommender>.png``, its kind one of :data:`CAPTIONS`.
     """
-    with extra("runs"):
-        from IPython.display import Image
 
-    kind, _, recommender = path.stem.partition("_")
-    return Image(path, alt=f"{CAPTIONS[kind]}: {recommender}")
+    def __init__(self, path: Path):
+        kind, _, self.recommender = path.stem.partition("_")
+        self.path, self.caption = path, CAPTIONS[kind]
+
+    def __repr__(self) -> str:
+        return f"{self.caption}: {self.recommender}"
+
+    def _repr_html_(self) -> str:
+        with extra("plots"):
+            from PIL import Image
+
+        image, shrunk = Image.open(self.path).convert("RGB"), io.BytesIO()
+        image.thumbnail((FIGURE_WIDTH, 2 * FIGURE_WIDTH))
+        image.quantize(FIGURE_COLOURS, dither=Image.Dither.NONE).save(shrunk, format="png", optimize=True)
+        source, text = base64.b64encode(shrunk.getvalue()).decode(), html_attribute(repr(self))
+        return (
+            f'<figure><img alt="{text}" src="data:image/png;base64,{source}"><figcaption>{html_text(self.caption)}.'
+            "</figcaption></figure>"
+        )
 
 
 def export_html(notebook: Path, path: Path, title: str) -> None:
-    """Write an executed notebook, without its code, as a page that needs nothing beside itself.
+    """Write an executed notebook, without its code, as a self-contained page.
 
-    Titles and names are escaped where they are displayed. Beside that, the page tells browsers to run no scripts and to ask
-    for no other file.
+    Titles and names are escaped where they are displayed. In addition, the page forbids browsers to run scripts and to load
+    other files.
 
     Args:
-        notebook: the executed copy; cells with the tag :data:`HIDDEN` and sections with nothing to show are left out.
-        path: of the page.
-        title: of the page, as text.
+        notebook: the executed copy; cells with the tag :data:`HIDDEN` and empty sections are left out.
+        path: path of the page.
+        title: title of the page, as text.
     """
     with extra("runs"):
-        from nbconvert import HTMLExporter  # a second to import, and only a finished run needs it
+        from nbconvert import HTMLExporter  # takes a second to import; only a finished run needs it
 
     exporter = HTMLExporter(
         template_name="basic",
@@ -94,12 +129,19 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
     shown = nbformat.read(notebook, as_version=4)
     shown.cells = [cell for section in _sections(shown.cells) if _has_something(section) for cell in section]
     body, _ = exporter.from_notebook_node(shown)
+    page = PAGE.format(name=html_attribute(title), title=html_text(title), contents=_contents(body), body=body)
     with atomic_path(path) as temporary:
-        temporary.write_text(PAGE.format(name=html_attribute(title), title=html_text(title), body=body), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _contents(body: str) -> str:
+    """Links to the sections of a page; empty for fewer than three."""
+    links = [f'<li><a href="#{place}">{heading}</a></li>' for place, heading in SECTION.findall(body)]
+    return f'<nav aria-label="Contents"><ol>{"".join(links)}</ol></nav>' if len(links) > 2 else ""
 
 
 def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
-    """Cells that are not hidden, by headings of the second level: each begins a section."""
+    """Visible cells, grouped into sections by headings of the second level."""
     found: list[list[NotebookNode]] = [[]]
     for cell in cells:
         if HIDDEN in cell.metadata.get("tags", []):
@@ -111,7 +153,7 @@ def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
 
 
 def _has_something(section: Iterable[NotebookNode]) -> bool:
-    """Whether a section displays something; one of text alone does. What is printed says that a run went as it should."""
+    """Whether a section displays something: text alone does, printed checks of a run do not."""
     code = [cell for cell in section if cell.cell_type == "code"]
     displayed = (output.output_type in ("display_data", "execute_result") for cell in code for output in cell.outputs)
     return not code or any(displayed)

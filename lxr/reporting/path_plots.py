@@ -1,13 +1,15 @@
 """Figures of LXR on paths."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import direction
+from lxr.reporting.families import PATH_RED
 from lxr.reporting.formats import with_direction
-from lxr.reporting.style import DASHES, MARKERS, PATH_RED, SMALL, style
+from lxr.reporting.style import DASHES, SMALL, line
 from lxr.utils.extras import extra
 
 with extra("plots"):
@@ -20,12 +22,12 @@ def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
     """Plot the agreement of orders along a deletion path; orders that are not in the registry are grey.
 
     Args:
-        agreement: what :func:`lxr.evaluation.path_analysis.path_agreement_table` returns.
+        agreement: result of :func:`lxr.evaluation.path_analysis.path_agreement_table`.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     for place, (name, values) in enumerate(agreement.items()):
         plain = {"color": "0.45", "linestyle": DASHES[1 + place % 3], "marker": None, "label": name}
-        ax.plot(100 * agreement.index, values, **style(name) | {"markevery": None} if name in EXPLAINERS else plain)
+        ax.plot(100 * agreement.index, values, **line(str(name)) if name in EXPLAINERS else plain)
     ax.set_xlabel("history removed along the path [%]")
     ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
     ax.grid(alpha=0.3)
@@ -37,16 +39,18 @@ def plot_signals(signals: pd.DataFrame) -> Figure:
     """Plot mean signals of groups of items, look by look.
 
     Args:
-        signals: what :func:`lxr.evaluation.path_analysis.signal_table` returns, one line per row.
+        signals: result of :func:`lxr.evaluation.path_analysis.signal_table`, one line per row.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    palette = sns.color_palette("colorblind")
+    palette, last = sns.color_palette("colorblind"), signals.shape[1] - 1
     for place, (name, values) in enumerate(signals.iterrows()):
-        ax.plot(range(len(values)), values, color=palette[place], marker=MARKERS[place], linestyle=DASHES[place], label=name)
-    ax.set_xticks(range(signals.shape[1]), signals.columns)
+        ax.plot(range(len(values)), values, color=palette[place], marker="o", markersize=4)
+        offset: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
+        ax.annotate(name, (last, values.iloc[-1]), color=palette[place], fontsize=SMALL, **offset)
+    ax.set_xticks(range(signals.shape[1]), [column.removesuffix(" out") for column in signals.columns])
+    ax.set_xlabel("items removed before the gradient is taken")
     ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
     ax.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
     return figure
 
 
@@ -54,8 +58,8 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
     """Plot the importance of signals: one bar each, from the full network to the network without the signal.
 
     Args:
-        reliance: what :func:`lxr.evaluation.path_analysis.reliance_table` returns; its first entry is the network as it is.
-        metric: of which.
+        reliance: result of :func:`lxr.evaluation.path_analysis.reliance_table`; its first entry is the unchanged network.
+        metric: name of the metric.
     """
     intact, shuffled = reliance.iloc[0], reliance.iloc[1:]
     figure, ax = plt.subplots(figsize=(7.8, 0.9 + 0.32 * len(shuffled)), layout="constrained")
@@ -74,8 +78,8 @@ def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str
 
     Args:
         growth: quality indexed by the number of training users.
-        references: name → quality of what is not trained, horizontal lines.
-        quality: its name.
+        references: name → quality of untrained methods, for horizontal lines.
+        quality: name of the quality.
     """
     figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
     ax.plot(growth.index, growth, "o-", color=PATH_RED)

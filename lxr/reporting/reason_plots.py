@@ -1,10 +1,11 @@
-"""Figures of reasons that several explanations share."""
+"""Figures of shared reasons of several explanations."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from lxr.reporting.families import AGAINST, FOR
 from lxr.reporting.fonts import drawable
 from lxr.reporting.style import SMALL, panels
 from lxr.utils.extras import extra
@@ -14,18 +15,16 @@ with extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, GREY = "#2c7fb8", "0.75"  # for and against
-
 
 def plot_list(reasons: pd.DataFrame, *, count: int = 10) -> Figure:
-    """Plot the history items that carry the list of one user: in how many explanations each is a first reason.
+    """Plot the main history items of one user's list: the share of explanations with each as a first reason.
 
     Args:
         reasons: rows of one user of :meth:`lxr.Explanations.by_list`.
-        count: first of them.
+        count: number of items.
 
     Raises:
-        ValueError: rows of no user, or of several.
+        ValueError: no rows, or rows of several users.
     """
     users = reasons["user"].unique()
     if len(users) != 1:
@@ -43,7 +42,7 @@ def plot_shared_reasons(reasons: pd.DataFrame, *, count: int = 5) -> Figure:
     """Plot the shared reasons of recommendations: a panel for each group or item, with a bar for each reason.
 
     Args:
-        reasons: what :meth:`lxr.Explanations.by_group` or :meth:`lxr.Explanations.by_item` returns, or some of its rows.
+        reasons: result of :meth:`lxr.Explanations.by_group` or :meth:`lxr.Explanations.by_item`, or some of its rows.
         count: reasons of each panel.
 
     Raises:
@@ -65,10 +64,10 @@ def plot_shared_reasons(reasons: pd.DataFrame, *, count: int = 5) -> Figure:
 
 
 def _draw_bars(ax: Axes, titles: Sequence[str], values: np.ndarray, shares: Sequence[float] | None = None) -> None:
-    """A horizontal bar for each title, the first on top; shares stand in brackets after the titles."""
+    """A horizontal bar for each title, the first on top, with shares in brackets after the titles."""
     notes = [""] * len(titles) if shares is None else [f" ({share:.0%})" for share in shares]
     names, fonts = drawable([shortened(plain(title), 50) + note for title, note in zip(titles, notes, strict=True)])
-    ax.barh(range(len(names)), values, color=[GREY if value < 0 else BLUE for value in values])
+    ax.barh(range(len(names)), values, color=[AGAINST if value < 0 else FOR for value in values])
     ax.set_yticks(range(len(names)), names, fontsize=SMALL, parse_math=False, **fonts)
     ax.invert_yaxis()
     ax.grid(axis="x", alpha=0.3)

@@ -1,20 +1,20 @@
-"""Tables as a notebook shows them: styled in a browser, plain text elsewhere."""
+"""Tables for notebooks: styled in a browser, plain text elsewhere."""
 
 from hashlib import sha256
 
 import pandas as pd
 
 from lxr.metrics.names import LOWER, direction, is_metric
-from lxr.reporting.formats import with_directions
+from lxr.reporting.formats import digits, rounded, with_directions
 
 
 class ShownTable:
-    """A table with arrows beside the names of metrics and sensible digits; its best value of each metric is bold.
+    """A table with arrows after the names of metrics, rounded numbers, and the best value of each metric in bold.
 
-    The last expression of a notebook's cell shows it. The text is the same on every machine, so that tests compare it.
+    The last expression of a notebook's cell shows it. The text is the same on every machine, so tests can compare it.
 
     Args:
-        table: one row per method, or any other table; it is left as it is.
+        table: one row per method, or any other table; it is not changed.
         decimals: digits after the point of numbers that are not integers.
 
     Example:
@@ -28,11 +28,13 @@ class ShownTable:
         self.table, self.decimals = table, decimals
 
     def __repr__(self) -> str:
-        return with_directions(self.table.round(self.decimals)).to_string()
+        return with_directions(rounded(self.table, self.decimals)).to_string()
 
     def _repr_html_(self) -> str:
         shown = with_directions(self.table)
-        style = shown.style.format(precision=self.decimals, thousands=",", na_rep="", escape="html")
+        style, form = shown.style, {"thousands": ",", "na_rep": "", "escape": "html"}
+        for (_, column), label in zip(self.table.items(), shown, strict=True):
+            style = style.format(precision=digits(column, self.decimals), subset=[label], **form)
         style = style.format_index(escape="html").format_index(axis="columns", escape="html")
         style = style.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # a title with dollars is no mathematics
         for name, label in zip(self.table, shown, strict=True):

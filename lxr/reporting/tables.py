@@ -1,4 +1,4 @@
-"""One function per table: numbers that were computed elsewhere, put into rows and columns; and words of them."""
+"""Tables of computed numbers, one function each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,22 +6,20 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.counterfactuals.sets import CounterfactualSet
 from lxr.data.interactions import Interactions
 from lxr.metrics.names import LOWER, direction
-from lxr.utils.markup import quoted
 
 
 def data_table(ratings: pd.DataFrame, data: Interactions, parts: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Dataset statistics: ratings, kept histories, and each part of the users.
 
     Args:
-        ratings: as read, duplicates included.
-        data: what :func:`lxr.prepare` has made of them.
+        ratings: raw ratings, duplicates included.
+        data: histories that :func:`lxr.prepare` made of them.
         parts: name → indices of users.
 
     Returns:
-        One row each; items are those of the row, and so is the density; lengths are of the users' histories.
+        One row each; items and density are of the row's own users; lengths are of their histories.
 
     Example:
         >>> import lxr
@@ -53,7 +51,7 @@ def recommender_table(qualities: Mapping[str, Mapping[str, float]]) -> pd.DataFr
     """Ranking quality of recommenders, one row each.
 
     Args:
-        qualities: name → what :func:`lxr.rank_quality` returns, of the same histories and with the same seed.
+        qualities: name → result of :func:`lxr.rank_quality`, for the same histories and seed.
 
     Returns:
         Recommenders × metrics.
@@ -68,10 +66,10 @@ def recommender_table(qualities: Mapping[str, Mapping[str, float]]) -> pd.DataFr
 
 
 def fidelity_table(summary: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Means only.
+    """Table of means.
 
     Args:
-        summary: what :func:`lxr.metrics.summary_table` returns.
+        summary: result of :func:`lxr.metrics.summary_table`.
         metrics: the metrics to show, in this order; all by default.
 
     Returns:
@@ -91,7 +89,7 @@ def interval_table(summary: pd.DataFrame, metrics: Sequence[str], *, decimals: i
     """Means with their intervals, as text.
 
     Args:
-        summary: what :func:`lxr.metrics.summary_table` returns.
+        summary: result of :func:`lxr.metrics.summary_table`.
         metrics: the metrics to show, in this order.
         decimals: digits after the point.
 
@@ -116,12 +114,12 @@ def mark_best(table: pd.DataFrame, comparisons: pd.DataFrame, *, level: float = 
     """Marks of the entries of a table of means.
 
     Args:
-        table: explainers × metrics, what :func:`fidelity_table` returns.
-        comparisons: what :func:`lxr.metrics.comparison_table` returns for these explainers and at least these metrics.
-        level: of the corrected tests.
+        table: explainers × metrics, the result of :func:`fidelity_table`.
+        comparisons: result of :func:`lxr.metrics.comparison_table` for these explainers and at least these metrics.
+        level: significance level of the corrected tests.
 
     Returns:
-        Explainers × metrics: ``"best"`` of a metric, ``"tie"`` for no significant difference to it, ``""`` for the rest.
+        Explainers × metrics: ``"best"``, ``"tie"`` if no test finds a difference to the best, ``""`` for the rest.
 
     Example:
         >>> table = pd.DataFrame({"NDCG": [0.25, 0.26, 0.75]}, index=["lxr", "lime", "random"])
@@ -144,12 +142,12 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
     """Tuning summary: trials, the metric before and after, and the chosen options.
 
     Args:
-        records: ``"recommender"`` and explainers → what :func:`lxr.tuning.records.tuning_record` returns.
-        explainers: all of the comparison; those without options, or not tuned, have no trials.
+        records: ``"recommender"`` and explainers → results of :func:`lxr.tuning.records.tuning_record`.
+        explainers: all explainers of the comparison; untuned ones have no trials.
 
     Returns:
-        One row each: ``metric``, its values on validation users with the ``start`` options and with the best, ``trials`` and
-        how many of them were ``pruned`` or ``failed``, ``users`` by whom, ``minutes``, the chosen ``options``.
+        One row each: ``metric``, its values on validation users with the ``start`` options and with the best, numbers of
+        ``trials``, of ``pruned`` and ``failed`` ones, and of ``users``; ``minutes``, and the chosen ``options``.
 
     Example:
         >>> record = {"metric": "POS@20", "start": 0.5, "value": 0.25, "trials": 9, "options": {"k": 5}, "seconds": 90}
@@ -170,9 +168,9 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
 
     Args:
         scores: explainer → (n, I) CSR importance.
-        row: the user's row in them.
-        data: for the titles.
-        count: so many items.
+        row: row of the user in the scores.
+        data: histories with the titles.
+        count: number of items.
 
     Returns:
         Titles, indexed by their position from 1.
@@ -186,94 +184,6 @@ def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Inter
     """
     columns = {name: data.titles(_top_explanation(matrix, row, count)) for name, matrix in scores.items()}
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
-
-
-def counterfactual_sentence(data: Interactions, target: int, found: CounterfactualSet) -> str:
-    """A counterfactual explanation in words, with titles, of the item that is recommended first.
-
-    Args:
-        data: for the titles.
-        target: the explained item.
-        found: its counterfactual set, as :func:`lxr.counterfactuals.smallest_set` returns it.
-
-    Returns:
-        The sentence, and a second one if it is proven that no smaller set exists.
-
-    Example:
-        >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.arange(4), np.array(list("ABCD")))
-        >>> counterfactual_sentence(data, 2, CounterfactualSet(np.array([0, 3]), 1, bound=2, length=2, seconds=0.1))
-        'Without “A” and “D”, “B” would have been recommended instead of “C”. No smaller set exists.'
-    """
-    (recommended,) = _quoted_titles(data, [target])
-    if found.removed is None:
-        if found.certificate == "none":
-            return f"Whichever items are left out, no other item takes the place of {recommended}."
-        return f"No set was found without which another item takes the place of {recommended}."
-    (replacement,) = _quoted_titles(data, [found.replacement])
-    removed = enumeration(_quoted_titles(data, found.removed))
-    return f"Without {removed}, {replacement} would have been recommended instead of {recommended}.{_proof(found)}"
-
-
-def fall_sentence(
-    data: Interactions,
-    target: int,
-    found: CounterfactualSet,
-    ranks: tuple[int, int],
-    passing: Sequence[int],
-    *,
-    count: int = 3,
-) -> str:
-    """A counterfactual explanation in words of an item that is not recommended first.
-
-    Args:
-        data: for the titles.
-        target: the explained item.
-        found: the set without which it falls, as :func:`lxr.counterfactuals.smallest_set` returns it.
-        ranks: of the target, with the whole history and without the set.
-        passing: items that are before it without the set, and were not with it, the best first.
-        count: so many of them are named.
-
-    Returns:
-        The sentence, and a second one if it is proven that no smaller set exists.
-
-    Example:
-        >>> data = Interactions(sp.csr_matrix((1, 5)), np.array([0]), np.arange(5), np.array(list("ABCDE")))
-        >>> found = CounterfactualSet(np.array([0]), 3, bound=1, length=2, seconds=0.1)
-        >>> fall_sentence(data, 2, found, (3, 5), [3, 4])
-        'Without “A”, “C” would fall from place 3 to 5: “D” and “E” would come before it.'
-    """
-    (title,) = _quoted_titles(data, [target])
-    rank, fallen = ranks
-    if found.removed is None:
-        if found.certificate == "none":
-            return f"Whichever items are left out, {title} does not fall below place {rank}."
-        return f"No set was found without which {title} falls below place {rank}."
-    others = [f"{len(passing) - count} other{'s' if len(passing) > count + 1 else ''}"] * (len(passing) > count)
-    named = enumeration([*_quoted_titles(data, passing[:count]), *others])
-    without = enumeration(_quoted_titles(data, found.removed))
-    fall = f"Without {without}, {title} would fall from place {rank} to {fallen}: {named} would come before it."
-    return fall + _proof(found)
-
-
-def _proof(found: CounterfactualSet) -> str:
-    """Sentence about a set of several items that is proven to be a smallest one."""
-    return " No smaller set exists." if found.certificate == "optimal" and found.bound > 1 else ""
-
-
-def _quoted_titles(data: Interactions, items: Sequence[int] | np.ndarray) -> list[str]:
-    """Titles of items, quoted for a sentence."""
-    return [quoted(title) for title in data.titles(np.asarray(items, dtype=int))]
-
-
-def enumeration(names: Sequence[str]) -> str:
-    """Names in a sentence.
-
-    Example:
-        >>> enumeration(["A"]), enumeration(["A", "B", "C"])
-        ('A', 'A, B and C')
-    """
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:

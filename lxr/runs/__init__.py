@@ -1,7 +1,7 @@
-"""Level 10: notebooks as stages of a run, its files, verification and summaries.
+"""Level 10: notebooks as stages of a run, files of a run, verification and summaries.
 
-:class:`RunOptions` has the options of ``python run_all.py``, :func:`plan_stages` makes stages of them, and :class:`Pipeline`
-runs these. A notebook finds its files by its :class:`Workspace`.
+:class:`RunOptions` has the options of ``python run_all.py``, :func:`plan_stages` turns them into stages, and
+:class:`Pipeline` runs the stages. A notebook finds its files with its :class:`Workspace`.
 """
 
 from lxr.runs.options import OptionError, RunOptions

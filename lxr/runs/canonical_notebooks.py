@@ -1,8 +1,8 @@
-"""Notebooks in the one form in which they are committed: `python -m lxr.runs.canonical_notebooks notebooks/*.ipynb`.
+"""Canonical form of committed notebooks: `python -m lxr.runs.canonical_notebooks notebooks/*.ipynb`.
 
-Executed from top to bottom on a clean kernel with their own (tiny) parameters, after the stages that they need; counts 1
-… N; of the outputs only text is kept, so that two canonical runs are the same byte for byte and `pytest --nbval` has
-something to compare.
+Notebooks are executed from top to bottom on a clean kernel with their own (tiny) parameters, after the stages that they
+need. Cells are numbered 1 … N, and only text outputs are kept. So two canonical runs are equal byte for byte, and `pytest
+--nbval` can compare them.
 """
 
 import os
@@ -29,12 +29,12 @@ KEPT_TYPES = ("text/plain",)
 
 
 def make_inputs(notebook: Path) -> None:
-    """Run the stages that a notebook of this repository needs with its own parameters, if a file of theirs is missing.
+    """Run the stages that a notebook of this repository needs, with its own parameters, if one of their files is missing.
 
     Raises:
         DataError: a stage failed.
     """
-    if notebook.stem not in notebook_names():  # an example, which needs none
+    if notebook.stem not in notebook_names():  # examples need no stages
         return
     options = RunOptions(dataset=TINY_DATASET, recommenders=("mf",), before=notebook.stem, wait=True)
     stages, root = plan_stages(options), options.root
@@ -48,18 +48,18 @@ def make_inputs(notebook: Path) -> None:
 
 
 def use_one_thread() -> None:
-    """Let kernels compute with one thread: the last digits of a sum depend on the number of threads."""
+    """Make kernels compute with one thread: the last digits of a sum depend on the number of threads."""
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _is_made(stage: Stage, root: Path) -> bool:
-    """Whether a stage, or its notebook opened by itself, has left a record and all outputs that it names."""
+    """Whether a stage (or its notebook, opened directly) has left a record and all outputs in it."""
     record = stage.record(root)
     return record is not None and all((root / name).is_file() for name in record["outputs"])
 
 
 def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop from an executed notebook what differs between machines or cannot be compared."""
+    """Drop everything from an executed notebook that differs between machines or cannot be compared."""
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count = count
         cell.outputs = joined([output for output in map(_text_only, cell.outputs) if output])
@@ -76,7 +76,7 @@ def canonical(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
-    """The output without its images, HTML and widgets; None for what was written to stderr."""
+    """The output without its images, HTML and widgets; None for text on stderr."""
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     if output.output_type in ("execute_result", "display_data"):
@@ -87,7 +87,7 @@ def _text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
 
 
 def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Outputs in which text that was printed in one go is one: a busy kernel sends it in several parts."""
+    """Outputs with joined consecutive text: a busy kernel sends printed text in several parts."""
     result: list[nbformat.NotebookNode] = []
     for output in outputs:
         if result and output.output_type == result[-1].output_type == "stream":
@@ -98,7 +98,7 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def canonicalize(path: Path) -> None:
-    """Execute a notebook and replace it by its canonical form; an error in a cell leaves it as it is."""
+    """Execute a notebook and replace it by its canonical form; after an error in a cell it is not changed."""
     make_inputs(path)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}, **KERNEL).execute()
@@ -107,7 +107,7 @@ def canonicalize(path: Path) -> None:
 
 
 def main(paths: list[str]) -> None:
-    """Bring notebooks into their canonical form, in the given order."""
+    """Bring notebooks into canonical form, in the given order."""
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar's text differs from run to run
     use_one_thread()
     for path in tqdm(paths, desc="notebooks", disable=None):

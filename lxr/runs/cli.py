@@ -1,4 +1,4 @@
-"""The command line: which notebooks of a dataset run, from raw ratings to tables and figures."""
+"""Command line: runs the notebooks of a dataset, from raw ratings to tables and figures."""
 
 import shutil
 import sys
@@ -21,11 +21,11 @@ from lxr.utils.locks import only_run
 from lxr.utils.records import read_json, write_json
 
 COMMANDS = {"explain": command.main, "serve": serve_command.main}
-"""First words of the command line that do something else than a run; each gets the other words."""
+"""First words of the command line that do not start a run → functions of the remaining words."""
 
 
 def collect_tuned(root: Path, recommender: str) -> Path:
-    """Put what has been tuned of a recommender and its explainers beside the tables, into one file; returns its path."""
+    """Write all tuned hyperparameters of a recommender and its explainers to one file; returns its path."""
     path = root / f"tuned_{recommender}.json"
     found = {record.stem: read_json(record) for record in (root / recommender / "tuned").glob("*.json")}
     known = load_tuned(root.name, recommender, root.parent)
@@ -35,7 +35,7 @@ def collect_tuned(root: Path, recommender: str) -> Path:
 
 
 def say_what_is_untuned(options: RunOptions) -> None:
-    """Print which tuned hyperparameters are not used, since they belong to another split."""
+    """Print which tuned hyperparameters are not used because they belong to another split."""
     for recommender in options.recommenders:
         records = load_tuned(options.dataset_name, recommender, options.results_root)
         seeds = {record["seed"] for record in records.values()}
@@ -44,7 +44,7 @@ def say_what_is_untuned(options: RunOptions) -> None:
 
 
 def _verify_run(options: RunOptions) -> int:
-    """Compare the tables of a run, made now or before, with the committed ones; returns the exit status."""
+    """Compare the tables of a new or an earlier run with the committed ones; returns the exit status."""
     with TemporaryDirectory(prefix="lxr-verify-") as directory:
         temporary = Path(directory)
         expected, said = committed_run(options.root, temporary / "committed", options.against)
@@ -55,7 +55,7 @@ def _verify_run(options: RunOptions) -> int:
             found = options.in_results(temporary)
             _place_tuned(options, expected, found.root)
             if status := run(found):
-                print("nothing of it is kept: run with --results DIR, and then --verify DIR", file=sys.stderr)
+                print("its files are not kept: to keep them, run with --results DIR, then --verify DIR", file=sys.stderr)
                 return status
         tolerance = TOLERANCE if options.tolerance is None else options.tolerance
         verification = verify(expected, found.root, tolerance)
@@ -64,18 +64,18 @@ def _verify_run(options: RunOptions) -> int:
 
 
 def _place_tuned(options: RunOptions, expected: Path, found: Path) -> None:
-    """Put the hyperparameters that belong to the expected tables where a run looks for them first."""
+    """Copy the hyperparameters of the expected tables to the directory that a run reads first."""
     found.mkdir(parents=True)
     for tuned in expected.glob("tuned_*.json"):
         shutil.copy(tuned, found)
-    if expected != options.root:  # no committed ones: those of the directory are not used instead
+    if expected != options.root:  # without committed ones, do not use those of the directory
         for recommender in options.recommenders:
             if not (found / f"tuned_{recommender}.json").exists():
                 write_json({}, found / f"tuned_{recommender}.json")
 
 
 def run(options: RunOptions) -> int:
-    """Run what is not up to date, and print what came out; returns the exit status."""
+    """Run the stages that are not up to date, and print the results; returns the exit status."""
     started = time.perf_counter()
     stages, root = plan_stages(options), options.root
     pipeline = Pipeline(stages, root, jobs=options.jobs, force=options.force)
@@ -91,7 +91,7 @@ def run(options: RunOptions) -> int:
                 print(f"\n{main_tables(root, options.recommenders)}")
                 made = {"report": root / "report.html", "tables": root / "tables", "figures": root / "figures"} | made
     except KeyboardInterrupt:
-        print("\ninterrupted: what was finished is kept, the next run goes on from there", file=sys.stderr)
+        print("\ninterrupted: finished stages are kept; the next run resumes from there", file=sys.stderr)
         return 130
     if times := time_table(outcomes):
         print(f"\n{times}")
@@ -104,22 +104,22 @@ def run(options: RunOptions) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what the command line asks for.
+    """Run the command line.
 
     Args:
-        arguments: its words; those of this process by default.
+        arguments: words of the command line; those of this process by default.
 
     Returns:
-        The exit status: 0; or 1 if a notebook failed, a table differs, or files or data are unusable, as one line says.
+        The exit status: 0; or 1 if a notebook failed, a table differs, or files or data are unusable (one line states why).
 
     Raises:
-        ImportError: a run is asked for without the extra that runs notebooks.
+        ImportError: the extra that runs notebooks is not installed.
     """
     print_anything()
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in COMMANDS:
         return COMMANDS[words[0]](words[1:])
-    from lxr.runs import execution  # noqa: F401 - without the extra that runs notebooks, this is where it is said
+    from lxr.runs import execution  # noqa: F401 - fails early without the extra
 
     options = parse(arguments)
     try:

@@ -1,4 +1,4 @@
-"""The raw ratings of a run: a registered dataset or a file, and the rule by which they are prepared."""
+"""Raw ratings of a run (a registered dataset or a file), and the rule of their preparation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ from lxr.reporting.tables import data_table
 
 @dataclass(frozen=True)
 class Source:
-    """Raw ratings and the rule by which they are prepared.
+    """Raw ratings and the rule of their preparation.
 
     Attributes:
-        dataset: name of the dataset, and of the directory of its results.
-        data_dir: where a registered dataset is looked for.
+        dataset: name of the dataset and of the directory of its results.
+        data_dir: directory of registered datasets.
         ratings_file: arguments of :func:`lxr.read_ratings_file`; empty for a registered dataset.
         rule: thresholds of :func:`lxr.prepare`.
-        repeats: what becomes of repeated pairs in a file, an argument of :func:`lxr.prepare`.
+        repeats: treatment of repeated pairs in a file, an argument of :func:`lxr.prepare`.
     """
 
     dataset: str
@@ -38,7 +38,7 @@ class Source:
         return own if self.ratings_file else {"data_dir": str(self.data_dir)}
 
     def read(self, user_features: bool = False) -> pd.DataFrame:
-        """Read the ratings, with features of the users if they are asked for."""
+        """Read the ratings, with user features if requested."""
         own = self.ratings_file
         return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features=user_features)
 
@@ -58,9 +58,9 @@ class Source:
         ]
         lines += [f"dialect of {dialect}" for dialect in ratings.attrs.get("dialect", ())]
         if data.complete_users:
-            lines.append(f"left out, since they have every item: {named(list(data.complete_users))}")
+            lines.append(f"left out because they have all items: {named(list(data.complete_users))}")
         if data.n_features and data.item_titles is not None:
             lines.append("user features: " + ", ".join(data.item_titles[-data.n_features :]))
         if n_test:
-            lines.append(f"of the test users, {n_test} drawn at random are explained and judged")
+            lines.append(f"of the test users, {n_test} drawn at random are explained and evaluated")
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Execution of notebooks in kernels of their own, by papermill."""
+"""Execution of notebooks by papermill, each in a new kernel."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ with extra("runs"):
 
 
 class _OwnKernel(AsyncKernelManager):
-    """Starts this interpreter with this library, whatever kernels and packages there are besides."""
+    """Kernel manager that starts this interpreter with this library, whatever other kernels are installed."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -30,21 +30,21 @@ class _OwnKernel(AsyncKernelManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python", env=environment)
 
 
-# How the kernel of a notebook is started and ended.
+# Options for the start and the end of a notebook's kernel.
 KERNEL: dict[str, Any] = {
     "kernel_name": "python3",
     "kernel_manager_class": _OwnKernel,
     "config": Config(KernelManager={"transport_encryption": "auto"}),
     "extra_arguments": ["--log-level=CRITICAL"],  # it may log its own shutdown as an error
-    "shutdown_kernel": "immediate",  # all is written by then; to end by itself takes it a second
+    "shutdown_kernel": "immediate",  # all is written by then; a normal end takes a second
 }
 
 
 def execute(stage: Stage, root: Path) -> str:
-    """Run a notebook to a temporary copy that replaces the executed one at the end; what it prints goes to its log.
+    """Run a notebook to a temporary copy, which replaces the executed one at the end; printed text goes to a log.
 
     Returns:
-        An empty string, or what failed: the notebook, the cell, the message, the executed copy to open, and the log.
+        An empty string, or the failure: the notebook, the cell, the message, the executed copy to open, and the log.
 
     Raises:
         ValueError: the stage has no notebook.
@@ -77,7 +77,7 @@ def execute(stage: Stage, root: Path) -> str:
         except papermill.PapermillExecutionError as error:
             message = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
             printed.write(str(error))  # the traceback
-        except Exception as error:  # a dead kernel, a time-out, a full disk: papermill knows many
+        except Exception as error:  # a dead kernel, a time-out, a full disk: papermill raises many kinds
             message = f"{type(error).__name__}: {error}"
             printed.write(message)
     if not message:

@@ -1,8 +1,8 @@
-"""The sources of this library that a piece of code can use, found from its imports without running it.
+"""Sources of this library that a piece of code can use, found from its imports without running it.
 
-Names are followed to their definitions, and from there to the names that these use: ``lxr.fit`` counts with all that ``fit``
-needs, but not with its neighbours or with all that ``lxr`` imports. Of a registry, only the entries count that are named by
-parameters of the code, or by literals in code that can reach the registry. What cannot be followed counts as a whole.
+Names are followed to their definitions, and from there to further names: ``lxr.fit`` includes everything that ``fit``
+needs, but not its neighbours or everything that ``lxr`` imports. A registry counts with the entries that are named by
+parameters of the code or by literals in code that can reach it. Code that cannot be followed counts as a whole.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ LIBRARY = PROJECT_ROOT / "lxr"
 
 
 class Definition(NamedTuple):
-    """A name that a module defines; ``ALL`` of it, or ``""``, the statements at its top that define nothing."""
+    """A name that a module defines; ``ALL`` is the module, ``""`` its top-level statements without definitions."""
 
     module: str
     name: str
 
 
 class Library:
-    """The sources of the library as they are now."""
+    """Current sources of the library."""
 
     def __init__(self):
         self.paths = {self._module_name(path): path for path in sorted(LIBRARY.rglob("*.py"))}
@@ -40,8 +40,8 @@ class Library:
         """Hashes of the sources that some code can use, by their paths: ``"lxr/explainers/lime.py"``.
 
         Args:
-            code: its source; if it is no plain Python, all of the library counts.
-            texts: in its parameters, as names of explainers.
+            code: its source; if it is not plain Python, the whole library counts.
+            texts: texts in its parameters, such as names of explainers.
         """
         try:
             modules = {definition.module for definition in self.closure(Module(code, LIBRARY.name), texts)}
@@ -52,7 +52,7 @@ class Library:
         return {path.relative_to(LIBRARY.parent).as_posix(): self._hash(path) for path in paths}
 
     def closure(self, code: Module, texts: Iterable[str]) -> set[Definition]:
-        """The definitions that some code uses, directly or through others."""
+        """Definitions that some code uses, directly or through others."""
         start = Definition("", ALL)
         uses = code.uses(ALL)
         used = {start: {found for name in uses.dotted for found in self.resolve(name)}}
@@ -74,7 +74,7 @@ class Library:
     def _chosen(
         self, registry: str, used: dict[Definition, set[Definition]], literals: dict[Definition, set[str]]
     ) -> set[str]:
-        """Keys of the entries of a module with a registry that count: those that are named, or all if none is."""
+        """Keys of the used entries of a registry: the named ones, or all if none is named."""
         module = self.module(registry)
         reaching = {Definition(registry, name) for name in (*module.registering, ALL)} & used.keys()
         if not reaching:
@@ -97,12 +97,12 @@ class Library:
         return self._known[definition]
 
     def resolve(self, dotted: str) -> set[Definition]:
-        """The definitions that a name may stand for: one, or all of a module or package."""
+        """Definitions that a name may refer to: one, or all of a module or package."""
         package, *rest = dotted.split(".")
         while package in self.packages and rest:
             module, name = self.module(package), rest.pop(0)
             below = f"{package}.{name}"
-            is_module = bool(rest) and below in self.paths  # even if the package binds the name to something in it
+            is_module = bool(rest) and below in self.paths  # even if the package also binds this name
             if module.bound.get(name, below) != below and not is_module:
                 return self.resolve(".".join([module.bound[name], *rest]))
             if name in module.definitions:
@@ -129,11 +129,11 @@ class Library:
 
     @cached_property
     def _naming(self) -> dict[Path, set[str]]:
-        """Data files → the modules beside them that name them; if none does, all of these modules."""
+        """Data files → modules of the same folder that name them, or all modules of the folder."""
         found = {}
         for path in sorted(LIBRARY.rglob("*.csv")):
-            beside = {name for name, other in self.paths.items() if other.parent == path.parent}
-            found[path] = {name for name in beside if path.name in self.module(name).uses(ALL).literals} or beside
+            siblings = {name for name, other in self.paths.items() if other.parent == path.parent}
+            found[path] = {name for name in siblings if path.name in self.module(name).uses(ALL).literals} or siblings
         return found
 
     def _module_name(self, path: Path) -> str:
@@ -147,7 +147,7 @@ class Library:
 
 
 def texts_in(value: object) -> set[str]:
-    """All texts in a value: also in lists, and keys of dictionaries."""
+    """All texts in a value, including lists and keys of dictionaries."""
     if isinstance(value, str):
         return {value}
     parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""The options of a run, and their checks."""
+"""Options of a run, and their checks."""
 
 import copy
 import math
@@ -24,13 +24,13 @@ from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
 
 DEFAULT_RECOMMENDERS = ("mf", "vae")
 DEVICES = ("auto", "cpu", "cuda")
-SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results for tiny runs, and with features of users
+SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results of tiny runs, and with user features
 RESERVED = (SMOKE, WITH_FEATURES, "seeds", "splits")
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 LOWEST: dict[str, float] = dict.fromkeys(("jobs", "workers", "test_users", "min_items_per_user", "min_users_per_item"), 1)
 LOWEST |= {"trials": 0, "minutes": 0, "tolerance": 0, "min_rating": -math.inf}
-FRACTIONS = ("minutes", "tolerance", "min_rating")  # all others of these are integers
+FRACTIONS = ("minutes", "tolerance", "min_rating")  # all other thresholds are integers
 
 
 class OptionError(ValueError):
@@ -38,7 +38,7 @@ class OptionError(ValueError):
 
     Args:
         name: the field of :class:`RunOptions`.
-        message: what was expected and what was found.
+        message: the expected and the found value.
 
     Example:
         >>> OptionError("test_users", "expected at least 1, found 0").option
@@ -51,12 +51,12 @@ class OptionError(ValueError):
 
     @property
     def option(self) -> str:
-        """The option as it is spelled on the command line."""
+        """The option in its spelling on the command line."""
         return "--plugin" if self.name == "plugins" else f"--{self.name.replace('_', '-')}"
 
 
 def default_jobs() -> int:
-    """Notebooks that run at a time by default."""
+    """Default number of notebooks that run at a time."""
     return min(2, os.cpu_count() or 1)
 
 
@@ -67,45 +67,44 @@ def notebook_names() -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options of a run: those of ``python run_all.py --help``, with the same defaults.
+    """Options of a run, as in ``python run_all.py --help``, with the same defaults.
 
-    Options that need another one, or that must not go with another one, are None unless they are given. Properties have
-    the value that the run uses.
+    Options that require or exclude another one are None unless they are given. Properties have the value that the run uses.
 
     Attributes:
-        dataset: name of a registered dataset, or of a file; by default that of ``ratings``, MovieLens 100K otherwise.
+        dataset: name of a registered dataset, or of a file; by default the name of ``ratings``, or MovieLens 100K.
         recommenders: names in :data:`lxr.RECOMMENDERS`.
         explainers: names in :data:`lxr.EXPLAINERS`, or ``"all"``; by default those of :func:`lxr.compare` and of plugins,
-            and all in a tiny run and with ``tune``, ``before`` and ``verify``.
+            or all in a tiny run and with ``tune``, ``before`` and ``verify``.
         plugins: Python files that register explainers.
-        seed: of the split, the training and the explainers.
-        seeds: further seeds, of repeated trainings on the same split.
-        splits: seeds of further splits of the users, on which the headline explainers (or those that ``explainers`` names)
-            are trained and judged again, with the options of the first split.
+        seed: seed of the split, the training and the explainers.
+        seeds: seeds of repeated trainings on the same split.
+        splits: seeds of further splits of the users. The headline explainers (or those in ``explainers``) are trained and
+            evaluated again on each, with the options of the first split.
         ablation: also train LXR without each of its parts.
         smoke: a tiny run.
         before: run only the stages that this notebook needs.
         data_dir: directory of the raw data.
         results: directory of all results.
-        test_users: number of test users that are explained and judged; by default all.
-        user_features: include features of the users in histories.
-        hyperparameters: the tuned ones, which are the default, or the published ones.
-        tuned_on: another dataset, on which the hyperparameters of the explainers were tuned.
+        test_users: number of test users to explain and evaluate; all by default.
+        user_features: include user features in histories.
+        hyperparameters: the tuned ones (default) or the published ones.
+        tuned_on: another dataset, with tuned hyperparameters of the explainers.
         tune: only search for hyperparameters.
         trials, minutes, workers: see ``tune``.
-        device, jobs: device of PyTorch; notebooks at a time.
-        force, wait: run all stages, even those that are up to date; wait for another run in the same results to end.
+        device, jobs: device of PyTorch; number of notebooks at a time.
+        force, wait: run all stages, even up-to-date ones; wait for another run in the same results to end.
         dry_run, list_stages: only describe the data, or the stages.
-        verify: compare tables: True for those of a new run, or a directory of results.
+        verify: compare tables: True for a new run, or a directory of results.
         against: commit, branch or tag to compare with.
         tolerance: see :func:`lxr.runs.verify.verify`.
-        ratings, items: files of ratings and titles in the place of a registered dataset.
+        ratings, items: files of ratings and titles instead of a registered dataset.
         user_column, item_column, rating_column, timestamp_column, title_column: columns of these files.
         min_rating, min_items_per_user, min_users_per_item, repeats: see :func:`lxr.prepare`.
         implicit: there are no ratings; every row counts.
 
     Raises:
-        OptionError: an option cannot be used, or not beside another one.
+        OptionError: an option or a combination of options is not valid.
 
     Example:
         >>> import lxr
@@ -171,7 +170,7 @@ class RunOptions:
         _check_user_features(self)
         if self.tune == "explainers" and not any(EXPLAINERS[name].search_space for name in self.chosen_explainers):
             raise OptionError("tune", f"none of {', '.join(self.chosen_explainers)} has options")
-        assert self.chosen_explainers and self.source  # found now, so that errors in them are those of this call
+        assert self.chosen_explainers and self.source  # resolved now, to raise errors in this call
         _check_directories(self)
         choose_device(self.device)
 
@@ -182,7 +181,7 @@ class RunOptions:
 
     @property
     def dataset_name(self) -> str:
-        """The name of the dataset, and of the directory of its results."""
+        """Name of the dataset and of the directory of its results."""
         if self.dataset is not None:
             return self.dataset
         if self.ratings:
@@ -211,12 +210,12 @@ class RunOptions:
 
     @property
     def uses_tuned(self) -> bool:
-        """Whether hyperparameters that were tuned for this split are used."""
+        """Whether the run uses hyperparameters that were tuned for this split."""
         return not self.is_tiny and self.hyperparameters != "published"
 
     @property
     def only_looks(self) -> bool:
-        """Whether nothing is written to the results."""
+        """Whether the run writes nothing to the results."""
         return self.dry_run or self.list_stages or self.verify is not None
 
     @cached_property
@@ -237,20 +236,20 @@ class RunOptions:
         return _source_of(self)
 
     def in_results(self, results: Path) -> "RunOptions":
-        """The same run of the same data, with another directory of all results."""
+        """The same run with another directory of all results."""
         other = copy.copy(self)
         object.__setattr__(other, "results", results)
         return other
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str] | dict[str, Any]) -> None:
-    """Refuse a value that is none of the choices, as a parser of command lines does."""
+    """Refuse a value outside the choices, with the message of a command-line parser."""
     if value not in choices:
         raise OptionError(name, f"invalid choice: {value!r} (choose from {', '.join(map(repr, choices))})")
 
 
 def _check_choices(options: RunOptions) -> None:
-    """Refuse names that are not known."""
+    """Refuse unknown names."""
     for name in options.recommenders:
         _check_choice("recommenders", name, RECOMMENDERS)
     if not options.recommenders:
@@ -269,7 +268,7 @@ def _check_choices(options: RunOptions) -> None:
 
 
 def _check_numbers(options: RunOptions) -> None:
-    """Refuse numbers beyond their bounds, and the same seed twice."""
+    """Refuse numbers outside their bounds, and repeated seeds."""
     for name, lowest in LOWEST.items():
         value = getattr(options, name)
         right = is_number(value) if name in FRACTIONS else is_integer(value)
@@ -282,18 +281,18 @@ def _check_numbers(options: RunOptions) -> None:
         if len(set(seeds)) < len(seeds):
             raise OptionError(name, f"expected different seeds, found {' '.join(map(str, seeds))}")
         if name != "seed" and options.seed in seeds:
-            raise OptionError(name, f"expected other seeds than that of --seed, found {options.seed}")
+            raise OptionError(name, f"expected seeds other than --seed, found {options.seed}")
 
 
 def _check_combinations(options: RunOptions) -> None:
-    """Refuse options that do nothing without another one, or that do not go with another one.
+    """Refuse options that require or exclude another one.
 
-    Those that look at a command or its results (``--dry-run``, ``--list``, ``--verify``) go with any other.
+    ``--dry-run``, ``--list`` and ``--verify``, which only read a command or its results, can be combined with all others.
     """
     for needed, names in (("tune", ("trials", "minutes", "workers")), ("verify", ("tolerance", "against"))):
         for name in names:
             if getattr(options, name) is not None and getattr(options, needed) is None:
-                raise OptionError(name, f"expected --{needed} beside it")
+                raise OptionError(name, f"requires --{needed}")
     tunes_recommenders = options.tune == "recommenders"
     for name, other, refused in (
         ("tune", "--seeds", options.seeds),
@@ -307,26 +306,26 @@ def _check_combinations(options: RunOptions) -> None:
         ("ablation", f"--before {options.before}", options.before and options.before != REPORT),
     ):
         if refused and getattr(options, name) not in (None, False):
-            raise OptionError(name, f"expected alone, found {other} beside it")
+            raise OptionError(name, f"cannot be combined with {other}")
     for name in ("tune", "before"):
         if options.verify is not None and getattr(options, name):
-            raise OptionError("verify", f"expected a whole run, found --{name} beside it")
+            raise OptionError("verify", f"cannot be combined with --{name}")
 
 
 def _check_name(options: RunOptions) -> None:
-    """Refuse a dataset's name that cannot be the name of a directory of results, or is in use."""
+    """Refuse a dataset's name that is in use or cannot be the name of a directory."""
     name, ratings = options.dataset_name, options.ratings
     expected = f"expected a new name for {ratings}, found {name!r}" if ratings else f"expected a name, found {name!r}"
     if name.casefold() in RESERVED:
-        raise OptionError("dataset", f"{expected}, which has a meaning of its own (as {', '.join(RESERVED)})")
+        raise OptionError("dataset", f"{expected}, which is reserved (like {', '.join(RESERVED)})")
     if not name.isprintable() or name != name.strip(" ") or name[:1] in ("", ".", "~", "-") or set(name) & set('/\\:*?"<>|'):
-        raise OptionError("dataset", f"{expected}, which cannot be the name of a directory everywhere")
+        raise OptionError("dataset", f"{expected}, which is not a valid name of a directory on every system")
     if ratings and name in DATASETS:
         raise OptionError("dataset", f"{expected}, which is a registered dataset")
 
 
 def _check_user_features(options: RunOptions) -> None:
-    """Refuse to read features of users from a dataset that has none."""
+    """Refuse user features for a dataset without them."""
     telling = [name for name, dataset in DATASETS.items() if dataset.read_users]
     if options.user_features and options.dataset_name not in telling:
         expected = f"one of {', '.join(telling)} as --dataset"
@@ -344,7 +343,7 @@ def _check_directories(options: RunOptions) -> None:
 
 
 def _source_of(options: RunOptions) -> Source:
-    """The source of the data: a registered dataset, ``ratings``, or the file from which the results were made."""
+    """Source of the data: a registered dataset, ``ratings``, or the file of earlier results."""
     name, repeats = options.dataset_name, options.repeats
     given = {option: value for option in (*COLUMNS, *RULE) if (value := getattr(options, option)) is not None}
     if options.ratings:
@@ -353,7 +352,7 @@ def _source_of(options: RunOptions) -> Source:
             given.setdefault("min_rating", 1)
         rule = preparation_rule(name, **{option: given[option] for option in RULE if option in given})
     elif given or options.items or options.implicit or repeats:
-        raise OptionError("ratings", "expected, beside options of a file of your own")
+        raise OptionError("ratings", "required by options of a ratings file, such as --user-column")
     elif name in DATASETS:
         ratings_file, rule = {}, preparation_rule(name)
     else:
@@ -364,7 +363,7 @@ def _source_of(options: RunOptions) -> Source:
             raise OptionError("dataset", f"invalid choice: {name!r} (choose from {known}, or give --ratings)")
         rule, repeats = {option: parameters[option] for option in RULE}, parameters.get("repeats")
     for key in [key for key in ("path", "items_path") if key in ratings_file]:
-        path = (NOTEBOOKS / ratings_file[key]).resolve()  # a notebook may have had a relative one
+        path = (NOTEBOOKS / ratings_file[key]).resolve()  # a notebook's path may be relative
         if not path.is_file():
             raise OptionError("ratings", f"expected a file {path}, found none")
         ratings_file[key] = str(path)
@@ -372,13 +371,13 @@ def _source_of(options: RunOptions) -> Source:
 
 
 def _ratings_file(options: RunOptions, given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of :func:`lxr.read_ratings_file`; ``given`` has the columns and thresholds that the options name."""
+    """Arguments of :func:`lxr.read_ratings_file`; ``given`` has the columns and thresholds in the options."""
     counts_plays = options.implicit and options.repeats == "sum"  # --min-rating may then be a number of plays
     two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
     if two or not (options.implicit or "min_rating" in given):
-        raise OptionError("ratings", "expected either --min-rating or --implicit beside it")
+        raise OptionError("ratings", "requires either --min-rating or --implicit")
     if "title_column" in given and not options.items:
-        raise OptionError("title_column", "expected --items beside it, which may be the file of --ratings")
+        raise OptionError("title_column", "requires --items, which may be the file of --ratings")
     files = {"path": options.ratings, "items_path": options.items}
     ratings_file: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path}
     ratings_file |= {name: given[name] for name in COLUMNS if name in given}
@@ -389,7 +388,7 @@ def _ratings_file(options: RunOptions, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_replaced(options: RunOptions, path: str) -> None:
-    """Refuse a file whose name alone would make its results replace those of another file."""
+    """Refuse a file with the name of another file, whose results it would replace."""
     before = stage_parameters(options.root, PREPARATION).get("ratings_file", {}).get("path")
     if options.dataset is not None or not before or (NOTEBOOKS / before).resolve() == Path(path):
         return

@@ -1,4 +1,4 @@
-"""The command line of a run, as :class:`lxr.runs.RunOptions`."""
+"""Command-line parser of a run, which returns :class:`lxr.runs.RunOptions`."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from lxr.runs.plan import HEADLINE, TINY_DATASET
 from lxr.runs.verify import TOLERANCE
 
 EXAMPLES = """examples:
-  python run_all.py                                    everything for MovieLens 100K; a second time: what changed
+  python run_all.py                                    everything for MovieLens 100K; a second time: only changes
   python run_all.py --smoke                            a tiny run on generated data, offline
   python run_all.py --dataset ml-1m --recommenders mf  another dataset, one recommender
-  python run_all.py --ratings my.csv --min-rating 4    your own file; add --dry-run to see what is kept
+  python run_all.py --ratings my.csv --min-rating 4    your own file; add --dry-run to see the kept data
   python run_all.py --list                             show which stages are done, stale or missing
   python run_all.py --verify                           check that this machine reproduces the committed tables
 """
@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> RunOptions:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line. It leaves options out that are not given: RunOptions has the defaults."""
+    """Make the parser of the command line. It omits options that are not given: RunOptions has the defaults."""
     parser = argparse.ArgumentParser(
         usage="python run_all.py [options]",
         description="Run the notebooks that are not up to date, and make every table and figure of a dataset.\n"
@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    _add_what_to_run(parser.add_argument_group("what to run"))
+    _add_what_to_run(parser.add_argument_group("stages to run"))
     _add_data(parser.add_argument_group("data and results"))
     _add_tuning(parser.add_argument_group("tuning"))
     _add_how(parser.add_argument_group("how to run"))
@@ -59,13 +59,13 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _path(text: str) -> Path:
-    """Type of a path on the command line: ``~`` is the home directory, and an empty text is an error.
+    """Type of a path on the command line: ``~`` is the home directory, an empty text is an error.
 
     Raises:
-        argparse.ArgumentTypeError: there is no such home directory, or no path.
+        argparse.ArgumentTypeError: an unknown home directory, or an empty text.
     """
     if not text:
-        raise argparse.ArgumentTypeError("expected a path, found nothing")
+        raise argparse.ArgumentTypeError("expected a path, found an empty text")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -106,7 +106,7 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help=f"repeat on these splits of the users, with the first's options: {' '.join(HEADLINE)} (or --explainers)",
+        help=f"repeat on these splits of the users, with the options of the first: {' '.join(HEADLINE)} (or --explainers)",
     )
     group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
     group.add_argument("--smoke", action="store_true", help="tiny run with the notebooks' own parameters on synthetic data")
@@ -122,7 +122,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     """Add the options of data and results."""
     group.add_argument("--data-dir", type=_path, metavar="DIR", help="directory of the raw data ($LXR_DATA_DIR, else Data/)")
     group.add_argument("--results", type=_path, metavar="DIR", help="directory of all results (results/)")
-    group.add_argument("--test-users", type=int, metavar="N", help="explain and judge a random sample of N test users (all)")
+    group.add_argument("--test-users", type=int, metavar="N", help="explain and evaluate N random test users (all)")
     group.add_argument(
         "--user-features",
         action="store_true",
@@ -135,11 +135,9 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--hyperparameters",
         choices=["tuned", "published"],
-        help="use those found by --tune on this split, or the published ones of LXR (tuned)",
+        help="use the hyperparameters of --tune on this split, or the published ones of LXR (tuned)",
     )
-    group.add_argument(
-        "--tuned-on", metavar="NAME", help="use hyperparameters of explainers that were tuned on this other dataset"
-    )
+    group.add_argument("--tuned-on", metavar="NAME", help="use explainers' hyperparameters that were tuned on this dataset")
     group.add_argument(
         "--tune",
         choices=["recommenders", "explainers"],
@@ -163,7 +161,7 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
 def _add_instead(group: argparse._ArgumentGroup) -> None:
     """Add the options that look at a command or its results."""
     one = group.add_mutually_exclusive_group()
-    one.add_argument("--dry-run", action="store_true", help="show what is kept of the data; run nothing")
+    one.add_argument("--dry-run", action="store_true", help="show statistics of the prepared data; run nothing")
     one.add_argument(
         "--list",
         action="store_true",
@@ -193,7 +191,7 @@ def _add_instead(group: argparse._ArgumentGroup) -> None:
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a file of ratings."""
     group = parser.add_argument_group(
-        "a file of your own",
+        "your own ratings",
         "Use it instead of a registered dataset. Its results are named after the file or by --dataset;\n"
         "later commands need only that name.",
     )
@@ -205,7 +203,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rating-column", metavar="NAME", help="column of ratings (rating)")
     group.add_argument("--min-rating", type=float, metavar="R", help="lowest rating that counts")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--timestamp-column", metavar="NAME", help="column of times (timestamp, if there is one)")
+    group.add_argument("--timestamp-column", metavar="NAME", help="column of times (timestamp, if present)")
     group.add_argument(
         "--repeats",
         choices=REPEATS,

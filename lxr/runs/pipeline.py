@@ -1,14 +1,14 @@
-"""Notebooks as stages of a directed graph: run by papermill, skipped when nothing they depend on has changed.
+"""Notebooks as stages of a directed graph, run by papermill and skipped if nothing has changed.
 
-A stage is done when its notebook has run to the end and a stamp says so. The stamp carries a key: the hash of everything
-that determines the result. That is the notebook's code, its parameters, the keys of the stages it needs, the sources of
-``lxr`` that it can use (see :mod:`lxr.runs.imports`), the plugins that register explainers of its parameters, and the
-versions of the packages. The record has these parts, so that the next run can say which of them has changed. It also has
-the hash of every file that the stage read and wrote, its executed notebook included, and the key of the stage that made
-each file that it read.
+A stage is done when its notebook has run to the end and has a stamp. The stamp has a key: the hash of everything that
+determines the result. That is the notebook's code, its parameters, the keys of the stages it needs, the sources of ``lxr``
+that it can use (see :mod:`lxr.runs.imports`), the plugins that register explainers of its parameters, and the versions of
+the packages. The record has these parts, so the next run can name the part that has changed. It also has the hash of every
+file that the stage read and wrote, its executed notebook included, and the key of the stage that made each file that it
+read.
 
-A stage is skipped when its key and all those files are unchanged. It fails when it has read a file that is not as the
-stages that it needs have left it.
+A stage is skipped when its key and all these files are unchanged. It fails when it has read a file that differs from the
+output of the stages that it needs.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ from lxr.utils.environment import package_versions
 from lxr.utils.records import write_json
 from lxr.utils.storage import DataError, sha256, sweep
 
-LONGEST_VALUE = 120  # characters of a parameter that a record keeps as it is; of a longer one, it keeps the hash
-# How a change of one part of what a result is made from is described.
+LONGEST_VALUE = 120  # length of parameters in a record; longer ones are replaced by their hash
+# Descriptions of a change, by part of a stage's key.
 CHANGES = {
     "parameters": "parameter {name}: {new}, was {old}",
     "library": "{name} has changed",
@@ -52,7 +52,7 @@ class Outcome:
 
     Attributes:
         state: one of these words.
-        detail: why; what failed.
+        detail: the reason, or the failure.
         seconds: wall time.
 
     Example:
@@ -72,14 +72,14 @@ class Pipeline:
     Args:
         stages: the graph; every need must be among them.
         root: directory of the run, ``<results>/<dataset>``.
-        jobs: notebooks at a time; the processors are shared out among them.
-        force: run every stage, whatever its stamp says.
+        jobs: notebooks at a time, which share the processors.
+        force: run every stage, even if its stamp is valid.
 
     Attributes:
-        parts: name of each stage → what its result is made from.
+        parts: name of each stage → parts of its key.
         keys: name of each stage → its key.
-        records: name of each stage that is done or skipped → its record.
-        made: each file that these stages have made → name of the stage and hash of the file.
+        records: name of each finished or skipped stage → its record.
+        made: each file of these stages → name of the stage and hash of the file.
 
     Example:
         >>> import lxr
@@ -120,7 +120,7 @@ class Pipeline:
         }
 
     def _parts(self, stage: Stage, library: Library) -> dict:
-        """Parts of a stage's key: all that determines its result, except input files and packages."""
+        """Parts of a stage's key: everything that determines its result, except input files and packages."""
         parameters = {name: value for name, value in stage.parameters.items() if name not in DIRECTORIES}
         texts = texts_in(parameters)
         plugins = plugins_of(texts)
@@ -133,10 +133,10 @@ class Pipeline:
             "library": library.sources("\n".join(sources), texts),
             "plugins": {name: sha256(path) for name, path in plugins.items()},
         }
-        return json.loads(json.dumps(parts))  # as a record has them
+        return json.loads(json.dumps(parts))  # in the form of a record
 
     def why_stale(self, stage: Stage) -> str:
-        """Why a stage has to run, or an empty string if it has not."""
+        """Reason why a stage must run, or an empty string."""
         if self.force:
             return "forced"
         if stage.resumable:
@@ -163,7 +163,7 @@ class Pipeline:
         return ""
 
     def _change(self, stage: Stage, before: dict) -> str:
-        """The first of the parts of a stage that is not as it was, by its name."""
+        """Description of the first changed part of a stage's key."""
         now = self.parts[stage.name]
         if now["code"] != before.get("code"):
             return f"the code of {stage.label} has changed"
@@ -180,13 +180,13 @@ class Pipeline:
         return {folder / name: expected for name, expected in record[kind].items()}
 
     def state(self, stage: Stage) -> tuple[str, str]:
-        """``"done"``, ``"stale"`` or ``"missing"`` (it was never finished), and why it has to run."""
+        """``"done"``, ``"stale"`` or ``"missing"`` (never finished), and the reason why it must run."""
         reason = self.why_stale(stage)
         finished = "key" in (stage.record(self.root) or {})
         return ("stale" if finished else "missing") if reason else "done", reason
 
     def run(self) -> dict[str, Outcome]:
-        """Run what is stale; a failed stage stops only what needs it.
+        """Run stale stages; a failed stage stops only those that need it.
 
         Returns:
             Name → outcome, in the order of the stages.
@@ -227,8 +227,8 @@ class Pipeline:
         return {stage.name: outcomes[stage.name] for stage in self.stages}
 
     def run_stage(self, stage: Stage) -> Outcome:
-        """Run one stage, or say that it need not."""
-        from lxr.runs.execution import execute  # it needs an extra, which a plan of stages does not
+        """Run or skip one stage."""
+        from lxr.runs.execution import execute  # imported here because only a run needs this extra
 
         reason = self.why_stale(stage)
         if not reason:
@@ -241,7 +241,7 @@ class Pipeline:
             error = self.act(stage, stage.action) if stage.action else execute(stage, self.root)
             if not error:
                 self.stamp(stage)
-        except OSError as failure:  # a results directory that is read-only, full, or no directory
+        except OSError as failure:  # the results directory is read-only, full, or not a directory
             error = f"{stage.label}: cannot write to {self.root}: {failure}"
         except DataError as failure:
             error = f"{stage.label}: {failure}"
@@ -253,7 +253,7 @@ class Pipeline:
         return Outcome("done", reason, seconds)
 
     def act(self, stage: Stage, action: Callable[..., None]) -> str:
-        """Run the action of a stage; returns an empty string, or what failed."""
+        """Run the action of a stage; returns an empty string, or the failure."""
         stage.path(self.root, "stages", "json").unlink(missing_ok=True)
         path = self.root / stage.name
         folders = {"dataset": path.parent.name, "results": path.parent.parent}
@@ -265,12 +265,13 @@ class Pipeline:
         return ""
 
     def stamp(self, stage: Stage) -> None:
-        """Declare a stage finished: complete the record that it has left.
+        """Mark a stage as finished: complete its record.
 
-        The executed notebook becomes one of its outputs. Its key is added, and that of the stage that made each input.
+        The executed notebook becomes one of its outputs. The record gets its key, and the key of the stage that made each
+        input.
 
         Raises:
-            DataError: an input is not as the stages that it needs have left it.
+            DataError: an input differs from the output of the stages that it needs.
         """
         path, record = stage.path(self.root, "stages", "json"), stage.record(self.root)
         if record is None:
@@ -285,24 +286,24 @@ class Pipeline:
         self.note(stage, record)
 
     def note(self, stage: Stage, record: dict) -> None:
-        """Keep in mind what a finished stage has made, its record included."""
+        """Remember the files of a finished stage, its record included."""
         path, self.records[stage.name] = stage.path(self.root, "stages", "json"), record
         for made, digest in (self.files(stage, record, "outputs") | {path: sha256(path)}).items():
             self.made[made] = (stage.name, digest)
 
     def maker(self, stage: Stage, path: Path, digest: str) -> str:
-        """Name of the stage that has made an input of another.
+        """Name of the stage that made an input of another stage.
 
         Raises:
-            DataError: no stage that it needs has made the file, or not as it was read.
+            DataError: no stage that it needs has made the file, or the file has changed since.
         """
         maker, expected = self.made.get(path, (None, None))
         if maker not in self.needed(stage):
             raise DataError(f"it has read {path}, which none of the stages that it needs has made")
         if digest != expected and not self.made_again(self.by_name[maker], path, digest):
             raise DataError(
-                f"it has read {path}, which is not as {maker} has left it: something else has written to {self.root} "
-                "in the meantime. Run again"
+                f"it has read {path}, which has changed since {maker} wrote it: another process has written to "
+                f"{self.root}. Run again"
             )
         return maker
 
@@ -317,9 +318,9 @@ class Pipeline:
         return found
 
     def made_again(self, maker: Stage, path: Path, digest: str) -> bool:
-        """Find out if somebody has opened a notebook in the meantime, and has done a stage of this run once more.
+        """Check whether a stage was done again meanwhile, by its notebook in an editor.
 
-        If it was given the same parameters and has read the same files, only measured times differ.
+        With the same parameters and the same input files, only measured times differ.
         """
         before, now = self.records[maker.name], maker.record(self.root) or {}
         same = all(now.get(part) == before[part] for part in ("parameters", "sources", "inputs"))
@@ -327,19 +328,19 @@ class Pipeline:
 
 
 def _hash(value: object) -> str:
-    """Hash of a value that JSON knows."""
+    """Hash of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _shortened(value: object) -> object:
-    """A value, or the beginning of its hash if it is long."""
+    """A value, or the first digits of its hash if it is long."""
     return value if len(json.dumps(value)) <= LONGEST_VALUE else f"#{_hash(value)[:12]}"
 
 
 def _code_of(stage: Stage) -> tuple[str, str]:
-    """The hash of a stage's code, and the source from which its imports are found.
+    """Hash of a stage's code, and the source for the search of its imports.
 
-    The defaults of parameters that the stage replaces are not part of that source.
+    This source does not include defaults of parameters that the stage replaces.
 
     Raises:
         ValueError: the stage has a parameter that the notebook does not have.
@@ -354,7 +355,7 @@ def _code_of(stage: Stage) -> tuple[str, str]:
 
 
 def _differences(now: dict, before: dict) -> Iterator[tuple[str, object, object]]:
-    """Names whose values differ, with both values; a name that is missing has the value None."""
+    """Names with different values, and both values; a missing name has the value None."""
     for name in dict.fromkeys([*now, *before]):
         if now.get(name) != before.get(name):
             yield name, now.get(name), before.get(name)
@@ -362,7 +363,7 @@ def _differences(now: dict, before: dict) -> Iterator[tuple[str, object, object]
 
 @contextlib.contextmanager
 def _environment_variables(**values: str) -> Iterator[None]:
-    """Set environment variables, which kernels inherit, and restore them at the end."""
+    """Context with environment variables, which kernels inherit."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,4 +1,4 @@
-"""Names of the notebooks and their parameters in a full run: the tables from which a run is planned."""
+"""Names of the notebooks and their parameters in a full run, as tables for the plan of a run."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,22 +7,22 @@ from lxr.delivery.compare import COMPARED
 from lxr.explainers.registry import EXPLAINERS
 
 TINY_DATASET = "synthetic"
-ALL = "all"  # in the place of names of explainers
+ALL = "all"  # stands for all names of explainers
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 PATH_ANALYSIS = "08_lxr_path_analysis"
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
-EXPLORE = "explore"  # no stage of a run, but --before names it
+EXPLORE = "explore"  # not a stage of a run, but an argument of --before
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
-# The slowest first, so that no processor is idle at the end.
+# The slowest first, to keep all processors busy at the end.
 JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
-# Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
+# Explainers in the comparison with one-shot methods: LXR on paths, the paths, and the published LXR.
 ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out", *EXPLAINERS.names("path", "lxr-path")}
 
-# Explainers for which everything is repeated on further splits, and with other targets.
+# Explainers of the repetitions on further splits and with other targets.
 HEADLINE = (
     "random",
     "cosine",
@@ -35,7 +35,7 @@ HEADLINE = (
     "rank-margin-path",
 )
 
-# Hyperparameters of the recommenders in a full run: those that tuning may replace, and those that it may not.
+# Hyperparameters of the recommenders in a full run: those that tuning may replace, and fixed ones.
 TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
@@ -48,7 +48,7 @@ FIXED_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")  # hyperparameters of the training, not of the class
 
-# The notebooks' own defaults are the tiny run; these make it a full one. Keys: a notebook, or a notebook and a recommender.
+# The notebooks' defaults are the tiny run; these are the full run. Keys: a notebook, or a notebook and a recommender.
 FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     LXR_NOTEBOOK: {"epochs": 60},  # the best ones are often among the last of 40
     TUNING: {"trials": 20, "n_users": 300},
@@ -57,10 +57,10 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     "12_evaluation": {"n_resamples": 1000},
     "13_bounds": {"n_users": 200, "n_exhaustive": 100},
     "17_counterfactual_sets": {"n_users": 100},
-    # The recommender is trained for every weight, and LXR for each of these.
+    # The recommender is trained for every weight, and LXR for each recommender.
     PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
     f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},
-    # Explaining is repeated for every changed recommender, and LXR trained: fewer users and epochs where that is slow.
+    # Explanations and the training of LXR are repeated for every changed recommender: fewer users and epochs if slow.
     "14_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
     "14_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
     "14_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
@@ -73,7 +73,7 @@ def notebook_of(explainer: str) -> str:
 
 
 def default_explainers(*reasons: object) -> list[str]:
-    """Explainers of a run that names none: those that are compared by default and those of plugins; all for any reason."""
+    """Default explainers of a run: those of :func:`lxr.compare` and of plugins, or all if there is a reason."""
     return [name for name, spec in EXPLAINERS.items() if any(reasons) or name in COMPARED or spec.family == "registered"]
 
 

@@ -1,4 +1,4 @@
-"""Plugins: Python files that register explainers, loaded by the command of a run and by the kernel of every notebook."""
+"""Plugins: Python files that register explainers, loaded by the run's command and by every notebook's kernel."""
 
 import os
 import sys
@@ -13,13 +13,13 @@ _loaded: dict[Path, tuple[str, ...]] = {}  # file → names of its explainers
 
 
 def load_plugin(path: str | Path) -> tuple[str, ...]:
-    """Run a Python file that calls :func:`lxr.explainers.register`; once, however often it is asked for.
+    """Run a Python file that calls :func:`lxr.explainers.register`, once per process.
 
     Args:
         path: the file.
 
     Returns:
-        The names that it has registered.
+        The registered names.
 
     Raises:
         ValueError: the file cannot be read, fails, or registers nothing.
@@ -42,7 +42,7 @@ def load_plugin(path: str | Path) -> tuple[str, ...]:
 
 
 def _execute(path: Path) -> None:
-    """Run a file as a module, which its classes can be traced to.
+    """Run a file as a module, which makes its classes traceable.
 
     Raises:
         ValueError: the file cannot be read, or fails.
@@ -57,17 +57,17 @@ def _execute(path: Path) -> None:
 
 
 def load_plugins_of_run() -> None:
-    """Load the files that the environment variable ``LXR_PLUGINS`` names: in a kernel, those of the run's command."""
+    """Load the files in the environment variable ``LXR_PLUGINS``, which a run's command sets for kernels."""
     for path in filter(None, os.environ.get(PLUGINS, "").split(os.pathsep)):
         load_plugin(path)
 
 
 def loaded_plugins() -> list[Path]:
-    """The files that have been loaded, in their order."""
+    """Loaded files, in order."""
     return list(_loaded)
 
 
 def plugins_of(names: Iterable[str]) -> dict[str, Path]:
-    """Names of explainers that plugins have registered → the file, of those names."""
+    """Names that plugins have registered, among these → file of the plugin."""
     wanted = set(names)
     return {name: path for path, registered in _loaded.items() for name in registered if name in wanted}

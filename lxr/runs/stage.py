@@ -10,22 +10,22 @@ from lxr.utils.environment import PROJECT_ROOT
 from lxr.utils.records import read_json
 
 NOTEBOOKS = PROJECT_ROOT / "notebooks"
-EXAMPLES = NOTEBOOKS / "examples"  # no stages of a run
-# Parameters of directories: where a run writes and reads does not change what it computes.
+EXAMPLES = NOTEBOOKS / "examples"  # not stages of a run
+# Parameters of directories, which do not change the results.
 DIRECTORIES = ("results", "data_dir")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One notebook with its parameters, or a function in the place of a notebook.
+    """One notebook with its parameters, or a function instead of a notebook.
 
     Attributes:
-        name: unique, the notebook's name with what distinguishes this run of it: ``"05_lxr-mf"``; a folder before it,
-            ``"seeds/1/ml-1m/05_lxr-mf"``, is where below the pipeline's root it keeps its files.
-        notebook: its file; None if there is an action.
+        name: unique name, the notebook's name with a suffix: ``"05_lxr-mf"``. A folder before it,
+            ``"seeds/1/ml-1m/05_lxr-mf"``, is the place of its files below the pipeline's root.
+        notebook: file of the notebook; None if there is an action.
         parameters: injected below the notebook's cell tagged ``parameters``, or arguments of the action.
         needs: names of the stages whose outputs it reads.
-        resumable: it runs even if nothing has changed, and continues its own earlier work.
+        resumable: whether the stage runs even if nothing has changed, and continues its earlier work.
         action: called with the pipeline, the stage's workspace and the parameters. It reads, writes and finishes by the
             workspace, as a notebook does.
 
@@ -48,12 +48,12 @@ class Stage:
         return name.parent / kind / f"{name.name}.{suffix}"
 
     def record(self, root: Path) -> dict | None:
-        """The record that the stage has left, with the key of its stamp once it is finished; None if there is none."""
+        """The record of the stage, with the key of its stamp after it is finished; None if there is no record."""
         return read_json(self.path(root, "stages", "json"))
 
     @property
     def label(self) -> str:
-        """The stage as messages call it."""
+        """Name of the stage in messages."""
         return f"notebooks/{self.notebook.name}" if self.notebook else self.name
 
 
@@ -93,7 +93,7 @@ def _assigned(source: str) -> dict[str, str]:
 
 
 def check_parameters(stage: Stage, code: NotebookCode) -> None:
-    """Refuse a parameter that the notebook does not have: papermill would only log a line and go on.
+    """Refuse a parameter that the notebook does not have: papermill would only log it.
 
     Raises:
         ValueError: names the notebook and the parameter.

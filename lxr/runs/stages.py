@@ -1,4 +1,4 @@
-"""The graph of stages of a run: which notebooks run, with which parameters, and which of them need which."""
+"""Graph of the stages of a run: notebooks, their parameters, and their dependencies."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -40,17 +40,17 @@ from lxr.utils.storage import DataError
 
 
 def published_options(dataset: str, recommender: str) -> dict[str, dict]:
-    """LXR and its variants → what the authors report, for the nearest dataset and recommender; a run sets the epochs."""
+    """LXR and its variants → published hyperparameters for the nearest dataset and recommender, without epochs."""
     variants: dict[str, Variant] = {"lxr": "combined", "lxr-pos": "pos", "lxr-neg": "neg"}
     options = {name: asdict(published_settings(dataset, recommender, variant)) for name, variant in variants.items()}
     return {name: {key: value for key, value in each.items() if key != "epochs"} for name, each in options.items()}
 
 
 def plan_stages(options: RunOptions) -> list[Stage]:
-    """The stages of a run: all, with the summary of the run, or those that the notebook ``options.before`` needs.
+    """Plan the stages of a run: all, with the summary, or those that the notebook ``options.before`` needs.
 
     Args:
-        options: of the run.
+        options: options of the run.
 
     Returns:
         The stages, each after those that it needs.
@@ -71,7 +71,7 @@ def plan_stages(options: RunOptions) -> list[Stage]:
         stages = build_stages(options)
         return stages if options.tune else add_summary(stages, options.dataset_name, options.recommenders)
     trained = [name for name, training in RECOMMENDER_NOTEBOOKS.items() if training == notebook]
-    tunes = notebook == TUNING  # of all explainers: what it needs does not depend on which are tuned
+    tunes = notebook == TUNING  # with all explainers: its needs do not depend on the tuned ones
     whole = replace(
         options,
         before=None,
@@ -89,8 +89,8 @@ def build_stages(options: RunOptions, *, explore: bool = False) -> list[Stage]:
     """The graph of notebooks for the chosen dataset, recommenders, explainers, seeds and splits; or of their tuning.
 
     Args:
-        options: of the run.
-        explore: include the notebook ``explore``, which is no part of a run.
+        options: options of the run.
+        explore: include the notebook ``explore``, which is not part of a run.
     """
     name, last = options.dataset_name, _Graph(options, options.results_root, options.seed)
     if options.tune:
@@ -109,7 +109,7 @@ def build_stages(options: RunOptions, *, explore: bool = False) -> list[Stage]:
 
 
 def restrict(stages: list[Stage], notebook: str) -> list[Stage]:
-    """The stages that a notebook needs, directly or through others."""
+    """Stages that a notebook needs, directly or through others."""
     needed = {need for stage in stages if stage.notebook and stage.notebook.stem == notebook for need in stage.needs}
     for stage in reversed(stages):
         if stage.name in needed:
@@ -119,15 +119,15 @@ def restrict(stages: list[Stage], notebook: str) -> list[Stage]:
 
 @dataclass
 class _Graph:
-    """The stages of one training of everything, as they are added.
+    """Builder of the stages of one training of everything.
 
     Attributes:
-        options: of the run.
-        results: directory of all its results.
-        seed: of all but the split.
-        folder: of the stages' names; that of a repeated training, of which less is judged, is not empty.
-        split: seed of another split than that of the options, if it is one.
-        stages: so far.
+        options: options of the run.
+        results: directory of all results.
+        seed: seed of everything but the split.
+        folder: folder in the stages' names; empty for the main training. Repetitions evaluate less.
+        split: seed of the split if it differs from the options.
+        stages: stages so far.
     """
 
     options: RunOptions
@@ -139,7 +139,7 @@ class _Graph:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it is a repetition, with another training or on another split."""
+        """Whether this is a repetition, with another training or on another split."""
         return bool(self.folder)
 
     @property
@@ -149,7 +149,7 @@ class _Graph:
 
     @property
     def explainers(self) -> list[str]:
-        """Explainers of this training: on another split, unless the options name any, those of the headline alone."""
+        """Explainers of this training; on another split by default only the headline explainers."""
         is_short = self.split is not None and (not self.options.explainers or ALL in self.options.explainers)
         return self.headline if is_short else self.options.chosen_explainers
 
@@ -168,7 +168,7 @@ class _Graph:
             self.judge(recommender, [*needs, *explained])
 
     def add_tuning(self) -> None:
-        """Add the tuning of recommenders or explainers, and what it needs."""
+        """Add the tuning of recommenders or explainers, and the stages it needs."""
         data = self.prepare()
         for recommender in self.options.recommenders:
             if self.options.tune == "recommenders":
@@ -178,19 +178,20 @@ class _Graph:
 
     @property
     def compares_one_shot(self) -> bool:
-        """Whether the run has all explainers that the one-shot methods are compared with."""
+        """Whether the run has all explainers of the comparison with one-shot methods."""
         return set(self.explainers) >= ONE_SHOT_OPPONENTS
 
     @property
     def has_protocol(self) -> bool:
-        """Whether the run has an order of headline explainers, which other targets and metrics may change."""
+        """Whether the run has several headline explainers, whose order other targets and metrics may change."""
         return len(self.headline) > 1
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → records of their tuning on this dataset, of those that have any.
+        """``"recommender"`` and explainers → existing records of their tuning on this dataset.
 
-        Only of the split of the options: the validation users of another one may be test users here. A further split of
-        this run has these, too. Nothing is tuned on it, but some of its test users were validation users of the first.
+        Only records of the split of the options count: validation users of another split may be test users here. Further
+        splits of this run use them too: nothing is tuned on them, but some of their test users were validation users of the
+        first.
         """
         if not self.options.uses_tuned:
             return {}
@@ -198,7 +199,7 @@ class _Graph:
         return {subject: record for subject, record in records.items() if record["seed"] == self.options.seed}
 
     def tuned_options(self, recommender: str) -> dict[str, dict]:
-        """``"recommender"`` and explainers → tuned options, or those that the authors of LXR report if these are asked for.
+        """``"recommender"`` and explainers → tuned options, or the published ones if requested.
 
         Trained explainers choose their epoch by the tuned metric.
         """
@@ -236,7 +237,7 @@ class _Graph:
         return self.add(PREPARATION, parameters)
 
     def training(self, recommender: str) -> dict:
-        """Hyperparameters of a recommender; none in a tiny run."""
+        """Hyperparameters of a recommender; empty in a tiny run."""
         if self.options.is_tiny:
             return {}
         tuned = self.tuned_options(recommender).get("recommender", {})
@@ -248,7 +249,7 @@ class _Graph:
         return self.add(RECOMMENDER_NOTEBOOKS[recommender], parameters, [data])
 
     def tune(self, recommender: str, needs: list[str]) -> None:
-        """Add the tuning of a recommender, or of all its explainers that have options."""
+        """Add the tuning of a recommender, or of all its explainers with options."""
         budget = {"trials": self.options.trials, "minutes": self.options.minutes}
         parameters = {"device": self.options.device, "workers": self.options.workers or 1}
         parameters |= {name: value for name, value in budget.items() if value is not None}
@@ -300,7 +301,7 @@ class _Graph:
         explainers = self.explainers
         options = {name: value for name, value in self.tuned_options(recommender).items() if name in explainers}
         one_shot = [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]
-        # Explaining is repeated for every changed recommender, and LXR trained: one represents its family, or its class.
+        # Explaining and the training of LXR are repeated for every changed recommender: one represents its family or class.
         sane = [
             name for name in explainers if name == "lxr" or (notebook_of(name) == BASELINES and not EXPLAINERS[name].preset)
         ]

@@ -1,4 +1,4 @@
-"""Summaries of a run: its stages before it, times and tables at its end, its page, and ``run.json``, its provenance."""
+"""Summaries of a run: table of stages, times, main tables, the report, and ``run.json`` with its provenance."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ RAW_PATHS = ("data_dir", "ratings_file")
 
 
 def stage_table(pipeline: Pipeline) -> str:
-    """Every stage of a pipeline: its state, the seconds that it took the last time, and why it has to run."""
+    """Every stage of a pipeline: its state, the seconds of its last run, and the reason why it must run."""
     width = max(map(len, ["stage", *pipeline.by_name]))
     rows, states = [f"{'stage':<{width}}  state    seconds  why it has to run"], []
     for stage in pipeline.stages:
@@ -40,7 +40,7 @@ def time_table(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def main_tables(root: Path, recommenders: Sequence[str]) -> str:
-    """The headline metrics of every explainer, from the tables that the evaluation has written."""
+    """Headline metrics of every explainer, from the tables of the evaluation."""
     parts = []
     for recommender in recommenders:
         table = with_directions(pd.read_csv(root / headline(recommender), index_col=0))
@@ -54,7 +54,7 @@ def headline(recommender: str) -> str:
 
 
 def count(states: Sequence[str], kinds: Sequence[str]) -> str:
-    """Count the stages in each of some states."""
+    """Count the stages in some states."""
     return ", ".join(f"{states.count(kind)} {kind}" for kind in kinds)
 
 
@@ -65,14 +65,14 @@ def add_summary(stages: Sequence[Stage], dataset: str, recommenders: Sequence[st
 
 
 def _summarize(pipeline: Pipeline, workspace: Workspace, report: str, title: str, recommenders: Sequence[str]) -> None:
-    """Action of the last stage of a run: its page and its provenance.
+    """Action of the last stage of a run: write its report and its provenance.
 
     Args:
-        pipeline: all other stages of it are done.
-        workspace: of this stage.
+        pipeline: the pipeline; all other stages are done.
+        workspace: workspace of this stage.
         report: name of the stage whose executed notebook becomes the page.
-        title: of the page.
-        recommenders: whose headline tables are printed after this stage, and are therefore among its inputs.
+        title: title of the page.
+        recommenders: recommenders of the headline tables that are printed after this stage and so are inputs of it.
     """
     for recommender in recommenders:
         workspace.input(headline(recommender))
@@ -93,9 +93,9 @@ def provenance(root: Path, records: Mapping[str, dict], threads: int) -> dict:
     """The command's parameters, versions, machine, data and durations, without paths.
 
     Args:
-        root: directory of the run. Its ``run.json`` may tell of stages of other commands, whose records are still there.
+        root: directory of the run. Its ``run.json`` may list stages of other commands, if their records still exist.
         records: name of each stage → its record.
-        threads: of each notebook.
+        threads: number of threads of each notebook.
     """
     previous = (read_json(root / "run.json") or {}).get("stages", {})
     previous = {

@@ -1,4 +1,4 @@
-"""Colours on a terminal, and nowhere else; and printing to any of them."""
+"""Colours for terminals only, and printing to terminals of any encoding."""
 
 import io
 import os
@@ -19,15 +19,15 @@ COLOURS = {
 
 
 def coloured(word: str, stream: TextIO | None = None) -> str:
-    """A word for the state of a stage, in its colour if the stream is a terminal that shows colours.
+    """The state of a stage, coloured if the stream is a terminal with colours.
 
     Args:
         word: one of :data:`COLOURS`, upper case and padding allowed.
-        stream: where it is going to be printed; standard output unless given.
+        stream: stream of the output; standard output by default.
 
     Returns:
-        The word as it was in pipes and files, on a dumb terminal, and where the environment's ``NO_COLOR`` is not empty
-        (https://no-color.org).
+        The word without colour in pipes and files, on a dumb terminal, and if the environment variable ``NO_COLOR`` is not
+        empty (https://no-color.org).
 
     Example:
         >>> import io
@@ -41,7 +41,7 @@ def coloured(word: str, stream: TextIO | None = None) -> str:
 
 
 def print_anything() -> None:
-    """Let standard output and error replace characters that their encoding lacks (arrows in ASCII), in place of failing."""
+    """Make standard output and error replace characters that their encoding lacks (arrows in ASCII) instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,9 +1,9 @@
-"""Comparison of a run's tables with those of another one, as git has them: every value, within a tolerance.
+"""Comparison of a run's tables with the committed tables: every value, within a tolerance.
 
-Sums of floating-point numbers depend on the order and the instructions in which a processor takes them. Elsewhere most means
-differ in their last digit, and those of explainers that are trained by many small steps may differ more.
-Numbers with decimals may therefore differ, by how much :data:`TOLERANCE` says; everything else (names, counts, the order of
-rows) has to be the same. Measured times are left out.
+Sums of floating-point numbers depend on a processor's order and instructions. On another machine, most means differ in
+their last digit, and means of explainers that are trained by many small steps may differ more. Numbers with decimals may
+therefore differ by :data:`TOLERANCE`; everything else (names, counts, the order of rows) must be the same. Measured times
+are not compared.
 """
 
 import itertools
@@ -17,13 +17,13 @@ import pandas as pd
 
 from lxr.utils.storage import DataError
 
-# Share of the largest value of a column by which its numbers may differ: about twice what MovieLens 100K shows without AVX.
+# Allowed difference, as a share of a column's largest value: about twice the difference on MovieLens 100K without AVX.
 TOLERANCE = 0.1
-# Differences within the tolerance move them anywhere; the differences themselves are in the next column.
+# Small differences change p values arbitrarily; the differences themselves are in the next column.
 P_VALUES = ("p", "p_holm")
 MEASURED = re.compile(r"\[s\b|^(seconds|minutes)$")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-VALUE = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")  # a mean may have its interval beside it
+VALUE = re.compile(rf"({NUMBER})(?: \[({NUMBER}), ({NUMBER})\])?")  # a mean, perhaps with its interval
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Verification:
     """Result of comparing two runs.
 
     Attributes:
-        cells: those that are not the same: ``table``, ``row``, ``column``, ``committed``, ``found``, ``share`` (see
+        cells: cells that differ: ``table``, ``row``, ``column``, ``committed``, ``found``, ``share`` (see
             :func:`compare_tables`), and whether they are ``close`` enough.
-        n_values: compared.
-        n_tables: compared.
-        not_made: tables of the committed run alone.
-        not_committed: tables of the other run alone.
+        n_values: number of compared values.
+        n_tables: number of compared tables.
+        not_made: tables of the committed run only.
+        not_committed: tables of the other run only.
     """
 
     cells: pd.DataFrame
@@ -47,18 +47,18 @@ class Verification:
 
     @property
     def differences(self) -> pd.DataFrame:
-        """``table``, ``row``, ``column``, ``committed``, ``found`` of every value that differs by more than it may."""
+        """``table``, ``row``, ``column``, ``committed``, ``found`` of values that differ by more than the tolerance."""
         return self.cells.loc[~self.cells["close"], ["table", "row", "column", "committed", "found"]]
 
     def describe(self) -> str:
         """Describe the differences, the tables that could not be compared, and the number compared."""
         lines = [self.differences.to_string(index=False)] if len(self.differences) else []
         for what, names in (("committed, but not made", self.not_made), ("made, but not committed", self.not_committed)):
-            lines += [f"not compared, since {what}: {', '.join(names)}"] if names else []
+            lines += [f"not compared ({what}): {', '.join(names)}"] if names else []
         close = self.cells[self.cells["close"]]
         largest = close.loc[~close["column"].isin(P_VALUES), "share"].max()
         within = f"{len(close)} differ within the tolerance"
-        within += f" (by at most {largest:.4f} of the largest of their column)" if largest > 0 else ""
+        within += f" (by at most {largest:.4f} of the largest value of their column)" if largest > 0 else ""
         lines.append(f"{self.n_values} values of {self.n_tables} tables: {within}, {len(self.differences)} beyond it")
         return "\n".join(lines)
 
@@ -68,11 +68,11 @@ def verify(committed: Path, found: Path, tolerance: float = TOLERANCE) -> Verifi
 
     Args:
         committed, found: directories of the runs, ``<results>/<dataset>``, with ``tables/*.csv`` in them.
-        tolerance: the highest share (see :func:`compare_tables`) by which a value may differ; p values may differ by any,
+        tolerance: largest allowed share (see :func:`compare_tables`) of a difference; p values may differ by any amount,
             unless it is 0.
 
     Raises:
-        DataError: they have no table in common.
+        DataError: the runs have no table in common.
     """
     expected, made = tables_of(committed), tables_of(found)
     both = [name for name in expected if name in made]
@@ -90,25 +90,25 @@ def verify(committed: Path, found: Path, tolerance: float = TOLERANCE) -> Verifi
 
 
 def committed_run(root: Path, empty: Path, revision: str | None = None) -> tuple[Path, str]:
-    """Find the tables and hyperparameters with which a run is compared.
+    """Find the tables and hyperparameters to compare a run with.
 
     Args:
         root: directory of the results, ``<results>/<dataset>``.
-        empty: an empty directory, to which committed files are written.
-        revision: commit, branch or tag; by default HEAD.
+        empty: an empty directory for the committed files.
+        revision: commit, branch or tag; HEAD by default.
 
     Returns:
-        Either ``empty``, with the files as git has them, or, where git has none, ``root``; and a sentence that says which.
+        ``empty`` with the committed files or, if git has none, ``root``; and a description of it.
 
     Raises:
-        DataError: a revision is given, and git has no tables of it.
+        DataError: git has no tables of the given revision.
     """
     shown = _committed_files(root, revision or "HEAD")
     names = [name for name in shown if re.fullmatch(r"tables/.*\.csv|tuned_.*\.json", name)]
     if not any(name.endswith(".csv") for name in names):
         if revision:
             raise DataError(f"argument --against: expected a commit with {root / 'tables'}, found {revision!r}")
-        return root, f"{root}, as it is: git has no tables of it"
+        return root, f"{root} itself: git has no tables of it"
     for name in names:
         path = empty / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _committed_files(root: Path, revision: str) -> dict[str, str]:
 
 
 def git(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Call git in a directory, or where that does not exist, in the nearest above it that does."""
+    """Call git in a directory or, if it does not exist, in the nearest existing parent."""
     existing = next(folder for folder in (root, *root.parents) if folder.is_dir())
     command = ["git", *arguments]
     try:
@@ -144,7 +144,7 @@ def tables_of(root: Path) -> dict[str, Path]:
     """Name → file of the tables of a run.
 
     Raises:
-        DataError: there is none.
+        DataError: there are no tables.
     """
     tables = {path.stem: path for path in sorted((root / "tables").glob("*.csv"))}
     if not tables:
@@ -153,18 +153,18 @@ def tables_of(root: Path) -> dict[str, Path]:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table as it is written, every cell a string, without columns of measured times."""
+    """A table with every cell as a string, without columns of measured times."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table[[column for column in table if not MEASURED.search(column)]]
 
 
 def compare_tables(committed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The cells of two tables of strings that are not the same.
+    """Differing cells of two tables of strings.
 
     Returns:
-        One row each: ``row`` (its number, from 1, and the names it begins with), ``column``, ``committed``, ``found``, and
-        the ``share``: how much numbers with decimals differ, relative to the largest absolute value of the committed column;
-        infinite for anything else. Tables of different shapes differ as wholes.
+        One row each: ``row`` (its number, from 1, and its first names), ``column``, ``committed``, ``found``, and the
+        ``share``: the difference of numbers with decimals relative to the largest absolute value of the committed column,
+        infinite for other cells. Tables of different shapes differ as a whole.
 
     Example:
         >>> first = pd.DataFrame({"explainer": ["lxr", "lime"], "users": ["9", "9"], "NDCG": ["0.50", "0.40"]})
@@ -183,7 +183,7 @@ def compare_tables(committed: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame
 
 
 def difference(committed: str, found: str) -> float:
-    """Between the numbers of two cells; infinite if they are not of the same kind, or whole."""
+    """Difference of the numbers of two cells; infinite if they are integers or not of the same kind."""
     first, second = _numbers_of(committed), _numbers_of(found)
     exponents = [number.as_tuple().exponent for number in first + second]
     whole = any(not isinstance(exponent, int) or exponent >= 0 for exponent in exponents)
@@ -193,12 +193,12 @@ def difference(committed: str, found: str) -> float:
 
 
 def _numbers_of(cell: str) -> list[Decimal]:
-    """The number in a cell, or the mean and the bounds of its interval; none if it holds something else."""
+    """The number in a cell, or the mean and the bounds of its interval; empty for other cells."""
     found = VALUE.fullmatch(cell)
     return [Decimal(number) for number in found.groups() if number] if found else []
 
 
 def label(table: pd.DataFrame, row: int) -> str:
-    """The number of a row, from 1, and the names it begins with."""
+    """Number of a row, from 1, and its first names."""
     names = itertools.takewhile(lambda cell: not VALUE.fullmatch(cell), table.iloc[row])
     return f"{row + 1}: {', '.join(names)}".rstrip(": ")

@@ -5,17 +5,17 @@ A run of one dataset lives in ``<results>/<dataset>/``:
     interactions.npz, split.npz           data (01)
     <recommender>/recommender.pt          weights (02, 03, 04)
     <recommender>/<explainer>.pt          explainer networks (05, 07)
-    <recommender>/studies/*.journal       studies, <recommender>/tuned/*.json what they found (11)
+    <recommender>/studies/*.journal       studies; <recommender>/tuned/*.json their results (11)
     <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 07, 10)
-    <recommender>/cost/<name>.parquet     what they cost (05, 07, 10)
+    <recommender>/cost/<name>.parquet     cost of explaining (05, 07, 10)
     <recommender>/fidelity/<name>.parquet every metric of every test user (12)
-    tables/, figures/                     what people read; tables/marks/ the marks of tables that have any
+    tables/, figures/                     results for readers; tables/marks/ marks of tables
     stages/<stage>.json                   parameters, inputs and outputs of each stage
-    notebooks/<stage>.ipynb               executed copies, <stage>.failed.ipynb of those that failed
-    logs/<stage>.log                      what they wrote to standard output and error
+    notebooks/<stage>.ipynb               executed copies; <stage>.failed.ipynb if it failed
+    logs/<stage>.log                      their standard output and error
     run.json                              commit, versions, machine, parameters, data and durations of the whole
     report.html                           the last notebook as a page
-    run.lock                              the process that runs stages here, while there is one
+    run.lock                              the process that runs stages here, during a run
 """
 
 import io
@@ -31,25 +31,25 @@ import pandas as pd
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
-from lxr.reporting.formats import FORMATS, from_csv, to_csv
+from lxr.reporting.formats import FORMATS, from_csv, rounded, to_csv
 from lxr.utils.environment import PROJECT_ROOT, environment, in_checkout, results_directory
 from lxr.utils.extras import extra
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
-RUN = "LXR_RUN"  # environment variable of a run's notebooks: the directory of the run, which its process has locked
+RUN = "LXR_RUN"  # environment variable of a run's notebooks: the locked directory of the run
 
 
 class Workspace:
-    """One stage's view of the files of a run: it notes what the stage reads and writes, for the stage's record.
+    """Access of one stage to the files of a run; collects its inputs and outputs for its record.
 
     Args:
         stage: name of the notebook, ``"05_lxr"``.
-        parameters: parameters of the stage, for its record. The workspace itself uses three of them: ``dataset``, the
-            name of the dataset and of the directory below the results; ``results``, the directory of all results, where a
-            relative one starts at the project root, or at the working directory where the package is installed without
-            the project; and ``recommender``, if the stage is about one.
+        parameters: parameters of the stage, for its record. The workspace itself uses three of them: ``dataset``, the name
+            of the dataset and of the directory below the results; ``results``, the directory of all results (a relative one
+            starts at the project root or, for an installed package, at the working directory); and ``recommender``, if the
+            stage is about one.
 
     Example:
         >>> import lxr
@@ -62,20 +62,20 @@ class Workspace:
     def __init__(self, stage: str, parameters: Mapping[str, Any]):
         self.stage, self.dataset, self.results = stage, parameters["dataset"], results_directory(parameters["results"])
         self.recommender: str | None = parameters.get("recommender")
-        # Results can be moved: where they are is no parameter of what was computed.
+        # Results can be moved, so their directory is not a parameter of the computation.
         self.parameters = {name: value for name, value in parameters.items() if name != "results"}
         self.name = f"{stage}-{self.recommender}" if self.recommender else stage
         self.root = self.results / self.dataset
         self.started = time.perf_counter()
-        self.inputs: dict[Path, str] = {}  # path -> hash of what was read
+        self.inputs: dict[Path, str] = {}  # path -> hash of an input
         self.outputs: list[Path] = []
-        self.n_users: int | None = None  # of the data, once they are read
+        self.n_users: int | None = None  # checksum of the data, after reading them
 
     def input(self, relative: str) -> Path:
         """Path of a file that an earlier stage made.
 
         Raises:
-            DataError: it is missing; says which command makes it.
+            DataError: it is missing; names the command that makes it.
         """
         path = self.root / relative
         if not path.is_file():
@@ -87,7 +87,7 @@ class Workspace:
         """Command that makes a missing input."""
         running = os.environ.get(RUN)
         if running and self.root.is_relative_to(running):
-            return f"none of the stages that {self.name} needs has made it"
+            return f"no stage that {self.name} needs has made it"
         if not in_checkout():
             return "only a clone of the repository has the notebooks that make it"
         command = ["python", "run_all.py", "--dataset", self.dataset, "--results", str(self.results), "--before", self.stage]
@@ -95,10 +95,10 @@ class Workspace:
         return f"run {shlex.join(command + self._options_of_the_data())}"
 
     def _options_of_the_data(self) -> list[str]:
-        """Options of ``run_all.py`` with which the data were prepared; others would replace them."""
+        """Options of ``run_all.py`` that prepared the data; others would replace them."""
         prepared = stage_parameters(self.root, PREPARATION)
         values = {"--seed": prepared.get("seed"), "--test-users": prepared.get("n_test")}
-        if prepared.get("data_dir"):  # a notebook may have had a relative one
+        if prepared.get("data_dir"):  # a notebook's path may be relative
             values["--data-dir"] = (PROJECT_ROOT / "notebooks" / Path(prepared["data_dir"]).expanduser()).resolve()
         given = [part for name, value in values.items() if value is not None for part in (name, str(value))]
         return given + ["--user-features"] * bool(prepared.get("user_features"))
@@ -111,7 +111,7 @@ class Workspace:
         return path
 
     def interactions(self) -> Interactions:
-        """The prepared data of the run."""
+        """Prepared data of the run."""
         data = Interactions.load(self.input("interactions.npz"))
         self.n_users = len(data.user_ids)
         return data
@@ -121,11 +121,11 @@ class Workspace:
         return load_split(self.input("split.npz"), n_users=self.n_users)
 
     def table(self, name: str, folder: str = "") -> pd.DataFrame:
-        """A table that an earlier stage has written, its first column as index.
+        """Read a table of an earlier stage, with its first column as index.
 
         Args:
-            name: of its files.
-            folder: of a repeated training, below that of the run: ``"seeds/1/ml-1m/"``.
+            name: name of its files.
+            folder: folder of a repeated training, below the run's: ``"seeds/1/ml-1m/"``.
         """
         return pd.read_csv(self.input(f"{folder}tables/{name}.csv"), index_col=0)
 
@@ -138,21 +138,21 @@ class Workspace:
         marks: pd.DataFrame | None = None,
         formats: Sequence[str] = tuple(FORMATS),
     ) -> pd.DataFrame:
-        """Write a rounded table as ``tables/<name>.csv``, ``.md`` and ``.tex``; returns it as it was written.
+        """Write a rounded table as ``tables/<name>.csv``, ``.md`` and ``.tex``; returns the rounded table.
 
-        Marks show in Markdown and LaTeX. They are kept as ``tables/marks/<name>.csv``, for :mod:`lxr.runs.export`.
+        Marks are shown in Markdown and LaTeX, and saved as ``tables/marks/<name>.csv`` for :mod:`lxr.runs.export`.
 
         Args:
             frame: the table.
-            name: of the files.
-            decimals: digits after the point.
-            marks: of the best entries and those without a significant difference to them, see
+            name: name of the files.
+            decimals: digits after the point; small metrics have more, see :func:`lxr.reporting.formats.digits`.
+            marks: marks of the best entries and of those without a significant difference to them, see
                 :func:`lxr.reporting.tables.mark_best`.
-            formats: keys of :data:`lxr.reporting.formats.FORMATS`; long tables need their CSV alone.
+            formats: keys of :data:`lxr.reporting.formats.FORMATS`; long tables need only CSV.
         """
-        rounded = frame.round(decimals)
-        csv = to_csv(rounded, decimals)
-        table, _ = from_csv(csv)  # as an export finds it
+        rounded_frame = rounded(frame, decimals)
+        csv = to_csv(rounded_frame, decimals)
+        table, _ = from_csv(csv)  # equal to the table that an export reads
         texts = {kind: csv if kind == "csv" else FORMATS[kind](table, decimals, marks) for kind in formats}
         files = {f"tables/{name}.{kind}": text for kind, text in texts.items()}
         if marks is not None:
@@ -160,7 +160,7 @@ class Workspace:
         for file, text in files.items():
             with atomic_path(self.output(file)) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        return rounded
+        return rounded_frame
 
     def save_figure(self, figure, name: str) -> None:
         """Write a matplotlib figure as ``figures/<name>.png``, for reading, and ``.pdf``, for papers."""
@@ -169,21 +169,21 @@ class Workspace:
 
         with atomic_path(self.output(f"figures/{name}.png")) as temporary:
             buffer = io.BytesIO()
-            figure.savefig(buffer, dpi=80)
+            figure.savefig(buffer, dpi=200)
             # 256 colours look the same in a third of the bytes.
             image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
             image.save(temporary, format="png", optimize=True)
-        figure.set_layout_engine("none")  # it stays as it is; to find it again would take as long as all the rest
+        figure.set_layout_engine("none")  # not changed; to search it again would take as long as all the rest
         with atomic_path(self.output(f"figures/{name}.pdf")) as temporary:
-            # Without date and version in it, the same figure is the same file.
+            # Without date and version, equal figures give equal files.
             figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
     def finish(self, *, sources: Sequence[str] = (), **found: Any) -> None:
-        """Write the stage's record, ``stages/<name>.json``: the last thing a stage does.
+        """Write the stage's record, ``stages/<name>.json``, as the last step of a stage.
 
         Args:
-            sources: raw files that were read, outside of the run's directory.
-            found: facts that the stage has found out on its way; the record keeps them with the parameters.
+            sources: raw input files outside the run's directory.
+            found: facts that the stage has found; the record keeps them with the parameters.
         """
         record = {
             "stage": self.name,

@@ -1,4 +1,4 @@
-"""Questions about recommendations: bounded, checked one by one, and answered together."""
+"""Questions about recommendations: limits, checks, and answers to groups of questions."""
 
 import json
 from collections import defaultdict
@@ -18,8 +18,8 @@ class QuestionError(ValueError):
     """A question without an answer, for example about an unknown id.
 
     Args:
-        field: of the question.
-        message: what was expected and what was found.
+        field: name of the wrong field.
+        message: the expected and the found value.
 
     Example:
         >>> QuestionError("user", "user: unknown user id 7").field
@@ -33,15 +33,15 @@ class QuestionError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what a service takes.
+    """Limits of a service.
 
     Attributes:
         max_body: bytes of a request.
         max_history: items of a history.
-        max_items: explained items of a request, given or best ones.
-        max_waiting: requests that wait; more are refused with status 503.
-        max_batch: requests that are explained together.
-        pause: seconds in which requests are collected after the first one.
+        max_items: explained items of a request.
+        max_waiting: waiting requests; more are refused with status 503.
+        max_batch: requests to explain together.
+        pause: seconds of collecting requests after the first one.
 
     Raises:
         ValueError: a number that is not positive, or a negative pause.
@@ -66,13 +66,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Question:
-    """A question: the recommendations to explain to one user.
+    """Question about recommendations for one user.
 
     Attributes:
-        row: of the user in the data; −1 for a history of its own.
-        history: item ids of that history; none for a user of the data.
-        items: ids of the explained items; none for the best ones.
-        n: best items that are explained, if no items are given.
+        row: row of the user in the data; −1 for a custom history.
+        history: item ids of the custom history; empty for a user of the data.
+        items: ids of the explained items; empty for the best items.
+        n: number of best items to explain, without ``items``.
         reasons: first reasons of each explanation.
     """
 
@@ -100,19 +100,19 @@ def checked_question(
     n: int = 1,
     reasons: int = 5,
 ) -> Question:
-    """A question that can be answered.
+    """Check a question.
 
     Args:
         by: recommender, data and explainer.
         user: id of a user of the data.
-        history: item ids, in the place of a user.
-        items: ids of the explained items; by default the best ones.
-        n: best items that are explained.
+        history: item ids instead of a user.
+        items: ids of the explained items; the best items by default.
+        n: number of best items to explain.
         reasons: first reasons of each explanation.
 
     Raises:
-        QuestionError: unknown ids, both a user and a history, neither of them, no item in the history, or an item in it that
-            is to be explained.
+        QuestionError: unknown ids, both or neither of user and history, an empty history, or an explained item inside the
+            history.
     """
     if (user is None) == (history is None):
         found = "both" if history is not None else "neither"
@@ -122,7 +122,7 @@ def checked_question(
         row = int(_places("user", by.data.rows_of, user)[0])
         columns = by.data.matrix[[row]].indices
         if not len(columns):
-            raise QuestionError("user", "expected a user with a history, found one whose history is empty")
+            raise QuestionError("user", "expected a user with a history, found an empty history")
     else:
         columns = _places("history", by.data.columns_of, list(history))
     if items is not None:
@@ -136,7 +136,7 @@ def _places(field: str, find: Callable[[object], np.ndarray], ids: object) -> np
     """Rows or columns of ids.
 
     Raises:
-        QuestionError: no or unknown ids.
+        QuestionError: unknown ids.
     """
     try:
         return find(ids)
@@ -145,9 +145,9 @@ def _places(field: str, find: Callable[[object], np.ndarray], ids: object) -> np
 
 
 def answers(by: Delivery, questions: Sequence[Question]) -> list[bytes | Exception]:
-    """Answers to checked questions: JSON with the records of each, or why there is none.
+    """Answers to checked questions: JSON with the records of each, or an exception.
 
-    Questions of one kind are explained in one call. If that fails, each is explained by itself, so that none spoils others.
+    Questions of one kind are explained in one call. If it fails, each is explained separately, so none affects the others.
 
     Args:
         by: recommender, data and explainer.
@@ -173,7 +173,7 @@ def answers(by: Delivery, questions: Sequence[Question]) -> list[bytes | Excepti
         asked = [questions[place] for place in places]
         try:
             found |= dict(zip(places, _answers_of(by, group, asked), strict=True))
-        except Exception as error:  # somebody else's recommender may raise anything
+        except Exception as error:  # a foreign recommender may raise anything
             alone = [answers(by, [question])[0] for question in asked] if len(questions) > 1 else [error]
             found |= dict(zip(places, alone, strict=True))
     return [found[place] for place in range(len(questions))]
@@ -196,7 +196,7 @@ def _answers_of(by: Delivery, group: Group, questions: Sequence[Question]) -> li
 
 
 def _as_json(records: Sequence[Record], question: Question) -> bytes:
-    """The answer to a question; the history of a question is the first and only one."""
+    """Answer to a question as JSON; a custom history is the first and only one."""
     user = {} if question.row >= 0 else {"user": 0}
     cut = [record | user | {"reasons": record["reasons"][: question.reasons]} for record in records]
     return json.dumps({"explanations": cut}, allow_nan=False).encode("ascii")

@@ -1,4 +1,4 @@
-"""The service: explanations of a bundle over HTTP, by requests that are bounded and explained together."""
+"""Service for explanations of a bundle over HTTP, with bounded requests that are explained together."""
 
 import asyncio
 import contextlib
@@ -32,17 +32,17 @@ OTHERWISE: dict[int | str, dict[str, Any]] = {
 
 
 class Answer(TypedDict):
-    """The answer to a request: one record for each explained item."""
+    """Answer to a request: one record for each explained item."""
 
     explanations: list[Record]
 
 
 class Batches:
-    """Questions that come within a few milliseconds are explained together, in one thread.
+    """Queue of questions: those within a few milliseconds are explained together, in one thread.
 
     Args:
         by: recommender, data and explainer.
-        limits: how many questions wait, and how many are explained together.
+        limits: largest numbers of waiting questions and of questions to explain together.
     """
 
     def __init__(self, by: Delivery, limits: Limits):
@@ -50,7 +50,7 @@ class Batches:
         self.waiting: asyncio.Queue[tuple[Question, asyncio.Future]] = asyncio.Queue(limits.max_waiting)
 
     async def answer(self, question: Question) -> bytes:
-        """The answer to a question, as JSON.
+        """Return the answer to a question, as JSON.
 
         Raises:
             HTTPException: too many questions wait (503), or the explainer fails (500).
@@ -67,7 +67,7 @@ class Batches:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Answer questions as long as the context lasts."""
+        """Context in which questions are answered."""
         with ThreadPoolExecutor(1, "explaining") as thread:
             task = asyncio.create_task(self._run(thread))
             try:
@@ -76,7 +76,7 @@ class Batches:
                 task.cancel()
 
     async def _run(self, thread: ThreadPoolExecutor) -> None:
-        """Collect questions and answer them, for ever."""
+        """Collect and answer questions, without end."""
         while True:
             batch = [await self.waiting.get()]
             await asyncio.sleep(self.limits.pause)
@@ -91,7 +91,7 @@ class Batches:
 
 
 class BodyLimit:
-    """Middleware that refuses bodies of more than some bytes with status 413, whatever their header says."""
+    """Middleware that refuses bodies over a number of bytes with status 413, whatever their header states."""
 
     def __init__(self, app: Any, max_body: int):
         self.app, self.max_body = app, max_body
@@ -115,9 +115,9 @@ def application(bundle: Bundle, *, limits: Limits | None = None, hosts: Sequence
     """The service as an ASGI application.
 
     Args:
-        bundle: with data; its explainer explains, or the default one if it has none.
-        limits: bounds of what it takes.
-        hosts: names by which it may be called (header ``Host``); others are refused with status 400.
+        bundle: a bundle with data; without an explainer, the default explainer is used.
+        limits: limits of requests.
+        hosts: allowed names of the service (header ``Host``); others are refused with status 400.
 
     Returns:
         The application: ``POST /explain``, ``GET /health``, the page ``/docs`` and ``/openapi.json``.
@@ -160,7 +160,7 @@ def application(bundle: Bundle, *, limits: Limits | None = None, hosts: Sequence
             raise RequestValidationError([detail]) from error
         return Response(await batches.answer(checked), media_type=JSON)
 
-    @app.get("/health", summary="What is served, and whether it is")
+    @app.get("/health", summary="State of the service and description of its bundle")
     async def is_healthy() -> dict:
         return health | {"waiting": batches.waiting.qsize()}
 
@@ -168,7 +168,7 @@ def application(bundle: Bundle, *, limits: Limits | None = None, hosts: Sequence
 
 
 async def refused(_: Request, error: Exception) -> Response:
-    """Status 422 with the field, without what was sent: that may be long, or no valid text or number."""
+    """Status 422 with the field but without its value, which may be long or not a valid text or number."""
     assert isinstance(error, RequestValidationError)
     details = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
     return Response(json.dumps({"detail": details}), 422, media_type=JSON)
@@ -190,12 +190,12 @@ def health_of(bundle: Bundle) -> dict:
 
 
 def question_model(limits: Limits) -> type[BaseModel]:
-    """The body of a request, with its bounds."""
+    """Model of a request's body, with its limits."""
     ids = list[StrictInt | StrictStr]
     history = Field(None, description="item ids", min_length=1, max_length=limits.max_history)
     items = Field(None, description="ids of the explained items", min_length=1, max_length=limits.max_items)
-    n = Field(1, description="best items to explain, if no items are given", ge=1, le=limits.max_items)
-    reasons = Field(REASONS, description="first reasons of each explanation", ge=1, le=limits.max_history)
+    n = Field(1, description="number of best items to explain, if no items are given", ge=1, le=limits.max_items)
+    reasons = Field(REASONS, description="number of first reasons of each explanation", ge=1, le=limits.max_history)
     return create_model(
         "Question",
         __config__=ConfigDict(extra="forbid"),
@@ -208,9 +208,9 @@ def question_model(limits: Limits) -> type[BaseModel]:
 
 
 def pydantic_of(kind: Any) -> Any:
-    """A type as pydantic describes it: typed dictionaries, wherever they are in it, as models.
+    """A type for pydantic: all typed dictionaries in it become models.
 
-    (Of typed dictionaries themselves, pydantic takes those of the ``typing`` of Python 3.12 alone.)
+    (Pydantic accepts typed dictionaries of ``typing`` only from Python 3.12 on.)
     """
     if is_typeddict(kind):
         hints = get_type_hints(kind).items()

@@ -15,25 +15,25 @@ from lxr.utils.environment import choose_device
 from lxr.utils.extras import extra
 from lxr.utils.storage import DataError
 
-PATIENCE = 10  # seconds in which requests that have begun are answered after a signal to stop
+PATIENCE = 10  # seconds to finish running requests after a signal to stop
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve a bundle until a signal says to stop.
+    """Serve a bundle until a signal to stop.
 
     Args:
         arguments: words of the command line after ``lxr serve``.
 
     Returns:
-        The exit status: 0 after SIGINT or SIGTERM; 1 if the bundle cannot be served, as one line says.
+        The exit status: 0 after SIGINT or SIGTERM; 1 if the bundle cannot be served (one line states why).
     """
     options = vars(_parser().parse_args(arguments))
     path, host, port, device, trusted = (options.pop(name) for name in ("bundle", "host", "port", "device", "trusted"))
     try:
         with extra("serve"):
             import uvicorn
-        from lxr.service.application import application  # which needs the extra, too
+        from lxr.service.application import application  # also needs the extra
 
         bundle = load(path, device=choose_device(device), trusted=trusted)
         if not isinstance(bundle, Bundle):
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     if not local:
-        print(f"{host}: whoever reaches this address can ask about every user; there is no password", file=sys.stderr)
+        print(f"{host}: everyone who reaches this address can ask about every user; there is no password", file=sys.stderr)
     address = f"http://[{host}]" if ":" in host else f"http://{host}"
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises its signal again once it has stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises its signal again after it has stopped
     with contextlib.suppress(KeyboardInterrupt):
         print(f"{path} at {address}:{listening.getsockname()[1]}/docs; Ctrl+C stops it", flush=True)
         uvicorn.Server(config).run(sockets=[listening])
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def is_local(host: str) -> bool:
-    """Whether an address is one of this machine alone.
+    """Whether an address can only be reached from this machine.
 
     Example:
         >>> is_local("127.0.0.1"), is_local("localhost"), is_local("0.0.0.0")
@@ -64,7 +64,7 @@ def is_local(host: str) -> bool:
     """
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # another name
+    except ValueError:  # another host name
         return False
 
 
@@ -77,9 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bundle", type=Path, help="directory of the bundle")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all, without a password")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen at; 0 for any that is free")
-    parser.add_argument("--device", default="cpu", help="where the recommender is to be: cpu, cuda or auto")
-    parser.add_argument("--trusted", action="store_true", help="let the bundle run code that it brings or names")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen at; 0 for any free port")
+    parser.add_argument("--device", default="cpu", help="device of the recommender: cpu, cuda or auto")
+    parser.add_argument("--trusted", action="store_true", help="let the bundle run code that it contains or names")
     for name, default in vars(Limits()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=HELP[name])
     return parser
@@ -89,7 +89,7 @@ HELP = {
     "max_body": "bytes of a request",
     "max_history": "items of a history",
     "max_items": "explained items of a request",
-    "max_waiting": "requests that wait; more are refused",
-    "max_batch": "requests that are explained together",
-    "pause": "seconds in which requests are collected",
+    "max_waiting": "waiting requests; more are refused",
+    "max_batch": "requests to explain together",
+    "pause": "seconds of collecting requests",
 }

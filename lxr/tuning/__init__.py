@@ -1,4 +1,4 @@
-"""Level 7: hyperparameters, chosen on validation users with Optuna (the extra ``tuning``): what is tuned, studies, records.
+"""Level 7: tuning of hyperparameters on validation users with Optuna (extra ``tuning``): subjects, studies, records.
 
 Example:
     >>> import lxr

@@ -1,4 +1,4 @@
-"""Records of studies: tables of trials, and the hyperparameters found."""
+"""Records of studies: tables of trials, and the best hyperparameters."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +21,14 @@ _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def trial_table(study: "optuna.Study") -> pd.DataFrame:
-    """All trials of a study that have ended.
+    """Table of the finished trials of a study.
 
     Args:
         study: a study of :func:`lxr.tuning.tune` or :func:`lxr.tuning.open_study`.
 
     Returns:
-        One row per trial: ``state`` (complete, pruned, failed), the metric, how many ``reports``, ``seconds``, every option,
-        and ``reason``: why it failed.
+        One row per trial: ``state`` (complete, pruned, failed), the metric, number of ``reports``, ``seconds``, every
+        option, and ``reason`` of a failure.
 
     Example: see :func:`lxr.tuning.tune`.
     """
@@ -44,7 +44,7 @@ def trial_table(study: "optuna.Study") -> pd.DataFrame:
 
 
 def _seconds_of(trial: "FrozenTrial") -> float:
-    """Duration of a trial that has ended."""
+    """Duration of a finished trial."""
     return trial.duration.total_seconds() if trial.duration else 0.0
 
 
@@ -54,16 +54,16 @@ def _rounded_value(trial: "FrozenTrial | None") -> float | None:
 
 
 def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
-    """Record of a study: the best options, and where they come from.
+    """Record of a study: the best options and their origin.
 
     Args:
         study: a study of :func:`lxr.tuning.tune` or :func:`lxr.tuning.open_study`.
-        tuning: what it tunes.
+        tuning: subject of the study.
 
     Returns:
-        ``options`` (none if no trial succeeded), ``value`` of the metric with them, ``start``: its value with the options
-        that would have been used untuned (None if they are not all within the space, or did not succeed), and how many
-        trials, of what, how long, by which versions.
+        ``options`` (none if no trial succeeded), ``value`` of the metric with them, ``start``: its value with the untuned
+        options (None if they are not all within the space, or did not succeed), and the number of trials, the subject, the
+        duration and the versions.
 
     Example: see :func:`lxr.tuning.tune`.
     """
@@ -93,14 +93,14 @@ def tuning_record(study: "optuna.Study", tuning: Tuning) -> dict:
 
 
 def load_tuned(dataset: str, recommender: str, results: str | Path | None = None) -> dict[str, dict]:
-    """The hyperparameters that were found for a dataset and recommender, and where they come from.
+    """Tuned hyperparameters for a dataset and recommender, and their origin.
 
     Args:
         dataset, recommender: names.
-        results: directory of results to look into first; then those of the project, which are committed.
+        results: directory of results to read first, before the committed results of the project.
 
     Returns:
-        ``"recommender"`` and names of explainers → what :func:`tuning_record` returns; empty if nothing was tuned.
+        ``"recommender"`` and names of explainers → results of :func:`tuning_record`; empty if nothing was tuned.
 
     Raises:
         DataError: the file is damaged.
@@ -117,8 +117,8 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
                 isinstance(record, dict) and {"options", "seed"} <= record.keys() for record in tuned.values()
             ):
                 raise DataError(
-                    f"{path}: expected records of tuning with their options and seed, found something else, or content that "
-                    "was changed by hand (then remove its entry sha256)"
+                    f"{path}: expected records of tuning with their options and seed. If the file was changed by hand, "
+                    "remove its entry sha256"
                 )
             return tuned
     return {}

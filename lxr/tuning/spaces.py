@@ -10,7 +10,7 @@ Space = Mapping[str, Sequence]
 
 
 def round_to_4_digits(value):
-    """A number rounded to four digits: what is written down is what was tried."""
+    """A number rounded to four digits, so that records show exactly the values of the trials."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
@@ -18,7 +18,7 @@ def distributions(space: Space) -> dict:
     """Optuna's distributions of a search space.
 
     Raises:
-        ValueError: no option, or one that is neither choices nor a possible range.
+        ValueError: no option, or an option with neither choices nor a valid range.
     """
     with extra("tuning"):
         from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -59,5 +59,5 @@ def points_inside(options: Mapping | None, space: Space) -> dict:
 
 
 def drop_fixed(space: Space, fixed: Mapping) -> dict:
-    """A search space without the options that are fixed."""
+    """A search space without the fixed options."""
     return {name: values for name, values in space.items() if name not in fixed}

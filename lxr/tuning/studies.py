@@ -1,11 +1,11 @@
 """Optuna studies on validation users; several processes can share a study, and an interrupted one resumes.
 
-Each class defines its search space. It maps options to what they may be: a list of choices, or a range
-``(low, high)`` of integers (if both are) or numbers, with ``"log"`` as a third entry for a logarithmic scale.
+Each class defines its search space. It maps options to their values: a list of choices, or a range ``(low, high)`` of
+integers (if both are) or numbers, with ``"log"`` as a third entry for a logarithmic scale.
 
-A study is one journal file. Its trials are drawn one after the other under a lock, each by a sampler that is seeded by the
-number of trials before it, and what was interrupted is tried again: a study by one process is the same whether it was
-interrupted or not, and going on does not repeat draws.
+A study is one journal file. Its trials are drawn one by one under a lock, each by a sampler whose seed is the number of
+earlier trials. Interrupted trials run again. So a study by one process is the same with and without interruptions, and
+resuming it does not repeat draws.
 """
 
 import contextlib
@@ -51,9 +51,9 @@ class Budget:
     """Budget of a study.
 
     Attributes:
-        trials: that the study has in the end, those of other processes and of former calls included.
-        minutes: after which no further trial begins; None for no limit.
-        workers: processes that share the study, and the processors.
+        trials: final number of trials, including those of other processes and of earlier calls.
+        minutes: time after which no further trial begins; None for no limit.
+        workers: processes that share the study and the processors.
 
     Raises:
         ValueError: a negative or fractional number of trials, negative minutes, or no worker.
@@ -73,10 +73,10 @@ class Budget:
 
 
 def study_key(tuning: Tuning) -> str:
-    """Short hash of what a study is of and of its search space: studies of different things have different keys.
+    """Short hash of the subject and the search space of a study: different studies have different keys.
 
     Args:
-        tuning: what is tuned.
+        tuning: subject of the study.
 
     Returns:
         Eight hexadecimal digits.
@@ -93,14 +93,14 @@ def study_key(tuning: Tuning) -> str:
 
 
 def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "optuna.Study":
-    """Run a study, or go on with it, until its budget is spent.
+    """Run or resume a study until its budget is spent.
 
-    The first trial has the start options. A finite space of no more points than trials is tried point by point; else the
-    tree-structured Parzen estimator draws (Bergstra et al., NeurIPS 2011). A trial that reports its metric step by step is
-    pruned once it is worse than the median of the others at the same step.
+    The first trial has the start options. A finite space with at most as many points as trials is tried completely; else
+    the tree-structured Parzen estimator draws (Bergstra et al., NeurIPS 2011). A trial that reports its metric step by step
+    is pruned if it is worse than the median of the others at the same step.
 
     Args:
-        tuning: what is tuned.
+        tuning: subject of the study.
         path: the journal; several processes may work on it at once.
         budget: 20 trials unless given.
 
@@ -109,7 +109,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
 
     Raises:
         ValueError: a search space without options, or with an impossible range.
-        DataError: the file is no journal, or one of another study.
+        DataError: the file is not a journal, or belongs to another study.
 
     Example:
         >>> import lxr, tempfile
@@ -145,9 +145,9 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
 
 
 def _enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
-    """Put what is to be tried in any case before what will be drawn; returns the trials that the study shall have.
+    """Queue the trials that are not drawn, and return the final number of trials.
 
-    That is what was interrupted; the start; and all points of a finite space, if they are no more than ``trials``.
+    Queued are interrupted trials, the start, and all points of a finite space if there are at most ``trials``.
     """
     known = study.get_trials(deepcopy=False)
     repeated = {trial.user_attrs.get(AGAIN) for trial in known}
@@ -178,7 +178,7 @@ def run_worker(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], No
 
 
 def _in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None]) -> None:
-    """Have several processes take part in a study, and show how far it is."""
+    """Run a study in several processes, and show its progress."""
     threads = max(1, torch.get_num_threads() // budget.workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(budget.workers, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
@@ -191,17 +191,17 @@ def _in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[],
 
 
 def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study":
-    """The study in a journal: to read it, or to take part in it.
+    """Open the study of a journal, to read it or to take part in it.
 
     Args:
         path: the journal.
-        tuning: what the study has to be of; a study that is not there yet is begun.
+        tuning: expected subject of the study; a missing study is created.
 
     Returns:
         The study.
 
     Raises:
-        DataError: the file is missing or no journal, or the study is one of something else.
+        DataError: the file is missing or not a journal, or the study has another subject.
         OSError: the file cannot be read or written.
 
     Example:
@@ -250,12 +250,12 @@ def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study"
 
 
 def _direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
-    """Optuna's word for it."""
+    """Direction of the metric in Optuna's words."""
     return "minimize" if tuning.lower_is_better else "maximize"
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off an incomplete last line, which a process killed while writing has left."""
+    """Cut off an incomplete last line, which a killed process has left."""
     content = path.read_bytes() if path.is_file() else b""
     if content and not content.endswith(b"\n"):
         with path.open("r+b") as file:
@@ -263,7 +263,7 @@ def _drop_torn_line(path: Path) -> None:
 
 
 def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
-    """Refuse a study of something else.
+    """Refuse a study of another subject.
 
     Raises:
         DataError: names the file and what differs.
@@ -278,7 +278,7 @@ def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time draw trials of a study; the journal has a lock of its own for each line."""
+    """Let one process at a time draw trials of a study; the journal itself locks only single lines."""
     with extra("tuning"):
         from optuna.storages.journal import JournalFileOpenLock
 
@@ -291,7 +291,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _draw_trial(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
-    """The next trial, or None if the study has as many as it shall have."""
+    """The next trial, or None if the study has its final number."""
     with extra("tuning"):
         from optuna.samplers import TPESampler
 
@@ -306,7 +306,7 @@ def _draw_trial(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) 
 
 
 def _run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> None:
-    """Evaluate the options of a trial, and tell the study how it went."""
+    """Evaluate the options of a trial, and record the outcome in the study."""
     with extra("tuning"):
         from optuna import TrialPruned
         from optuna.trial import TrialState
@@ -328,12 +328,12 @@ def _run_trial(study: "optuna.Study", trial: "optuna.Trial", tuning: Tuning) -> 
         state = TrialState.PRUNED
     except ValueError as error:
         trial.set_user_attr(REASON, str(error))
-    finally:  # an interrupt leaves a failed trial without a reason, which does not count
+    finally:  # an interrupted trial fails without a reason and does not count
         study.tell(trial, value if state == TrialState.COMPLETE else None, state)
 
 
 def _n_finished(study: "optuna.Study") -> int:
-    """Trials that use up the budget: all that were tried to the end, or still are."""
+    """Number of trials that use up the budget: finished and running ones."""
     trials = study.get_trials(deepcopy=False)
     return sum(trial.state.name in ("RUNNING", "COMPLETE", "PRUNED") or REASON in trial.user_attrs for trial in trials)
 
@@ -353,7 +353,7 @@ def _fail_abandoned(study: "optuna.Study") -> None:
 
 
 def _is_running(process: int | None, started: float | None) -> bool:
-    """Whether a process still runs, and is the one that was born then (clocks may be set by a few seconds)."""
+    """Whether a process still runs and was started at the given time (up to small changes of the clock)."""
     try:
         return process is not None and abs(psutil.Process(process).create_time() - started) < 5
     except psutil.NoSuchProcess:
@@ -361,5 +361,5 @@ def _is_running(process: int | None, started: float | None) -> bool:
 
 
 def this_process() -> list:
-    """Host, number and time of birth of this process: what tells it from all others."""
+    """Host, id and start time of this process, which identify it."""
     return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]

@@ -1,4 +1,4 @@
-"""Subjects of tuning: a recommender, or an explainer, judged on validation users."""
+"""Subjects of tuning: a recommender or an explainer, evaluated on validation users."""
 
 import hashlib
 import warnings
@@ -22,21 +22,21 @@ from lxr.tuning.spaces import Space, drop_fixed
 from lxr.utils.checks import check_choice, check_options, check_seed, default_options
 from lxr.utils.sparse import dense
 
-RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # of rank_quality, where higher is better
-# Called after each step of a trial with its number and the metric so far; ends a trial that is not worth going on with.
+RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # metrics of rank_quality for which higher is better
+# Called after each step of a trial with its number and the metric so far; ends an unpromising trial.
 Report = Callable[[int, float], None]
 
 
 class Tuning:
-    """Subject of a study: a subclass sets the attributes and defines :meth:`evaluate`.
+    """Subject of a study; a subclass sets the attributes and defines :meth:`evaluate`.
 
     Attributes:
-        space: what the options may be.
-        start: options of the first trial, as far as the space has them; None for a first trial that is drawn.
-        about: what the study is of (plain values): the journal of something else is refused.
-        lower_is_better: whether the metric is to be minimised.
-        seed: of the draws, and of whatever a trial draws itself.
-        warmup: steps before which no trial is pruned.
+        space: search space of the options.
+        start: options of the first trial, as far as the space has them; None to draw the first trial.
+        about: description of the subject (plain values); a journal with another description is refused.
+        lower_is_better: whether the metric is minimised.
+        seed: seed of the draws, and of randomness within a trial.
+        warmup: number of first steps without pruning.
 
     Example: see :func:`tune`.
     """
@@ -49,28 +49,28 @@ class Tuning:
     warmup: int = 10
 
     def evaluate(self, options: dict, report: Report) -> float:
-        """The metric of some options.
+        """Metric of some options.
 
-        What raises a ValueError (a training that diverges, options that do not fit the data) or returns no finite number is
-        a failed trial, whose reason is kept.
+        A ValueError (a training that diverges, options that do not fit the data) or a result that is not finite makes a
+        failed trial, with its reason.
         """
         raise NotImplementedError
 
 
 @dataclass
 class RecommenderTuning(Tuning):
-    """A recommender, by how well it ranks what is hidden of validation users.
+    """Tuning of a recommender by its ranking of hidden items of validation users.
 
     Attributes:
         name: key of :data:`lxr.RECOMMENDERS`.
         train_matrix, validation_matrix: CSR histories of the training and the validation users.
-        metric: ``"NDCG@100"``, by which :func:`lxr.fit` chooses the epoch, or one of :func:`lxr.rank_quality`: ``"HR@10"``,
-            ``"HR@50"``, ``"HR@100"``, ``"NDCG@10"``, ``"MRR"``.
+        metric: ``"NDCG@100"``, the metric of early stopping in :func:`lxr.fit`, or one of :func:`lxr.rank_quality`:
+            ``"HR@10"``, ``"HR@50"``, ``"HR@100"``, ``"NDCG@10"``, ``"MRR"``.
         fixed: options of the recommender and of :func:`lxr.fit` that are not tuned.
         start: options of the first trial; the defaults of the recommender and of :func:`lxr.fit` unless given.
-        dataset: its name, for the record.
-        seed: of the draws and of every training.
-        device: where to train.
+        dataset: name of the dataset, for the record.
+        seed: seed of the draws and of every training.
+        device: device of the training.
 
     Raises:
         ValueError: an unknown recommender, metric or option.
@@ -105,7 +105,7 @@ class RecommenderTuning(Tuning):
         self.start = default_options(self.cls) | default_options(fit) if self.start is None else self.start
         self.about = _about(self, "recommender") | {"recommender": self.name}
         self.lower_is_better = False
-        self.warmup = 30  # slow learners often end best
+        self.warmup = 30  # trials that learn slowly often end best
 
     def evaluate(self, options: dict, report: Report) -> float:
         """Validation metric of a recommender that is trained with these options."""
@@ -122,22 +122,22 @@ class RecommenderTuning(Tuning):
 
 @dataclass
 class ExplainerTuning(Tuning):
-    """An explainer, by the fidelity of its explanations to validation users.
+    """Tuning of an explainer by its fidelity on validation users.
 
     Attributes:
-        name: key of :data:`lxr.EXPLAINERS`, of an explainer that has a search space.
+        name: key of :data:`lxr.EXPLAINERS`; the explainer must have a search space.
         model: the explained recommender.
         train_matrix, validation_matrix: CSR histories of the training and the validation users.
-        metric: any of :meth:`lxr.FidelityResult.per_user`: ``"POS@20"``, ``"INS"``, ``"CDCG@Ke=5"``; its name says whether
-            lower is better.
+        metric: any of :meth:`lxr.FidelityResult.per_user`: ``"POS@20"``, ``"INS"``, ``"CDCG@Ke=5"``;
+            :func:`lxr.metrics.direction` states whether lower is better.
         fixed: options that are not tuned.
-        given: further arguments of the explainer that are no plain values, and so are not in the record.
+        given: further arguments of the explainer that are not plain values, so not in the record.
         start: options of the first trial; the explainer's defaults unless given.
-        dataset: its name, for the record.
-        seed: of the draws and of every explainer.
+        dataset: name of the dataset, for the record.
+        seed: seed of the draws and of every explainer.
 
     Raises:
-        ValueError: an unknown explainer, one that has nothing to tune, an unknown metric or option.
+        ValueError: an unknown explainer, an explainer without options to tune, an unknown metric or option.
 
     Example: see :func:`tune`.
     """
@@ -161,14 +161,14 @@ class ExplainerTuning(Tuning):
         self.validation_matrix = as_matrix(self.model.n_columns, validation_matrix=self.validation_matrix)
         self.seed = check_seed(self.seed)
         if not self.make.search_space:
-            raise ValueError(f"name: expected an explainer that has options to tune, found {self.name!r}")
+            raise ValueError(f"name: expected an explainer with options to tune, found {self.name!r}")
         defaults = self.make.defaults(self.model, self.train_matrix)
         check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
         epochs = {**defaults, **self.start, **self.fixed}.get("epochs", 0)
         # The best epochs are late: of ten draws of 60 epochs of LXR (MF, MovieLens 100K) one of the best four was best in
-        # its last. A median pruner gives it up in half of the orders of trials after 10 epochs, in an eighth after 40.
+        # its last. A median pruner stops it in half of the orders of trials after 10 epochs, in an eighth after 40.
         self.warmup = max(self.warmup, 2 * epochs // 3)
         self.about = _about(self, self.name) | {"weights": _model_digest(self.model, self.validation_matrix)}
         self.lower_is_better = direction(self.metric) == LOWER
@@ -176,7 +176,7 @@ class ExplainerTuning(Tuning):
 
     @property
     def make(self) -> ExplainerSpec:
-        """The registered explainer (looked up in every process: it would not travel)."""
+        """The registered explainer, looked up in every process because it cannot be pickled."""
         return EXPLAINERS[self.name]
 
     def evaluate(self, options: dict, report: Report) -> float:
@@ -184,15 +184,13 @@ class ExplainerTuning(Tuning):
         learning = {"criterion": self.metric, "report": report} if self.make.is_trained else {}
         options = learning | dict(self.fixed) | dict(self.given) | options
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message=".*not clearly better than a random order"
-            )  # that is for the trials to show
+            warnings.filterwarnings("ignore", message=".*not clearly better than a random order")  # the trials show this
             explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, metric=self.metric)
 
 
 def _about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
-    """Description of a study's subject, as its journal keeps it."""
+    """Description of a study's subject for its journal."""
     matrices = (tuning.train_matrix, tuning.validation_matrix)
     return {
         "dataset": tuning.dataset,
@@ -214,7 +212,7 @@ def digest(arrays) -> str:
 
 
 def _model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
-    """Short hash of a recommender: of its weights, or of its scores of some users if it shows none."""
+    """Short hash of a recommender's weights, or of its scores of some users if it has no weights."""
     weights = list(model.state_dict().values())
     with torch.no_grad():
         return digest(weights or [model(dense(matrix[:8], model.device))])

@@ -1,4 +1,4 @@
-"""Checks of options: one clear ValueError that names the option, what was expected and what was found.
+"""Checks of options: one clear ValueError that names the option, the expected and the found value.
 
 Histories, targets and scores pass :mod:`lxr.data.inputs`.
 """
@@ -29,7 +29,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def check_integers(expected: str, allowed: Callable[[int], bool], **values: object) -> None:
-    """Refuse options that are no integers or not allowed; ``expected`` says which are.
+    """Refuse options that are not allowed integers; ``expected`` names the allowed ones.
 
     Example:
         >>> check_integers("an integer of at least 0", lambda value: value >= 0, singles=2.5)
@@ -43,34 +43,34 @@ def check_integers(expected: str, allowed: Callable[[int], bool], **values: obje
 
 
 def check_numbers(expected: str, allowed: Callable[[float], bool], **values: object) -> None:
-    """Refuse options that are no finite numbers or not allowed; ``expected`` says which are."""
+    """Refuse options that are not allowed finite numbers; ``expected`` names the allowed ones."""
     for name, value in values.items():
         if not (is_number(value) and allowed(value)):
             raise ValueError(f"{name}: expected {expected}, found {value!r}")
 
 
 def check_positive(**values: object) -> None:
-    """Refuse options that are no positive integers."""
+    """Refuse options that are not positive integers."""
     check_integers("a positive integer", lambda value: value >= 1, **values)
 
 
 def check_natural(**values: object) -> None:
-    """Refuse options that are no integers of at least 0."""
+    """Refuse options that are not integers of at least 0."""
     check_integers("an integer of at least 0", lambda value: value >= 0, **values)
 
 
 def check_between(lowest: int, highest: int, **values: object) -> None:
-    """Refuse options that are no integers from ``lowest`` to ``highest``."""
+    """Refuse options that are not integers from ``lowest`` to ``highest``."""
     check_integers(f"an integer from {lowest} to {highest}", lambda value: lowest <= value <= highest, **values)
 
 
 def check_positive_numbers(**values: object) -> None:
-    """Refuse options that are no positive numbers."""
+    """Refuse options that are not positive numbers."""
     check_numbers("a positive number", lambda value: value > 0, **values)
 
 
 def check_non_negative(**values: object) -> None:
-    """Refuse options that are no numbers of at least 0."""
+    """Refuse options that are not numbers of at least 0."""
     check_numbers("a number of at least 0", lambda value: value >= 0, **values)
 
 
@@ -87,7 +87,7 @@ def check_all_positive(**options: object) -> None:
 
 
 def check_different(**options: Collection) -> None:
-    """Refuse options that name something twice."""
+    """Refuse options with repeated values."""
     for name, values in options.items():
         repeated = [value for value in values if list(values).count(value) > 1]
         if repeated:
@@ -110,7 +110,7 @@ def check_seed(seed: Any) -> int:
 
 
 def check_choice(known: Iterable, **values: object) -> None:
-    """Refuse options that are none of the known ones."""
+    """Refuse options that are not among the known values."""
     known = list(known)
     for name, value in values.items():
         if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in known):
@@ -124,7 +124,7 @@ def default_options(function: Callable) -> dict:
 
 
 def check_options(known: Iterable[str], **options: Mapping) -> None:
-    """Refuse options that nothing has: ``check_options(("a", "b"), LIME={"c": 1})``."""
+    """Refuse unknown options: ``check_options(("a", "b"), LIME={"c": 1})``."""
     known = list(known)
     for argument, values in options.items():
         unknown = [name for name in values if name not in known]
@@ -133,7 +133,7 @@ def check_options(known: Iterable[str], **options: Mapping) -> None:
 
 
 def check_instance(kind: type, expected: str, **values: object) -> None:
-    """Refuse arguments that are of another class; ``expected`` says how to make the right one."""
+    """Refuse arguments of another class; ``expected`` says how to make the right one."""
     for name, value in values.items():
         if not isinstance(value, kind):
             found = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
@@ -141,23 +141,23 @@ def check_instance(kind: type, expected: str, **values: object) -> None:
 
 
 def check_paths(**paths: object) -> None:
-    """Refuse arguments that are no paths."""
+    """Refuse arguments that are not paths."""
     for name, path in paths.items():
         if not isinstance(path, str | PathLike) or not str(path):
             raise ValueError(f"{name}: expected a path, found {path!r}")
 
 
 def check_texts(**texts: object) -> None:
-    """Refuse arguments that are no text."""
+    """Refuse arguments that are not text."""
     for name, text in texts.items():
         if not isinstance(text, str) or not text:
             raise ValueError(f"{name}: expected a name, found {text!r}")
 
 
 def check_step(epoch: int, loss: float, module: torch.nn.Module, learning_rate: float) -> None:
-    """Refuse to go on once a loss or a weight is no finite number.
+    """Stop the training if a loss or a weight is not finite.
 
-    (A loss is taken before its step: the last step of an epoch shows in the weights alone.)
+    A loss is computed before its step, so only the weights show the effect of the last step of an epoch.
     """
     if not (np.isfinite(loss) and all(weights.isfinite().all() for weights in module.parameters())):
         raise ValueError(f"training diverged in epoch {epoch}: try a smaller learning_rate than {learning_rate}")

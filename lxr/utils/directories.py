@@ -1,4 +1,4 @@
-"""Directories that are either whole or absent, as files of :mod:`lxr.utils.storage` are."""
+"""Directories that are written completely or not at all, like files of :mod:`lxr.utils.storage`."""
 
 import contextlib
 import shutil
@@ -10,7 +10,7 @@ from lxr.utils.storage import DataError, as_path, sweep, temporary_name
 
 @contextlib.contextmanager
 def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
-    """Give a temporary directory beside ``path``; on success it takes the place of ``path``, on failure it is removed.
+    """Context with a temporary directory next to ``path``: it replaces ``path`` on success and is removed on failure.
 
     An existing directory is replaced only after the new one is complete. If a process is killed between the two renames,
     the old directory is still there under a hidden name, and :func:`whole_directory` finds it.
@@ -20,7 +20,7 @@ def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
         marker: name of a file that every directory of this kind has. A directory without it is not replaced.
 
     Raises:
-        ValueError: ``path`` is no path.
+        ValueError: ``path`` is not a path.
         DataError: ``path`` is a file, or a directory with other content.
 
     Example:
@@ -35,7 +35,7 @@ def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
     path = as_path(path)
     previous = _previous(path)
     if path.exists() and not (path / marker).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise DataError(f"{path}: expected a new directory, or one with {marker} to replace, found something else")
+        raise DataError(f"{path}: expected a new directory or one with {marker}, found other content, which is not replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, recursive=False)
     temporary = temporary_name(path)
@@ -52,11 +52,11 @@ def atomic_directory(path: str | Path, *, marker: str) -> Iterator[Path]:
 
 
 def _previous(path: Path) -> Path:
-    """The hidden name of a directory while another one takes its place."""
+    """Hidden name of a directory while another one replaces it."""
     return path.with_name(f".{path.name}.previous")
 
 
 def whole_directory(path: str | Path) -> Path:
-    """``path``; or where its content is, if a process was killed while it replaced the directory."""
+    """``path``, or its hidden name if a process was killed while it replaced the directory."""
     path = as_path(path)
     return _previous(path) if not path.exists() and _previous(path).is_dir() else path

@@ -22,7 +22,7 @@ DATA_DIR = "LXR_DATA_DIR"  # environment variable: the directory of raw data
 
 
 def in_checkout() -> bool:
-    """True if this package is part of a clone of the repository, with its notebooks; false for an installed copy."""
+    """True in a clone of the repository, which has the notebooks; false for an installed copy."""
     return (PROJECT_ROOT / "notebooks").is_dir()
 
 
@@ -54,16 +54,16 @@ def results_directory(results: str | Path) -> Path:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name.
+    """PyTorch device by name.
 
     Args:
-        name: ``"cpu"``, ``"cuda"``, or ``"auto"``, which takes CUDA where PyTorch sees it.
+        name: ``"cpu"``, ``"cuda"``, or ``"auto"``, which is CUDA if PyTorch finds it.
 
     Returns:
         The device.
 
     Raises:
-        ValueError: the name is neither ``auto``, ``cpu`` nor ``cuda``, or CUDA is asked for and absent.
+        ValueError: the name is neither ``auto``, ``cpu`` nor ``cuda``, or there is no CUDA device.
 
     Example:
         >>> choose_device("cpu")
@@ -71,7 +71,7 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     check_choice(("auto", "cpu", "cuda"), device=name)
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda was asked for, but PyTorch sees no CUDA device")
+        raise ValueError("device: expected a CUDA device for 'cuda', but PyTorch finds none")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
@@ -92,7 +92,7 @@ PACKAGES = (
 
 
 def environment() -> dict:
-    """Versions, commit and machine: what a result depends on beside its parameters."""
+    """Versions, commit and machine, on which a result depends in addition to its parameters."""
     return {
         "commit": commit(),
         "python": platform.python_version(),
@@ -113,7 +113,7 @@ def machine() -> dict:
 
 
 def processor_name() -> str | None:
-    """The model of the processor, as the system calls it; None where it does not tell."""
+    """The model of the processor, as the system names it; None if it does not."""
     information = Path("/proc/cpuinfo")  # Linux
     if information.is_file():
         names = re.findall(
@@ -133,7 +133,7 @@ def processor_name() -> str | None:
 
 
 def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Name → version of installed packages, of those that results depend on unless others are asked for."""
+    """Name → version of installed packages; by default of all packages on which results depend."""
     installed = {}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):  # an extra that is not installed
@@ -143,7 +143,7 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def commit() -> str | None:
     """Commit of the project, with ``+changes`` where tracked files differ from it; None outside a git checkout."""
-    if not in_checkout():  # an installed copy may be below a repository of somebody else
+    if not in_checkout():  # an installed copy may be inside another repository
         return None
 
     def git(*arguments: str) -> subprocess.CompletedProcess:

@@ -34,7 +34,7 @@ def only_run(root: Path, wait: bool = False) -> Iterator[None]:
     The operating system releases the lock when the process ends, however it ends.
 
     Args:
-        root: the directory; it is made if it is missing.
+        root: the directory; it is created if it is missing.
         wait: for another process to release the lock.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Text of any origin (titles, names of files and columns) in every language that it is put into: one function each.
+"""Escaping of text from outside (titles, names of files and columns): one function for each markup language.
 
-Nothing else in this project escapes. Titles come from files that anybody may have written: they are text, never markup.
+All escaping of this project is in this module. Titles come from files of unknown origin: they are text, never markup.
 """
 
 import html
@@ -8,23 +8,23 @@ import re
 import unicodedata
 
 NOT_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # classes of HTML that MathJax 2 and 3 leave alone
-LONGEST = 120  # characters of a title where it is read among other text
+LONGEST = 120  # characters of a title within other text
 BIDI_CONTROLS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
-# Markdown gives a meaning to these, wherever they are or in these places alone. As entities they have none anywhere.
+# Markdown gives these a meaning, everywhere or in these places. As entities they have no meaning.
 MARKDOWN = re.compile(
     r"[\\`*~<>|#$]"
     r"|(?<![^\W_])_|_(?![^\W_])"  # not within p_holm
-    r"|\](?=[(\[:])|!(?=\[)|\[(?=\^)"  # not those of [0.1, 0.2]
+    r"|\](?=[(\[:])|!(?=\[)|\[(?=\^)"  # not the brackets of [0.1, 0.2]
     r"|&(?=#?\w+;)"
     r"|:(?=//)|(?<=www)\."  # addresses become links
     r"|^[-+](?=\s|$)|^[-=](?=[-= ]*$)|(?:(?<=^\d)|(?<=^\d\d)|(?<=^\d{3})|(?<=^\d{4}))[.)](?=\s|$)",  # lists, underlines
     re.IGNORECASE,
 )
-GREEK = (r"\varepsilon", r"\lambda", "o", r"\varsigma", r"\varphi", r"\Lambda")  # whose commands are not their names
+GREEK = (r"\varepsilon", r"\lambda", "o", r"\varsigma", r"\varphi", r"\Lambda")  # with other commands
 
 
 def _greek_name(letter: str) -> str:
-    """Name of a Greek letter, capitalised if the letter is one: ``"tau"``, ``"Omega"``."""
+    """Name of a Greek letter, capitalised for a capital letter: ``"tau"``, ``"Omega"``."""
     name = unicodedata.name(letter).split()[-1].lower()
     return name.capitalize() if letter.isupper() else name
 
@@ -78,10 +78,10 @@ LATEX = {
     "ı": r"\i{}",
     **{letter: f"${command}$" for letter, command in zip("ελοςφΛ", GREEK, strict=True)},
     **{letter: rf"$\{_greek_name(letter)}$" for letter in "αβγδζηθικμνξπρστυχψωΓΔΘΞΠΣΥΦΨΩ"},
-    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # these look the same, and have no command
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True)),  # like Latin letters, without commands
 }
 LATEX_ACCENTS = {"̀": "`", "́": "'", "̂": "^", "̃": "~", "̈": '"', "̊": "r", "̌": "v", "̧": "c", "̄": "=", "̆": "u", "̇": ".", "̋": "H"}
-LATEX_KNOWN = "–—‘’“”…·±×÷°§¶†‡©®£¡¿²³¹½¼¾µ¬"  # what LaTeX reads as they are
+LATEX_KNOWN = "–—‘’“”…·±×÷°§¶†‡©®£¡¿²³¹½¼¾µ¬"  # characters that LaTeX prints as they are
 
 
 def plain(text: object) -> str:
@@ -114,7 +114,7 @@ def shortened(text: str, length: int = LONGEST) -> str:
 
 
 def quoted(title: str) -> str:
-    """A title in a sentence, where it may hold commas and full stops of its own.
+    """A title in quotation marks, for a sentence: the title may contain commas and full stops.
 
     Example:
         >>> quoted("Good, the Bad and the Ugly, The")
@@ -147,9 +147,10 @@ def html_attribute(text: object) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """Text in Markdown, in a cell of a table too, for Jupyter, nbconvert and code hosting sites alike.
+    """Text in Markdown, also in cells of tables, for Jupyter, nbconvert and code hosting sites.
 
-    What would be markup becomes an entity, which is markup in none of them (a backslash is, before a dollar, in Jupyter).
+    Markup characters become entities. (A backslash does not escape everywhere: before a dollar, Jupyter reads it as
+    markup.)
 
     Example:
         >>> markdown_text("M*A*S*H | p_holm [0.1, 0.2]")
@@ -159,7 +160,7 @@ def markdown_text(text: object) -> str:
 
 
 def _markdown_entity(found: re.Match) -> str:
-    """One character as an entity; a dollar or backslash where no search for mathematics looks."""
+    """One character as an entity; dollars and backslashes are hidden from searches for mathematics."""
     entity = f"&#{ord(found[0])};"
     return f'<span class="{NOT_MATHEMATICS}">{entity}</span>' if found[0] in "$\\" else entity
 
@@ -167,8 +168,8 @@ def _markdown_entity(found: re.Match) -> str:
 def latex_text(text: object) -> str:
     """Text in LaTeX, compiled by pdfLaTeX, XeLaTeX and LuaLaTeX without any package.
 
-    Greek letters, arrows and relations become mathematics; accents become commands. Every other character outside ASCII
-    is printed as it is by XeLaTeX and LuaLaTeX, if their font has it, and by its number, ``[U+5343]``, by pdfLaTeX.
+    Greek letters, arrows and relations become mathematics; accents become commands. XeLaTeX and LuaLaTeX print every other
+    character as it is, if their font has it; pdfLaTeX prints its number, ``[U+5343]``.
 
     Example:
         >>> latex_text("R&D 50 % ↓ Ångström")
@@ -177,7 +178,7 @@ def latex_text(text: object) -> str:
         '\\\\ifdefined\\\\Umathchar 千\\\\else [U+5343]\\\\fi{} x'
     """
     symbols = "".join(_latex_symbol(character) for character in plain(text))
-    return re.sub("-(?=-)", "-{}", symbols)  # two would be a dash
+    return re.sub("-(?=-)", "-{}", symbols)  # two hyphens would be a dash
 
 
 def _latex_symbol(character: str) -> str:

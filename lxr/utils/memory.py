@@ -1,11 +1,11 @@
-"""The memory that is free, and the refusal of calls that would need more of it, before they start."""
+"""Size of the free memory, and checks that refuse a call before it starts if it needs more."""
 
 import contextlib
 import ctypes
 
 import psutil
 
-SHARE = 0.9  # of the free memory that a call may ask for: the estimates are rough
+SHARE = 0.9  # share of the free memory that a call may need: the estimates are rough
 
 
 def fits(n_bytes: float) -> bool:
@@ -56,9 +56,9 @@ def check_memory(n_bytes: float, argument: str) -> None:
 
 
 def give_back() -> None:
-    """Give memory that is free within this process back to the system, where the C library can do that (glibc).
+    """Return unused memory of this process to the system, if the C library can do that (glibc).
 
-    A process that makes large tensors of many sizes otherwise keeps more and more of it, in pieces.
+    Otherwise a process that creates large tensors of many sizes keeps more and more memory, in pieces.
 
     Example:
         >>> give_back()

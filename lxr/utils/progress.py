@@ -1,4 +1,4 @@
-"""Progress bars that can be switched off from outside."""
+"""Progress bars that an environment variable can switch off."""
 
 import os
 
@@ -6,15 +6,15 @@ from tqdm.auto import tqdm
 
 
 def progress_bar(iterable=None, disable: bool = False, **options) -> tqdm:
-    """``tqdm.auto`` that vanishes when it is done, and that the environment's ``TQDM_DISABLE`` silences in notebooks too.
+    """``tqdm.auto`` that vanishes when it is done; ``TQDM_DISABLE`` switches it off, also in notebooks.
 
     Args:
-        iterable: what to go through, or None to count by ``update``.
+        iterable: the elements to count, or None to count by ``update``.
         disable: no bar.
         options: further arguments of ``tqdm``: ``total``, ``desc``, ``unit``.
 
     Returns:
-        The bar, which yields what the iterable does.
+        The bar, which yields the elements of the iterable.
 
     Example:
         >>> [step for step in progress_bar(range(3), desc="steps")]

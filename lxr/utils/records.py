@@ -14,14 +14,14 @@ from lxr.utils.storage import atomic_path
 
 
 def plain(value: Any, name: str) -> Any:
-    """Make a value of numbers, texts, lists, tuples and dictionaries one that every reader knows: NumPy's become Python's.
+    """Convert NumPy's numbers and texts within a value to Python's, which every reader knows.
 
     Args:
-        value: the value.
-        name: of the value, for messages.
+        value: numbers, texts, or lists, tuples and dictionaries of them.
+        name: name of the value, for messages.
 
     Raises:
-        ValueError: it is, or it holds, something else.
+        ValueError: the value is or contains something else.
 
     Example:
         >>> plain({"n_factors": np.int64(8), "layers": (np.int64(16), 8)}, "options")
@@ -52,10 +52,10 @@ def plain(value: Any, name: str) -> Any:
 
 
 def _with_checksum(record: dict) -> dict:
-    """A JSON object with the checksum of its content as last entry, ``sha256``; NumPy's numbers and paths become plain.
+    """JSON object with the checksum of its content as last entry, ``sha256``; converts NumPy's numbers and paths.
 
     Raises:
-        ValueError: it holds something that JSON does not know.
+        ValueError: it contains something that JSON cannot hold.
     """
     content = json.loads(json.dumps(plain(record, "record")))
     content.pop("sha256", None)
@@ -63,7 +63,7 @@ def _with_checksum(record: dict) -> dict:
 
 
 def _without_checksum(record: dict) -> dict:
-    """The content of a JSON object of :func:`_with_checksum`; one that was written by hand stays as it is.
+    """Content of a JSON object of :func:`_with_checksum`; an object without a checksum is returned unchanged.
 
     Raises:
         ValueError: the content does not match the checksum.
@@ -81,7 +81,7 @@ def _without_checksum(record: dict) -> dict:
 
 
 def _checksum_of(content: dict) -> str:
-    """SHA-256 of a JSON object, however it is laid out."""
+    """SHA-256 of a JSON object, whatever its layout."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -89,11 +89,11 @@ def write_json(value: dict, path: Path) -> None:
     """Write JSON with a checksum, atomically, in a form that diffs well.
 
     Raises:
-        ValueError: something that JSON does not know; nothing is written.
+        ValueError: something that JSON cannot hold; nothing is written.
     """
     text = json.dumps(_with_checksum(value), indent=2, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # parts of file names without UTF-8
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # bytes of file names that are not UTF-8
 
 
 def read_json(path: Path) -> dict | None:

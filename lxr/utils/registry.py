@@ -1,4 +1,4 @@
-"""Dictionaries of named things that say what they know when asked for something else."""
+"""Dictionary whose error for an unknown name lists the known names."""
 
 from collections.abc import Collection
 from typing import TypeVar
@@ -9,10 +9,10 @@ Entry = TypeVar("Entry")
 class Registry(dict[str, Entry]):
     """A dictionary whose missing key raises a ValueError that lists the known names.
 
-    Entries with the attribute ``aliases`` are found by these names, too. Iteration and length give only the primary names.
+    Entries with the attribute ``aliases`` also have these names. Iteration and length use only the primary names.
 
     Args:
-        kind: of the entries, for the message.
+        kind: kind of the entries, for the message.
         entries: name → entry.
 
     Example:
@@ -32,7 +32,7 @@ class Registry(dict[str, Entry]):
         return {alias: name for name, entry in self.items() for alias in getattr(entry, "aliases", ())}
 
     def primary(self, name: str) -> str:
-        """The primary name of an entry, given that name or an alias.
+        """Primary name of an entry, from this name or an alias.
 
         Raises:
             ValueError: an unknown name.

@@ -1,4 +1,4 @@
-"""Sparse matrices of histories and scores: made, cut into batches, summed by rows, made dense."""
+"""Sparse matrices of histories and scores: creation, batches, sums over rows, dense copies."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-USERS_PER_BATCH = 512  # whose histories are dense at a time
+USERS_PER_BATCH = 512  # users whose histories are dense at a time
 
 
 def rows(matrix: sp.csr_matrix) -> np.ndarray:
@@ -29,7 +29,7 @@ def dense(matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> torch.Te
 
     Args:
         matrix: (B, I) CSR, of any type.
-        device: where to.
+        device: device of the result.
 
     Returns:
         (B, I) float32.
@@ -81,7 +81,7 @@ def sample_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) 
 
 
 def random_subhistories(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
-    """A random part of every history: each item stays with a probability that is drawn for the user, at least one item."""
+    """A random part of every history, at least one item: each item stays with a probability drawn for its user."""
     length = np.diff(matrix.indptr)
     stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
     stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True

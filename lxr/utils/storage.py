@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and that say so themselves: atomic writing, a checksum, checked reading.
+"""Files with checksums: written completely or not at all, and checked when they are read.
 
 Every file that the project writes for itself carries the SHA-256 of its content: in the comment of an ``.npz`` or ``.pt``
 archive, in the metadata of a Parquet file, in the last entry of a JSON object. NumPy, PyTorch and pandas read such files
@@ -25,13 +25,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SEAL = b"lxr-sha256:"
-BLANK = b"0" * 64  # in the place of the checksum while it is computed
-ANEW = "delete it and run the stage that makes it, or save it anew"
+BLANK = b"0" * 64  # placeholder while the checksum is computed
+REPAIR = "delete it and run the stage that makes it, or save it again"
 Content = TypeVar("Content")
 
 
 class DataError(ValueError):
-    """A file or its content is unusable; the message names the file or row, what was expected and what was found.
+    """A file or its content is unusable; the message names the file or row, the expected and the found content.
 
     Example:
         >>> import lxr
@@ -52,7 +52,7 @@ def sha256(path: Path) -> str:
 
 
 def _host() -> str:
-    """Eight hexadecimal digits for the machine, or the container of it, whose process ids are meant."""
+    """Eight hexadecimal digits for the machine or container to which process ids belong."""
     namespace = Path("/proc/self/ns/pid")
     counted = str(namespace.readlink()) if namespace.is_symlink() else ""
     return hashlib.sha256(f"{platform.node()} {counted}".encode(errors="replace")).hexdigest()[:8]
@@ -63,7 +63,7 @@ TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8
 
 
 def temporary_name(path: Path) -> Path:
-    """A new name beside ``path``, hidden, with the same suffix, and with the process that writes it."""
+    """A new hidden name next to ``path``, with the same suffix and the id of the writing process."""
     writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.stem[:40]}.{writer}.tmp{path.suffix[:20]}")
 
@@ -72,7 +72,7 @@ def as_path(path: str | Path) -> Path:
     """A path from a text or a path.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: any other type.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(f"path: expected the path of a file, found {path!r}")
@@ -81,12 +81,12 @@ def as_path(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it is renamed to ``path``, on failure it is removed.
+    """Context with a temporary path next to ``path``: it is renamed to ``path`` on success and removed on failure.
 
     The file has the permissions of any new file (the umask). Temporary files of processes that no longer run are removed.
 
     Raises:
-        ValueError: ``path`` is no path.
+        ValueError: ``path`` is not a path.
         DataError: ``path`` is a directory.
 
     Example:
@@ -95,7 +95,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = as_path(path)
     if path.is_dir():
-        raise DataError(f"{path}: expected the name of a file to write, found a directory")
+        raise DataError(f"{path}: expected a file to write, found a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, recursive=False)
     temporary = temporary_name(path)
@@ -112,7 +112,7 @@ def sweep(directory: str | Path, recursive: bool = True) -> list[Path]:
 
     Args:
         directory: the directory; it may be missing.
-        recursive: whether to look into its folders, too.
+        recursive: whether to look into its folders too.
 
     Returns:
         The removed paths.
@@ -128,14 +128,14 @@ def sweep(directory: str | Path, recursive: bool = True) -> list[Path]:
     for path in Path(directory).glob("**/.*" if recursive else ".*"):
         found = TEMPORARY.fullmatch(path.name)
         if found and found["host"] == HOST and not _is_writing(int(found["process"]), path):
-            with contextlib.suppress(OSError):  # someone else may remove it first
+            with contextlib.suppress(OSError):  # another process may remove it first
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed.append(path)
     return removed
 
 
 def _is_writing(process: int, path: Path) -> bool:
-    """Whether a process runs, and is not a later one with the same number."""
+    """Whether a process still runs, and is not a later process with the same id."""
     try:
         found, written = psutil.Process(process), path.stat().st_mtime
         return found.status() != psutil.STATUS_ZOMBIE and found.create_time() < written + 60
@@ -149,7 +149,7 @@ def _is_writing(process: int, path: Path) -> bool:
 
 
 def _write_checksum(path: Path) -> None:
-    """Replace the blank checksum that a file was written with (``SEAL + BLANK``) by that of its content."""
+    """Replace the placeholder in a file (``SEAL + BLANK``) by the checksum of its content."""
     content = path.read_bytes()
     start = content.rindex(SEAL + BLANK) + len(SEAL)
     with path.open("r+b") as file:
@@ -159,7 +159,7 @@ def _write_checksum(path: Path) -> None:
 
 @contextlib.contextmanager
 def checked_archive(path: str | Path) -> Iterator[io.BufferedRandom]:
-    """Give a file in which to write a zip archive (``.npz``, ``.pt``); it gets its checksum, and is whole or absent."""
+    """Context with a file for a zip archive (``.npz``, ``.pt``), which gets its checksum and is written atomically."""
     with atomic_path(path) as temporary:
         with temporary.open("w+b") as file:
             yield file
@@ -174,40 +174,38 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
 
     Args:
         path: the file.
-        parse: makes something of its content.
+        parse: function of its content.
 
     Returns:
         The result of ``parse``.
 
     Raises:
-        ValueError: ``path`` is no path.
-        DataError: the file is missing, has no checksum or another one, or ``parse`` fails.
+        ValueError: ``path`` is not a path.
+        DataError: the file is missing, its checksum is absent or wrong, or ``parse`` fails.
     """
     try:
         content = as_path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing: run the stage that makes it") from error
     except OSError as error:
-        raise DataError(f"{path}: expected a file that can be read, found: {error.strerror or error}") from error
+        raise DataError(f"{path}: cannot read the file: {error.strerror or error}") from error
     start = content.rfind(SEAL) + len(SEAL)
     if start < len(SEAL):
-        raise DataError(
-            f"{path} is damaged, or not of this version: expected a SHA-256 of its content in it, found none: {ANEW}"
-        )
+        raise DataError(f"{path} is damaged or of another version: it has no SHA-256 of its content: {REPAIR}")
     digest = hashlib.sha256(content[:start])
     digest.update(BLANK)
     digest.update(content[start + len(BLANK) :])
     expected, found = content[start : start + len(BLANK)].decode("ascii", "replace"), digest.hexdigest()
     if expected != found:
-        raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: {ANEW}")
+        raise DataError(f"{path} is damaged: expected SHA-256 {expected}, found {found}: {REPAIR}")
     try:
         return parse(io.BytesIO(content))
-    except Exception as error:  # made by hand; foreign parsers raise many kinds
-        raise DataError(f"{path} is damaged: expected content that can be read, found: {short(error)}: {ANEW}") from error
+    except Exception as error:  # files made by hand: parsers of other libraries raise many kinds
+        raise DataError(f"{path} is damaged: cannot read its content: {short(error)}: {REPAIR}") from error
 
 
 def short(error: Exception) -> str:
-    """The message of an error in one line, or its kind."""
+    """Message of an error in one line, or its class."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -229,12 +227,12 @@ def read_npz(path: str | Path, required: tuple[str, ...]) -> dict[str, np.ndarra
     arrays = read_checked(path, lambda file: dict(np.load(file, allow_pickle=False)))
     absent = [name for name in required if name not in arrays]
     if absent:
-        raise DataError(f"{path}: expected the arrays {', '.join(required)}, but {', '.join(absent)} is absent")
+        raise DataError(f"{path}: expected the arrays {', '.join(required)}, but {', '.join(absent)} is missing")
     return arrays
 
 
 def text_array(texts: Sequence[str]) -> np.ndarray:
-    """Texts as an array of Python strings, in which every text takes its own length.
+    """Texts as an array of Python strings of any length.
 
     Example:
         >>> text_array(["Alien", "Heat"]).dtype
@@ -246,10 +244,10 @@ def text_array(texts: Sequence[str]) -> np.ndarray:
 
 
 def pack_text(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
-    """Two arrays for :func:`save_npz`: ``name`` with the UTF-8 bytes of all texts, ``name_ends`` with where each ends.
+    """Two arrays for :func:`save_npz`: ``name`` with the UTF-8 bytes of all texts, ``name_ends`` with the end of each.
 
     Raises:
-        ValueError: an entry is no text, or a text has no UTF-8.
+        ValueError: an entry is not a text, or a text cannot be encoded as UTF-8.
     """
     encoded = []
     for place, text in enumerate(texts.tolist()):
@@ -267,7 +265,7 @@ def unpack_text(name: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """Texts (n,) from the two arrays of :func:`pack_text`.
 
     Raises:
-        ValueError: the arrays are not of that kind.
+        ValueError: the arrays are not of this form.
     """
     content, ends = arrays[name], arrays[f"{name}_ends"]
     if content.dtype != np.uint8 or content.ndim != 1 or not np.issubdtype(ends.dtype, np.integer) or ends.ndim != 1:
@@ -293,7 +291,7 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
         path: the file.
 
     Raises:
-        ValueError: no frame, or one that Parquet cannot hold; nothing is written.
+        ValueError: not a frame, or one that Parquet cannot hold; nothing is written.
 
     Example:
         >>> import tempfile
@@ -307,7 +305,7 @@ def save_frame(frame: pd.DataFrame, path: str | Path) -> None:
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ValueError(f"frame: expected columns of one kind of value each, found: {short(error)}") from error
+        raise ValueError(f"frame: each column needs values of one kind: {short(error)}") from error
     save_table(table, path)
 
 
@@ -350,5 +348,5 @@ def read_frame(path: str | Path, required: tuple[str, ...] = ()) -> pd.DataFrame
     frame = read_checked(path, pd.read_parquet)
     absent = [name for name in required if name not in frame]
     if absent:
-        raise DataError(f"{path}: expected the columns {', '.join(required)}, but {', '.join(absent)} is absent")
+        raise DataError(f"{path}: expected the columns {', '.join(required)}, but {', '.join(absent)} is missing")
     return frame

@@ -10,7 +10,7 @@ ALL = "*"  # the name of a whole module among its definitions
 
 @dataclass
 class Uses:
-    """Names and literals that code uses: of its own module, and of the library, as ``"lxr.data.splits.load_split"``."""
+    """Names and literals that code uses, from its module and the library (``"lxr.data.splits.load_split"``)."""
 
     own: set[str] = field(default_factory=set)
     dotted: set[str] = field(default_factory=set)
@@ -35,7 +35,7 @@ class Module:
 
     @cached_property
     def bound(self) -> dict[str, str]:
-        """Names that its imports from the library bind, wherever they are → what they stand for."""
+        """Names that imports from the library bind, anywhere in the module → full names."""
         found: dict[str, str] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -47,7 +47,7 @@ class Module:
 
     @cached_property
     def definitions(self) -> dict[str, list[ast.AST]]:
-        """Names that it defines → their statements; ``""`` → all others but imports."""
+        """Names that the module defines → their statements; ``""`` → other statements except imports."""
         found: dict[str, list[ast.AST]] = {"": []}
         for node in self.tree.body:
             if not isinstance(node, ast.Import | ast.ImportFrom):
@@ -57,20 +57,20 @@ class Module:
 
     @cached_property
     def tables(self) -> list[ast.Dict]:
-        """The dictionaries of its registries, calls of ``Registry``."""
+        """Dictionaries of the module's registries (calls of ``Registry``)."""
         calls = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
         registering = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Registry"]
         return [each for call in registering for each in call.args if isinstance(each, ast.Dict)]
 
     @cached_property
     def entries(self) -> dict[str, ast.expr]:
-        """Keys of its registries → expressions of their entries; empty if it has none."""
+        """Keys of the module's registries → expressions of their entries."""
         pairs = [pair for table in self.tables for pair in zip(table.keys, table.values, strict=True)]
         return {key.value: value for key, value in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
     @cached_property
     def registering(self) -> set[str]:
-        """Names of the definitions that hold its registries."""
+        """Names of the definitions that hold registries."""
         return {
             name
             for name, nodes in self.definitions.items()
@@ -89,7 +89,7 @@ class Module:
         return uses
 
     def _visit(self, node: ast.AST, uses: Uses) -> None:
-        """Note names and literals below a node: of ``lxr.data.splits`` the longest name, no docstring, no entry."""
+        """Collect names and literals below a node: the longest name of ``lxr.data.splits``, no docstrings, no entries."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             uses.literals.add(node.value)
         chain, root = [], node
@@ -109,7 +109,7 @@ class Module:
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
-    """Names that a statement defines; an empty one if it does something else."""
+    """Names that a statement defines; an empty name if it does something else."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
         return

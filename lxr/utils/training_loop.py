@@ -1,4 +1,4 @@
-"""The training loop shared by recommenders and explainers, which keeps the weights of the best epoch on validation users."""
+"""Training loop of recommenders and explainers; keeps the weights of the epoch that is best on validation users."""
 
 import copy
 from collections.abc import Callable
@@ -23,11 +23,11 @@ def train_epoch(
     """One pass over the users.
 
     Args:
-        optimizer: of the weights.
+        optimizer: optimizer of the weights.
         loss_of: the loss of a batch, given the (b,) indices of its users.
         order: (n,) indices of the users.
         batch_size: users per step.
-        schedule: of the learning rate, if it changes with every step.
+        schedule: learning-rate schedule, if the rate changes with every step.
 
     Returns:
         The mean loss of the batches.
@@ -62,14 +62,14 @@ def train_and_keep_best(
     """Train epoch by epoch, and leave the module with the weights of the best one.
 
     Args:
-        module: what is trained.
+        module: the module to train.
         epochs: upper limit.
         train: trains one epoch and returns its loss.
         validate: the value of the metric for the validation users.
-        metric: its name.
+        metric: name of the metric.
         lower_is_better: whether a lower value is better.
         learning_rate: named if the training diverges.
-        label: of the progress bar.
+        label: label of the progress bar.
         report: called after every epoch with its number and the value; an exception raised here stops the training.
         patience: epochs without improvement before stopping; None never stops early.
         later_of_equals: whether the last of equally good epochs is kept, not the first.

@@ -1,4 +1,4 @@
-"""Weights of modules: drawn, saved with a checksum, read and restored."""
+"""Weights of modules: initialization, saving with a checksum, reading and restoring."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from lxr.utils.storage import DataError, checked_archive, read_checked
 
 
 def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
-    """A linear layer whose weights are not drawn yet.
+    """Linear layer with uninitialized weights.
 
     Raises:
         ValueError: training it would take more memory than is free.
@@ -23,11 +23,11 @@ def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
 
 
 def initialize(module: nn.Module, seed: int) -> None:
-    """Draw Xavier-uniform weights and zero biases from a generator of their own.
+    """Draw Xavier-uniform weights and zero biases from a separate generator.
 
     Args:
-        module: whose weights are replaced.
-        seed: of the generator.
+        module: the module to initialize.
+        seed: seed of the generator.
 
     Example:
         >>> layer = nn.Linear(3, 2)
@@ -44,7 +44,7 @@ def initialize(module: nn.Module, seed: int) -> None:
 
 
 def save_weights(state: dict, path: str | Path) -> None:
-    """Write a dictionary of tensors and plain values with a checksum, atomically; the same content is the same file."""
+    """Write a dictionary of tensors and plain values with a checksum, atomically; equal content gives equal files."""
     with checked_archive(path) as file:  # given a path, torch.save would write the temporary name into the file
         torch.save(state, file)
 
@@ -53,7 +53,7 @@ def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
     """Read what :func:`save_weights` wrote.
 
     Raises:
-        DataError: the file is missing, damaged, or has not all of ``required``.
+        DataError: the file is missing, damaged, or lacks some of ``required``.
     """
     state = read_checked(path, lambda file: torch.load(file, map_location="cpu", weights_only=True))
     if not isinstance(state, dict) or not state.keys() >= set(required):
@@ -62,10 +62,10 @@ def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
 
 
 def check_weights(module: nn.Module, weights: dict) -> None:
-    """Refuse weights that are not those of such a module, or no finite numbers.
+    """Refuse weights that do not fit the module or are not finite.
 
     Raises:
-        ValueError: names the first of them.
+        ValueError: names the first such weight.
     """
     own = module.state_dict()
     if not isinstance(weights, dict) or weights.keys() != own.keys():
@@ -78,14 +78,14 @@ def check_weights(module: nn.Module, weights: dict) -> None:
         if value.is_floating_point() != own[name].is_floating_point() or value.is_complex():
             raise ValueError(f"weights, {name}: expected numbers like {own[name].dtype}, found {value.dtype}")
         if not value.isfinite().all():
-            raise ValueError(f"weights, {name}: expected finite numbers, found others")
+            raise ValueError(f"weights, {name}: expected finite numbers, found NaN or infinity")
 
 
 def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
-    """Put weights read from ``path`` into a module, in the precision in which they were saved.
+    """Put weights read from ``path`` into a module, in their saved precision.
 
     Raises:
-        DataError: they are those of another module, or no finite numbers.
+        DataError: the weights do not fit the module or are not finite.
     """
     try:
         check_weights(module, weights)

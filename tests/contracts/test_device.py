@@ -20,7 +20,7 @@ def test_unknown_and_absent_devices_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="device: expected one of auto, cpu, cuda, found 'tpu'"):
         lxr.utils.choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="cuda was asked for, but PyTorch sees no CUDA device"):
+    with pytest.raises(ValueError, match="expected a CUDA device for 'cuda', but PyTorch finds none"):
         lxr.utils.choose_device("cuda")
 
 

@@ -213,7 +213,7 @@ def test_users_are_asked_for_by_id_and_rows_by_name(linear):
 
 def test_user_who_consumed_everything_is_refused(recommender, history):
     history[2] = 1
-    with pytest.raises(ValueError, match=r"history, row 2: .*every item is consumed"):
+    with pytest.raises(ValueError, match=r"history, row 2: .*has consumed all items"):
         lxr.top_item(recommender, history)
 
 

@@ -165,14 +165,14 @@ def test_a_file_of_another_kind_is_refused(name, kinds):
     with pytest.raises(lxr.DataError, match=f"{name} is missing"):
         reader(path)
     path.mkdir()
-    expected = "a bundle that lxr.save wrote" if name == "recommender.pt" else "a file that can be read"
+    expected = "a bundle that lxr.save wrote" if name == "recommender.pt" else "cannot read the file"
     with pytest.raises(lxr.DataError, match=f"{name}: expected {expected}"):
         reader(path)
 
 
 def test_a_file_of_an_older_version_is_refused_in_one_sentence(histories, tmp_path):
     np.savez_compressed(tmp_path / "scores.npz", scores=np.ones(histories.nnz))
-    with pytest.raises(lxr.DataError, match="or not of this version: expected a SHA-256 of its content in it, found none"):
+    with pytest.raises(lxr.DataError, match="or of another version: it has no SHA-256 of its content"):
         lxr.explainers.load_scores(tmp_path / "scores.npz", histories)
 
 
@@ -301,7 +301,7 @@ def test_what_is_no_split_is_neither_written_nor_read(parts, tmp_path):
         lxr.data.save_split(*parts, path)
     assert not path.exists()
     save_npz(path, **dict(zip(("train", "validation", "test"), parts, strict=True)))
-    with pytest.raises(lxr.DataError, match=r"split\.npz is damaged, or the split of other data"):
+    with pytest.raises(lxr.DataError, match=r"split\.npz is damaged or a split of other data"):
         load_split(path)
 
 
@@ -414,13 +414,13 @@ def test_numpy_options_come_back_as_plain_ones(name, options, tmp_path, historie
 def test_a_model_that_could_not_be_made_again_is_not_written(change, tmp_path, untouched_rng):
     model = lxr.MF(N_ITEMS, n_factors=3)
     vars(model).update(change)
-    with untouched_rng(), pytest.raises(ValueError, match=r"^model: expected a recommender that is made of .*found MF: "):
+    with untouched_rng(), pytest.raises(ValueError, match=r"^model: expected a recommender that n_items and .*found MF: "):
         model.save(tmp_path / "model.pt")
     assert list(tmp_path.iterdir()) == []
 
 
 class Sharpened(lxr.MF):
-    """A recommender of somebody else, with an option of its own."""
+    """A foreign recommender with an option."""
 
     def __init__(self, n_items: int, *, sharpness: float = 1.0, **options):
         super().__init__(n_items, **options)
@@ -447,7 +447,7 @@ def test_a_class_of_somebody_else_is_loaded_once_it_is_registered(tmp_path, monk
 def test_the_file_of_an_explainer_is_no_recommender(tmp_path, histories):
     model = lxr.MF(N_ITEMS, n_factors=3)
     lxr.EXPLAINERS["lxr"](model, histories, histories, epochs=1).save(tmp_path / "lxr.pt")
-    with pytest.raises(lxr.DataError, match=r"lxr\.pt: expected a recommender that model\.save wrote .*found an explainer"):
+    with pytest.raises(lxr.DataError, match=r"lxr\.pt: expected a file of model\.save .*found an explainer"):
         lxr.load(tmp_path / "lxr.pt")
 
 
@@ -461,7 +461,7 @@ def test_precision_is_kept(tmp_path):
 BAD_CALLS = {
     "path is a number": (lambda: lxr.load(3), "path: expected the path of a file, found 3"),
     "no path": (lambda: lxr.utils.save_frame(pd.DataFrame(), None), "path: expected the path of a file, found None"),
-    "wrapped": (lambda: function(1).save("a.pt"), "model: expected a recommender that is made of .*found Wrapped"),
+    "wrapped": (lambda: function(1).save("a.pt"), "model: expected a recommender that n_items and .*found Wrapped"),
     "forgetful": (lambda: Forgetful(4).save("a.pt"), "found Forgetful: expected the option sharpness in an attribute"),
     "no frame": (lambda: lxr.utils.save_frame([1], "a.parquet"), "frame: expected a DataFrame, found list"),
     "mixed column": (
@@ -592,7 +592,7 @@ def test_scores_of_other_histories_are_refused(histories, tmp_path):
     other.indices = (N_ITEMS - 1 - other.indices).astype(other.indices.dtype)
     wider = sp.csr_matrix((histories.data, histories.indices, histories.indptr), shape=(12, N_ITEMS + 1))
     for matrix in (histories[::-1], other, wider):
-        with pytest.raises(lxr.DataError, match=r"scores\.npz: expected scores of these histories, found those of other"):
+        with pytest.raises(lxr.DataError, match=r"scores\.npz: expected scores of these histories, found scores of other"):
             lxr.explainers.load_scores(tmp_path / "scores.npz", matrix)
     with pytest.raises(lxr.DataError, match=r"scores\.npz: expected \d+ scores"):
         lxr.explainers.load_scores(tmp_path / "scores.npz", histories[:5])
@@ -607,7 +607,7 @@ def test_scores_that_are_not_finite_are_not_written(value, histories, tmp_path):
     for other in (None, scores.toarray()):
         with pytest.raises(ValueError, match="scores: expected a CSR matrix with a score per history item"):
             lxr.explainers.save_scores(other, tmp_path / "scores.npz")
-    with pytest.raises(lxr.DataError, match="expected the name of a file to write, found a directory"):
+    with pytest.raises(lxr.DataError, match="expected a file to write, found a directory"):
         lxr.explainers.save_scores(scores_of(histories), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -676,7 +676,7 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(tmp_path, trials):
 
 
 def left_by(process: int, path: Path, host: str = HOST) -> Path:
-    """A temporary file beside a path, as a process leaves it."""
+    """A temporary file next to a path, left by a process."""
     name = temporary_name(path).name.replace(f"{HOST}-{os.getpid()}-", f"{host}-{process}-")
     (path.parent / name).write_text("half", encoding="utf-8")
     return path.parent / name

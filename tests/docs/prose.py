@@ -1,4 +1,4 @@
-"""Pages of prose, as the test of their claims reads them: where a quotation stands, and what nothing covers."""
+"""Prose of pages, for the test of their claims: places of quotations, and uncovered numbers."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ def places(text: str, quote: str) -> list[tuple[int, int]]:
 
 
 def prose(text: str) -> str:
-    """The text with blanks in the place of everything that is hidden; every position stays what it is."""
+    """The text with blanks instead of hidden parts; positions do not change."""
     return HIDDEN.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 

@@ -36,7 +36,7 @@ def forget(registry: dict, name: str, monkeypatch) -> None:
 
 
 def run_examples(name: str) -> dict:
-    """Run the examples of a page in their order, on generated data in the place of downloads; returns their names."""
+    """Run the examples of a page in their order, on generated data instead of downloads; returns their names."""
     names: dict = {}
     for example in EXAMPLES[name]:
         exec(compile(example.replace('"ml-100k"', '"synthetic"'), name, "exec"), names)

@@ -55,7 +55,7 @@ def models(trained_results) -> TrainedModels:
 
 @pytest.fixture(scope="module")
 def folder(models, tmp_path_factory) -> Path:
-    """A folder with the notebook, told what to explore."""
+    """A folder with the notebook, set up for the explored results."""
     notebook = nbformat.read(PROJECT_ROOT / "notebooks/examples/explore.ipynb", as_version=4)
     told = {"results": str(models.root.parent), "dataset": models.root.name, "recommender": models.recommender}
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))

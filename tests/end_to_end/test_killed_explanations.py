@@ -71,7 +71,7 @@ def test_an_interrupted_run_says_so_and_goes_on(command, undisturbed, tmp_path, 
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "interrupted: what was finished is kept, the same command goes on from there"
+    assert errors.splitlines()[-1] == "interrupted: finished files are kept; run the same command to resume"
     assert "Traceback" not in errors
     assert 3 <= len(files(tmp_path / "out")) < N_FILES
     subprocess.run(words, check=True, capture_output=True, timeout=300)

@@ -21,7 +21,7 @@ TINY = ["--smoke", "--recommenders", "mf", "--before", "05_lxr", "--jobs", "1", 
 
 
 def start(results: Path) -> subprocess.Popen:
-    """A tiny run in a process of its own."""
+    """A tiny run in a separate process."""
     command = [sys.executable, "run_all.py", *TINY, "--results", str(results)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=PROJECT_ROOT, **pipes)
@@ -66,7 +66,7 @@ def test_a_run_may_be_killed_at_any_moment(undisturbed, tmp_path, trials):
         process = start(results)
         while process.poll() is None and not (lock.is_file() and lock.read_text()):
             time.sleep(0.05)
-        if trial == 0:  # nobody else may run meanwhile
+        if trial == 0:  # no other run may start meanwhile
             second = start(results)
             _, errors = second.communicate(timeout=60)
             assert second.returncode == 1

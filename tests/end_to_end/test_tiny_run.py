@@ -59,7 +59,7 @@ def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """A complete tiny run of one recommender in a directory of its own."""
+    """A complete tiny run of one recommender in a new directory."""
     results = tmp_path_factory.mktemp("results")
     return results, run(results)
 
@@ -196,6 +196,6 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path):
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "what was finished is kept" in errors
+    assert "finished stages are kept" in errors
     assert "key" in json.loads(stamp.read_text())
     assert "skip 01_data_preparation" in run(tmp_path, "--before", "05_lxr").stdout

@@ -1,4 +1,4 @@
-"""Every loader of text on good and malformed files of its format; ratings and titles in files of one's own."""
+"""Every loader of text on good and malformed files of its format; ratings and titles in the user's own files."""
 
 import gzip
 import re
@@ -34,7 +34,7 @@ def registered(name: str, file: str):
 
 
 def own(file: str, **columns):
-    """Maker of a loader of a file of one's own."""
+    """Maker of a loader of a user's own file."""
 
     def load(directory: Path, content: bytes) -> pd.DataFrame:
         (directory / file).write_bytes(content)
@@ -95,7 +95,7 @@ def test_the_ratings_are_read_as_they_are(loader, tmp_path, change):
     assert found.index.equals(pd.RangeIndex(4))
 
 
-# Of line 2 of the data; what the registered formats and what one's own say of it, None if it is well.
+# Line 2 of the data; errors of registered formats and of own files, None if it is valid.
 BAD = {
     "rating is no number": (("75", "good"), "good'", "expected a number as rating, found 'good'"),
     "rating is NaN": (("75", "nan"), "nan'", "expected a number as rating, found 'nan'"),
@@ -154,7 +154,7 @@ def test_duplicates_are_read_and_counted_when_prepared(loader, tmp_path):
     assert data.n_duplicates == 1 and data.matrix.nnz == 4
 
 
-# --- files of one's own ----------------------------------------------------------------------------------------------
+# --- the user's own files ---------------------------------------------------------------------------------------------
 
 
 def write_own(path: Path, frame: pd.DataFrame) -> Path:
@@ -247,7 +247,7 @@ BAD_OWN = {
     "a directory": (".csv", None, {}, "expected a file"),
     "another kind": ("own.xlsx", b"PK", {}, r"own\.xlsx: expected a file \.csv, .* or \.parquet, found \.xlsx"),
     "no kind": ("own", b"user,item\n", {}, "found no suffix"),
-    "no Parquet": ("own.parquet", b"user,item,rating\n", {}, r"own\.parquet: expected a Parquet file, found none"),
+    "no Parquet": ("own.parquet", b"user,item,rating\n", {}, r"own\.parquet: not a readable Parquet file"),
     "no header": ("own.csv", b"1,10,5\n2,10,5\n", {}, "expected a column user, found 1, 10, 5"),
     "two other separators": (
         "own.csv",

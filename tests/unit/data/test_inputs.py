@@ -114,15 +114,15 @@ ROWS = sp.csr_matrix(np.array([[1, 0, 1, 0], [0, 1, 1, 0]], dtype=np.float32))
 BAD_MATRICES = {
     "an item twice": (
         sp.csr_matrix((np.ones(4), [0, 0, 1, 2], [0, 2, 4]), shape=(2, 4)),
-        "row 0: expected every item once, found item 0 more than once",
+        "row 0: expected distinct items, found item 0 more than once",
     ),
     "an item twice, unsorted": (
         sp.csr_matrix((np.ones(5), [0, 2, 3, 1, 3], [0, 2, 5]), shape=(2, 4)),
-        "row 1: expected every item once, found item 3 more than once",
+        "row 1: expected distinct items, found item 3 more than once",
     ),
     "an item twice in a COO": (
         sp.coo_matrix((np.ones(3), ([0, 0, 1], [2, 2, 1])), shape=(2, 4)),
-        "row 0: expected every item once, found item 2",
+        "row 0: expected distinct items, found item 2",
     ),
     "ratings": (ROWS * 4, "row 0, item 0: expected only ones as entries, found 4.0"),
     "ratings in a frame": (pd.DataFrame([[0, 0, 1, 3]]), "row 0, item 3: expected only ones as entries, found 3"),
@@ -172,7 +172,7 @@ def test_a_matrix_that_points_outside_of_itself_is_refused(damage):
         broken.indptr = np.array([0, 3, 2], dtype=np.int32)
     else:
         broken.indices = np.array([0, 10**8 if damage == "beyond" else -3, 1, 2], dtype=np.int32)
-    with pytest.raises(ValueError, match="train_matrix: expected a sound matrix"):
+    with pytest.raises(ValueError, match="train_matrix: expected a valid matrix"):
         as_matrix(4, train_matrix=broken)
 
 
@@ -261,7 +261,7 @@ def test_stale_flags_of_scipy_are_not_believed():
     matrix.indices[:] = [3, 1]
     assert as_matrix(train_matrix=matrix).indices.tolist() == [1, 3] and matrix.indices.tolist() == [3, 1]
     matrix.indices[:] = [2, 2]
-    with pytest.raises(ValueError, match="train_matrix, row 0: expected every item once, found item 2"):
+    with pytest.raises(ValueError, match="train_matrix, row 0: expected distinct items, found item 2"):
         as_matrix(train_matrix=matrix)
 
 

@@ -1,4 +1,4 @@
-"""The gate of files of one's own: what is read is what was written, or an error names the row."""
+"""Reading the user's own files: every value is read as written, or an error names the row."""
 
 import datetime
 import decimal
@@ -93,13 +93,13 @@ HEADER = "user,item,rating,title\n"
 STRAY = {
     "never closed": (HEADER + '1,1,5,A\n1,2,4,"B\n2,1,5,A\n', "row 3: .*closed.*found '\"B'"),
     "closed within the value": (HEADER + '1,1,5,"A" side\n2,1,5,A\n', "row 2: .*closed"),
-    "closed in a later row": (HEADER + '1,1,5,A\n1,2,4,"B\n2,1,5,A\n2,2,5,C"\n3,1,4,A\n', "row 3: .*swallows"),
-    "closed in the next row": (HEADER + '1,1,5,A\n1,2,4,"B\n2,1,5,A"\n', "row 3: .*swallows"),
-    "of the first column": ('title,user,item,rating\nA,1,1,5\n"B,1,2,4\nC",2,1,5\n', "row 3: .*swallows"),
+    "closed in a later row": (HEADER + '1,1,5,A\n1,2,4,"B\n2,1,5,A\n2,2,5,C"\n3,1,4,A\n', "row 3: .*swallow"),
+    "closed in the next row": (HEADER + '1,1,5,A\n1,2,4,"B\n2,1,5,A"\n', "row 3: .*swallow"),
+    "of the first column": ('title,user,item,rating\nA,1,1,5\n"B,1,2,4\nC",2,1,5\n', "row 3: .*swallow"),
     "after a blank": (HEADER + '1,1,5, "A"\n', "row 2: .*closed"),
     "in the header": ('user,item,rating,"title\n1,1,5,A\n', "row 1: .*closed"),
     "behind a title of two lines": (HEADER + '1,1,5,"A\nB"\n1,2,4,"C\n', "row 3: .*closed"),
-    "two, of words": (HEADER + 'ann,i1,5,A\nbob,i2,4,"B\nann,i3,4,C\nbob,i1,3,D"\n', "row 3: .*swallows"),
+    "two, of words": (HEADER + 'ann,i1,5,A\nbob,i2,4,"B\nann,i3,4,C\nbob,i1,3,D"\n', "row 3: .*swallow"),
 }
 
 
@@ -172,7 +172,7 @@ def test_the_fast_look_at_quotes_equals_a_slow_one(text):
 
 
 def parquet(directory: Path, **columns) -> pd.DataFrame:
-    """Read a Parquet file of three rows, with these columns in the place of the usual ones."""
+    """Read a Parquet file of three rows, with these columns instead of the usual ones."""
     usual = {"user": [1, 2, 3], "item": [1, 2, 3], "rating": [5.0, 4.0, 3.0]}
     pa.parquet.write_table(pa.table(usual | columns), directory / "a.parquet")
     return lxr.read_ratings_file(directory / "a.parquet")

@@ -90,7 +90,7 @@ def test_features_have_no_rank_in_a_program_either(tmp_path):
 
 
 class Branching(nn.Module):
-    """What torch.export cannot follow."""
+    """A function that torch.export cannot follow."""
 
     def __init__(self):
         super().__init__()
@@ -184,7 +184,7 @@ def test_a_factory_that_makes_another_recommender_by_now_is_refused(tmp_path, mo
     path = tmp_path / "bundle"
     lxr.save(path, model=lxr.wrap(Steered.made(), N_ITEMS, "sigmoid"), factory=f"{__name__}:Steered.made")
     monkeypatch.setattr(Steered, "sign", -1)
-    with pytest.raises(lxr.DataError, match="expected the recommender that was saved"):
+    with pytest.raises(lxr.DataError, match="expected the saved recommender"):
         lxr.load(path, trusted=True)
 
 
@@ -269,13 +269,13 @@ def test_explainers_that_fit_nothing_are_refused(train_matrix, data, tmp_path):
     lxr_of_other = lxr.EXPLAINERS["lxr"](other, train_matrix, **TRAINED)
     path = tmp_path / "lxr.pt"
     lxr_of_other.save(path)
-    with pytest.raises(ValueError, match="explainer: expected one of this model"):
+    with pytest.raises(ValueError, match="explainer: expected an explainer of this model"):
         lxr.save(tmp_path / "bundle", model=model, explainer=lxr_of_other)
     foreign = lxr.LXR.load(path, model, allow_other=True)
-    with pytest.raises(ValueError, match="explainer: expected one that was trained for this model"):
+    with pytest.raises(ValueError, match="explainer: expected an explainer trained for this model"):
         lxr.save(tmp_path / "bundle", model=model, explainer=foreign)
     by_function = lxr.explainers.LeaveOneOut(model, objective=lxr.OBJECTIVES["logit"])
-    with pytest.raises(ValueError, match=r"LeaveOneOut cannot be made again from a file: options\['objective'\]"):
+    with pytest.raises(ValueError, match=r"LeaveOneOut cannot be saved in a file: options\['objective'\]"):
         lxr.save(tmp_path / "bundle", model=model, explainer=by_function)
     with pytest.raises(ValueError, match="explainer: expected an explainer"):
         lxr.save(tmp_path / "bundle", model=model, explainer="leave-one-out")
@@ -305,7 +305,7 @@ def test_a_bundle_holds_ids_titles_options_and_versions(saved, data):
 
 def test_a_bundle_explains_users_and_carts_by_id(saved, data):
     found = lxr.load(saved)
-    options = {"items": [100 + N_ITEMS - 1], "explainer": found.explainer}  # nobody has consumed the last item
+    options = {"items": [100 + N_ITEMS - 1], "explainer": found.explainer}  # no user has consumed the last item
     for asked in ({"users": ["user 07", "user 01"]}, {"histories": [[100, 103, 107], [101]]}):
         expected = lxr.explain(found.model, data, **asked, **options)
         explanations = found.explain(**asked, items=[100 + N_ITEMS - 1])
@@ -379,7 +379,7 @@ def test_no_changed_byte_passes(name, data, whole):
 
 
 def edited(path, **changes):
-    """Write a manifest anew, by hand."""
+    """Rewrite a manifest by hand."""
     write_json(read_json(path / "manifest.json") | changes, path / "manifest.json")
 
 

@@ -94,12 +94,12 @@ def test_a_second_run_writes_what_is_missing_or_damaged(explain, folder, tmp_pat
     times = {path: path.stat().st_mtime_ns for path in before}
     capsys.readouterr()
     assert explain() == 0
-    assert "5 files in" in (printed := capsys.readouterr().out) and ", 5 of them from before; 0 users in" in printed
+    assert "5 files in" in (printed := capsys.readouterr().out) and ", 5 of them from earlier runs; 0 users in" in printed
     (tmp_path / "out/part-00001.parquet").unlink()
     (tmp_path / "out/part-00003.parquet").write_bytes(before[tmp_path / "out/part-00003.parquet"][:-1])
     (tmp_path / "out" / RUN / "part-00004.json").write_text("{")
     assert explain() == 0
-    assert ", 2 of them from before; 25 users in" in capsys.readouterr().out
+    assert ", 2 of them from earlier runs; 25 users in" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in before} == before
     kept = [path.name for path, time in sorted(times.items()) if path.stat().st_mtime_ns == time]
     assert kept == ["part-00000.parquet", "part-00002.parquet"]
@@ -211,7 +211,7 @@ def test_a_bundle_that_runs_code_has_to_be_trusted(folder, tmp_path, capsys):
 def test_an_incomplete_directory_is_not_read(explain, tmp_path):
     assert explain() == 0
     (tmp_path / "out/part-00002.parquet").unlink()
-    with pytest.raises(lxr.DataError, match=r"out: expected 5 files, found 4 that are whole: run the same command again"):
+    with pytest.raises(lxr.DataError, match=r"out: expected 5 files, found 4 complete ones: run the same command again"):
         read_explanations(tmp_path / "out")
     with pytest.raises(lxr.DataError, match=r"expected a directory of lxr explain"):
         read_explanations(tmp_path)
@@ -221,7 +221,7 @@ def test_an_incomplete_directory_is_not_read(explain, tmp_path):
     ("words", "message"),
     [
         (["--users", "3", "999"], "users: unknown user ids 999"),
-        (["--users", "x"], "expected ids that are integers, as those of the data"),
+        (["--users", "x"], "expected integer ids, as in the data"),
         (["--items", "9999"], "items: unknown item ids 9999"),
         (["--histories", "nowhere.csv"], "nowhere.csv"),
         (["--model", "nowhere.pt"], "nowhere.pt"),

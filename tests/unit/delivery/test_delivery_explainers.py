@@ -1,4 +1,4 @@
-"""Explainers for delivery: read from files whatever their class, and told apart by their fingerprints."""
+"""Explainers for delivery: read from files of any class, and identified by their fingerprints."""
 
 import numpy as np
 import pytest

@@ -82,7 +82,7 @@ def test_carts_are_nobodys(toy):
     same = explained(toy, users=7)
     assert [each.user for each in found] == [None, None] and found.users.tolist() == [0, 1]
     np.testing.assert_array_equal(found.scores[0].toarray(), same.scores.toarray())
-    assert "history of one's own" in str(found[0])
+    assert "For this custom history" in str(found[0])
     assert explained(toy, histories={"x": ["b"], "y": ["a"]}).to_frame()["user"].tolist() == ["x", "y"]
 
 
@@ -129,7 +129,7 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
         ({"users": "7"}, "users: unknown user ids '7'"),
         ({"users": []}, "users: expected one or more user ids, found none"),
         ({"rows": 3}, "rows: expected rows from 0 to 2, found 3"),
-        ({"users": 7, "rows": 0}, "users, rows: expected one of users, rows and histories, found 2 of them"),
+        ({"users": 7, "rows": 0}, "users, rows: expected only one of users, rows and histories, found 2 of them"),
         ({"users": [7, 9]}, "users: user 9 has an empty history"),
         ({}, "users: user 9 has an empty history"),
         ({"users": 7, "items": "z"}, "items: unknown item ids 'z'"),
@@ -138,7 +138,7 @@ def test_an_explainer_by_name_is_made_of_the_training_users():
         ({"histories": ["a"]}, "histories, 0: expected a list of one or more item ids, found 'a'"),
         ({"histories": [["a"], []]}, r"histories, 1: expected a list of one or more item ids, found \[\]"),
         ({"histories": {"x": ["z"]}}, "histories, 'x': unknown item ids 'z'"),
-        ({"histories": {"x": ["a"], 1: ["a"]}}, "histories: expected integers or texts as names, all of one kind"),
+        ({"histories": {"x": ["a"], 1: ["a"]}}, "histories: expected names of one kind, integers or texts"),
         ({"users": 7, "n_recommendations": 0}, "n_recommendations: expected a positive integer, found 0"),
         ({"users": 7, "explainer": "oracle"}, "unknown explainer 'oracle': expected one of random"),
         ({"users": 7, "explainer": 3}, "explainer: expected a name or an explainer of this model, found int"),
@@ -154,7 +154,7 @@ def test_what_does_not_fit_is_refused(toy, linear):
     of_another = lxr.EXPLAINERS["gradient"](linear(WEIGHTS), data.matrix)
     with pytest.raises(ValueError, match="found an explainer of another model"):
         lxr.explain(model, data, rows=0, explainer=of_another)
-    with pytest.raises(ValueError, match="options: expected none with an explainer that is already made, found k"):
+    with pytest.raises(ValueError, match="options: expected none with an existing explainer, found k"):
         lxr.explain(model, data, rows=0, explainer=lxr.EXPLAINERS["accent"](model, data.matrix), k=3)
     with pytest.raises(ValueError, match="data: expected 5 items"):
         lxr.explain(linear(np.eye(5)), data, rows=0)

@@ -90,7 +90,7 @@ def test_summaries_are_those_of_a_loop(model, histories, name):
 
 
 def test_bad_groups_are_refused(toy):
-    with pytest.raises(ValueError, match="groups: expected a group of every user, found none of user 8"):
+    with pytest.raises(ValueError, match="groups: expected a group for every user, found none for user 8"):
         toy.by_group({7: "old"})
     with pytest.raises(ValueError, match=r"groups: expected a mapping from user ids, or 4 groups, found \(2,\)"):
         toy.by_group(["x", "y"])

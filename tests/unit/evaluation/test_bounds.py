@@ -259,16 +259,16 @@ def test_gain_by_hand(users):
     assert gain.index.tolist() == ["one", "other"]
 
 
-def test_gain_is_drawn_in_the_order_of_the_registry():
+def test_gain_is_drawn_with_families_together_and_a_random_order_last():
     gain = pd.DataFrame(
         {"DEL": {"mine": 0.5, "lxr": 0.75, "random": 0.0}, "INS": {"mine": np.nan, "lxr": 1.5, "random": -0.5}}
     )
-    left, right = plot_gain(gain).axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["random", "lxr", "mine"]
+    left, right = plot_gain(gain, list(gain)).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["lxr", "mine", "random"]
     assert left.get_ylim() == (2.5, -0.5)  # from top to bottom
     points = {line.get_label(): line.get_xydata()[0].tolist() for line in right.lines[2:]}
-    assert points["random"] == [-0.5, 0]
-    assert points["lxr"] == [1.5, 1]
+    assert points["random"] == [-0.5, 2]
+    assert points["lxr"] == [1.5, 0]
     assert np.isnan(points["mine"][0])
 
 
@@ -287,9 +287,9 @@ def test_gain_refuses_unknown_metrics_and_other_users(users):
     for metric in ("CDCG", "rank", "POS@20,Ke=9"):
         with pytest.raises(ValueError, match=f"metrics: expected some of POS@1, .*, found '{metric}'"):
             lxr.evaluation.fidelity_gain({}, random, random, ["DEL", metric])
-    with pytest.raises(ValueError, match="results, jaccard: expected the users and targets of random, found others"):
+    with pytest.raises(ValueError, match="results, jaccard: expected the users and targets of random, found different ones"):
         lxr.evaluation.fidelity_gain({"jaccard": random.select(np.array([0, 1]))}, random, random, ["DEL"])
-    with pytest.raises(ValueError, match="greedy: expected the users and targets of random, found others"):
+    with pytest.raises(ValueError, match="greedy: expected the users and targets of random, found different ones"):
         lxr.evaluation.fidelity_gain({}, random, random.select(np.array([1, 0, 2, 3, 4, 5, 6])), ["DEL"])
 
 

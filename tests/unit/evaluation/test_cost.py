@@ -51,5 +51,7 @@ def test_costs_are_per_user_and_drawn(model):
     table = cost_table(costs, n_users=5).set_index("explainer")
     assert table.loc["lxr"].tolist() == [3.0, 70, 50.0, 4.0, 2.0]
     figure = plot_cost(pd.DataFrame({"NDCG": {"random": 0.9, "lxr": 0.4}}), table, ["NDCG"])
-    points = {line.get_label(): line.get_xydata()[0].tolist() for line in figure.axes[0].lines}
-    assert points == {"random": [100.0, 0.9], "lxr": [50.0, 0.4]}
+    *dots, front = figure.axes[0].lines
+    assert {dot.get_label(): dot.get_xydata()[0].tolist() for dot in dots} == {"random": [100.0, 0.9], "lxr": [50.0, 0.4]}
+    assert front.get_xydata().tolist() == [[50.0, 0.4]]  # nothing is faster or more faithful
+    assert [text.get_text() for text in figure.axes[0].texts] == ["lxr"]

@@ -339,7 +339,7 @@ def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     assert len(first.training) == 1
     rows = seen["rows"] + list(map(tuple, seen["area"].toarray().tolist()))
     assert len(seen["rows"]) == 87 and seen["area"].shape[0] == 9
-    assert sorted(rows) == sorted(map(tuple, train.toarray().tolist()))  # nobody is in both, nobody is lost
+    assert sorted(rows) == sorted(map(tuple, train.toarray().tolist()))  # no user is in both, no user is lost
 
 
 def test_the_explained_items_are_the_top_recommendations(model, few, monkeypatch):

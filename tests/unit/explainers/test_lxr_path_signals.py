@@ -82,7 +82,7 @@ def test_answers_are_those_to_single_items(any_model, histories):
         rivals = [j for j in np.argsort(-logits[row].numpy(), kind="stable") if history[row, j] == 0 and j != y]
         margins = [table[item, y] - table[item, rivals[:k]] @ logits[row, rivals[:k]].softmax(dim=0) for k in (1, 4)]
         expected.append(torch.stack([table[item, y], table[item].log_softmax(dim=0)[y], *margins]))
-    distinct = logits.sort(dim=1).values.diff(dim=1).min() > 1e-6  # else it is not told which of equals the rivals are
+    distinct = logits.sort(dim=1).values.diff(dim=1).min() > 1e-6  # else the rivals among ties are undefined
     if distinct:
         torch.testing.assert_close(found.double(), torch.stack(expected), rtol=1e-3, atol=1e-4)
     assert torch.isfinite(found).all()

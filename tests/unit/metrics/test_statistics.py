@@ -79,7 +79,7 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says():
 
 
 def shifted(n_users, shifts, seed=0):
-    """Users' values of several explainers: noise that they share, noise of their own, and a shift (n_explainers,)."""
+    """Users' values of several explainers: shared noise, separate noise, and a shift (n_explainers,)."""
     generator = np.random.default_rng(seed)
     return generator.normal(size=(n_users, 1)) + 0.3 * generator.normal(size=(n_users, len(shifts))) + np.array(shifts)
 

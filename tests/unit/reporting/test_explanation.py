@@ -121,6 +121,8 @@ def test_bars_are_those_of_the_frame(explanation):
     ax = explanation.plot(count=2)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["<a>", "<b>"]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(explanation.to_frame(2)["importance"].tolist())
+    assert ax.get_title(loc="left") == "User 7 is recommended “<e>”. Reasons:"
+    assert ax.figure.get_supxlabel() == explanation.sentence
     assert explanation.plot(ax=ax) is ax
 
 
@@ -130,7 +132,10 @@ def test_the_sign_is_shown_where_it_means_something(toy, explanation):
     for shown in (str(explanation), explanation._repr_html_()):
         assert "speaks against the recommendation" in shown
     ax = explanation.plot()
-    assert ax.get_xlabel().endswith("grey: speaks against it") and len({bar.get_facecolor() for bar in ax.patches}) == 2
+    assert (
+        ax.get_xlabel().endswith("Below zero (grey): speaks against the recommendation.")
+        and len({bar.get_facecolor() for bar in ax.patches}) == 2
+    )
     assert "#b5b5b5" in explanation._repr_html_()
 
     class Position(lxr.Explainer):

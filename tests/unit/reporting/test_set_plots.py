@@ -16,4 +16,4 @@ def test_markers_are_means_over_users_whose_smallest_set_is_known():
         assert ax.get_title() == title and ax.get_xscale() == "log"
         shown = {line.get_label(): line.get_xdata() for line in ax.lines if not line.get_label().startswith("_")}
         assert list(shown) == ["lime"] and np.allclose(shown["lime"], 1.5)  # 2 / 1 and 2 / 2
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["random", "lime"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["lime", "random"]

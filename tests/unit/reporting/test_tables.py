@@ -1,4 +1,4 @@
-"""Tables of explainers: tests and marks, groups, seeds, words."""
+"""Tables of explainers: tests and marks, groups, seeds."""
 
 import numpy as np
 import pandas as pd
@@ -6,13 +6,10 @@ import pytest
 import torch
 
 import lxr
-from lxr.counterfactuals import CounterfactualSet
 from lxr.evaluation import compare_with_published
 from lxr.metrics import comparison_table, group_table, quartiles, seed_table, summary_table
 from lxr.reporting import (
-    counterfactual_sentence,
     data_table,
-    fall_sentence,
     fidelity_table,
     mark_best,
     with_directions,
@@ -47,69 +44,6 @@ def test_no_more_is_recommended_than_there_is(linear, data):
     assert unseen > 3
     for count, expected in ((3, 3), (30, unseen)):
         assert len(lxr.recommend(linear(np.eye(20)), data, rows=0, n=count)) == expected
-
-
-@pytest.mark.parametrize(
-    ("removed", "expected"),
-    [
-        ([3], "Without “Film 3”, “Film 9” would have been recommended instead of “Film 5”."),
-        ([3, 1], "Without “Film 3” and “Film 1”, “Film 9” would have been recommended instead of “Film 5”."),
-        (
-            [3, 1, 2],
-            "Without “Film 3”, “Film 1” and “Film 2”, “Film 9” would have been recommended instead of “Film 5”.",
-        ),
-    ],
-)
-def test_a_counterfactual_is_said_with_titles(data, removed, expected):
-    assert counterfactual_sentence(data, 5, found_set(removed)) == expected
-
-
-def found_set(removed, bound=1):
-    """A set of items with the proof of a bound."""
-    return CounterfactualSet(np.array(removed) if removed else None, 9, bound=bound, length=5, seconds=0.0)
-
-
-def test_no_counterfactual_is_said_too(data):
-    expected = "No set was found without which another item takes the place of “Film 5”."
-    assert counterfactual_sentence(data, 5, found_set([])) == expected
-    expected = "Whichever items are left out, no other item takes the place of “Film 5”."
-    assert counterfactual_sentence(data, 5, found_set([], bound=6)) == expected
-    expected = "Whichever items are left out, “Film 5” does not fall below place 4."
-    assert fall_sentence(data, 5, found_set([], bound=6), (4, 4), []) == expected
-
-
-def test_a_proof_is_said_where_there_is_something_to_prove(data):
-    ends = [
-        counterfactual_sentence(data, 5, found_set(*each)).partition(". ")[2]
-        for each in (([1], 1), ([1, 2], 1), ([1, 2], 2))
-    ]
-    assert ends == ["", "", "No smaller set exists."]
-    assert fall_sentence(data, 5, found_set([1, 2], 2), (2, 3), [9]).endswith("would come before it. No smaller set exists.")
-
-
-@pytest.mark.parametrize(
-    ("removed", "places", "passing", "expected"),
-    [
-        ([3], (2, 3), [9], "Without “Film 3”, “Film 5” would fall from place 2 to 3: “Film 9” would come before it."),
-        (
-            [3, 1],
-            (4, 9),
-            [9, 8, 7, 6, 4],
-            "Without “Film 3” and “Film 1”, “Film 5” would fall from place 4 to 9: "
-            "“Film 9”, “Film 8”, “Film 7” and 2 others would come before it.",
-        ),
-        (
-            [3],
-            (4, 8),
-            [9, 8, 7, 6],
-            "Without “Film 3”, “Film 5” would fall from place 4 to 8: “Film 9”, “Film 8”, “Film 7” "
-            "and 1 other would come before it.",
-        ),
-        ([], (4, 4), [], "No set was found without which “Film 5” falls below place 4."),
-    ],
-)
-def test_a_fall_is_said_with_places(data, removed, places, passing, expected):
-    assert fall_sentence(data, 5, found_set(removed), places, passing) == expected
 
 
 def test_the_oracle_takes_the_best_candidate_for_every_user_and_metric(model, history):

@@ -74,7 +74,7 @@ def test_a_dry_run_says_the_dialect_and_who_is_left_out(tmp_path, capsys):
         assert cli.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"dialect of {tmp_path / 'SHOP.CSV'}: separator ';', decimal ','" in lines
-    assert "left out, since they have every item: 2 users ('all', 'all too')" in lines
+    assert "left out because they have all items: 2 users ('all', 'all too')" in lines
     (tmp_path / "small.csv").write_text("user,item,rating\na,1,5\na,2,5\nb,1,5\nb,2,5\n")
     arguments[1] = str(tmp_path / "small.csv")
     assert cli.main(arguments) == 1
@@ -98,16 +98,16 @@ def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
 
 
 BAD = {
-    "no rule": ([], "--ratings: expected either --min-rating or --implicit beside it"),
-    "two rules": (["--min-rating", "4", "--implicit"], "--ratings: expected either --min-rating or --implicit beside it"),
-    "ratings that do not count": (["--implicit"], "--ratings: expected either --min-rating or --implicit beside it"),
+    "no rule": ([], "--ratings: requires either --min-rating or --implicit"),
+    "two rules": (["--min-rating", "4", "--implicit"], "--ratings: requires either --min-rating or --implicit"),
+    "ratings that do not count": (["--implicit"], "--ratings: requires either --min-rating or --implicit"),
     "a registered name": (["--min-rating", "4", "--dataset", "ml-1m"], "--dataset: expected a new name for .*'ml-1m'"),
     "a path as name": (["--min-rating", "4", "--dataset", "../x"], r"--dataset: expected a new name for .*'\.\./x'"),
     "an empty name": (["--min-rating", "4", "--dataset", ""], "--dataset: expected a new name for .*found ''"),
-    "a reserved name": (["--min-rating", "4", "--dataset", "smoke"], "found 'smoke', which has a meaning of its own"),
-    "titles of nothing": (["--min-rating", "4", "--title-column", "name"], "--title-column: expected --items beside it"),
+    "a reserved name": (["--min-rating", "4", "--dataset", "smoke"], "found 'smoke', which is reserved"),
+    "titles of nothing": (["--min-rating", "4", "--title-column", "name"], "--title-column: requires --items"),
     "a directory": (["--min-rating", "4", "--ratings", "."], "--dataset: expected a new name|expected a file"),
-    "no path": (["--min-rating", "4", "--ratings", ""], "--ratings: expected a path, found nothing"),
+    "no path": (["--min-rating", "4", "--ratings", ""], "--ratings: expected a path, found an empty text"),
     "no file": (["--min-rating", "4", "--ratings", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
     "no titles": (["--min-rating", "4", "--items", "none.csv"], r"--ratings: expected a file .*none\.csv, found none"),
 }
@@ -134,7 +134,7 @@ def test_a_bad_command_line_is_refused(shop, capsys, more, message):
 def test_options_of_a_file_need_one(arguments, capsys):
     with pytest.raises(SystemExit):
         cli.parse(arguments)
-    assert "argument --ratings: expected, beside options of a file of your own" in capsys.readouterr().err
+    assert "argument --ratings: required by options of a ratings file" in capsys.readouterr().err
 
 
 def record(root: Path, parameters: dict, **more) -> None:
@@ -224,7 +224,7 @@ def test_a_dry_run_says_what_is_known_of_users_and_who_is_judged(tmp_path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
         "user features: your hand (left), your hand (right)",
-        "of the test users, 9 drawn at random are explained and judged",
+        "of the test users, 9 drawn at random are explained and evaluated",
     ]
     assert lines[:-2] == plain
 

@@ -35,7 +35,7 @@ TOY = {
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch) -> Path:
-    """A small library in the place of this one."""
+    """A small library instead of this one."""
     for name, source in TOY.items():
         path = tmp_path / "toy" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def toy(tmp_path, monkeypatch) -> Path:
     return tmp_path / "toy"
 
 
-FIRST = {"a.py", "b.py", "d.py", "table.csv", "other.csv"}  # nobody names other.csv: it counts with its package
+FIRST = {"a.py", "b.py", "d.py", "table.csv", "other.csv"}  # no module names other.csv: it counts with its package
 ALL = set(TOY)
 REGISTRY = {"pkg/registry.py", "e.py"}
 

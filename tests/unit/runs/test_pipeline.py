@@ -225,7 +225,7 @@ def test_what_somebody_else_has_written_in_the_meantime_fails_the_stage(toy_note
         context.setattr(Pipeline, "run_stage", run_and_disturb)
         outcomes = pipeline.run()
     assert {name: outcome.state for name, outcome in outcomes.items()} == {"a": "done", "b": "failed"}
-    said = f"it has read {pipeline.root / 'a.txt'}, which is not as a has left it"
+    said = f"it has read {pipeline.root / 'a.txt'}, which has changed since a wrote it"
     assert said in outcomes["b"].detail and "Run again" in outcomes["b"].detail
     assert "key" not in pipeline.by_name["b"].record(pipeline.root)
     assert states(Pipeline(toys.stages[:2], toys.root)) == {"a": "done", "b": "done"}
@@ -263,7 +263,7 @@ def test_a_missing_input_of_a_stage_starts_no_other_run(toy_notebook, tmp_path):
     parameters = {"results": str(tmp_path), "name": "d", "needs": ["nothing"], "fail": False}
     outcome = Pipeline([Stage("d", toy_notebook, parameters)], tmp_path / "toy").run()["d"]
     assert outcome.state == "failed"
-    assert f"{tmp_path / 'toy' / 'nothing.txt'} is missing: none of the stages that d needs has made it" in outcome.detail
+    assert f"{tmp_path / 'toy' / 'nothing.txt'} is missing: no stage that d needs has made it" in outcome.detail
 
 
 # --- everything that a stage leaves is its output ---------------------------------------------------------------------

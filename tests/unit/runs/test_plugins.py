@@ -10,7 +10,7 @@ import pytest
 
 import lxr
 from lxr.explainers import LIME, LXR_FAMILIES, RandomOrder, register
-from lxr.reporting.style import style
+from lxr.reporting.style import colour
 from lxr.runs import cli, plugins
 from lxr.runs.pipeline import Pipeline
 from lxr.runs.stages import build_stages
@@ -156,7 +156,7 @@ def test_a_class_may_be_registered_again_and_keeps_its_place():
         (3, Taking, "name: expected lower-case"),
         ("mine", lxr.MF, "cls: expected a subclass of lxr.Explainer"),
         ("mine", "LIME", "cls: expected a subclass of lxr.Explainer, found 'LIME'"),
-        ("mine", Demanding, "Demanding: expected a default of every option, found none of 'strength'"),
+        ("mine", Demanding, "Demanding: expected a default for every option, found none for 'strength'"),
     ],
 )
 def test_what_cannot_be_registered_is_refused(name, cls, message):
@@ -166,11 +166,10 @@ def test_what_cannot_be_registered_is_refused(name, cls, message):
     assert before == lxr.EXPLAINERS
 
 
-def test_a_registered_explainer_has_a_style_of_its_own():
+def test_a_registered_explainer_has_a_colour_of_its_own():
     register("taking", Taking)
-    others = [style(name) for name in lxr.EXPLAINERS if name != "taking"]
-    mine = style("taking")
-    assert all((mine["color"], mine["marker"]) != (each["color"], each["marker"]) for each in others)
+    others = {colour(name) for name in lxr.EXPLAINERS if name != "taking"}
+    assert colour("taking") not in others
 
 
 # --- plugins ---------------------------------------------------------------------------------------------------------

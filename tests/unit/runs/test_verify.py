@@ -102,8 +102,8 @@ def test_runs_are_compared_within_a_tolerance(committed, tmp_path, changes, pass
     assert (verification.n_tables, verification.n_values) == (2, 14)
     assert (verification.not_made, verification.not_committed) == (["old"], ["new"])
     *before, last = verification.describe().splitlines()
-    assert before[-2] == "not compared, since committed, but not made: old"
-    assert before[-1] == "not compared, since made, but not committed: new"
+    assert before[-2] == "not compared (committed, but not made): old"
+    assert before[-1] == "not compared (made, but not committed): new"
     assert len(before) == 2 + bool(differing) + len(differing)
     assert last.startswith("14 values of 2 tables: ") and last.endswith(f"{len(differing)} beyond it")
 
@@ -111,7 +111,7 @@ def test_runs_are_compared_within_a_tolerance(committed, tmp_path, changes, pass
 def test_it_says_how_close_what_is_close_is(committed, tmp_path):
     found = write(tmp_path / "found", {"tests_mf": changed({(0, "NDCG"): "0.506 [0.400, 0.600]", (0, "p"): "0.9"})})
     described = verify(committed, found).describe()
-    assert "2 differ within the tolerance (by at most 0.0100 of the largest of their column), 0 beyond it" in described
+    assert "2 differ within the tolerance (by at most 0.0100 of the largest value of their column), 0 beyond it" in described
 
 
 @pytest.mark.parametrize("tables", [{}, {"other": TABLE}])
@@ -145,15 +145,15 @@ def test_the_command_runs_elsewhere_with_the_same_hyperparameters(committed, mon
     assert cli.main(["--results", str(committed.parent), "--verify"]) == expected
     printed = capsys.readouterr()
     assert ("1 beyond it" in printed.out) == (status == 0)
-    assert ("nothing of it is kept" in printed.err) == (status != 0)
+    assert ("its files are not kept" in printed.err) == (status != 0)
     (place,) = places
     assert place != committed.parent and not place.exists()
     if status == 0:
-        assert f"{committed}, as it is: git has no tables of it, verified:" in printed.out
+        assert f"{committed} itself: git has no tables of it, verified:" in printed.out
 
 
 def git(place: Path, *arguments: str) -> str:
-    """Call git with an author of its own."""
+    """Call git with a separate author."""
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     command = ["git", *author, *arguments]
     return subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
@@ -193,7 +193,7 @@ def test_a_run_is_compared_with_what_is_committed(repository, tmp_path, capsys, 
     printed = capsys.readouterr().out
     name, day = git(repository, "log", "-1", "--format=%h %cs", commit).split()
     assert f"{repository / 'ml-100k'}, as in commit {name} of {day}, verified:" in printed
-    assert f"{status} beyond it" in printed and "not compared, since made, but not committed: not_yet" in printed
+    assert f"{status} beyond it" in printed and "not compared (made, but not committed): not_yet" in printed
 
 
 def test_a_committed_run_that_was_removed_can_be_verified(repository, tmp_path, capsys):
@@ -227,7 +227,7 @@ def test_a_commit_without_the_tables_is_refused(repository, tmp_path, capsys, re
 
 def test_results_that_git_ignores_or_does_not_know_are_compared_as_they_are(repository, tmp_path, monkeypatch):
     new = write(repository / "new", {"tests_mf": TABLE})
-    assert committed_run(new, tmp_path / "place") == (new, f"{new}, as it is: git has no tables of it")
+    assert committed_run(new, tmp_path / "place") == (new, f"{new} itself: git has no tables of it")
     known = repository / "ml-100k"
     assert committed_run(known, tmp_path / "place")[0] == tmp_path / "place"
 
@@ -235,7 +235,7 @@ def test_results_that_git_ignores_or_does_not_know_are_compared_as_they_are(repo
         raise FileNotFoundError("git")
 
     monkeypatch.setattr("lxr.runs.verify.subprocess.run", no_git)
-    assert committed_run(known, tmp_path / "another") == (known, f"{known}, as it is: git has no tables of it")
+    assert committed_run(known, tmp_path / "another") == (known, f"{known} itself: git has no tables of it")
 
 
 def test_nothing_is_run_where_nothing_is_committed(tmp_path, monkeypatch, capsys):

@@ -132,7 +132,7 @@ def test_relative_results_are_below_the_project(monkeypatch, tmp_path):
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path) -> Path:
-    """The package as if it was installed: no project around it, but somebody's repository; the working directory."""
+    """The package as if installed: inside another repository instead of the project; the working directory."""
     packages = tmp_path / "repository" / "site-packages"
     packages.mkdir(parents=True)
     subprocess.run(["git", "init", "-q"], cwd=packages.parent, check=True)
@@ -246,7 +246,7 @@ def test_within_a_run_the_graph_of_stages_is_at_fault(workspace, monkeypatch, tm
     monkeypatch.setenv("LXR_RUN", str(workspace.root))
     repeated = {"dataset": "toy", "results": workspace.root / "seeds" / "1", "recommender": "mf"}
     for each in (workspace, lxr.runs.Workspace("05_lxr", repeated)):
-        with pytest.raises(lxr.DataError, match="is missing: none of the stages that 05_lxr-mf needs has made it"):
+        with pytest.raises(lxr.DataError, match="is missing: no stage that 05_lxr-mf needs has made it"):
             each.input("mf/recommender.pt")
     with pytest.raises(lxr.DataError, match=r"is missing: run python run_all\.py --dataset another"):
         lxr.runs.Workspace("05_lxr", {"dataset": "another", "results": tmp_path}).input("mf/recommender.pt")

@@ -23,7 +23,7 @@ def by(train_matrix):
     return Delivery(model, data, lxr.explainers.LeaveOneOut(model), "leave-one-out")
 
 
-LAST = 100 + N_ITEMS - 1  # consumed by nobody
+LAST = 100 + N_ITEMS - 1  # consumed by no user
 BAD = {
     "neither": ({}, "user", "neither"),
     "both": ({"user": "user 01", "history": [100]}, "user", "both"),

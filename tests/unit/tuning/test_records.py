@@ -7,6 +7,7 @@ import lxr
 from lxr.explainers.lxr_settings import settings_from
 from lxr.recommenders.training import FIT_SPACE
 from lxr.reporting import tuning_table
+from lxr.reporting.families import PATH_RED
 from lxr.reporting.tuning_plots import plot_tuning
 from lxr.tuning.records import tuning_record
 from lxr.tuning.spaces import points_inside
@@ -27,8 +28,13 @@ def test_the_table_says_who_was_given_how_much(journal):
 
 @pytest.mark.parametrize("trials", [1, 2, 12])
 def test_every_study_can_be_drawn(journal, trials):
-    figure = plot_tuning(lxr.tuning.tune(Parabola(), journal, lxr.tuning.Budget(trials)))
-    assert [ax.get_title() for ax in figure.axes] == ["history", "importance", "options, best trial thick"]
+    study = lxr.tuning.tune(Parabola(), journal, lxr.tuning.Budget(trials))
+    history, importance, *options = plot_tuning(study).axes
+    assert history.get_ylabel() == "height of validation users" and "importance" in importance.get_xlabel()
+    assert {ax.get_xlabel() for ax in options} == {"x", "kind"}
+    (panel,) = (ax for ax in options if ax.get_xlabel() == "x")
+    (best,) = (dot for dot in panel.lines if dot.get_color() == PATH_RED)
+    assert best.get_xydata()[0].tolist() == [study.best_params["x"], study.best_value]
 
 
 def test_tuned_options_are_read_from_the_results_first_and_checked(tmp_path):

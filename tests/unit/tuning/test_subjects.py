@@ -92,7 +92,7 @@ def test_a_trained_explainer_can_be_given(journal, planted, model):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cosine", {}, "name: expected an explainer that has options to tune, found 'cosine'"),
+        ("cosine", {}, "name: expected an explainer with options to tune, found 'cosine'"),
         ("nothing", {}, "unknown explainer 'nothing'"),
         ("lime", {"metric": "nonsense"}, "unknown metric 'nonsense'"),
         ("lime", {"metric": "POS@0"}, "unknown metric 'POS@0'"),

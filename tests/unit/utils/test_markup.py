@@ -24,7 +24,7 @@ from lxr.counterfactuals import CounterfactualSet
 from lxr.data.interactions import names_of
 from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
 from lxr.reporting.fonts import _spelled, drawable
-from lxr.reporting.html import export_html, figure
+from lxr.reporting.html import ReportFigure, export_html
 from lxr.utils.markup import html_attribute, html_text, latex_text, markdown_text, plain, quoted
 
 mpl.use("agg")
@@ -56,7 +56,7 @@ class Text(HTMLParser):
 
 @pytest.fixture(scope="module")
 def catalogue() -> lxr.Interactions:
-    """Users of a catalogue of hostile titles, every one of them in somebody's history."""
+    """Users of a catalogue of hostile titles, each in the history of a user."""
     generator, count = np.random.default_rng(0), len(HOSTILE)
     matrix = sp.csr_matrix((generator.random((40, count)) < 0.6).astype(np.float32))
     ids = np.array([f"id{item}" for item in range(count)])
@@ -146,7 +146,7 @@ def test_latex_compiles(hostile_table, tmp_path):
     marks = pd.DataFrame("", hostile_table.index, hostile_table.columns)
     marks.iloc[0], marks.iloc[1] = "best", "tie"
     body = to_latex(hostile_table, 3, marks).replace("{lrr}", "{p{5cm}p{5cm}r}")
-    page = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{body}\end{{document}}"
+    page = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{body}\end{{document}}"
     (tmp_path / "page.tex").write_text(page, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
@@ -155,7 +155,8 @@ def test_latex_compiles(hostile_table, tmp_path):
 
 def test_tables_are_of_one_piece(hostile_table):
     latex = to_latex(hostile_table, 3).splitlines()
-    rows = [re.sub(r"\\.", "", line) for line in latex[2:3] + latex[4:-2]]
+    start = latex.index(r"\toprule")
+    rows = [re.sub(r"\\.", "", line) for line in latex[start + 1 : start + 2] + latex[start + 3 : -2]]
     assert {row.count("&") for row in rows} == {2} and not any(re.search(r"(?<!\\)[#%]", row) for row in rows)
     found = Text(markdown2html(to_markdown(hostile_table, 3)))
     assert found.tags.count("tr") == 1 + len(hostile_table) and not {"script", "img", "em", "a"} & set(found.tags)
@@ -173,7 +174,7 @@ def test_names_are_distinct_lines_of_plain_text(catalogue):
     assert len(set(names)) == len(names)
     assert not any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for name in names for each in name)
     assert not any("\u202e" in name or "\u2066" in name for name in names)
-    assert {"id25", "id26"} <= set(names)  # in the place of titles without a visible character
+    assert {"id25", "id26"} <= set(names)  # instead of titles without a visible character
     assert "two lines and a tab" in names and "Amélie" in " ".join(names)
 
 
@@ -266,20 +267,18 @@ def test_sections_with_nothing_to_show_are_left_out(tmp_path):
     (tmp_path / "figures").mkdir()
     path = tmp_path / "figures/gain_mf.png"
     mpl.figure.Figure(figsize=(1, 1)).savefig(path)
-    data, metadata = figure(path)._repr_mimebundle_()
+    data = {"text/html": ReportFigure(path)._repr_html_(), "text/plain": repr(ReportFigure(path))}
     cells = []
     for heading, outputs in {
         "Printed": [nbformat.v4.new_output("stream", name="stdout", text="ablations: 0")],
-        "Drawn": [nbformat.v4.new_output("display_data", data=data, metadata={"image/png": metadata["image/png"]})],
+        "Drawn": [nbformat.v4.new_output("display_data", data=data)],
     }.items():
         cells += [nbformat.v4.new_markdown_cell(f"## {heading}\n\nText."), nbformat.v4.new_code_cell("", outputs=outputs)]
     nbformat.write(nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_markdown_cell("## Words")]), tmp_path / "n.ipynb")
     export_html(tmp_path / "n.ipynb", tmp_path / "report.html", "LXR")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Drawn" in page and "Words" in page and "Printed" not in page and "ablations" not in page
-    assert re.findall(r'alt="([^"]*)"', page) == [
-        "Fidelity gain of all explainers, from random order (0) to greedy search (1): mf"
-    ]
+    assert re.findall(r'alt="([^"]*)"', page) == ["Fidelity gain from a random order (0) to a greedy search (1): mf"]
 
 
 def test_widgets(catalogue, tmp_path):
