@@ -20,10 +20,10 @@ import torch
 from measuring import dataset_at_hand, oracles, seconds, side_by_side
 
 import lxr
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 
 SEED, BATCH = 42, 512
-ASKING = [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in ("similarity", *LXR_FAMILIES)]
+ASKING = lxr.EXPLAINERS.names(without=("similarity", *LXR_FAMILIES))
 
 
 def one_by_one(

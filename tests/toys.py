@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import lxr
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 
 N_ITEMS, N_FACTORS = 20, 4
 
@@ -58,7 +58,8 @@ def black_box() -> lxr.Recommender:
 
 
 WRAPPED = {"autoencoder": autoencoder, "ease": ease, "als": als, "black-box": black_box}
-NEED_GRADIENT = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES] + [
+NEED_GRADIENT = [
+    *lxr.EXPLAINERS.names(*LXR_FAMILIES),
     "gradient",
     "integrated-gradients",
     "integrated-gradients-rank",

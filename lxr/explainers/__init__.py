@@ -15,7 +15,7 @@ from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
-from lxr.explainers.learned import LearnedExplainer
+from lxr.explainers.learned import LXR_FAMILIES, LearnedExplainer
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE, mask_function
 from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
@@ -35,6 +35,7 @@ __all__ = [
     "LIME",
     "LIRE",
     "LXR",
+    "LXR_FAMILIES",
     "OBJECTIVES",
     "ChosenPathLXR",
     "CoarsePath",

@@ -21,6 +21,7 @@ from lxr.utils.records import plain
 from lxr.utils.storage import ANEW, DataError, short
 from lxr.utils.weights import check_weights, read_weights, restore_weights, save_weights
 
+LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: notebooks of their own make them
 _CLEARLY = 2.0  # standard errors by which a trained explainer is ahead of a random order
 _ENTRIES = ("explainer", "recommender", "n_items", "settings", "hidden_size", "weights", "training")
 

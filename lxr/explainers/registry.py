@@ -28,7 +28,6 @@ from lxr.utils.registry import Registry
 
 _FILLED = ("train_matrix", "validation_matrix", "seed")  # arguments that a call fills in for every class that takes them
 _IDENTITY = ("objective", "criterion")  # options that tell an explainer with a preset from that of its class
-LXR_FAMILIES = ("lxr", "lxr-path")  # LXR and its variants, and LXR that imitates paths: made by notebooks of their own
 
 
 @dataclass(frozen=True)

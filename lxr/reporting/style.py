@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
+from lxr.explainers.learned import LXR_FAMILIES
+from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import METRICS, kind_of
 from lxr.reporting.formats import with_direction
 from lxr.utils.extras import extra

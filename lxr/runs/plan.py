@@ -19,9 +19,7 @@ JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_eva
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers that the one-shot methods are compared with: all that imitate paths, the paths, and the published LXR.
-ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out"} | {
-    name for name, spec in EXPLAINERS.items() if spec.family in ("path", "lxr-path")
-}
+ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out", *EXPLAINERS.names("path", "lxr-path")}
 
 # Explainers for which everything is repeated on further splits, and with other targets.
 HEADLINE = (

@@ -1,5 +1,6 @@
 """Dictionaries of named things that say what they know when asked for something else."""
 
+from collections.abc import Collection
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
@@ -41,6 +42,29 @@ class Registry(dict[str, Entry]):
         if name not in self.aliases:
             raise ValueError(f"unknown {self.kind} {name!r}: expected one of {', '.join(self)}")
         return self.aliases[name]
+
+    def names(self, *families: str, without: Collection[str] = ()) -> list[str]:
+        """Primary names in order: all of them, or those of some families.
+
+        Args:
+            families: values of the entries' attribute ``family``; all families if none is given.
+            without: families whose entries are left out.
+
+        Raises:
+            ValueError: an unknown family.
+
+        Example:
+            >>> import lxr
+            >>> lxr.EXPLAINERS.names("path"), len(lxr.EXPLAINERS.names(without=("path",))) == len(lxr.EXPLAINERS) - 2
+            (['rank-margin-path', 'soft-rank-path'], True)
+        """
+        family_of = {name: getattr(entry, "family", None) for name, entry in self.items()}
+        for family in (*families, *without):
+            if family not in family_of.values():
+                known = ", ".join(sorted({str(each) for each in family_of.values()}))
+                raise ValueError(f"unknown {self.kind} family {family!r}: expected one of {known}")
+        wanted = set(families or family_of.values()) - set(without)
+        return [name for name, family in family_of.items() if family in wanted]
 
     def __missing__(self, name: str) -> Entry:
         return self[self.primary(name)]

@@ -8,9 +8,9 @@ from explaining import assert_close
 from toys import NEED_GRADIENT, black_box
 
 import lxr
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 
-FAMILY = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
+FAMILY = lxr.EXPLAINERS.names(*LXR_FAMILIES)
 # Everything else runs as it is.
 OPTIONS = {name: {"n_samples": 100} for name in ("shap-items", "shap-items-rank")} | {
     name: {"epochs": 2, "hidden_size": 8} for name in FAMILY

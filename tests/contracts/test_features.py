@@ -11,8 +11,8 @@ import torch
 import lxr
 from lxr.counterfactuals import CounterfactualSet, smallest_set
 from lxr.data.datasets import Dataset
+from lxr.explainers import EXPLAINERS, LXR_FAMILIES
 from lxr.explainers.lime import LIME, LIRE
-from lxr.explainers.registry import EXPLAINERS, LXR_FAMILIES
 from lxr.metrics import feature_table
 from lxr.recommenders.ranking import hide_one_item, hide_share
 from lxr.reporting import counterfactual_sentence

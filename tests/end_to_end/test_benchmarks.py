@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lxr
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def explainers(benchmark_of):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, spec in lxr.EXPLAINERS.items() if spec.family not in LXR_FAMILIES])
+@pytest.mark.parametrize("name", lxr.EXPLAINERS.names(without=LXR_FAMILIES))
 def test_every_explainer_can_be_measured(explainers, train_matrix, name):
     costs = explainers.costs(name, lxr.MF(train_matrix.shape[1], n_factors=4), train_matrix, train_matrix[:3], rounds=1)
     assert costs["s per 1,000 users"] > 0 and costs["making [s]"] >= 0

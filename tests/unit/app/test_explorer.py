@@ -12,7 +12,7 @@ import lxr
 from lxr.app import Exploration, Explorer, TrainedModels, trained
 from lxr.app.panels import ROWS
 from lxr.app.widgets import OWN
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 from lxr.utils.records import write_json
 
 

@@ -7,7 +7,7 @@ import torch
 from explaining import assert_close, make
 
 import lxr
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 
 # --- options
 

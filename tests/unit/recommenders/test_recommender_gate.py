@@ -15,16 +15,16 @@ from torch import nn
 from toys import NEED_GRADIENT
 
 import lxr
+from lxr.explainers import LXR_FAMILIES
 from lxr.explainers.learned import report_unlearned
 from lxr.explainers.objectives import unrounded
-from lxr.explainers.registry import LXR_FAMILIES
 from lxr.recommenders.modes import learning
 from lxr.recommenders.probes import check_answers
 from lxr.utils.environment import PROJECT_ROOT
 
 N_ITEMS = 12
 AMAZON = PROJECT_ROOT.parent / "shared" / "data" / "cfexprec_amazon"
-TRAINED = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
+TRAINED = lxr.EXPLAINERS.names(*LXR_FAMILIES)
 OPTIONS = {"shap-items": {"n_samples": 60}, "lime": {"n_samples": 40}, "lire": {"n_samples": 40}}
 OPTIONS |= {f"{name}-rank": options for name, options in OPTIONS.items()}
 OPTIONS |= {name: {"epochs": 2, "hidden_size": 8} for name in TRAINED}

@@ -8,10 +8,10 @@ import torch
 
 import lxr
 from lxr.evaluation import path_agreement_table, reliance_table, signal_table
+from lxr.explainers import LXR_FAMILIES
 from lxr.explainers.gradients import GradientTimesInput, gradient
 from lxr.explainers.lxr_path import Examples, OrderNetwork, signals_of
 from lxr.explainers.lxr_path_signals import PathGradients, SingleItemAnswers
-from lxr.explainers.registry import LXR_FAMILIES
 from lxr.metrics import rank_correlation
 from lxr.reporting.path_plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals
 from lxr.reporting.style import style
@@ -104,7 +104,7 @@ def test_growth_is_drawn_over_the_number_of_users():
 
 
 def test_explainers_are_told_apart():
-    names = [name for name, spec in lxr.EXPLAINERS.items() if spec.family in LXR_FAMILIES]
+    names = lxr.EXPLAINERS.names(*LXR_FAMILIES)
     assert len({style(name)["marker"] for name in names}) == len(names)
     assert {**style("lxr-path"), "label": ""} == {**style("lxr-path-rank"), "label": ""}
     assert len({style(name)["color"] for name in ("lxr", "lxr-pos", "lxr-path-rank")}) == 3

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 import lxr
-from lxr.explainers import LIME, RandomOrder, register
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LIME, LXR_FAMILIES, RandomOrder, register
 from lxr.reporting.style import style
 from lxr.runs import cli, plugins
 from lxr.runs.pipeline import Pipeline

@@ -1,0 +1,26 @@
+"""Registries list the names of their entries."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from lxr.utils.registry import Registry
+
+ENTRIES = {name: SimpleNamespace(family=family) for name, family in (("apple", "pome"), ("plum", "stone"), ("pear", "pome"))}
+FRUIT = Registry("fruit", ENTRIES)
+
+
+def test_names_of_families():
+    assert FRUIT.names() == ["apple", "plum", "pear"]
+    assert FRUIT.names("pome") == ["apple", "pear"]
+    assert FRUIT.names("stone", "pome") == ["apple", "plum", "pear"]
+    assert FRUIT.names(without=("pome",)) == ["plum"]
+    assert FRUIT.names("pome", without=("pome",)) == []
+
+
+@pytest.mark.parametrize("arguments", [{"families": ("nut",)}, {"without": ("nut",)}])
+def test_an_unknown_family_is_named(arguments):
+    expected = "unknown fruit family 'nut': expected one of pome, stone"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        FRUIT.names(*arguments.get("families", ()), without=arguments.get("without", ()))
