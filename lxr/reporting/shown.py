@@ -34,6 +34,7 @@ class ShownTable:
         shown = with_directions(self.table)
         style = shown.style.format(precision=self.decimals, thousands=",", na_rep="", escape="html")
         style = style.format_index(escape="html").format_index(axis="columns", escape="html")
+        style = style.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # a title with dollars is no mathematics
         for name, label in zip(self.table, shown, strict=True):
             if is_metric(name) and len(shown) > 1 and pd.api.types.is_numeric_dtype(shown[label]):
                 best = style.highlight_min if direction(name) == LOWER else style.highlight_max

@@ -26,6 +26,7 @@ def test_the_page_marks_the_best_by_direction_and_escapes_titles():
     assert bold_cells(html) == {"row0_col0", "row1_col1"}  # the lowest NDCG, the highest INS
     assert "9,123" in html and "0.25<" in html and "0.2511" not in html
     assert "a&lt;b" in html and "x&lt;y" in html and "a<b" not in html
+    assert re.search(r'<table [^>]*class="tex2jax_ignore mathjax_ignore"', html)  # a title with dollars is no mathematics
 
 
 def test_one_row_has_no_best():
