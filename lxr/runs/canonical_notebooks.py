@@ -34,7 +34,7 @@ def make_inputs(notebook: Path) -> None:
     Raises:
         DataError: a stage failed.
     """
-    if notebook.stem not in notebook_names():  # an example, which needs none
+    if notebook.stem not in notebook_names():  # the quickstart or an example, which need none
         return
     options = RunOptions(dataset=TINY_DATASET, recommenders=("mf",), before=notebook.stem, wait=True)
     stages, root = plan_stages(options), options.root

@@ -13,6 +13,7 @@ TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
+QUICKSTART = "00_quickstart"  # no stage of a run, and it needs none
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, so that no processor is idle at the end.
 JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
