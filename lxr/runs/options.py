@@ -62,8 +62,7 @@ def default_jobs() -> int:
 
 def notebook_names() -> list[str]:
     """Notebooks that ``before`` may name."""
-    stages = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if path.stem != QUICKSTART]
-    return [*stages, EXPLORE]
+    return [*sorted({path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - {QUICKSTART}), EXPLORE]
 
 
 @dataclass(frozen=True, kw_only=True)
