@@ -67,7 +67,7 @@ def against_table(
         One row per metric and other: ``metric``, ``other``, its ``mean``, that of the ``explainer``,
         ``difference`` (of the explainer less the other), ``low`` and ``high``, its 95 % interval over users, which is not
         corrected, ``p_holm``, corrected for all rows, and ``verdict`` on the explainer: ``"better"``, ``"worse"``,
-        or ``"not to be told apart"``.
+        or ``"no significant difference"``.
 
     Raises:
         ValueError: so few permutations that no corrected p could be below 5 %.
@@ -81,9 +81,9 @@ def against_table(
         >>> results = {name: lxr.evaluate_fidelity(model, histories, target, each) for name, each in scores.items()}
         >>> against = against_table(results, "mine", ["same", "worse"], ["NDCG"])
         >>> against[["metric", "other", "difference", "verdict"]].round(2)
-          metric  other  difference               verdict
-        0   NDCG   same        0.00  not to be told apart
-        1   NDCG  worse       -0.03                better
+          metric  other  difference                    verdict
+        0   NDCG   same        0.00  no significant difference
+        1   NDCG  worse       -0.03                     better
     """
     check_permutations(n_permutations, len(others) * len(metrics))
     per_user = [results[name].per_user() for name in (explainer, *others)]
@@ -103,7 +103,7 @@ def against_table(
 
 
 def _verdict(metric: str, difference: float, p: float) -> str:
-    """Verdict of a test on an explainer: ``"better"``, ``"worse"``, or ``"not to be told apart"``.
+    """Verdict of a test on an explainer: ``"better"``, ``"worse"``, or ``"no significant difference"``.
 
     Args:
         metric: its name.
@@ -111,7 +111,7 @@ def _verdict(metric: str, difference: float, p: float) -> str:
         p: corrected.
     """
     if p >= _LEVEL:
-        return "not to be told apart"
+        return "no significant difference"
     return "better" if (difference < 0) == (direction(metric) == LOWER) else "worse"
 
 
@@ -140,7 +140,7 @@ def bars_table(
         >>> results = {name: lxr.evaluate_fidelity(model, histories, target, each) for name, each in scores.items()}
         >>> against = against_table(results, "mine", ["same", "worse"], ["NDCG"])
         >>> bars_table(against, results, paths=["same"]).loc["NDCG", ["best other", "verdict"]].tolist()
-        ['same', 'not to be told apart']
+        ['same', 'no significant difference']
     """
     rows = []
     for metric, tests in against.groupby("metric", sort=False):

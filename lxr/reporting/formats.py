@@ -15,7 +15,7 @@ from lxr.metrics.names import direction, is_metric
 from lxr.utils.extras import extra
 from lxr.utils.markup import latex_text, markdown_text
 
-# What is put around an entry by its mark: "best", or "tie" for what no test tells apart from the best.
+# What is put around an entry by its mark: "best", or "tie" for no significant difference to the best.
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "{} †", "": "{}"}
 LATEX_MARKS = {"best": r"\textbf{{{}}}", "tie": r"{}$^\dagger$", "": "{}"}
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")  # an id with leading zeros is a word

@@ -121,7 +121,7 @@ def mark_best(table: pd.DataFrame, comparisons: pd.DataFrame, *, level: float = 
         level: of the corrected tests.
 
     Returns:
-        Explainers × metrics: ``"best"`` of a metric, ``"tie"`` for what no test tells apart from it, ``""`` for the rest.
+        Explainers × metrics: ``"best"`` of a metric, ``"tie"`` for no significant difference to it, ``""`` for the rest.
 
     Example:
         >>> table = pd.DataFrame({"NDCG": [0.25, 0.26, 0.75]}, index=["lxr", "lime", "random"])

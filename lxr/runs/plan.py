@@ -11,6 +11,7 @@ ALL = "all"  # in the place of names of explainers
 RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
+PATH_ANALYSIS = "08_lxr_path_analysis"
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
 EXPLORE = "explore"  # no stage of a run, but --before names it
 QUICKSTART = "00_quickstart"  # no stage of a run, and it needs none

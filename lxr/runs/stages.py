@@ -23,6 +23,8 @@ from lxr.runs.plan import (
     LXR_NOTEBOOK,
     ONE_SHOT,
     ONE_SHOT_OPPONENTS,
+    PATH_ANALYSIS,
+    PATH_NOTEBOOK,
     PROTOCOL,
     RECOMMENDER_NOTEBOOKS,
     REPORT,
@@ -159,6 +161,8 @@ class _Graph:
             explained = self.explain(recommender, needs)
             if explore:
                 self.add(EXPLORE, {}, [*needs, *(name for name in explained if BASELINES not in name)], recommender)
+            if not self.is_repeated:
+                self.analyse_paths(recommender, [*needs, *(name for name in explained if PATH_NOTEBOOK in name)])
             if self.options.ablation and not self.is_repeated:
                 self.ablate(recommender, needs)
             self.judge(recommender, [*needs, *explained])
@@ -278,6 +282,12 @@ class _Graph:
                 parameters = {"explainers": names, "options": {name: tuned[name] for name in tuned if name in needed}}
                 added.append(self.add(notebook, parameters | {"device": self.options.device}, needs, recommender))
         return added
+
+    def analyse_paths(self, recommender: str, needs: list[str]) -> None:
+        """Add the analysis of the first trained explainer that imitates paths, if there is one."""
+        names = [EXPLAINERS[name].depends_on or name for name in self.explainers if notebook_of(name) == PATH_NOTEBOOK]
+        if names:
+            self.add(PATH_ANALYSIS, {"explainer": names[0], "device": self.options.device}, needs, recommender)
 
     def ablate(self, recommender: str, needs: list[str]) -> None:
         """Add the ablations of the learned explainers."""

@@ -146,7 +146,7 @@ class Workspace:
             frame: the table.
             name: of the files.
             decimals: digits after the point.
-            marks: of the best entries and those that no test tells apart from them, see
+            marks: of the best entries and those without a significant difference to them, see
                 :func:`lxr.reporting.tables.mark_best`.
             formats: keys of :data:`lxr.reporting.formats.FORMATS`; long tables need their CSV alone.
         """

@@ -44,7 +44,7 @@ class Claim:
 
 MOST = ("POS@5", "POS@20", "NDCG", "DEL", "INS")  # of the headline, all but CDCG
 CDCG, SCORES = "CDCG@Ke=5", ("DEL", "INS")
-OPEN = "not to be told apart"
+OPEN = "no significant difference"
 LOOKS, MARGIN_PATH, SOFT_PATH = "path of the looks", "rank-margin-path", "soft-rank-path"
 DIRECT = ("leave-one-out", "gradient", "integrated-gradients", "shap-items", "lire")
 MF_VAE, VAE_NCF = ("mf", "vae"), ("vae", "ncf")
@@ -102,9 +102,8 @@ GLANCE = [
 
 WHO_WINS = [
     Claim(
-        "With MF and VAE, LXR is ahead of SHAP over clusters and of every similarity on all six metrics, except that "
-        "its CDCG is "
-        "not told apart from those of Jaccard and TF-IDF, with MF also not from that of cosine.",
+        "With MF and VAE, LXR is ahead of SHAP over clusters and of every similarity on all six metrics, except on "
+        "CDCG: there no test finds a difference to Jaccard and TF-IDF, or with MF to cosine.",
         lambda: [
             *unlike("ahead", "lxr", "shap", by=MF_VAE),
             *unlike("ahead", "lxr", SIMILARITIES, on=MOST, by=MF_VAE),
@@ -114,7 +113,7 @@ WHO_WINS = [
         ],
     ),
     Claim(
-        "With the VAE it is ahead of LIME on all but CDCG, where no test tells the two apart; with MF tuned LIME is "
+        "With the VAE it is ahead of LIME on all but CDCG, where no test finds a difference; with MF tuned LIME is "
         "ahead on all six.",
         lambda: [
             *unlike("ahead", "lxr", "lime", on=MOST, by="vae"),
@@ -190,8 +189,8 @@ WHO_WINS = [
     ),
     Claim(
         "On MovieLens 1M it is then ahead of all similarities, and behind leave-one-out on all metrics but INS with "
-        "the VAE, where the "
-        "two are not told apart.",
+        "the VAE, where no "
+        "test finds a difference.",
         lambda: [
             *unlike("ahead", "lxr-refined", SIMILARITIES),
             *unlike("behind", "lxr-refined", "leave-one-out", by=("mf", "ncf")),
@@ -326,9 +325,8 @@ PATHS = [
         lambda: points(cell("ml-1m/bars_pure_ncf", "POS@20", "share"), digits=2),
     ),
     Claim(
-        "with MF of MovieLens 1M, by POS@20, `lxr-path-rank` is not told apart from the best rank margin in one shot "
-        "(its POS@20 is {} "
-        "higher), and the tuned path is ahead of it by {}.",
+        "with MF of MovieLens 1M, no test finds a difference in POS@20 between `lxr-path-rank` and the best rank margin in "
+        "one shot (the network's POS@20 is {} higher), and the tuned path is ahead of the network by {}.",
         lambda: [
             *of_all(["ml-1m/bars_rank_mf"], "verdict", is_(OPEN), metric="POS@20"),
             *of_all(["ml-1m/learned_mf"], "verdict", is_("worse"), metric="POS@20", other=MARGIN_PATH),
@@ -373,14 +371,14 @@ PATHS = [
         lambda: points(*learned("POS@20")[::2], *learned("NDCG")[::2], digits=4),
     ),
     Claim(
-        "On CDCG it is worse with MF, and not told apart with VAE and NCF.",
+        "On CDCG it is worse with MF; with VAE and NCF there is no significant difference.",
         lambda: [
             *of_all(["ml-1m/learned_mf"], "verdict", is_("worse"), metric=CDCG, other=LOOKS),
             *of_all(["ml-1m/learned_vae", "ml-1m/learned_ncf"], "verdict", is_(OPEN), metric=CDCG, other=LOOKS),
         ],
     ),
     Claim(
-        "On MovieLens 100K it is better on NDCG in three of nine trainings, and elsewhere the two are not told apart",
+        "On MovieLens 100K it is better on NDCG in three of nine trainings; elsewhere there is no significant difference",
         lambda: [
             *unless(len(better_than_looks()) == 3, f"better in {better_than_looks()}"),
             *of_all(
@@ -704,12 +702,11 @@ DEFINITIONS = [
     "These are means over eleven steps, with 0 %, 10 %, …, 100 % of the history removed",
     "means over eleven steps of removing 0 %, 10 %, …, 100 % of the history;",
     "↓ lower is better, ↑ higher",
-    "**Bold** is the best of a column, † what a paired test does not tell apart from it (sign flips over users, Holm's "
-    "correction over "
-    "all pairs, 5 %). 95 % intervals are in",
+    "**Bold** is the best of a column, † marks no significant difference to it (paired sign-flip test over "
+    "users, Holm's correction over all pairs, 5 %). 95 % intervals are in",
     "the versions, seeds and parameters behind every number",
     "with 95 % intervals",
-    '"Not told apart" means that a test did not find a difference.',
+    '"No significant difference" means that a test did not find one.',
     "tests whether a difference is less than a stated margin.",
     "the better.*",
     "against the seconds that it takes for 1,000 users, VAE, MovieLens 1M",

@@ -83,7 +83,7 @@ def unlike(
 
 
 def apart(explainer: str, others: Sequence[str] | str, *, on: Sequence[str], **where) -> Iterator[str]:
-    """Tests that find an explainer ahead of or behind others, where ``on`` says: not told apart."""
+    """Tests that find an explainer ahead of or behind others, though no difference is expected on these metrics."""
     return unlike("open", explainer, others, on=on, **where)
 
 

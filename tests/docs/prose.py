@@ -11,7 +11,7 @@ HIDDEN = re.compile(  # no prose: code, formulas, directives, tables, comments, 
 NUMBER = r"(?<![\w@=.,/])\.?\d[\d.,]*"
 COMPARISON = (
     r"\b(?:better|best|worse|worst|ahead|behind|beats?|faster|slower|cheaper|higher|lower|highest|lowest|twice|half|times"
-    r"|(?:more|less|fewer) than|told apart|as good as|(?:even|level) with|outperforms?|same (?:order|level))\b"
+    r"|(?:more|less|fewer) than|significant(?:ly)?|as good as|(?:even|level) with|outperforms?|same (?:order|level))\b"
 )
 CLAIMING = re.compile(f"{NUMBER}|{COMPARISON}", flags=re.IGNORECASE)
 

@@ -42,6 +42,7 @@ def test_all_notebooks_are_there():
         "05_lxr",
         "06_lxr_ablation",
         "07_lxr_path",
+        "08_lxr_path_analysis",
         "09_lxr_path_ablation",
         "10_baselines",
         "11_tuning",

@@ -43,7 +43,7 @@ def test_every_difference_is_tested_and_corrected_for_all(results):
     assert np.allclose(table["difference"], [0, -0.2, 0, -0.1])
     least = 1 / 10_001
     assert np.allclose(table["p_holm"], [1, 4 * least, 1, 4 * least])
-    assert table["verdict"].tolist() == ["not to be told apart", "better", "not to be told apart", "worse"]
+    assert table["verdict"].tolist() == ["no significant difference", "better", "no significant difference", "worse"]
 
 
 def test_too_few_permutations_are_refused(results):
@@ -59,7 +59,7 @@ def test_too_few_permutations_are_refused(results):
         ("NDCG", 0.1, 0.01, "worse"),
         ("INS", -0.1, 0.01, "worse"),
         ("INS", 0.1, 0.049, "better"),
-        ("CDCG@Ke=5", -0.1, 0.05, "not to be told apart"),
+        ("CDCG@Ke=5", -0.1, 0.05, "no significant difference"),
     ],
 )
 def test_a_verdict_depends_on_the_direction_of_the_metric(metric, difference, p, expected):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lxr.data.datasets import DATASETS, Dataset
 from lxr.delivery import COMPARED
 from lxr.runs import cli
 from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
+from lxr.runs.stage import read_code
 from lxr.runs.stages import build_stages, plan_stages, restrict
 from lxr.utils.records import read_json
 
@@ -197,6 +199,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_lxr-mf",
         "07_lxr_path-mf",
         "10_baselines-mf",
+        "08_lxr_path_analysis-mf",
         "14_sanity-mf",
         "16_protocol-mf",
         "13_bounds-mf",
@@ -207,6 +210,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "05_lxr-vae",
         "07_lxr_path-vae",
         "10_baselines-vae",
+        "08_lxr_path_analysis-vae",
         "14_sanity-vae",
         "16_protocol-vae",
         "13_bounds-vae",
@@ -219,6 +223,17 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
     assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "10_baselines-mf", "14_sanity-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "10_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+def test_the_first_trained_imitator_of_paths_is_analysed_once():
+    told = parameters("--explainers", "lxr-path-chosen", "lxr-path-pure-score", "--seeds", "1", "--splits", "7")
+    assert told["08_lxr_path_analysis-mf"]["explainer"] == "lxr-path-rank"  # lxr-path-chosen is made from it
+    assert not [name for name in told if name.startswith(("seeds", "splits")) and "08_lxr_path_analysis" in name]
+    assert "08_lxr_path_analysis-mf" not in parameters("--explainers", "lxr", "lime")
+    stages = build_stages(cli.parse(["--recommenders", "mf", "--explainers", "lxr-path-score"]))
+    analysis = next(stage for stage in stages if stage.name == "08_lxr_path_analysis-mf")
+    assert analysis.parameters["explainer"] == "lxr-path-score"
+    assert analysis.needs == ("01_data_preparation", "02_mf", "07_lxr_path-mf")
 
 
 def test_one_shot_methods_are_judged_in_every_training_where_all_that_they_stand_against_is_there():
@@ -423,8 +438,13 @@ def test_a_tiny_run_asks_of_a_notebook_what_it_does_by_itself():
     differs = {"dataset", "recommender", "recommenders", "seeds", "ablation", "results", "data_dir"}  # by nature
     for stage in build_stages(cli.parse(["--dataset", "synthetic", "--ablation"])):
         own = {name: known["default"] for name, known in papermill.inspect_notebook(stage.notebook).items()}
+        code = "\n".join(read_code(stage.notebook).cells)
         for name in stage.parameters.keys() - differs:
-            assert stage.parameters[name] == ast.literal_eval(own[name]), (stage.name, name)
+            default = ast.literal_eval(own[name])
+            if default is None:
+                all_of_them = re.search(rf"^{name} = {name} or (.+)$", code, flags=re.MULTILINE)[1]
+                default = eval(all_of_them, {"lxr": lxr, "LXR_FAMILIES": lxr.explainers.LXR_FAMILIES})
+            assert stage.parameters[name] == default, (stage.name, name)
 
 
 def test_a_tiny_run_never_replaces_a_full_one():
@@ -472,6 +492,7 @@ def test_the_list_of_stages_is_that_of_the_command(tmp_path, capsys):
     [
         ("11_tuning", ["02_mf"]),
         ("06_lxr_ablation", ["02_mf"]),
+        ("08_lxr_path_analysis", ["02_mf", "07_lxr_path-mf"]),
         ("09_lxr_path_ablation", ["02_mf"]),
         ("04_ncf", []),
         ("explore", ["02_mf", "05_lxr-mf", "07_lxr_path-mf"]),

@@ -120,6 +120,7 @@ def every(*notebooks: str) -> set[str]:
 
 
 JUDGING = ("12_evaluation", "13_bounds", "17_counterfactual_sets")
+PATHS = "08_lxr_path_analysis"
 
 
 @pytest.mark.slow
@@ -132,8 +133,8 @@ JUDGING = ("12_evaluation", "13_bounds", "17_counterfactual_sets")
         ("recommenders/ncf.py", set(), set()),
         ("recommenders/vae.py", {"03_vae", "05_lxr-vae"}, {"02_mf", "05_lxr-mf"}),
         ("recommenders/base.py", {"02_mf", "03_vae"} | every("05_lxr"), {"01_data_preparation"}),
-        ("explainers/lime.py", every("10_baselines", *JUDGING), {"02_mf", "03_vae"} | every("05_lxr", "07_lxr_path")),
-        ("explainers/lxr_path.py", every("07_lxr_path", *JUDGING), {"02_mf"} | every("05_lxr", "10_baselines")),
+        ("explainers/lime.py", every("10_baselines", *JUDGING), {"02_mf", "03_vae"} | every("05_lxr", "07_lxr_path", PATHS)),
+        ("explainers/lxr_path.py", every("07_lxr_path", PATHS, *JUDGING), {"02_mf"} | every("05_lxr", "10_baselines")),
         ("explainers/published_hyperparameters.csv", every("05_lxr"), {"02_mf", "03_vae"}),
     ],
 )
