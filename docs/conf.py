@@ -32,11 +32,12 @@ suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a 
 EXECUTED = Path(__file__).parent / "tutorials/executed"
 RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic")]
 shutil.rmtree(EXECUTED, ignore_errors=True)
-EXECUTED.mkdir()
-for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+(EXECUTED / "examples").mkdir(parents=True)
+for notebook in (path for pattern in ("*.ipynb", "examples/*.ipynb") for path in (ROOT / "notebooks").glob(pattern)):
     copies = [run / f"{notebook.stem}{of}.ipynb" for run in RUNS for of in ("", "-mf")]
     executed = next((copy for copy in copies if copy.is_file()), notebook).read_text(encoding="utf-8")
-    (EXECUTED / notebook.name).write_text(executed.replace("(../results/", "(../../../results/"), encoding="utf-8")
+    executed = executed.replace("../results/", "../../../results/").replace("../docs/", "../../")  # from their new places
+    (EXECUTED / notebook.relative_to(ROOT / "notebooks")).write_text(executed, encoding="utf-8")
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings describe types in words, with shapes

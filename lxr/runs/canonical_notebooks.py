@@ -34,7 +34,7 @@ def make_inputs(notebook: Path) -> None:
     Raises:
         DataError: a stage failed.
     """
-    if notebook.stem not in notebook_names():  # examples need no stages
+    if notebook.stem not in notebook_names():  # the quick start and examples need no stages
         return
     options = RunOptions(dataset=TINY_DATASET, recommenders=("mf",), before=notebook.stem, wait=True)
     stages, root = plan_stages(options), options.root

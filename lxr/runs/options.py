@@ -14,7 +14,7 @@ from lxr.data.ratings import REPEATS, Repeats
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.data_source import Source
-from lxr.runs.plan import ALL, EXPLORE, REPORT, TINY_DATASET, default_explainers, explainers_of
+from lxr.runs.plan import ALL, EXPLORE, QUICKSTART, REPORT, TINY_DATASET, default_explainers, explainers_of
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.runs.workspace import PREPARATION, stage_parameters
@@ -62,7 +62,7 @@ def default_jobs() -> int:
 
 def notebook_names() -> list[str]:
     """Notebooks that ``before`` may name."""
-    return [*(path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))), EXPLORE]
+    return [*sorted({path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - {QUICKSTART}), EXPLORE]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 PATH_ANALYSIS = "08_lxr_path_analysis"
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
 EXPLORE = "explore"  # not a stage of a run, but an argument of --before
+QUICKSTART = "00_quickstart"  # not a stage of a run; it needs no stages
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, to keep all processors busy at the end.
 JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)

@@ -7,10 +7,12 @@ import nbformat
 import pytest
 
 from lxr.runs.canonical_notebooks import canonical
+from lxr.runs.plan import QUICKSTART
 from lxr.runs.stage import read_code
 from lxr.utils.environment import PROJECT_ROOT
 
 NOTEBOOKS = [path for folder in ("", "examples") for path in sorted((PROJECT_ROOT / "notebooks" / folder).glob("*.ipynb"))]
+COURSE = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
 IGNORED = "NBVAL_IGNORE_OUTPUT"
 
 
@@ -32,6 +34,7 @@ def code(notebook):
 def test_all_notebooks_are_there():
     names = [path.stem for path in NOTEBOOKS]
     assert names == [
+        QUICKSTART,
         "01_data_preparation",
         "02_mf",
         "03_vae",
@@ -65,20 +68,36 @@ def test_it_is_canonical(notebook):
     assert canonical(copy.deepcopy(notebook)) == notebook
 
 
-def test_at_least_three_cells_are_compared(code):
+def test_the_quickstart_lists_every_notebook_once_in_reading_order():
+    text = "".join(cell.source for cell in nbformat.read(COURSE[0], as_version=4).cells if cell.cell_type == "markdown")
+    links = re.findall(r"^\| \[(\w+)\]\(([\w/]+\.ipynb)\) \|", text, flags=re.MULTILINE)
+    linked = [(COURSE[0].parent / target).resolve() for _, target in links]
+    assert sorted(linked) == sorted(NOTEBOOKS[1:])
+    assert [path for path in linked if path in COURSE] == COURSE[1:]
+    assert [name for name, _ in links] == [path.stem for path in linked]
+
+
+@pytest.mark.parametrize("path", COURSE[1:], ids=lambda path: path.stem, indirect=True)
+def test_it_ends_with_its_outputs_and_limits(notebook):
+    headings = re.findall(r"^## (.*)$", "\n".join(cell.source for cell in notebook.cells), flags=re.MULTILINE)
+    assert headings.count("Outputs and limits") == 1 and headings[-1] == "Outputs and limits"
+
+
+def test_enough_cells_are_compared(path, code):
     compared = [cell for cell in code if cell.outputs and IGNORED not in cell.source]
-    assert len(compared) >= 3
+    assert len(compared) >= (2 if path.stem == QUICKSTART else 3)  # most of the quickstart depends on the data at hand
 
 
 def test_it_has_one_parameters_cell_of_plain_values(path, notebook):
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
-    assert {"dataset", "results", "seed"} <= set(read_code(path).defaults)
+    expected = {"dataset", "seed"} | ({"results"} if path.stem != QUICKSTART else set())
+    assert expected <= set(read_code(path).defaults)
 
 
 def test_it_is_thin_and_small(path, code):
     assert path.stat().st_size < 100_000
-    assert 8 <= len(code) <= 15
+    assert 5 <= len(code) <= 8 if path.stem == QUICKSTART else 8 <= len(code) <= 15
     for cell in code:
         assert "def " not in cell.source
         assert "class " not in cell.source

@@ -34,6 +34,7 @@ def test_a_run_is_planned_in_one_line():
         ({"plugins": ("nothing.py",)}, "plugins: .*nothing.py: "),
         ({"device": "gpu"}, "device: invalid choice: 'gpu'"),
         ({"before": "99_nothing"}, "before: invalid choice: '99_nothing'"),
+        ({"before": "00_quickstart"}, "before: invalid choice: '00_quickstart'"),
         ({"jobs": 0}, "jobs: expected at least 1, found 0"),
         ({"jobs": 1.5}, "jobs: expected at least 1, found 1.5"),
         ({"seed": "1"}, "seed: expected 0 to 4294967295, found 1"),
