@@ -32,11 +32,12 @@ def in_families(names: Iterable[str], quality: pd.Series | None = None) -> list[
 
     Args:
         names: names of explainers.
-        quality: one number for each of them, lower is better; by default the order of the registry.
+        quality: one number for each of them, lower is better; equal to three digits counts as equal. By default the order of
+            the registry.
     """
     known, families = list(EXPLAINERS), list(FAMILIES)
     place = {name: known.index(name) if name in known else len(known) for name in names}
-    rank = place if quality is None else quality.to_dict()
+    rank = place if quality is None else quality.round(3).to_dict()
     return sorted(place, key=lambda name: (name == "random", families.index(family_of(name)), rank[name], place[name]))
 
 
