@@ -148,7 +148,7 @@ class Interactions:
 
     @classmethod
     def load(cls, path: str | Path) -> "Interactions":
-        """Read what :meth:`save` wrote.
+        """Read a file of :meth:`save`.
 
         Raises:
             DataError: the file is missing or damaged, or :meth:`save` did not write its content.

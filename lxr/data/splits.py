@@ -98,7 +98,7 @@ def save_split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, path
 
 
 def load_split(path: str | Path, *, n_users: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read what :func:`save_split` wrote: (train, validation, test).
+    """Read a file of :func:`save_split`: (train, validation, test).
 
     Args:
         path: the file.

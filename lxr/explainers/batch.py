@@ -69,7 +69,7 @@ def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
 
 
 def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Read what :func:`save_scores` wrote.
+    """Read a file of :func:`save_scores`.
 
     Args:
         path: the file.

@@ -119,7 +119,7 @@ class IntegratedGradients(Explainer):
 
     From the empty history, a recommender that normalises its input (the VAE) is constant along the line except for a jump
     at its start: the gradients then equal the one at x up to a factor, and their sum does not reach g(x) − g(x'). A score
-    below zero means that the item lowers g on the way from the baseline.
+    below zero means that the item lowers g between the baseline and the history.
 
     Args:
         model: the explained recommender.

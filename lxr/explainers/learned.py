@@ -83,7 +83,7 @@ class LearnedExplainer(Explainer):
 
     @classmethod
     def load(cls, path: str | Path, model: Recommender, *, allow_other: bool = False) -> Self:
-        """Read what :meth:`save` wrote, as an explainer of ``model``.
+        """Read a file of :meth:`save`, as an explainer of ``model``.
 
         Args:
             path: the file.

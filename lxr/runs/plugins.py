@@ -68,6 +68,6 @@ def loaded_plugins() -> list[Path]:
 
 
 def plugins_of(names: Iterable[str]) -> dict[str, Path]:
-    """Names that plugins have registered, among these → file of the plugin."""
+    """Registered name of a plugin → file of the plugin, for some names."""
     wanted = set(names)
     return {name: path for path, registered in _loaded.items() for name in registered if name in wanted}

@@ -50,7 +50,7 @@ def save_weights(state: dict, path: str | Path) -> None:
 
 
 def read_weights(path: str | Path, required: tuple[str, ...]) -> dict:
-    """Read what :func:`save_weights` wrote.
+    """Read a file of :func:`save_weights`.
 
     Raises:
         DataError: the file is missing, damaged, or lacks some of ``required``.

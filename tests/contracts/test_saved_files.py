@@ -165,8 +165,8 @@ def test_a_file_of_another_kind_is_refused(name, kinds):
     with pytest.raises(lxr.DataError, match=f"{name} is missing"):
         reader(path)
     path.mkdir()
-    expected = "a bundle that lxr.save wrote" if name == "recommender.pt" else "cannot read the file"
-    with pytest.raises(lxr.DataError, match=f"{name}: expected {expected}"):
+    found = "expected a bundle that lxr.save wrote" if name == "recommender.pt" else "cannot read the file"
+    with pytest.raises(lxr.DataError, match=f"{name}: {found}"):
         reader(path)
 
 
@@ -327,7 +327,7 @@ BAD_STATES = {
         r"one of the recommenders of lxr.RECOMMENDERS \(MF, VAE, NCF\), found 'SVD'",
     ),
     "class is a list": ({"class": ["MF"]}, "expected one of the recommenders"),
-    "unknown option": ({"options": {"width": 3}}, "expected options of MF, found 'width'"),
+    "unknown option": ({"options": {"width": 3}}, "expected options of MF, found the unknown option 'width'"),
     "options are a list": ({"options": ["n_factors"]}, "expected the options of MF by name"),
     "options without names": ({"options": {1: 2}}, "expected the options of MF by name"),
     "impossible option": ({"options": {"n_factors": -1}}, "expected a number of items and options of MF"),
@@ -374,7 +374,7 @@ def test_values_that_are_no_scores_are_refused(values, tmp_path):
 
 def test_a_frame_without_a_column_is_refused(tmp_path):
     lxr.utils.save_frame(pd.DataFrame({"seconds": [1]}), tmp_path / "cost.parquet")
-    with pytest.raises(lxr.DataError, match="expected the columns passes, but passes is absent"):
+    with pytest.raises(lxr.DataError, match="expected the columns passes, but passes is missing"):
         read_frame(tmp_path / "cost.parquet", ("passes",))
 
 
@@ -462,15 +462,15 @@ BAD_CALLS = {
     "path is a number": (lambda: lxr.load(3), "path: expected the path of a file, found 3"),
     "no path": (lambda: lxr.utils.save_frame(pd.DataFrame(), None), "path: expected the path of a file, found None"),
     "wrapped": (lambda: function(1).save("a.pt"), "model: expected a recommender that n_items and .*found Wrapped"),
-    "forgetful": (lambda: Forgetful(4).save("a.pt"), "found Forgetful: expected the option sharpness in an attribute"),
+    "forgetful": (lambda: Forgetful(4).save("a.pt"), "found Forgetful: expected an attribute sharpness"),
     "no frame": (lambda: lxr.utils.save_frame([1], "a.parquet"), "frame: expected a DataFrame, found list"),
     "mixed column": (
         lambda: lxr.utils.save_frame(pd.DataFrame({"a": ["b", 1]}, dtype=object), "a.parquet"),
-        "frame: expected columns",
+        "frame: each column needs values of one kind",
     ),
     "same column": (
         lambda: lxr.utils.save_frame(pd.DataFrame([[1, 2]], columns=["a", "a"]), "a.parquet"),
-        "frame: expected columns",
+        "frame: each column needs values of one kind",
     ),
 }
 

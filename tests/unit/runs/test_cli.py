@@ -67,7 +67,7 @@ from lxr.utils.records import read_json
             ["--smoke", "--hyperparameters", "tuned"],
             "--hyperparameters: cannot be combined with --smoke",
         ),
-        (["--dataset", "synthetic", "--hyperparameters", "published"], "--hyperparameters: expected alone"),
+        (["--dataset", "synthetic", "--hyperparameters", "published"], "--hyperparameters: cannot be combined"),
         (["--tune", "explainers", "--tuned-on", "ml-100k"], "--tuned-on: cannot be combined with --tune"),
         (["--smoke", "--tuned-on", "ml-100k"], "--tuned-on: cannot be combined with --tune"),
         (["--tune", "recommenders", "--hyperparameters", "tuned"], "cannot be combined with --tune recommenders"),
