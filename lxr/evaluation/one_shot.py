@@ -106,9 +106,9 @@ def _verdict(metric: str, difference: float, p: float) -> str:
     """Verdict of a test on an explainer: ``"better"``, ``"worse"``, or ``"no significant difference"``.
 
     Args:
-        metric: its name.
-        difference: of the explainer less the other.
-        p: corrected.
+        metric: name of the metric.
+        difference: mean of the explainer minus mean of the other method.
+        p: corrected p-value.
     """
     if p >= _LEVEL:
         return "no significant difference"
@@ -126,7 +126,7 @@ def bars_table(
         paths: explainers that the explainer imitates or may reach.
 
     Returns:
-        Indexed by metric: the other with the best ``mean`` (of equals the first), and its row of
+        Indexed by metric: the other with the best ``mean`` (the first one of ties), and its row of
         ``against``; ``others better``: how many others a test finds better than the explainer; and for each path
         ``to <path>``, the share of the distance from that other to the path that the explainer covers (NaN if
         the path is not the better one).

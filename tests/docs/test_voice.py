@@ -9,12 +9,6 @@ import pytest
 
 from lxr.utils.environment import PROJECT_ROOT
 
-# Sources and pages whose text is not checked yet, by the beginnings of their paths.
-PENDING = (
-    "notebooks/",
-    "lxr/evaluation/one_shot.py",
-    *(f"docs/results/{name}.md" for name in ("movielens_1m", "movielens_100k", "lxr_on_paths", "checks", "published")),
-)
 PATTERNS = {  # a regular expression that begins and ends with whole words → better wording
     r"(?:told|tells?) (?:\w+ )?apart": "a test finds (no) difference",
     r"(?:is|are|was|were|be|been) told": "gets, knows, receives",
@@ -83,8 +77,7 @@ def stiff(text: str) -> Iterator[str]:
 def test_texts_are_free_of_stiff_patterns(paths):
     assert len(paths) > 15
     names = {path.relative_to(PROJECT_ROOT).as_posix(): path for path in sorted(paths)}
-    checked = {name: path for name, path in names.items() if not name.startswith(PENDING)}
-    found = [f"{name}, {problem}" for name, path in checked.items() for problem in stiff(text_of(path))]
+    found = [f"{name}, {problem}" for name, path in names.items() for problem in stiff(text_of(path))]
     assert not found, "\n".join(found)
 
 
