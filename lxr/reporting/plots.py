@@ -19,6 +19,7 @@ from lxr.reporting.fonts import drawable
 from lxr.reporting.formats import with_direction
 from lxr.reporting.style import (
     DASHES,
+    GREY,
     LIGHT,
     PANELS,
     SMALL,
@@ -205,7 +206,8 @@ def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
         "zorder": 1,
     }
     for name, height in zip(heights.index, spread(list(heights), gap), strict=True):
-        ax.annotate(name, front.loc[name], xytext=(0.02, height), color=colour(name), **place)
+        shade = colour(name) if name in EXPLAINERS else GREY
+        ax.annotate(name, front.loc[name], xytext=(0.02, height), color=shade, **place)
 
 
 def plot_gain(gain: pd.DataFrame, columns: Sequence[str] = GAINS) -> Figure:

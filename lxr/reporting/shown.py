@@ -36,7 +36,7 @@ class ShownTable:
         for (_, column), label in zip(self.table.items(), shown, strict=True):
             style = style.format(precision=digits(column, self.decimals), subset=[label], **form)
         style = style.format_index(escape="html").format_index(axis="columns", escape="html")
-        style = style.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # a title with dollars is not mathematics
+        style = style.set_table_attributes('class="tex2jax_ignore mathjax_ignore"')  # titles may have dollars
         for name, label in zip(self.table, shown, strict=True):
             if is_metric(name) and len(shown) > 1 and pd.api.types.is_numeric_dtype(shown[label]):
                 best = style.highlight_min if direction(name) == LOWER else style.highlight_max
