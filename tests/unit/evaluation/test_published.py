@@ -60,7 +60,7 @@ def test_a_file_that_is_not_the_authors_recommender_is_refused(tmp_path, state, 
 def test_a_file_that_torch_cannot_read_is_refused(tmp_path):
     (tmp_path / "model.pt").write_text("<html>not found</html>")
     for name in ("model.pt", "absent.pt"):
-        with pytest.raises(lxr.DataError, match=f"{name}: expected weights saved by PyTorch"):
+        with pytest.raises(lxr.DataError, match=f"{name}: cannot read weights saved by PyTorch"):
             authors_recommender(tmp_path / name)
 
 
