@@ -32,7 +32,7 @@ body {{ color: var(--text); background: var(--page); }}
 a {{ color: var(--link); }}
 h1, h2, h3, h4 {{ line-height: 1.2; margin-top: 2em; scroll-margin-top: 1rem; }}
 h1 {{ margin-top: 0; }}
-nav ol {{ columns: 15rem; padding-left: 1.2rem; font-size: 0.9em; }}
+nav ol {{ columns: 15rem; padding-left: 2rem; font-size: 0.9em; }}
 figure {{ margin: 1.5em 0; }}
 figcaption {{ font-size: 0.85em; margin-top: 0.4em; }}
 img {{ max-width: 100%; height: auto; background: #fff; border-radius: 4px; }}
@@ -64,7 +64,8 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 </html>
 """
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
-FIGURE_WIDTH, FIGURE_COLOURS = 900, 48  # pixels; few of both keep the page small
+FIGURE_WIDTH, FIGURE_COLOURS = 840, 24  # pixels; few of both keep the page small
+DISPLAYED = ("display_data", "execute_result")  # not printed checks
 HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
 CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its caption
     "fidelity": "Perturbation curves (left) and fixed-length metrics (right). A good explainer is low at ↓ and high at ↑",
@@ -97,10 +98,11 @@ class ReportFigure:
 
         image, shrunk = Image.open(self.path).convert("RGB"), io.BytesIO()
         image.thumbnail((FIGURE_WIDTH, 2 * FIGURE_WIDTH))
-        image.quantize(FIGURE_COLOURS, dither=Image.Dither.NONE).save(shrunk, format="png", optimize=True)
+        few = image.quantize(FIGURE_COLOURS, dither=Image.Dither.NONE).convert("RGB")
+        few.save(shrunk, format="webp", lossless=True, method=6)
         source, text = base64.b64encode(shrunk.getvalue()).decode(), html_attribute(repr(self))
         return (
-            f'<figure><img alt="{text}" src="data:image/png;base64,{source}"><figcaption>{html_text(self.caption)}.'
+            f'<figure><img alt="{text}" src="data:image/webp;base64,{source}"><figcaption>{html_text(self.caption)}.'
             "</figcaption></figure>"
         )
 
@@ -128,6 +130,9 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
     )
     shown = nbformat.read(notebook, as_version=4)
     shown.cells = [cell for section in _sections(shown.cells) if _has_something(section) for cell in section]
+    for cell in shown.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.output_type in DISPLAYED]
     body, _ = exporter.from_notebook_node(shown)
     page = PAGE.format(name=html_attribute(title), title=html_text(title), contents=_contents(body), body=body)
     with atomic_path(path) as temporary:
@@ -155,5 +160,5 @@ def _sections(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
 def _has_something(section: Iterable[NotebookNode]) -> bool:
     """Whether a section displays something: text alone does, printed checks of a run do not."""
     code = [cell for cell in section if cell.cell_type == "code"]
-    displayed = (output.output_type in ("display_data", "execute_result") for cell in code for output in cell.outputs)
+    displayed = (output.output_type in DISPLAYED for cell in code for output in cell.outputs)
     return not code or any(displayed)

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from lxr.metrics.names import LOWER, direction, is_metric
 from lxr.reporting.formats import digits, rounded, with_directions
@@ -32,7 +33,7 @@ class ShownTable:
 
     def _repr_html_(self) -> str:
         shown = with_directions(self.table)
-        style, form = shown.style, {"thousands": ",", "na_rep": "", "escape": "html"}
+        style, form = Styler(shown, cell_ids=False), {"thousands": ",", "na_rep": "", "escape": "html"}
         for (_, column), label in zip(self.table.items(), shown, strict=True):
             style = style.format(precision=digits(column, self.decimals), subset=[label], **form)
         style = style.format_index(escape="html").format_index(axis="columns", escape="html")

@@ -111,7 +111,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
     page = (results / "synthetic" / "report.html").read_text()
     assert "<title>LXR on synthetic</title>" in page
     assert "## Parameters" not in page and ">Parameters" not in page
-    assert page.count('src="data:image/png;base64,') >= 5
+    assert page.count('src="data:image/webp;base64,') >= 5
     assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*|url\(|@import|https?://""", page) == []
     assert "would have been recommended instead of" in page
     assert "workspace" not in page  # no code
