@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lxr.counterfactuals import CounterfactualSet, counterfactual_sets, smallest_prefix
 from lxr.data.interactions import Interactions
 from lxr.data.splits import split_users
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
@@ -41,6 +42,8 @@ COMPARED = (
 )
 METRICS = ("NDCG", "POS@20", "DEL", "INS")  # metrics of the comparison
 RANK, SCORE, SECONDS = "NDCG", "INS", "explaining [s / 1,000 users]"
+SET_SIZE = "set size@1"  # mean number of first reasons without which the item leaves first place
+PROVEN_USERS, PROOF_SECONDS = 20, 1.0  # users with a smallest set, and the time limit of each
 LEVEL = 0.05
 
 
@@ -51,12 +54,16 @@ class Comparison:
     Attributes:
         results: explainer → fidelity of its explanations, for the same users.
         costs: explainer → (cost of making it, cost of explaining these users).
+        sizes: explainer → (n_users,) least numbers of first reasons whose removal changes the first place; or NaN.
+        smallest: smallest sets of some users, with certificates.
 
     Example: see :func:`compare`.
     """
 
     results: Mapping[str, FidelityResult]
     costs: Mapping[str, tuple[Cost, Cost]]
+    sizes: Mapping[str, np.ndarray]
+    smallest: Sequence[CounterfactualSet]
 
     @property
     def n_users(self) -> int:
@@ -65,10 +72,11 @@ class Comparison:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Mean of each metric, seconds for 1,000 users, and seconds of training, one row per explainer; best NDCG first."""
+        """Means of the metrics, seconds for 1,000 users, and seconds of training, one row per explainer; best NDCG first."""
         means = {name: result.per_user()[list(METRICS)].mean() for name, result in self.results.items()}
         costs = cost_table(self.costs, self.n_users).set_index("explainer")
         table = pd.DataFrame(means).T.rename_axis("explainer")
+        table[SET_SIZE] = [_mean(self.sizes[name]) for name in table.index]
         return table.join(costs[[SECONDS, "making it [s]"]]).sort_values(RANK)
 
     @cached_property
@@ -101,7 +109,8 @@ class Comparison:
             "Without gradients of the recommender": (RANK, no_gradient),
             "Without training": (RANK, untrained),
         }
-        return [self._advice(purpose, metric, among) for purpose, (metric, among) in wanted.items() if among]
+        advice = [self._advice(purpose, metric, among) for purpose, (metric, among) in wanted.items() if among]
+        return [*advice, self._proof()]
 
     def _advice(self, purpose: str, metric: str, among: Sequence[str]) -> str:
         """One line of the verdict: the cheapest explainer without a significant difference to the best."""
@@ -109,6 +118,18 @@ class Comparison:
         row = self.table.loc[cheapest]
         advice = f"{purpose}: {cheapest} ({metric} {row[metric]:.3f}, {row[SECONDS]:.2g} s for 1,000 users)."
         return advice + f" No test finds a difference to {', '.join(others)}." * bool(others)
+
+    def _proof(self) -> str:
+        """Line of the verdict on sets of reasons."""
+        size = _mean([each.size for each in self.smallest if each.size])
+        proven = sum(each.certificate != "bound" for each in self.smallest)
+        seconds = np.mean([each.seconds for each in self.smallest])
+        shortest = self.table[SET_SIZE].drop("random", errors="ignore").idxmin()
+        return (
+            f"For a set that provably changes the recommendation: lxr.counterfactuals.smallest_set (mean size {size:.1f}, "
+            f"proven for {proven} of {len(self.smallest)} users, {seconds:.2g} s each). Of the explainers, {shortest} needs "
+            f"the fewest first reasons (mean size {self.table[SET_SIZE][shortest]:.1f})."
+        )
 
     def plot(self) -> "Figure":
         """Plot fidelity over computing time: :func:`lxr.reporting.plots.plot_cost`."""
@@ -174,7 +195,7 @@ def compare(
     train, validation, test = (data.matrix[users] for users in split_users(data.matrix.shape[0], seed=seed))
     matrix = sample_users(test, n_users, np.random.default_rng(seed))
     target = top_item(model, matrix)
-    results, costs = {}, {}
+    results, costs, sizes = {}, {}, {}
     for name in progress_bar(list(specs), desc="comparing", unit="explainer"):
         with warnings.catch_warnings(action="ignore"):  # the table shows the quality of each
             with measure_cost(model) as making:
@@ -182,4 +203,13 @@ def compare(
             with measure_cost(model) as explaining:
                 scores = explainer.explain(matrix, target)
         results[name], costs[name] = evaluate_fidelity(model, matrix, target, scores), (making, explaining)
-    return Comparison(results, costs)
+        prefixes = smallest_prefix(model, matrix, target, scores)
+        sizes[name] = np.where(prefixes.found, prefixes.size, np.nan)
+    smallest = counterfactual_sets(model, matrix[:PROVEN_USERS], target[:PROVEN_USERS], time_limit=PROOF_SECONDS)
+    return Comparison(results, costs, sizes, smallest)
+
+
+def _mean(sizes: Sequence | np.ndarray) -> float:
+    """Mean of sizes, NaN left out."""
+    known = np.asarray(sizes, dtype=float)
+    return float(known[np.isfinite(known)].mean()) if np.isfinite(known).any() else np.nan

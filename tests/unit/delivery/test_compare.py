@@ -6,7 +6,7 @@ import torch
 
 import lxr
 from lxr.delivery import Comparison
-from lxr.delivery.compare import SECONDS
+from lxr.delivery.compare import SECONDS, SET_SIZE
 from lxr.evaluation import Cost
 
 ORDERS = {"good": [2.0, 1, 0, 0], "same": [2.0, 1, 0, 0], "bad": [1.0, 2, 0, 0]}
@@ -22,7 +22,13 @@ def comparison(monkeypatch) -> Comparison:
         monkeypatch.setitem(lxr.EXPLAINERS, name, lxr.EXPLAINERS["leave-one-out"])
     results = {name: lxr.evaluate_fidelity(model, histories, target, each) for name, each in scores.items()}
     seconds = {"good": 0.12, "same": 1.2, "bad": 0.012}
-    return Comparison(results, {name: (Cost(), Cost(seconds=each, n_scored=24)) for name, each in seconds.items()})
+    prefixes = {name: lxr.counterfactuals.smallest_prefix(model, histories, target, each) for name, each in scores.items()}
+    return Comparison(
+        results,
+        {name: (Cost(), Cost(seconds=each, n_scored=24)) for name, each in seconds.items()},
+        {name: np.where(each.found, each.size, np.nan) for name, each in prefixes.items()},
+        lxr.counterfactuals.counterfactual_sets(model, histories[:3], target[:3]),
+    )
 
 
 def test_the_table_has_means_and_seconds_of_a_thousand_users(comparison):
@@ -37,6 +43,14 @@ def test_the_cheapest_of_the_best_comes_first(comparison):
     rank = comparison.verdict[0]
     assert rank.startswith("To explain the rank: good (NDCG ") and rank.endswith("No test finds a difference to same.")
     assert rank in str(comparison) and rank in comparison._repr_html_()
+
+
+def test_sets_that_provably_change_the_recommendation_are_in_the_verdict(comparison):
+    sizes = comparison.table[SET_SIZE]
+    assert sizes["good"] == sizes["same"] == 1 and np.isnan(sizes["bad"])  # without item 1 nothing is ahead
+    proof = comparison.verdict[-1]
+    assert "(mean size 1.0, proven for 3 of 3 users, " in proof
+    assert proof.endswith("Of the explainers, good needs the fewest first reasons (mean size 1.0).")
 
 
 def test_the_figure_has_a_panel_for_the_rank_and_one_for_the_score(comparison):
