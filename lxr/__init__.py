@@ -80,7 +80,7 @@ from lxr.reporting.explanation import UserExplanation
 from lxr.runs.plugins import load_plugins_of_run
 from lxr.utils.storage import DataError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DATASETS",
