@@ -200,7 +200,8 @@ class Recommender(nn.Module):
             check_weights(again, self.state_dict())
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"model: expected a recommender that n_items and options can make again, found {name}: {short(error)}"
+                f"model: expected a recommender that n_items and options can make again, found {name}: {short(error)}: "
+                "lxr.save writes wrapped recommenders"
             ) from error
         content = {"class": name, "n_items": self.n_items, "options": options, "weights": self.state_dict()}
         save_weights(content, path)

@@ -186,7 +186,7 @@ def read_checked(path: str | Path, parse: Callable[[io.BytesIO], Content]) -> Co
     try:
         content = as_path(path).read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: run the stage that makes it") from error
+        raise DataError(f"{path} is missing: save it first, or run the stage that makes it") from error
     except OSError as error:
         raise DataError(f"{path}: cannot read the file: {error.strerror or error}") from error
     start = content.rfind(SEAL) + len(SEAL)
