@@ -88,8 +88,8 @@ def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> Dat
     """Error for thresholds that leave no interaction."""
     scale = f" (from {checked['rating'].min():g} to {checked['rating'].max():g})" if "rating" in checked else ""
     rule = ", ".join(f"{name}={value}" for name, value in thresholds.items())
-    too_high = bool(scale) and checked["rating"].max() < thresholds["min_rating"]
-    advice = ": lower min_rating, or leave out the column rating if every row counts" * too_high
+    too_high = "rating" in checked and checked["rating"].max() < thresholds["min_rating"]
+    advice = ": lower min_rating, or leave out the column rating if every row counts" if too_high else ""
     return DataError(f"no interaction is left of {len(checked)} ratings{scale} with {rule}{advice}")
 
 
