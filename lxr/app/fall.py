@@ -35,9 +35,10 @@ def fall_of(falls: Mapping[str, Sequence[int]]) -> str:
 def sentence(name: str, ranks: Sequence[int]) -> str:
     """The fall in words: how many reasons take the place away, and the rank at the end."""
     lost = next((step for step, rank in enumerate(ranks) if rank > ranks[0]), None)
-    reasons = "1 reason" if lost == 1 else f"{lost} reasons"
-    place = f"rank {ranks[0]} holds" if lost is None else f"rank {ranks[0]} is lost without {reasons}"
-    return f"{name}: {place}; without {len(ranks) - 1}, the rank is {ranks[-1]}."
+    if lost is None:
+        return f"{name}: rank {ranks[0]} holds without its first {len(ranks) - 1} reasons."
+    first = "its first reason" if lost == 1 else f"its first {lost} reasons"
+    return f"{name}: rank {ranks[0]} is lost without {first}; without {len(ranks) - 1}, the rank is {ranks[-1]}."
 
 
 def _scales(falls: Mapping[str, Sequence[int]]) -> tuple[int, float]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ class Explorer:
         self.users = Search("user", "find a user …")
         self.next_user = widgets.Button(description="Next user")
         self.search = Search("title", "add an item by its title …")
-        self.empty = widgets.Button(description="Start from nothing", tooltip="build a history of your own by titles")
+        self.empty = widgets.Button(description="Start empty", tooltip="build a history of your own by titles")
         self.ranking = Ranking(RECOMMENDED + 1)
         self.panels = [Panel(name) for name in models.pair(explainers)]
         self.restore = widgets.Button(description="Put all back")
@@ -165,7 +166,7 @@ class Explorer:
         data, lengths = models.data, np.diff(models.data.matrix.indptr)[models.users]
         with self.quietly():
             self.source.value = label
-            names = names_of(data.user_ids[models.users], models.users)
+            names = names_of(data.user_ids[models.users], models.users.tolist()).tolist()
             self.users.offer(names, [f"{name} · {length} items" for name, length in zip(names, lengths, strict=True)])
             self.search.offer(data.titles(np.arange(data.n_columns)))
             self.offer_explainers([panel.name.value for panel in self.panels])
@@ -296,8 +297,8 @@ class Explorer:
             if asker.pending is answer and not answer.cancelled():
                 self.show(asker, str(answer.exception()) if answer.exception() else answer.result())
 
-    def show(self, asker: Panel | CounterfactualText, answer: UserExplanation | str | None) -> None:
-        """Show an answer, and whatever is made of all answers."""
+    def show(self, asker: Panel | CounterfactualText, answer: Any) -> None:
+        """Show an answer, and what is made of all answers."""
         asker.show(answer)
         recommendation, said = self.exploration.recommendation, [each for each in self.panels if each.explanation]
         names = [panel.name.value for panel in said] if recommendation else []

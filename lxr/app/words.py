@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lxr.app.session import Exploration, Ranked
 from lxr.reporting.explanation import SHOWN, UserExplanation
 from lxr.utils.markup import plain, quoted
@@ -37,6 +39,6 @@ def lines_of(
     lines += ["", sentence] * bool(sentence)
     if exploration.removed:
         target = next(row for row in ranking if row.item == exploration.recommendation.target)
-        left_out = "; ".join(exploration.models.data.titles(sorted(exploration.removed)))
+        left_out = "; ".join(exploration.models.data.titles(np.array(sorted(exploration.removed))))
         lines += ["", f"Left out: {left_out}.", f"{quoted(target.title)}: rank {target.was} → {target.rank}."]
     return lines

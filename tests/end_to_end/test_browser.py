@@ -25,6 +25,7 @@ from hostile_titles import HOSTILE
 
 import lxr
 from lxr.app import Exploration, TrainedModels, trained
+from lxr.app.fall import sentence
 from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("voila")
@@ -136,7 +137,7 @@ def explore(app, models: TrainedModels) -> None:
     app.get_by_placeholder("find a user").fill(str(models.data.user_ids[exploration.user]))
     app.get_by_placeholder("find a user").press("Enter")
     recommended = app.locator(".lxr-ranking button")
-    playwright.expect(recommended.first).to_contain_text(f"1. {first}")
+    playwright.expect(recommended.first).to_contain_text(f"1. {first}", timeout=60_000)  # after the other cells
     playwright.expect(recommended.first).to_have_attribute("aria-pressed", "true")
     recommendation = Exploration(models, exploration.user).recommendation
     playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
@@ -158,8 +159,8 @@ def explore(app, models: TrainedModels) -> None:
 
     app.locator(".lxr-ranking button", has_text=first).click()
     playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
-    fall = recommendation.fall("leave-one-out")[-1]
-    playwright.expect(app.locator(".lxr-falls")).to_contain_text(f"the rank is {fall}.")
+    said = sentence("leave-one-out", recommendation.fall("leave-one-out"))
+    playwright.expect(app.locator(".lxr-falls")).to_contain_text(said)
     app.get_by_role("button", name="Leave out the first").nth(1).click()
     rank = recommendation.without(recommendation.explanation("leave-one-out").items[:3]).rank
     playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
@@ -167,7 +168,7 @@ def explore(app, models: TrainedModels) -> None:
 
 def build_a_history(app, title: str) -> None:
     """Start from nothing, and add an item by its title."""
-    app.get_by_role("button", name="Start from nothing").click()
+    app.get_by_role("button", name="Start empty").click()
     playwright.expect(app).to_contain_text("Add items by their titles.")
     playwright.expect(app.locator(".lxr-ranking button:visible")).to_have_count(0)
     search = app.get_by_placeholder("add an item")
@@ -182,14 +183,14 @@ def build_a_history(app, title: str) -> None:
 def test_find_click_untick_and_see_the_list_ranked_anew_in_jupyterlab(browser, models, folder, tmp_path):
     with (
         serving("explore_lab", folder) as (address, _),
-        contextlib.closing(browser.new_page(viewport={"width": 1280, "height": 900})) as page,
+        contextlib.closing(browser.new_page(viewport={"width": 1400, "height": 1300})) as page,
     ):
         page.set_default_timeout(60_000)
         page.goto(address)
         run_all_cells(page)
         app = page.locator(".lxr-app")
         explore(app, models)
-        app.screenshot(path=Path(SHOTS or tmp_path) / "explore_lab.png")
+        app.screenshot(path=Path(SHOTS or tmp_path) / "explore_lab.png", style=".Toastify { display: none }")
         build_a_history(app, models.data.titles(np.array([0]))[0])
 
 
@@ -225,7 +226,7 @@ def test_two_visitors_of_the_page_whose_kernels_end_with_it(browser, models, fol
         other = browser.new_page(viewport=phone)
         other.goto(page.url, timeout=60_000)
         playwright.expect(other.get_by_role("heading", name="What if?")).to_have_text(without, timeout=60_000)
-        other.screenshot(path=tmp_path / "phone.png", full_page=True)
+        other.screenshot(path=tmp_path / "phone.png")
         places = [other.locator(".lxr-app .lxr-row").nth(row).bounding_box() for row in (0, 12)]
         assert places[0]["x"] == places[1]["x"] and other.evaluate("document.documentElement.scrollWidth") == phone["width"]
 

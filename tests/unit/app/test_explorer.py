@@ -12,6 +12,7 @@ import torch
 
 import lxr
 from lxr.app import Exploration, Explorer, TrainedModels, trained
+from lxr.app.fall import sentence
 from lxr.app.help import help_of
 from lxr.app.link import query_of, restore
 from lxr.app.panels import ROWS
@@ -224,10 +225,22 @@ def test_two_explainers_are_compared_by_the_rank_without_their_first_reasons(exp
         items = recommendation.explanation(name).items
         ranks = [recommendation.without(items[:count]).rank for count in range(11)]
         assert recommendation.fall(name) == ranks
-        assert f"without 10, the rank is {ranks[-1]}." in explorer.falls.value.partition(f"> {name}: ")[2]
+        assert sentence(name, ranks) in explorer.falls.value
     assert explorer.falls.value.count("<circle") == 22
     explorer.panels[1].name.value = "leave-one-out"
     assert answered(explorer).falls.value.count("<circle") == 11
+
+
+@pytest.mark.parametrize(
+    ("ranks", "said"),
+    [
+        ([1, 1, 1], "x: rank 1 holds without its first 2 reasons."),
+        ([2, 5], "x: rank 2 is lost without its first reason; without 1, the rank is 5."),
+        ([1, 1, 3, 2], "x: rank 1 is lost without its first 2 reasons; without 3, the rank is 2."),
+    ],
+)
+def test_a_fall_in_words(ranks, said):
+    assert sentence("x", ranks) == said
 
 
 def test_everything_is_there_as_text_and_as_a_link(explorer, trained_results):
