@@ -1,17 +1,39 @@
 """The state of an explorer as the query of a link, and back."""
 
+import os
 from collections.abc import Container
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
 import torch
 
+from lxr.utils.extras import extra
 from lxr.utils.markup import plain, quoted
 
 if TYPE_CHECKING:
     from lxr.app.widgets import Explorer
 
+QUERY = "QUERY_STRING"  # environment variable: the query of the visitor, once there is one
 BETWEEN = " "  # ids of a list
+
+
+def is_page() -> bool:
+    """Whether this process is the kernel of a page of Voilà."""
+    return "VOILA_KERNEL_ID" in os.environ
+
+
+def open_page(explorer: "Explorer") -> None:
+    """Wait for the visitor, if Voilà has started the page before there is one, and open the state of the link.
+
+    The page says what is wrong with a link.
+    """
+    with extra("app"):
+        from voila.utils import wait_for_request
+    if QUERY not in os.environ:
+        wait_for_request()
+    if query := os.environ.get(QUERY):
+        explorer.reacting(partial(restore, explorer))(query)
 
 
 def query_of(explorer: "Explorer") -> str:

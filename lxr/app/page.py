@@ -1,11 +1,9 @@
 """The page that `make app` serves: the explorer on the best models that there are."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lxr.app.link import restore
 from lxr.app.models import Models, TrainedModels, generated_models, trained
 from lxr.app.widgets import Explorer
 from lxr.utils.extras import extra
@@ -13,7 +11,6 @@ from lxr.utils.storage import DataError
 
 with extra("app"):
     import ipywidgets as widgets
-    from voila.utils import get_query_string
 
 TITLE = """<h1>Why was this recommended?</h1>
 <p>Choose a recommendation to see the items that it was made from. Leave items out to see the ranking change.</p>{}"""
@@ -31,10 +28,7 @@ def page(results: str | Path = "results") -> widgets.Widget:
         Title, one sentence and the explorer, in the state that the link of the visitor names.
     """
     shelf = _shelf(results)
-    explorer = Explorer(next(iter(shelf.values()))(), others=shelf, is_page=True)
-    query = get_query_string() if "VOILA_KERNEL_ID" in os.environ else ""
-    if query:
-        explorer.reacting(partial(restore, explorer))(query)
+    explorer = Explorer(next(iter(shelf.values()))(), others=shelf)
     films = "" if any(shelf) else GENERATED
     title = widgets.HTML(TITLE.format(films)).add_class("lxr-title")
     return widgets.VBox([title, explorer.view]).add_class("lxr-page")

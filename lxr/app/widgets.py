@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from lxr.app.fall import fall_of
-from lxr.app.link import query_of
+from lxr.app.link import is_page, open_page, query_of
 from lxr.app.models import Models, TrainedModels
 from lxr.app.panels import CounterfactualText, Panel, footnote
 from lxr.app.ranking import Ranking, set_class
@@ -44,11 +44,12 @@ STYLE, SCRIPT = (Path(__file__).with_name(f"explorer.{kind}").read_text(encoding
 class Explorer:
     """Choose a user; see recommendations, and why, by two explainers; leave reasons out, and see.
 
+    On a page of Voilà, the link holds the state.
+
     Args:
         models: to begin with.
         explainers: names of those of the two panels, to begin with. Others take the place of what is not there.
         others: label → maker of further models that can be chosen; the label of ``models`` comes first, with None.
-        is_page: whether the state is in the link of the page.
 
     Attributes:
         exploration: what is shown.
@@ -64,10 +65,9 @@ class Explorer:
         models: Models,
         explainers: Sequence[str] = ("lxr", "leave-one-out"),
         others: Mapping[str, Callable[[], Models] | None] | None = None,
-        is_page: bool = False,
     ):
         self.made: dict[str, Models] = {next(iter(others)) if others else "": models}
-        self.others, self.is_page = others or {}, is_page
+        self.others = others or {}
         self.pool = ThreadPoolExecutor(WORKERS)
         self.lock, self.drawing = threading.RLock(), False
         self.source = widgets.Dropdown(options=[*self.made, *list(self.others)[1:]], description="Recommender")
@@ -84,6 +84,8 @@ class Explorer:
         self.view = self.arrange()
         self.listen()
         self.choose_models(self.source.value)
+        if is_page():
+            open_page(self)
 
     def __repr__(self) -> str:
         about = {"models": self.source.value} if self.source.value else {}
@@ -323,9 +325,7 @@ class Explorer:
         explanations = [panel.explanation for panel in self.panels if panel.explanation]
         lines = lines_of(self.exploration, self.ranking.rows, explanations, self.counterfactual.sentence)
         text = "\n".join(html_attribute(line) for line in lines)
-        link = (
-            f' · <a class="lxr-link" href="{html_attribute(query_of(self))}">Link to this view</a>' if self.is_page else ""
-        )
+        link = f' · <a class="lxr-link" href="{html_attribute(query_of(self))}">Link to this view</a>' if is_page() else ""
         self.text.value = (
             f'<div><button type="button" class="lxr-copy jupyter-button">Copy as text</button> <span role="status"></span>'
             f'{link}<pre class="lxr-text tex2jax_ignore mathjax_ignore" hidden>{text}</pre></div>'

@@ -9,7 +9,7 @@ c.VoilaConfiguration.extension_allowlist = ["@jupyter-widgets/jupyterlab-manager
 # down the page that is being opened.
 c.VoilaConfiguration.preheat_kernel = True
 c.VoilaConfiguration.default_pool_size = 1
-c.VoilaKernelManager.fill_delay = 5
+c.VoilaKernelManager.fill_delay = 2
 
 # A page that is closed ends its kernel. Where it cannot (a browser that is killed, a page closed while it loads), the
 # kernel is ended after five minutes without a page.

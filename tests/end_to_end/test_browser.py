@@ -215,13 +215,17 @@ def test_two_visitors_of_the_page_whose_kernels_end_with_it(browser, models, fol
     (results / models.root.name).symlink_to(models.root)
     desk, phone = ({"width": 1400, "height": 1000}, {"width": 390, "height": 844})
     with serving("explore", folder, results) as (address, server):
-        page = browser.new_page(viewport=desk)
+        page = browser.new_page(viewport=desk, permissions=["clipboard-read", "clipboard-write"])
         page.goto(address, timeout=60_000)
         app = page.locator(".lxr-app")
         explore(app, models)
         page.locator(".lxr-page").screenshot(path=Path(SHOTS or tmp_path) / "explore.png")
         assert page.title() == "Why was this recommended?" and "without=" in page.url
         without = app.get_by_role("heading", name="What if?").inner_text()
+
+        page.get_by_role("button", name="Copy as text").click()
+        playwright.expect(app).to_contain_text("Copied.")
+        assert page.evaluate("navigator.clipboard.readText()").startswith("Recommended to user ")
 
         other = browser.new_page(viewport=phone)
         other.goto(page.url, timeout=60_000)

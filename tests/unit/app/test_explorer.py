@@ -28,7 +28,7 @@ def models(trained_results):
 @pytest.fixture
 def explorer(trained_results):
     """Its left panel by leave-one-out, its right one by LXR."""
-    return Explorer(TrainedModels(trained_results, "synthetic", "mf"), ("leave-one-out", "lxr"), is_page=True)
+    return Explorer(TrainedModels(trained_results, "synthetic", "mf"), ("leave-one-out", "lxr"))
 
 
 def labels(explorer):
@@ -243,7 +243,9 @@ def test_a_fall_in_words(ranks, said):
     assert sentence("x", ranks) == said
 
 
-def test_everything_is_there_as_text_and_as_a_link(explorer, trained_results):
+def test_everything_is_there_as_text_and_on_a_page_as_a_link(explorer, trained_results, monkeypatch):
+    assert "href" not in explorer.text.value
+    monkeypatch.setenv("VOILA_KERNEL_ID", "7")
     answered(explorer).ranking.buttons[1].value = True
     answered(explorer).panels[1].first.click()
     recommendation, text = explorer.exploration.recommendation, explorer.text.value
@@ -251,8 +253,8 @@ def test_everything_is_there_as_text_and_as_a_link(explorer, trained_results):
     assert html.escape(recommendation.sentence) in text
     query = query_of(explorer)
     assert f'href="{html.escape(query)}"' in text
-    other = Explorer(TrainedModels(trained_results, "synthetic", "mf"), is_page=True)
-    restore(other, query)
+    monkeypatch.setenv("QUERY_STRING", query.lstrip("?"))  # Voilà puts it there
+    other = Explorer(TrainedModels(trained_results, "synthetic", "mf"))
     assert query_of(answered(other)) == query and other.outcome.value == explorer.outcome.value
     explorer.empty.click()
     explorer.search.view.value = "Group B, item 3"
@@ -261,6 +263,11 @@ def test_everything_is_there_as_text_and_as_a_link(explorer, trained_results):
     for wrong in ("?user=nobody", "?item=nothing", "?without=5000", "?by=nobody", "?models=none"):
         with pytest.raises(ValueError, match="which is not here"):
             restore(other, wrong)
+    monkeypatch.setenv("QUERY_STRING", "user=<b>")
+    assert (
+        "“&lt;b&gt;”, which is not here"
+        in lxr.explore(explorer.exploration.models.model, other.exploration.models.data).said.value
+    )
 
 
 def test_every_explainer_has_one_line_of_help(explorer):

@@ -288,7 +288,7 @@ def test_widgets(catalogue, tmp_path):
     lxr.data.save_split(*lxr.split_users(40, seed=42), root / "split.npz")
     model = lxr.MF(len(HOSTILE), n_factors=4)
     model.save(root / "mf/recommender.pt")
-    explorer = Explorer(TrainedModels(tmp_path, "toy", "mf"), ("leave-one-out", "cosine"), is_page=True)
+    explorer = Explorer(TrainedModels(tmp_path, "toy", "mf"), ("leave-one-out", "cosine"))
     for asker in (*explorer.panels, explorer.counterfactual):
         asker.pending.result(timeout=60)
     with explorer.lock:
