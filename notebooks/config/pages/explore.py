@@ -2,6 +2,8 @@
 
 import os
 
+os.environ["TQDM_DISABLE"] = "1"  # no progress bars on a page
+
 from lxr.app.page import page
 
 page(os.environ.get("LXR_RESULTS", "results"))
