@@ -7,7 +7,10 @@ if (!window.lxrExplorer) {
   const dress = () => {
     for (const each of all(".lxr-live")) set(each, "aria-live", "polite");
     for (const each of all(".widget-toggle-button")) set(each, "aria-pressed", String(each.classList.contains("mod-active")));
-    for (const each of all("input[placeholder]")) set(each, "aria-label", each.placeholder);
+    for (const each of all(":is(.widget-combobox, .widget-text) input")) {
+      set(each, "aria-label", each.placeholder || each.closest("[title]")?.title || "");
+    }
+    for (const each of all("button[title]")) if (each.textContent.length === 1) set(each, "aria-label", each.title);
     const link = document.querySelector("a.lxr-link");
     if (link && location.search !== link.search) history.replaceState(null, "", link.search);
   };

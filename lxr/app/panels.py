@@ -66,7 +66,8 @@ class Panel:
 
     def offer(self, costs: Mapping[str, float | None], name: str) -> None:
         """Offer explainers, name → scores that it asks the recommender for if known, and choose one."""
-        self.name.options = [(f"{each} · {cost:,.0f} scores" if cost else each, each) for each, cost in costs.items()]
+        asked = {each: f" · {cost:,.0f} score{'s' * (round(cost) != 1)}" for each, cost in costs.items() if cost}
+        self.name.options = [(each + asked.get(each, ""), each) for each in costs]
         self.name.value = name
 
     def show(self, answer: UserExplanation | str | None) -> None:

@@ -161,6 +161,7 @@ def explore(app, models: TrainedModels) -> None:
     playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
     said = sentence("leave-one-out", recommendation.fall("leave-one-out"))
     playwright.expect(app.locator(".lxr-falls")).to_contain_text(said)
+    playwright.expect(app.get_by_role("button", name="less important")).to_have_count(2)
     app.get_by_role("button", name="Leave out the first").nth(1).click()
     rank = recommendation.without(recommendation.explanation("leave-one-out").items[:3]).rank
     playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
