@@ -32,10 +32,9 @@ package: .venv/installed
 lab: .venv/installed
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb
 
-# A web page: why was this recommended, and what if? (Its first tiny models take half a minute.)
+# A web page: why was this recommended, and what if? It shows the best models that are trained, else generated data.
 app: .venv/installed
-	$(BIN)/python run_all.py --smoke --before explore
-	$(BIN)/voila notebooks/examples/explore.ipynb --Voila.config_file_paths=notebooks/config
+	$(BIN)/voila notebooks/config/pages/explore.py --Voila.config_file_paths=notebooks/config
 
 # Execute the notebooks with their own parameters and store them in the form in which they are committed.
 notebooks: .venv/installed

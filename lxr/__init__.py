@@ -49,6 +49,7 @@ from lxr import (
     tuning,
     utils,
 )
+from lxr.app.explore import explore
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
 from lxr.data.files import read_ratings_file
 from lxr.data.interactions import Interactions
@@ -113,6 +114,7 @@ __all__ = [
     "evaluation",
     "explain",
     "explainers",
+    "explore",
     "fit",
     "load",
     "load_dataset",

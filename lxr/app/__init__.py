@@ -6,9 +6,11 @@ Example:
     >>> exploration.recommendation.explanation("lxr").sentence  # doctest: +SKIP
 """
 
-from lxr.app.session import Exploration, Recommendation, TrainedModels, trained
+from lxr.app.explore import explore
+from lxr.app.models import Models, TrainedModels, trained
+from lxr.app.session import Exploration, Recommendation
 
-__all__ = ["Exploration", "Explorer", "Recommendation", "TrainedModels", "trained"]
+__all__ = ["Exploration", "Explorer", "Models", "Recommendation", "TrainedModels", "explore", "trained"]
 
 
 def __getattr__(name: str):

@@ -1,143 +1,45 @@
-"""Session of the explorer without widgets: trained models, a history, a recommendation, a what-if."""
+"""The session of the explorer without its widgets: a history, a recommendation, a what-if."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lxr.data.interactions import Interactions
-from lxr.data.splits import load_split
-from lxr.explainers.base import Explainer
-from lxr.explainers.registry import EXPLAINERS
-from lxr.recommenders.loading import load
+from lxr.app.models import Models
 from lxr.recommenders.recommendations import best_items
-from lxr.recommenders.registry import RECOMMENDERS
-from lxr.reporting.explanation import TargetRank, UserExplanation, explain_history, logits_without, rank_without
-from lxr.runs.workspace import stage_parameters
-from lxr.utils.environment import results_directory
+from lxr.reporting.explanation import TargetRank, UserExplanation, explain_history, rank_without
 from lxr.utils.sparse import dense
-from lxr.utils.storage import DataError, read_frame
 
-EXPLAINING = ("05_lxr", "10_baselines")  # stages whose records have the options and seeds of explainers
-
-
-def trained(results: str | Path, dataset: str | None = None, recommender: str | None = None) -> dict[str, list[str]]:
-    """Find the recommenders that ``run_all.py`` has trained.
-
-    Args:
-        results: directory of all results; a relative path starts at the project root.
-        dataset, recommender: required names, if given.
-
-    Returns:
-        Dataset → names of its recommenders with a trained model below ``results``.
-
-    Raises:
-        DataError: there is no such model; names the command that makes it.
-
-    Example: see :class:`Exploration`.
-    """
-    results = results_directory(results)
-    found: dict[str, list[str]] = {}
-    for data in sorted(results.glob("*/interactions.npz")):
-        names = [name for name in RECOMMENDERS if (data.parent / name / "recommender.pt").is_file()]
-        found |= {data.parent.name: names} if names else {}
-    wanted = results / (dataset or "<dataset>") / (recommender or "<recommender>") / "recommender.pt"
-    there = found.get(dataset) if dataset else found
-    if not there or (recommender and recommender not in there):
-        command = ["python run_all.py"]
-        command += [f"--dataset {dataset}"] * bool(dataset) + [f"--recommenders {recommender}"] * bool(recommender)
-        raise DataError(f"expected {wanted}, found no such file: {' '.join(command)} makes it")
-    return found
-
-
-class TrainedModels:
-    """A trained recommender and its explainers, read from a run.
-
-    Args:
-        results: directory of all results; a relative path starts at the project root.
-        dataset, recommender: a pair of :func:`trained`.
-
-    Attributes:
-        data: the prepared data.
-        test: (n,) rows of the test users.
-        model: the recommender.
-        names: available explainers: all except untrained ones of the LXR family.
-
-    Raises:
-        DataError: a file is missing or corrupt.
-
-    Example: see :class:`Exploration`.
-    """
-
-    def __init__(self, results: str | Path, dataset: str, recommender: str):
-        self.root = results_directory(results) / dataset
-        self.folder, self.recommender = self.root / recommender, recommender
-        self.data = Interactions.load(self.root / "interactions.npz")
-        self.train, self.validation, self.test = load_split(self.root / "split.npz", n_users=len(self.data.user_ids))
-        self.model = load(self.folder / "recommender.pt")
-        self.names = [name for name in EXPLAINERS if (path := self.network(name)) is None or path.is_file()]
-        self.made: dict[str, Explainer] = {}
-
-    def network(self, name: str) -> Path | None:
-        """File of the trained network that an explainer is or refines, or None."""
-        needed = EXPLAINERS[name].depends_on or name
-        return self.folder / f"{needed}.pt" if EXPLAINERS[needed].is_trained else None
-
-    @cached_property
-    def recorded(self) -> dict:
-        """Options and seed of the run's explainers: ``options`` by name, and ``seed``."""
-        stages = [stage_parameters(self.root, f"{stage}-{self.recommender}") for stage in EXPLAINING]
-        options = {name: chosen for each in stages for name, chosen in each.get("options", {}).items()}
-        return {"options": options, "seed": next((each["seed"] for each in stages if "seed" in each), 0)}
-
-    def explainer(self, name: str) -> Explainer:
-        """Explainer by name, made on first use."""
-        if name not in self.made:
-            self.made[name] = self.make(name)
-        return self.made[name]
-
-    def make(self, name: str) -> Explainer:
-        """Make an explainer with the run's options; networks are read, not trained."""
-        spec, path, options = EXPLAINERS[name], self.network(name), self.recorded["options"].get(name, {})
-        if path and (load := spec.load):
-            return load(path, self.model)
-        if spec.depends_on:
-            options = options | {"explainer": self.explainer(spec.depends_on)}
-        histories = self.data.matrix[self.train], self.data.matrix[self.validation]
-        return spec(self.model, *histories, seed=self.recorded["seed"], **options)
-
-    def scores_asked(self, name: str) -> float | None:
-        """Number of scored histories per user by an explainer, if the run has measured it."""
-        path, column = self.folder / f"cost/{name}.parquet", "explaining [passes / user]"
-        return float(read_frame(path, (column,))[column].iloc[0]) if path.is_file() else None
+STEPS = 10  # reasons that are left out one after the other
 
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
-    """One recommendation for one history, with explanations and what-ifs.
+    """One recommendation for one history: why, and what if.
 
     Attributes:
         models: the recommender and its explainers.
         history: (1, I).
-        user: row of the user; None for a custom history.
+        user: row of the user; None if the history is one's own.
         target: the explained item.
-        explanations: explanations so far, by explainer.
+        explanations, falls: so far, by explainer.
 
     Example: see :class:`Exploration`.
     """
 
-    models: TrainedModels
+    models: Models
     history: torch.Tensor
     user: int | None
     target: int
     explanations: dict[str, UserExplanation] = field(default_factory=dict)
+    falls: dict[str, list[int]] = field(default_factory=dict)
 
     def explanation(self, name: str) -> UserExplanation:
-        """Explanation by an explainer, computed once."""
+        """Why the target is recommended, by an explainer; it is asked once."""
         if name not in self.explanations:
             about = self.models.model, self.models.data, self.history
             self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)
@@ -145,7 +47,7 @@ class Recommendation:
 
     @cached_property
     def sentence(self) -> str:
-        """The counterfactual in words, which does not depend on the explainer."""
+        """The counterfactual in words, which is the same whoever explains."""
         return self.explanation(self.models.names[0]).sentence
 
     @property
@@ -162,8 +64,21 @@ class Recommendation:
         """Rank of the target without some of the items."""
         return rank_without(self.models.model, self.history, self.target, sorted(removed))
 
+    def fall(self, name: str) -> list[int]:
+        """Ranks of the target without the first 0, 1, … reasons of an explainer; at most ``STEPS`` are left out."""
+        if name not in self.falls:
+            reasons = self.explanation(name).items[:STEPS]
+            histories = self.history.repeat(len(reasons) + 1, 1)
+            for step, item in enumerate(reasons.tolist(), start=1):
+                histories[step:, item] = 0
+            with torch.no_grad():
+                logits = self.models.model(histories)
+            candidates = logits.masked_fill(self.history > 0, -torch.inf)
+            self.falls[name] = (1 + (candidates > logits[:, [self.target]]).sum(dim=1)).tolist()
+        return self.falls[name]
+
     def what_if(self, removed: Iterable[int]) -> pd.DataFrame:
-        """Outcome with the whole history (row ``now``) and without some of its items (``without``).
+        """With the whole history (row ``now``) and without some of its items (``without``).
 
         Returns:
             ``rank`` and ``probability`` of the target, and ``first``, the title of the first recommendation.
@@ -172,17 +87,33 @@ class Recommendation:
         return frame.assign(first=self.models.data.titles(frame["first"].to_numpy()))
 
 
+class Ranked(NamedTuple):
+    """A recommendation in a list, see :meth:`Exploration.ranking`.
+
+    Attributes:
+        item, title: the recommended item and its title.
+        rank, was: without the removed items, and with the whole history.
+        probability: without the removed items.
+    """
+
+    item: int
+    title: str
+    rank: int
+    was: int
+    probability: float
+
+
 class Exploration:
-    """A history, one of its recommendations, and the currently removed items.
+    """A history, one of its recommendations, and the items that are removed for now.
 
     Args:
-        models: the explored models.
-        user: row of the first user; the first test user by default.
+        models: whose recommendations are explored.
+        user: row of the user to begin with; the first one who is offered by default.
 
     Attributes:
         user, history: as in :class:`Recommendation`.
-        recommendation: at first the top one; None if the history is empty or complete.
-        removed: removed history items.
+        recommendation: at first the top one; None while the history is empty, or nothing is left to recommend.
+        removed: history items that are left out.
 
     Example:
         >>> exploration = Exploration(TrainedModels("results", "ml-1m", "mf"))  # doctest: +SKIP
@@ -190,9 +121,9 @@ class Exploration:
         >>> exploration.what_if()  # doctest: +SKIP
     """
 
-    def __init__(self, models: TrainedModels, user: int | None = None):
+    def __init__(self, models: Models, user: int | None = None):
         self.models = models
-        self.choose_user(int(models.test[0]) if user is None else user)
+        self.choose_user(int(models.users[0]) if user is None else user)
 
     def choose_user(self, user: int) -> None:
         """Take the history of a user, by row."""
@@ -203,7 +134,7 @@ class Exploration:
         self.take(torch.zeros_like(self.history), None)
 
     def add(self, item: int) -> None:
-        """Add an item to the history, which becomes a custom history."""
+        """Put an item into the history, which is one's own from now on."""
         self.take(self.history.index_fill(1, torch.tensor([item]), 1.0), None)
 
     def take(self, history: torch.Tensor, user: int | None) -> None:
@@ -216,7 +147,7 @@ class Exploration:
             self.choose_target(*first)
 
     def choose_target(self, item: int) -> None:
-        """Explain this recommendation; removed items are put back."""
+        """Explain this recommendation; what was removed is put back."""
         self.recommendation, self.removed = Recommendation(self.models, self.history, self.user, item), set()
 
     def remove(self, items: Iterable[int]) -> None:
@@ -228,11 +159,11 @@ class Exploration:
         self.removed -= {int(item) for item in items}
 
     def recommendations(self, count: int = 10) -> pd.DataFrame:
-        """The first recommendations for the whole history, by rank: ``item`` (column), ``title``, ``probability``."""
+        """The first recommendations for the whole history, by rank: ``item`` (its column), ``title``, ``probability``."""
         return self._recommended(self.history, count)
 
     def recommendations_without(self, count: int = 10) -> pd.DataFrame:
-        """The first recommendations without the removed items, which are never recommended."""
+        """The first recommendations without the removed items, which are none of them."""
         rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
         return self._recommended(rest, count)
 
@@ -241,14 +172,25 @@ class Exploration:
         best = best_items(self.models.model, history, count, seen=self.history).set_index("rank").rename_axis(None)
         return best.assign(title=self.models.data.titles(best["item"].to_numpy()))[["item", "title", "score", "probability"]]
 
-    def ranks_without(self, items: Iterable[int]) -> list[int]:
-        """Ranks of items without the removed items."""
-        logits = logits_without(self.models.model, self.history, sorted(self.removed))
-        candidates = logits.masked_fill(self.history > 0, -torch.inf)
-        return [1 + int((candidates > logits[0, item]).sum()) for item in items]
+    def ranking(self, count: int = 10) -> list[Ranked]:
+        """The first recommendations without the removed items, by rank, and the explained one at its rank."""
+        if self.recommendation is None:
+            return []
+        model, target = self.models.model, self.recommendation.target
+        rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
+        with torch.no_grad():
+            logits = model(torch.cat([self.history, rest]))
+        probability = model.log_activation(logits)[1].exp()
+        before, after = logits.masked_fill(self.history > 0, -torch.inf)
+        order = after.argsort(descending=True, stable=True)[: min(count, int((after > -torch.inf).sum()))].tolist()
+        items = order if target in order else [*order, target]
+        ranks = [*range(1, len(order) + 1), 1 + int((after > after[target]).sum())]
+        was = [1 + int((before > before[item]).sum()) for item in items]
+        rows = zip(items, self.models.data.titles(np.array(items)), ranks, was, probability[items].tolist(), strict=False)
+        return [Ranked(*row) for row in rows]
 
     def what_if(self) -> pd.DataFrame:
-        """The recommendation with and without the removed items, see :meth:`Recommendation.what_if`; empty without one."""
+        """The recommendation with and without the removed items, see :meth:`Recommendation.what_if`; no rows without one."""
         return (
             self.recommendation.what_if(self.removed)
             if self.recommendation

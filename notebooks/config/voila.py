@@ -1,39 +1,15 @@
-"""Settings of Voilà for `make app`: every visit has a kernel of its own, and none outlives its page."""
-
-from nbformat.v4 import new_markdown_cell
+"""Settings of Voilà for `make app`: a kernel waits for each visit, every visit has its own, and none outlives its page."""
 
 c = get_config()  # noqa: F821 (Jupyter puts it there)
 
-# Says when the kernel of the page has ended, and offers to begin again.
-WATCH = """<script>
-(async () => {
-  const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
-  const state = async () => {
-    const answer = await fetch(`${config.baseUrl}api/kernels/${config.kernelId}`, {cache: "no-store"});
-    return answer.ok ? (await answer.json()).execution_state : "dead";
-  };
-  while (await state().catch(() => "dead") !== "dead" || await state().catch(() => "dead") !== "dead") {
-    await new Promise((resume) => setTimeout(resume, 3000));
-  }
-  const note = document.createElement("div");
-  note.id = "lxr-ended";
-  note.setAttribute("role", "alert");
-  note.style = "position: fixed; top: 0; left: 0; right: 0; z-index: 1000; padding: 12px; text-align: center; " +
-    "background: #fff3cd; color: #222; border-bottom: 1px solid #c8a000; font: 15px/1.5 sans-serif";
-  note.innerHTML = "The program behind this page has ended. <button>Reload the page</button>";
-  note.querySelector("button").onclick = () => location.reload();
-  document.body.append(note);
-})();
-</script>"""
+c.VoilaConfiguration.extension_language_mapping = {".py": "python"}
+c.VoilaConfiguration.extension_allowlist = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 
-
-def prepare(handler, notebook, cwd):
-    """Give the page the cookie with which its farewell may end the kernel, and the watch."""
-    assert handler.xsrf_token  # asking for it sets the cookie
-    notebook.cells.append(new_markdown_cell(WATCH))
-
-
-c.VoilaConfiguration.prelaunch_hook = prepare
+# The next visitor finds a kernel that has read everything already. It starts a while after the last visit, and does not slow
+# down the page that is being opened.
+c.VoilaConfiguration.preheat_kernel = True
+c.VoilaConfiguration.default_pool_size = 1
+c.VoilaKernelManager.fill_delay = 2
 
 # A page that is closed ends its kernel. Where it cannot (a browser that is killed, a page closed while it loads), the
 # kernel is ended after five minutes without a page.

@@ -1,5 +1,7 @@
-"""The explorer in a real browser, as a page of Voilà and in JupyterLab: choose, click, untick, see the change.
-Kernels end with their pages, and hostile titles stay text.
+"""The explorer in a real browser, as a page of Voilà and in JupyterLab: find, click, untick, see the change.
+
+On the page: two visitors at once, one of them on a phone and by a link; kernels end with their pages, and one that dies is
+missed. In JupyterLab, hostile titles stay text.
 
 Skipped where there is no browser. With ``LXR_SCREENSHOTS=docs`` it leaves the screenshots of the README in that folder, and
 with ``LXR_EXPLORE=results/ml-1m`` it explores the trained models of that run instead of tiny ones.
@@ -7,7 +9,6 @@ with ``LXR_EXPLORE=results/ml-1m`` it explores the trained models of that run in
 
 import contextlib
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from hostile_titles import HOSTILE
 
 import lxr
 from lxr.app import Exploration, TrainedModels, trained
+from lxr.app.fall import sentence
 from lxr.utils.environment import PROJECT_ROOT
 
 pytest.importorskip("voila")
@@ -34,7 +36,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 CONFIG = f"--Voila.config_file_paths={PROJECT_ROOT / 'notebooks/config'}"
 CULLING = ("--MappingKernelManager.cull_idle_timeout=8", "--MappingKernelManager.cull_interval=1")  # not five minutes
 SERVERS = {
-    "explore": ("voila", "explore.ipynb", "--Voila.ip=127.0.0.1", "--show_tracebacks=True", CONFIG, *CULLING),
+    "explore": ("voila", "explore.py", "--Voila.ip=127.0.0.1", "--show_tracebacks=True", CONFIG, *CULLING),
     "explore_lab": (
         "jupyterlab",
         "--ip=127.0.0.1",
@@ -44,6 +46,7 @@ SERVERS = {
     ),
 }
 PATHS = {"explore": "", "explore_lab": "doc/tree/explore.ipynb?token=lxr"}
+SHOTS = os.environ.get("LXR_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +58,14 @@ def models(trained_results) -> TrainedModels:
 
 @pytest.fixture(scope="module")
 def folder(models, tmp_path_factory) -> Path:
-    """A folder with the notebook, set up for the explored results."""
+    """A folder with the page, and with the notebook, told what to explore."""
     notebook = nbformat.read(PROJECT_ROOT / "notebooks/examples/explore.ipynb", as_version=4)
     told = {"results": str(models.root.parent), "dataset": models.root.name, "recommender": models.recommender}
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     parameters.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in told.items())
     folder = tmp_path_factory.mktemp("served")
     nbformat.write(notebook, folder / "explore.ipynb")
+    shutil.copy(PROJECT_ROOT / "notebooks/config/pages/explore.py", folder)
     return folder
 
 
@@ -78,13 +82,14 @@ def browser():
 
 
 @contextlib.contextmanager
-def serving(name: str, folder: Path):
-    """The address of a server of the notebook, on a free port, and its process."""
+def serving(name: str, folder: Path, results: Path | None = None):
+    """The address of a server of the page or the notebook, on a free port, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", *SERVERS[name], "--no-browser", f"--port={port}"]
     places = {f"JUPYTER_{kind}_DIR": str(folder / f".{kind.lower()}") for kind in ("RUNTIME", "CONFIG")}
+    places |= {"LXR_RESULTS": str(results)}
     with (
         (folder / f"{name}.log").open("w") as log,
         subprocess.Popen(command, cwd=folder, env=os.environ | places, stdout=log, stderr=subprocess.STDOUT) as server,
@@ -124,109 +129,126 @@ def run_all_cells(page) -> None:
     page.locator("[data-command='runmenu:run-all']").click()
 
 
-@pytest.mark.parametrize("name", list(SERVERS))
-def test_choose_click_untick_and_see_the_rank_change(name, browser, models, folder, tmp_path):
+def explore(app, models: TrainedModels) -> None:
+    """Find a user, click, untick, see the list ranked anew; at the end the first three reasons are left out."""
     exploration, rank = expected(models)
-    user = models.test.tolist().index(exploration.user)
     first, second = exploration.recommendations(2)["title"]
+    playwright.expect(app).to_contain_text("What if?", timeout=60_000)
+    app.get_by_placeholder("find a user").fill(str(models.data.user_ids[exploration.user]))
+    app.get_by_placeholder("find a user").press("Enter")
+    recommended = app.locator(".lxr-ranking button")
+    playwright.expect(recommended.first).to_contain_text(f"1. {first}", timeout=60_000)  # after the other cells
+    playwright.expect(recommended.first).to_have_attribute("aria-pressed", "true")
+    recommendation = Exploration(models, exploration.user).recommendation
+    playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
+
+    recommended.nth(1).focus()
+    recommended.nth(1).press("Enter")
+    playwright.expect(recommended.nth(1)).to_have_attribute("aria-pressed", "true")
+    playwright.expect(recommended.first).to_have_attribute("aria-pressed", "false")
+    playwright.expect(app).to_contain_text(f"“{second}” has rank 2")
+    playwright.expect(app).to_contain_text(exploration.recommendation.sentence, timeout=20_000)
+
+    reason = app.locator(".lxr-row").nth(12)  # the first of the second panel
+    title = exploration.recommendation.explanation("leave-one-out").to_frame(1)["title"].iloc[0]
+    playwright.expect(reason).to_contain_text(title)
+    reason.get_by_role("checkbox").press("Space")
+    playwright.expect(app.locator(".lxr-live", has_text="What if?")).to_have_attribute("aria-live", "polite")
+    playwright.expect(app).to_contain_text(f"rank 2 → {rank}")
+    playwright.expect(app.locator(".lxr-ranking button[aria-pressed=true]")).to_contain_text(f"{rank} (was 2). {second}")
+
+    app.locator(".lxr-ranking button", has_text=first).click()
+    playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
+    said = sentence("leave-one-out", recommendation.fall("leave-one-out"))
+    playwright.expect(app.locator(".lxr-falls")).to_contain_text(said)
+    playwright.expect(app.get_by_role("button", name="less important")).to_have_count(2)
+    app.get_by_role("button", name="Leave out the first").nth(1).click()
+    rank = recommendation.without(recommendation.explanation("leave-one-out").items[:3]).rank
+    playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
+
+
+def build_a_history(app, title: str) -> None:
+    """Start from nothing, and add an item by its title."""
+    app.get_by_role("button", name="Start empty").click()
+    playwright.expect(app).to_contain_text("Add items by their titles.")
+    playwright.expect(app.locator(".lxr-ranking button:visible")).to_have_count(0)
+    search = app.get_by_placeholder("add an item")
+    search.fill("no such title")
+    search.press("Enter")
+    playwright.expect(app).to_contain_text("No title has “no such title” in it.")
+    search.fill(title)
+    search.press("Enter")
+    playwright.expect(app).to_contain_text("Recommended to you, from 1 item")
+
+
+def test_find_click_untick_and_see_the_list_ranked_anew_in_jupyterlab(browser, models, folder, tmp_path):
     with (
-        serving(name, folder) as (address, _),
-        contextlib.closing(browser.new_page(viewport={"width": 1280, "height": 900})) as page,
+        serving("explore_lab", folder) as (address, _),
+        contextlib.closing(browser.new_page(viewport={"width": 1400, "height": 1300})) as page,
     ):
         page.set_default_timeout(60_000)
         page.goto(address)
-        if name == "explore_lab":
-            run_all_cells(page)
+        run_all_cells(page)
         app = page.locator(".lxr-app")
-        playwright.expect(app).to_contain_text("What if?", timeout=60_000)
-
-        app.get_by_label("User").select_option(index=user)
-        recommended = app.locator(".widget-toggle-buttons button")
-        playwright.expect(recommended.first).to_contain_text(first)
-        playwright.expect(recommended.first).to_have_class(re.compile("mod-active"))  # marked before any click
-        playwright.expect(app).to_contain_text(f"“{first}” without 0 of")
-        recommendation = Exploration(models, exploration.user).recommendation
-        playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
-
-        recommended.nth(1).click()
-        playwright.expect(app).to_contain_text("rank 2 → 2")
-        playwright.expect(app).to_contain_text(f"“{second}” without 0 of")
-        playwright.expect(app).to_contain_text(exploration.recommendation.sentence, timeout=20_000)
-
-        reason = app.locator(".lxr-row").nth(12)  # the first of the second panel
-        playwright.expect(reason).to_contain_text(
-            exploration.recommendation.explanation("leave-one-out").to_frame(1)["title"].iloc[0]
-        )
-        reason.get_by_role("checkbox").uncheck()
-        playwright.expect(app).to_contain_text(f"rank 2 → {rank}")
-        playwright.expect(recommended.nth(1)).to_contain_text(f"2 → {rank}. {second}")
-
-        recommended.first.click()
-        playwright.expect(app).to_contain_text(recommendation.sentence, timeout=20_000)
-        app.get_by_role("button", name="Leave out the first").nth(1).click()
-        rank = recommendation.without(recommendation.explanation("leave-one-out").items[:3]).rank
-        playwright.expect(app).to_contain_text(f"rank 1 → {rank}")
-        app.screenshot(path=Path(os.environ.get("LXR_SCREENSHOTS", tmp_path)) / f"{name}.png")
-
-        app.get_by_role("button", name="Start from nothing").click()
-        playwright.expect(app).to_contain_text("Add items by their titles.")
-        playwright.expect(app.locator(".widget-toggle-buttons button:visible")).to_have_count(0)
-        app.get_by_placeholder("add an item").fill("no such title")
-        app.get_by_placeholder("add an item").press("Enter")
-        playwright.expect(app).to_contain_text("No title has “no such title” in it.")
-        app.get_by_placeholder("add an item").fill(first)
-        app.get_by_placeholder("add an item").press("Enter")
-        playwright.expect(app).to_contain_text("without 0 of 1 history items")
+        explore(app, models)
+        app.screenshot(path=Path(SHOTS or tmp_path) / "explore_lab.png", style=".Toastify { display: none }")
+        build_a_history(app, models.data.titles(np.array([0]))[0])
 
 
-def kernels(server: subprocess.Popen) -> list[psutil.Process]:
-    """Kernels of a server that run."""
-    return [child for child in psutil.Process(server.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+def kernel_of(page, server: subprocess.Popen) -> psutil.Process:
+    """The kernel of a page."""
+    name = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    (found,) = (each for each in psutil.Process(server.pid).children() if any(name in word for word in each.cmdline()))
+    return found
 
 
-def wait_until(there, seconds: float = 30) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not there():
+def wait_until_gone(process: psutil.Process) -> None:
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + 30
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def ready(page):
-    """A page of :data:`SMALL`, once its widget is there."""
-    playwright.expect(page.locator(".lxr-app")).to_contain_text("What if?", timeout=60_000)
-    return page
+def test_two_visitors_of_the_page_whose_kernels_end_with_it(browser, models, folder, tmp_path):
+    results = folder / "results"
+    (results / models.root.name).parent.mkdir()
+    (results / models.root.name).symlink_to(models.root)
+    desk, phone = ({"width": 1400, "height": 1000}, {"width": 390, "height": 844})
+    with serving("explore", folder, results) as (address, server):
+        page = browser.new_page(viewport=desk, permissions=["clipboard-read", "clipboard-write"])
+        page.goto(address, timeout=60_000)
+        app = page.locator(".lxr-app")
+        explore(app, models)
+        page.locator(".lxr-page").screenshot(path=Path(SHOTS or tmp_path) / "explore.png")
+        assert page.title() == "Why was this recommended?" and "without=" in page.url
+        without = app.get_by_role("heading", name="What if?").inner_text()
 
+        page.get_by_role("button", name="Copy as text").click()
+        playwright.expect(app).to_contain_text("Copied.")
+        assert page.evaluate("navigator.clipboard.readText()").startswith("Recommended to user ")
 
-def visit(browser, address: str):
-    """A new page of :data:`SMALL`."""
-    page = browser.new_page()
-    page.goto(address, timeout=60_000)
-    return ready(page)
+        other = browser.new_page(viewport=phone)
+        other.goto(page.url, timeout=60_000)
+        playwright.expect(other.get_by_role("heading", name="What if?")).to_have_text(without, timeout=60_000)
+        other.screenshot(path=tmp_path / "phone.png")
+        places = [other.locator(".lxr-app .lxr-row").nth(row).bounding_box() for row in (0, 12)]
+        assert places[0]["x"] == places[1]["x"] and other.evaluate("document.documentElement.scrollWidth") == phone["width"]
 
-
-SMALL = "import ipywidgets\nwidget = ipywidgets.HTML('What if?')\nwidget.add_class('lxr-app')\nwidget"
-
-
-def test_no_kernel_outlives_its_page_and_one_that_dies_is_missed(browser, tmp_path):
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SMALL)], metadata=kernel)
-    nbformat.write(notebook, tmp_path / "explore.ipynb")
-    with serving("explore", tmp_path) as (address, server):
-        page = visit(browser, address)
-        assert len(kernels(server)) == 1
+        build_a_history(app, models.data.titles(np.array([0]))[0])
+        playwright.expect(other.get_by_role("heading", name="What if?")).to_have_text(without)
+        first, second = kernel_of(page, server), kernel_of(other, server)
         page.goto("about:blank")  # with a farewell
-        wait_until(lambda: not kernels(server))
+        wait_until_gone(first)
 
-        page = visit(browser, address)
-        playwright.expect(page.locator("#lxr-ended")).to_have_count(0)
-        kernels(server)[0].kill()
-        playwright.expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=30_000)
-        page.get_by_role("button", name="Reload the page").click()
-        wait_until(lambda: len(kernels(server)) == 1)
-        assert ready(page).locator("#lxr-ended").count() == 0
-        page.close()  # without
-        wait_until(lambda: not kernels(server))
+        second.kill()
+        playwright.expect(other.get_by_role("alert")).to_contain_text("has ended", timeout=30_000)
+        other.get_by_role("button", name="Reload the page").click()
+        playwright.expect(other.get_by_role("heading", name="What if?")).to_have_text(without, timeout=60_000)
+        assert other.locator("#lxr-ended").count() == 0
+        third = kernel_of(other, server)
+        other.close()  # without
+        wait_until_gone(third)
 
 
 HOSTILE_CELLS = (
@@ -234,8 +256,8 @@ HOSTILE_CELLS = (
     "from lxr.reporting.formats import to_markdown\nfrom lxr.utils.markup import html_text, markdown_text",
     "pd.set_option('display.html.use_mathjax', False)",
     "names = TrainedModels({results!r}, 'toy', 'mf').data.names\n"
-    "explorer = Explorer({results!r}, 'toy', 'mf', ('leave-one-out', 'cosine'))\nexplorer.empty.click()",
-    "for name in names[:9]:\n    explorer.search.value = name\nexplorer",
+    "explorer = Explorer(TrainedModels({results!r}, 'toy', 'mf'), ('leave-one-out', 'cosine'))\nexplorer.empty.click()",
+    "for name in names[:9]:\n    explorer.search.view.value = name\nexplorer",
     "explorer.exploration.recommendation.explanation('leave-one-out')",
     "HTML(html_text('; '.join(names)))",
     "frame = pd.DataFrame({{'title': names}})\nframe",

@@ -1,6 +1,8 @@
 """The explorer's session without widgets, and its widgets without a browser."""
 
 import dataclasses
+import html
+import re
 import shutil
 import threading
 
@@ -10,9 +12,11 @@ import torch
 
 import lxr
 from lxr.app import Exploration, Explorer, TrainedModels, trained
+from lxr.app.fall import sentence
+from lxr.app.help import help_of
+from lxr.app.link import query_of, restore
 from lxr.app.panels import ROWS
-from lxr.app.widgets import OWN
-from lxr.explainers import LXR_FAMILIES
+from lxr.explainers.registry import LXR_FAMILIES
 from lxr.utils.records import write_json
 
 
@@ -23,8 +27,14 @@ def models(trained_results):
 
 @pytest.fixture
 def explorer(trained_results):
-    """Its left panel by leave-one-out, its right one by LXR; everything is answered before anything is drawn."""
-    return Explorer(trained_results, explainers=("leave-one-out", "lxr"))
+    """Its left panel by leave-one-out, its right one by LXR."""
+    return Explorer(TrainedModels(trained_results, "synthetic", "mf"), ("leave-one-out", "lxr"))
+
+
+def labels(explorer):
+    """The list of recommendations as it is shown, and the titles that are pressed."""
+    shown = [button for button in explorer.ranking.buttons if "lxr-gone" not in button._dom_classes]
+    return [button.description for button in shown], [button.tooltip for button in shown if button.value]
 
 
 def answered(explorer):
@@ -36,8 +46,13 @@ def answered(explorer):
     return explorer
 
 
-def test_what_is_trained_is_found(trained_results):
+def test_what_is_trained_is_found_films_first(trained_results, tmp_path):
     assert trained(trained_results) == {"synthetic": ["mf"]}
+    for name in ("ml-100k", "amazon", "synthetic", "ml-1m"):
+        (tmp_path / name / "vae").mkdir(parents=True)
+        (tmp_path / name / "interactions.npz").touch()
+        (tmp_path / name / "vae/recommender.pt").touch()
+    assert list(trained(tmp_path)) == ["ml-1m", "ml-100k", "amazon", "synthetic"]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +96,9 @@ def test_explainers_are_those_of_the_run(trained_results, models, tmp_path):
     ]
     (root / "mf/lxr.pt").unlink()
     assert not {"lxr", "lxr-refined"} & set(TrainedModels(tmp_path, "synthetic", "mf").names)
-    explorer = Explorer(tmp_path, explainers=("cosine", "lxr"))
-    assert [panel.name.value for panel in explorer.panels] == ["cosine", "leave-one-out"]
-    assert "Not trained: lxr," in explorer.note.value
+    explorer = Explorer(TrainedModels(tmp_path, "synthetic", "mf"), ("cosine", "lxr"))
+    assert [panel.name.value for panel in explorer.panels] == ["cosine", "rank-margin-path"]
+    assert "Not trained: lxr," in explorer.note.value and "--dataset synthetic --recommenders mf" in explorer.note.value
 
 
 def test_a_case_is_that_of_explain(models):
@@ -117,9 +132,12 @@ def test_a_history_of_ones_own(models):
 def test_a_click_changes_what_is_shown(explorer):
     answered(explorer)
     left, right = explorer.panels
-    explorer.targets.value = explorer.targets.options[2][1]
+    explorer.ranking.buttons[2].value = True
     recommendation = answered(explorer).exploration.recommendation
-    assert "rank 3 → 3" in explorer.outcome.value and " place 3 " in explorer.counterfactual.view.value
+    assert " has rank 3 and " in explorer.outcome.value and " place 3 " in explorer.counterfactual.view.value
+    assert labels(explorer)[1] == [recommendation.title]
+    explorer.ranking.buttons[2].value = False  # it stays the explained one
+    assert labels(explorer)[1] == [recommendation.title]
     assert [check.description for check in left.checks] == recommendation.explanation("leave-one-out").to_frame(ROWS)[
         "title"
     ].tolist()
@@ -135,7 +153,7 @@ def test_a_click_changes_what_is_shown(explorer):
     assert [not check.value for check in right.checks] == [row < 2 for row in range(ROWS)]
     assert ["lxr-removed" in bar for bar in right.bars.value.split('class="lxr-bar')[1:]] == [row < 2 for row in range(ROWS)]
     explorer.restore.click()
-    assert "rank 3 → 3" in explorer.outcome.value and all(check.value for check in left.checks)
+    assert " has rank 3 and " in explorer.outcome.value and all(check.value for check in left.checks)
 
 
 def test_pages_and_explainers_of_a_panel(explorer):
@@ -153,53 +171,109 @@ def test_pages_and_explainers_of_a_panel(explorer):
 
 
 def test_users_and_a_history_by_titles(explorer):
-    explorer.user.value = explorer.user.options[5][1]
-    assert explorer.exploration.user == explorer.exploration.models.test[5]
+    users, data = explorer.exploration.models.test, explorer.exploration.models.data
+    explorer.next_user.click()
+    assert explorer.exploration.user == users[1]
+    explorer.users.view.value = str(data.user_ids[users[5]])
+    assert explorer.exploration.user == users[5] and explorer.users.view.value == ""
+    explorer.users.view.value = explorer.users.view.options[7]
+    assert explorer.exploration.user == users[7] and f"Recommended to user {data.user_ids[users[7]]}," in explorer.who.value
+    explorer.users.view.value = "nobody"
+    assert explorer.exploration.user == users[7] and "No user has “nobody” in it." in explorer.said.value
     explorer.empty.click()
-    assert answered(explorer).user.value == OWN and not explorer.targets.options
-    assert "Add items" in explorer.panels[0].note.value and explorer.outcome.value == ""
-    assert explorer.targets.value is None and "lxr-gone" in explorer.targets._dom_classes
+    assert answered(explorer).exploration.user is None and labels(explorer) == ([], [])
+    assert "Add items" in explorer.panels[0].note.value and explorer.outcome.value == explorer.falls.value == ""
     assert explorer.exploration.what_if().empty and list(explorer.exploration.what_if()) == ["rank", "probability", "first"]
-    explorer.search.value = "no such title"
+    explorer.search.view.value = "no such title"
     assert explorer.exploration.recommendation is None and "No title has “no such title” in it." in explorer.said.value
-    explorer.search.value = "GROUP B, "
+    explorer.search.view.value = "GROUP B, "
     assert explorer.exploration.recommendation is None and explorer.said.value.startswith("20 titles: “Group B, item 1”, ")
     assert "and 12 more. Which one?" in explorer.said.value
-    explorer.search.value = " b,  item 17"  # a part of one title alone
+    explorer.search.view.value = " b,  item 17"  # a part of one title alone
     assert answered(explorer).panels[0].checks[0].description == "Group B, item 17" and explorer.said.value == ""
     explorer.empty.click()
-    explorer.search.value = "Group B, item 3"
+    explorer.search.view.value = "Group B, item 3"
     assert answered(explorer).panels[0].checks[0].description == "Group B, item 3"
-    assert len(explorer.targets.options) == 10 and explorer.search.value == ""
-    assert (
-        explorer.targets.value == explorer.exploration.recommendation.target
-        and "lxr-gone" not in explorer.targets._dom_classes
-    )
+    assert len(labels(explorer)[0]) == 10 and explorer.search.view.value == ""
     explorer.panels[0].checks[0].value = False
     assert "without 1 of 1 history items" in explorer.outcome.value
 
 
-def test_the_list_follows_the_what_if(explorer):
+def test_the_list_is_ranked_anew_without_what_is_left_out(explorer):
     exploration = answered(explorer).exploration
-    assert explorer.targets.value == exploration.recommendation.target == explorer.targets.options[0][1]
-    before = [label for label, _ in explorer.targets.options]
+    before, target = labels(explorer)[0], exploration.recommendation.target
+    full, seen = exploration.models.model(exploration.history)[0], exploration.history[0] > 0
+    explorer.panels[0].count.value = 8
     explorer.panels[0].first.click()
-    labels, items = zip(*explorer.targets.options, strict=True)
-    removed = sorted(exploration.removed)
-    for place, (label, item) in enumerate(zip(labels, items, strict=True), start=1):
-        rank = exploration.recommendation.models.model(exploration.history.index_fill(1, torch.tensor(removed), 0))
-        rank = rank.detach()[0].masked_fill(exploration.history[0] > 0, -torch.inf).argsort(descending=True, stable=True)
-        assert label.startswith(f"{place} → {1 + rank.tolist().index(item)}. ")
-    after = exploration.recommendations_without(10)["item"]
-    new = [
-        title
-        for title, item in zip(exploration.recommendations_without(10)["title"], after, strict=True)
-        if item not in items
-    ]
-    assert all(f"“{title}”" in explorer.outcome.value for title in new)
-    assert not set(after) & set(removed) and explorer.targets.value == exploration.recommendation.target
+    rest = exploration.history.index_fill(1, torch.tensor(sorted(exploration.removed)), 0)
+    then = exploration.models.model(rest)[0]
+    old, new = (logits.detach().masked_fill(seen, -torch.inf).argsort(descending=True).tolist() for logits in (full, then))
+    expected = new[:10] if target in new[:10] else [*new[:10], target]
+    assert [row.item for row in explorer.ranking.rows] == expected and expected != old[:10]
+    for label, row in zip(labels(explorer)[0], explorer.ranking.rows, strict=True):
+        rank, was = new.index(row.item) + 1, old.index(row.item) + 1
+        assert label.startswith(f"{rank}. {row.title}" if rank == was else f"{rank} (was {was}). {row.title}")
+        assert (row.rank <= 10 < row.was) == (f"“{row.title}”" in explorer.outcome.value.partition("new among")[2])
+    assert labels(explorer)[1] == [exploration.recommendation.title]
     explorer.restore.click()
-    assert [label for label, _ in explorer.targets.options] == before
+    assert labels(explorer)[0] == before
+
+
+def test_two_explainers_are_compared_by_the_rank_without_their_first_reasons(explorer):
+    recommendation = answered(explorer).exploration.recommendation
+    for name in ("leave-one-out", "lxr"):
+        items = recommendation.explanation(name).items
+        ranks = [recommendation.without(items[:count]).rank for count in range(11)]
+        assert recommendation.fall(name) == ranks
+        assert sentence(name, ranks) in explorer.falls.value
+    assert explorer.falls.value.count("<circle") == 22
+    explorer.panels[1].name.value = "leave-one-out"
+    assert answered(explorer).falls.value.count("<circle") == 11
+
+
+@pytest.mark.parametrize(
+    ("ranks", "said"),
+    [
+        ([1, 1, 1], "x: rank 1 holds without its first 2 reasons."),
+        ([2, 5], "x: rank 2 is lost without its first reason; without 1, the rank is 5."),
+        ([1, 1, 3, 2], "x: rank 1 is lost without its first 2 reasons; without 3, the rank is 2."),
+    ],
+)
+def test_a_fall_in_words(ranks, said):
+    assert sentence("x", ranks) == said
+
+
+def test_everything_is_there_as_text_and_on_a_page_as_a_link(explorer, trained_results, monkeypatch):
+    assert "href" not in explorer.text.value
+    monkeypatch.setenv("VOILA_KERNEL_ID", "7")
+    answered(explorer).ranking.buttons[1].value = True
+    answered(explorer).panels[1].first.click()
+    recommendation, text = explorer.exploration.recommendation, explorer.text.value
+    assert f"Why “{recommendation.title}”, importance by lxr, " in text and ": rank 2 → " in text
+    assert html.escape(recommendation.sentence) in text
+    query = query_of(explorer)
+    assert f'href="{html.escape(query)}"' in text
+    monkeypatch.setenv("QUERY_STRING", query.lstrip("?"))  # Voilà puts it there
+    other = Explorer(TrainedModels(trained_results, "synthetic", "mf"))
+    assert query_of(answered(other)) == query and other.outcome.value == explorer.outcome.value
+    explorer.empty.click()
+    explorer.search.view.value = "Group B, item 3"
+    restore(other, query_of(explorer))
+    assert other.exploration.user is None and other.exploration.history.sum() == 1
+    for wrong in ("?user=nobody", "?item=nothing", "?without=5000", "?by=nobody", "?models=none"):
+        with pytest.raises(ValueError, match="which is not here"):
+            restore(other, wrong)
+    monkeypatch.setenv("QUERY_STRING", "user=<b>")
+    assert (
+        "“&lt;b&gt;”, which is not here"
+        in lxr.explore(explorer.exploration.models.model, other.exploration.models.data).said.value
+    )
+
+
+def test_every_explainer_has_one_line_of_help(explorer):
+    lines = {name: help_of(name) for name in lxr.EXPLAINERS}
+    assert all(1 < len(line.split()) < 20 and not re.search("[<>`:]", line) for line in lines.values())
+    assert lines["lxr"] in explorer.panels[1].help.value
 
 
 def test_bars_of_an_explainer_without_signs_have_one_colour_and_one_scale(explorer):
@@ -208,6 +282,7 @@ def test_bars_of_an_explainer_without_signs_have_one_colour_and_one_scale(explor
     assert "from 0 (least) to 1 (most)" in right.note.value and "against" not in right.note.value
     right.on.click()
     assert "#b5b5b5" not in right.bars.value and "width: 100.0%" not in right.bars.value
+    assert f": </span>{right.explanation.numbers[ROWS]}</span>" in right.bars.value  # beside the bar
     assert ("#b5b5b5" in left.bars.value) == ("speaks against" in left.note.value)
 
 
@@ -217,10 +292,10 @@ def test_each_of_two_items_of_one_title_can_be_added(trained_results, tmp_path):
     titles = data.item_titles.astype("<U30")
     titles[[4, 90]] = "Ulee's Gold (1997)"
     dataclasses.replace(data, item_titles=titles).save(tmp_path / "synthetic/interactions.npz")
-    explorer = Explorer(tmp_path, explainers=("leave-one-out", "cosine"))
+    explorer = Explorer(TrainedModels(tmp_path, "synthetic", "mf"), ("leave-one-out", "cosine"))
     for item in (4, 90):
         explorer.empty.click()
-        explorer.search.value = f"Ulee's Gold (1997) [{data.item_ids[item]}]"
+        explorer.search.view.value = f"Ulee's Gold (1997) [{data.item_ids[item]}]"
         assert explorer.exploration.history[0].nonzero().ravel().tolist() == [item]
 
 
@@ -239,7 +314,7 @@ def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explor
     right.checks[0].value = False  # a click that comes too late
     assert "without 1 of" in explorer.outcome.value
     right.first.click()
-    assert "without 0 of" in explorer.outcome.value and "explaining" in right.note.value
+    assert "Untick items" in explorer.outcome.value and "explaining" in right.note.value
     slow, right.name.value = right.pending, "gradient"
     go_on.set()
     slow.result(timeout=60)
@@ -260,4 +335,5 @@ def test_what_an_explainer_complains_about_is_shown(explorer, monkeypatch):
 def test_it_is_shown_as_a_widget_with_a_stable_text(explorer):
     bundle = explorer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert bundle["text/plain"] == f"Explorer(dataset='synthetic', recommender='mf', user={explorer.exploration.user})"
+    user = explorer.exploration.user
+    assert bundle["text/plain"] == f"Explorer(user={user}, explainers=['leave-one-out', 'lxr'])"

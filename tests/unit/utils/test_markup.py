@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
 import lxr
-from lxr.app import Explorer
+from lxr.app import Explorer, TrainedModels
 from lxr.counterfactuals import CounterfactualSet
 from lxr.data.interactions import names_of
 from lxr.reporting import FORMATS, counterfactual_sentence, explanation_table, to_latex, to_markdown
@@ -287,15 +287,18 @@ def test_widgets(catalogue, tmp_path):
     lxr.data.save_split(*lxr.split_users(40, seed=42), root / "split.npz")
     model = lxr.MF(len(HOSTILE), n_factors=4)
     model.save(root / "mf/recommender.pt")
-    explorer = Explorer(tmp_path, "toy", "mf", explainers=("leave-one-out", "cosine"))
+    explorer = Explorer(TrainedModels(tmp_path, "toy", "mf"), ("leave-one-out", "cosine"))
     for asker in (*explorer.panels, explorer.counterfactual):
         asker.pending.result(timeout=60)
     with explorer.lock:
         explorer.pool.submit(int).result(timeout=60)
-    assert len(explorer.search.options) == len(HOSTILE)
+    assert len(explorer.search.view.options) == len(HOSTILE)
     markup = [
         explorer.outcome,
         explorer.counterfactual.view,
+        explorer.who,
+        explorer.falls,
+        explorer.text,
         *(part for panel in explorer.panels for part in (panel.note, panel.bars)),
     ]
     checks = [check for panel in explorer.panels for check in panel.checks]
@@ -303,9 +306,23 @@ def test_widgets(catalogue, tmp_path):
         *(each.value for each in markup),
         *(check.description for check in checks if check.description_allow_html),
     ]:
-        assert set(Text(value).tags) <= {"h4", "div", "span", "br"}
+        assert set(Text(value).tags) <= {
+            "h4",
+            "div",
+            "span",
+            "br",
+            "p",
+            "a",
+            "button",
+            "pre",
+            "svg",
+            "g",
+            "path",
+            "text",
+            "circle",
+        }
     assert not any(re.search(r"[$\\]", check.description) for check in checks if not check.description_allow_html)
-    explorer.search.value = "<script>alert"
+    explorer.search.view.value = "<script>alert"
     assert "&lt;script&gt;" in explorer.said.value
 
 
