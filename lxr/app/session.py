@@ -39,7 +39,7 @@ class Recommendation:
     falls: dict[str, list[int]] = field(default_factory=dict)
 
     def explanation(self, name: str) -> UserExplanation:
-        """Why the target is recommended, by an explainer; it is asked once."""
+        """Explanation of the target by an explainer, computed once."""
         if name not in self.explanations:
             about = self.models.model, self.models.data, self.history
             self.explanations[name] = explain_history(*about, self.models.explainer(name), name, self.target, self.user)

@@ -3,10 +3,10 @@
 from hashlib import sha256
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from lxr.metrics.names import LOWER, direction, is_metric
 from lxr.reporting.formats import digits, rounded, with_directions
+from lxr.utils.extras import extra
 
 
 class ShownTable:
@@ -32,6 +32,9 @@ class ShownTable:
         return with_directions(rounded(self.table, self.decimals)).to_string()
 
     def _repr_html_(self) -> str:
+        with extra("plots"):
+            from pandas.io.formats.style import Styler
+
         shown = with_directions(self.table)
         style, form = Styler(shown, cell_ids=False), {"thousands": ",", "na_rep": "", "escape": "html"}
         for (_, column), label in zip(self.table.items(), shown, strict=True):

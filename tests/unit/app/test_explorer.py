@@ -16,7 +16,7 @@ from lxr.app.fall import sentence
 from lxr.app.help import help_of
 from lxr.app.link import query_of, restore
 from lxr.app.panels import ROWS
-from lxr.explainers.registry import LXR_FAMILIES
+from lxr.explainers import LXR_FAMILIES
 from lxr.utils.records import write_json
 
 
