@@ -33,7 +33,8 @@ class ShownTable:
 
     def _repr_html_(self) -> str:
         with extra("plots"):
-            from pandas.io.formats.style import Styler
+            import jinja2  # noqa: F401 (pandas uses it)
+        from pandas.io.formats.style import Styler
 
         shown = with_directions(self.table)
         style, form = Styler(shown, cell_ids=False), {"thousands": ",", "na_rep": "", "escape": "html"}
