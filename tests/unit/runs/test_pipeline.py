@@ -243,7 +243,7 @@ def test_a_notebook_that_was_opened_in_the_meantime_may_do_the_same_once_more(to
     write_json(record, second.path(pipeline.root, "stages", "json"))
     for part in ("parameters", "inputs", "sources"):
         write_json(again | {part: {"something": "else"}}, first.path(pipeline.root, "stages", "json"))
-        with pytest.raises(DataError, match="is not as a has left it"):
+        with pytest.raises(DataError, match="which has changed since a wrote it"):
             pipeline.stamp(second)
     write_json(again, first.path(pipeline.root, "stages", "json"))
     pipeline.stamp(second)
