@@ -88,7 +88,7 @@ def digits(column: pd.Series, decimals: int) -> int:
 
 
 def rounded(frame: pd.DataFrame, decimals: int) -> pd.DataFrame:
-    """A table with its numbers rounded, each column to its own :func:`digits`.
+    """A table with its numbers rounded, each column to its own number of digits.
 
     Args:
         frame: the table.
@@ -235,7 +235,7 @@ def from_csv(text: str) -> tuple[pd.DataFrame, int]:
         text: the CSV; its first column is the index.
 
     Returns:
-        The table, and the most digits after the point of a number in it, additional :func:`digits` of small metrics aside.
+        The table, and the most digits after the point of a number in it, without the additional digits of small metrics.
 
     Example:
         >>> table, decimals = from_csv("explainer,NDCG,trials\\nlxr,0.25,9\\nrandom,0.5,\\n")
