@@ -15,9 +15,10 @@ verify: .venv/installed
 check: static
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal -m "not slow and not browser and not notebooks"
 
-# The same with all tests.
-test: static
-	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
+# The same with all tests. Style and types are checked meanwhile.
+test: .venv/installed
+	$(MAKE) --no-print-directory static & static=$$!; \
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder && wait $$static
 
 static: .venv/installed
 	$(BIN)/ruff check .
