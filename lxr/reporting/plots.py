@@ -24,6 +24,7 @@ from lxr.reporting.style import (
     PANELS,
     SMALL,
     colour,
+    colour_labels,
     dot,
     draw_lines,
     family_legend,
@@ -348,8 +349,7 @@ def plot_agreement(agreement: pd.DataFrame) -> Figure:
     image = ax.imshow(agreement.loc[names, names], vmin=0, vmax=1, cmap="Greys")
     label_rows(ax, names)
     ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=SMALL)
-    for label, name in zip(ax.get_xticklabels(), names, strict=True):
-        label.set_color(colour(name))
+    colour_labels(ax.get_xticklabels(), names)
     figure.colorbar(image, label="rank-biased overlap of two orders, mean over users", shrink=0.8)
     return figure
 
@@ -373,8 +373,7 @@ def plot_sanity(correlation: pd.DataFrame, cascade: Sequence[str], apart: Sequen
     digits: dict[str, Any] = {"annot": True, "fmt": ".2f", "annot_kws": {"fontsize": SMALL}}
     sns.heatmap(values.set_axis(labels, axis=1), ax=ax, **shade, **digits)
     ax.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=SMALL, rotation=0)
-    for label, name in zip(ax.get_yticklabels(), names, strict=True):
-        label.set_color(colour(name))
+    colour_labels(ax.get_yticklabels(), names)
     ax.axvline(len(cascade), color="white", linewidth=6)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)

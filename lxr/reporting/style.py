@@ -16,6 +16,7 @@ with extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 PANELS = (("POS@20", "POS@5"), ("NDCG", "CDCG"), ("DEL", "DEL"), ("INS", "INS"))
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
@@ -105,11 +106,16 @@ def label_panel(ax: Axes, metric: str, x_label: str, relative: bool = False) -> 
     ax.grid(alpha=0.3)
 
 
+def colour_labels(labels: Iterable[Text], names: Iterable[str]) -> None:
+    """Give each label of an axis the colour of its explainer."""
+    for label, name in zip(labels, names, strict=True):
+        label.set_color(colour(name))
+
+
 def label_rows(ax: Axes, names: Sequence[str], is_first: bool = True) -> None:
     """Names of explainers down the side of a panel, each in its colour; a thin line between two families."""
     ax.set_yticks(range(len(names)), names if is_first else [""] * len(names), fontsize=SMALL)
-    for label, name in zip(ax.get_yticklabels(), names, strict=True):
-        label.set_color(colour(name))
+    colour_labels(ax.get_yticklabels(), names)
     for row, (above, below) in enumerate(pairwise(names)):
         if family_of(above) != family_of(below):
             ax.axhline(row + 0.5, color=LIGHT, linewidth=0.6, zorder=0)

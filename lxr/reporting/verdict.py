@@ -6,6 +6,7 @@ import pandas as pd
 
 from lxr.metrics.names import LOWER, direction
 from lxr.reporting.formats import digits, with_direction
+from lxr.reporting.sentences import enumeration
 
 CRITERIA = {"NDCG": "By rank", "DEL": "By probability"}
 OURS = {"NDCG": ("lxr", "lxr-path-rank"), "DEL": ("lxr", "lxr-path-score")}  # whose distance from the best is stated
@@ -72,4 +73,4 @@ def _against(best: str, tests: pd.DataFrame) -> pd.DataFrame:
 def _names(names: Sequence[str]) -> str:
     """Names as a list in words; many are counted."""
     shown = list(names) if len(names) <= MOST_NAMES else [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return enumeration(shown)
