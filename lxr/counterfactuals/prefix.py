@@ -84,7 +84,7 @@ def smallest_prefix(
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     if not sp.issparse(history):
         x, chosen = as_explained(model, history, target)
-        return _dense_prefixes(model, x, chosen, as_importance(importance, x), goal, batch_size)
+        return _dense_prefixes(model, x, chosen, as_importance(importance, x.shape, x.device), goal, batch_size)
     matrix, items = as_users(model, history, target)
     scores = as_scores(matrix, importance=importance)
     check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")

@@ -5,12 +5,14 @@ tensors, or CSR matrices in canonical form. Everything else raises one ValueErro
 expected and the found value. Arguments are never changed.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.utils.checks import check_finite, first
 from lxr.utils.sparse import rows
 
@@ -70,15 +72,64 @@ def as_explained(model, history: object, target: object) -> tuple[torch.Tensor, 
     return history, chosen
 
 
-def as_importance(importance: object, history: torch.Tensor) -> torch.Tensor:
-    """Dense scores (B, I) of checked histories (B, I).
+def as_entries(model, history: object, target: object) -> tuple[Histories, torch.Tensor]:
+    """Histories as entries, and targets, that can be explained for a recommender.
+
+    Args:
+        model: recommender of I items.
+        history: :class:`lxr.Histories`, or (B, I) histories as :func:`as_histories` takes them; at least one entry each.
+        target: (B,) items outside the histories: tensor, array, series or list of integers.
+
+    Returns:
+        The histories, and the targets (B,) int64, on one device.
+
+    Raises:
+        ValueError: anything else; names the argument and the row.
+
+    Example:
+        >>> import lxr
+        >>> histories, target = as_entries(lxr.MF(4), [[0, 1, 1, 0]], [3])
+        >>> histories.items
+        tensor([[1, 2]])
+    """
+    if not isinstance(history, Histories):
+        x, chosen = as_explained(model, history, target)
+        return Histories.of_dense(x), chosen
+    check_model(model)
+    histories, items = check_entries(model.n_columns, history), as_items("target", target, len(history))
+    chosen = torch.from_numpy(items).to(histories.device)
+    consumed = ((histories.items == chosen[:, None]) & histories.real).any(dim=1)
+    check_rows(model.n_items, histories.lengths.cpu().numpy(), items, consumed.cpu().numpy())
+    return histories, chosen
+
+
+def check_entries(n_columns: int, histories: Histories) -> Histories:
+    """Refuse entries outside the catalogue; the result knows its width.
+
+    Raises:
+        ValueError: no user, or such an entry; names the row.
+    """
+    if not len(histories):
+        raise ValueError("history: expected at least one user, found none")
+    if histories.n_columns not in (None, n_columns):
+        raise ValueError(f"history: expected entries of {n_columns} items, found {histories.n_columns}")
+    outside = ((histories.items < 0) | (histories.items >= n_columns)) & histories.real
+    if outside.any():
+        row = first(outside.any(dim=1))
+        item = int(histories.items[row][outside[row]][0])
+        raise ValueError(f"history, row {row}: expected items from 0 to {n_columns - 1}, found {item}")
+    return replace(histories, items=histories.items.masked_fill(~histories.real, 0), n_columns=n_columns)
+
+
+def as_importance(importance: object, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Scores of checked histories, in the shape of these: (B, I) of dense rows, (B, L) of entries.
 
     Raises:
         ValueError: another shape, or values that are not real numbers.
     """
-    scores = as_tensor("importance", importance, history.device)
-    if scores.shape != history.shape:
-        raise ValueError(f"importance: expected the history's shape {tuple(history.shape)}, found {tuple(scores.shape)}")
+    scores = as_tensor("importance", importance, device)
+    if scores.shape != shape:
+        raise ValueError(f"importance: expected the history's shape {tuple(shape)}, found {tuple(scores.shape)}")
     return scores
 
 

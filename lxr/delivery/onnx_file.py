@@ -4,13 +4,26 @@ import copy
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lxr.delivery.bundled_model import quiet
-from lxr.explainers.lxr_network import LXR
+from lxr.explainers.lxr_network import LXR, ExplainerNetwork
 from lxr.recommenders.modes import evaluating
 from lxr.utils.checks import check_instance
 from lxr.utils.extras import extra
 from lxr.utils.storage import atomic_path
+
+
+class DenseNetwork(nn.Module):
+    """LXR's network for dense histories: mask logits of the whole catalogue."""
+
+    def __init__(self, network: ExplainerNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits (B, I) of histories (B, I) and target items (B,)."""
+        return self.network.output(self.network.encode(history, target))
 
 
 def to_onnx(explainer: LXR, path: str | Path) -> None:
@@ -37,7 +50,7 @@ def to_onnx(explainer: LXR, path: str | Path) -> None:
     check_instance(LXR, "a trained LXR", explainer=explainer)
     with extra("onnx"):
         import onnxscript  # noqa: F401 - torch.onnx needs it
-    network = copy.deepcopy(explainer.network).cpu()
+    network = DenseNetwork(copy.deepcopy(explainer.network).cpu())
     example = torch.eye(2, explainer.model.n_columns), torch.zeros(2, dtype=torch.long)
     batch = torch.export.Dim("batch", min=1)
     with atomic_path(path) as temporary, evaluating(network), quiet():

@@ -4,9 +4,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
+from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.leave_one_out import leave_one_out
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_choice, check_positive
 
@@ -62,47 +63,52 @@ class ACCENT(Explainer):
         return {"k": min(5, n_items)}
 
     @torch.no_grad()
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Influence on the target minus the influence on its rival or on the mean of its rivals."""
 
-        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            rival, valid, contrast = self.contrasts(x, y)
+        def explain(part: Histories, y: torch.Tensor) -> torch.Tensor:
+            rival, valid, contrast = self.contrasts(part, y)
             if self.ranking == "mean":
                 counted = valid | ~valid.any(dim=1, keepdim=True)  # (B, k − 1)
                 return (contrast * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
-            chosen, _ = self.smallest(x, y, rival, valid, contrast)
-            return contrast[torch.arange(len(x), device=x.device), chosen]
+            chosen, _ = self.smallest(part, y, rival, valid, contrast)
+            return contrast[torch.arange(len(part), device=part.device), chosen]
 
-        return in_batches(explain, self.users_at_a_time, history, target)
+        return in_batches(explain, self.users_at_a_time, histories, target)
 
     @property
     def users_at_a_time(self) -> int:
         """Number of users such that one history for each of their rivals fits a batch."""
         return max(1, self.batch_size // (self.k - 1))
 
-    def contrasts(self, history: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Rivals, and the influence of history items on the target against each rival.
+    def contrasts(self, histories: Histories, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rivals, and the influence of entries on the target against each rival.
 
         Args:
-            history: (B, I) histories.
+            histories: histories of B users.
             target: (B,) explained items.
 
         Returns:
             Rivals (B, k − 1), best first; which of them exist (fewer items may be unseen); and influence on the
-            target minus influence on the rival (B, k − 1, I), or on the target alone without a rival.
+            target minus influence on the rival (B, k − 1, L), or on the target alone without a rival.
         """
-        taken = history.scatter(1, target[:, None], 1.0) > 0
-        scores, rival = self.model(history).masked_fill(taken, -torch.inf).topk(self.k - 1, dim=1)
+        free = histories.unseen(self.model.n_columns).scatter(1, target[:, None], False)
+        scores, rival = self.model.logits(histories).masked_fill(~free, -torch.inf).topk(self.k - 1, dim=1)
         valid = scores > -torch.inf
         listed = torch.cat([target[:, None], rival], dim=1)  # (B, k)
-        user, item, falls = leave_one_out(lambda x, of: self.model(x).gather(1, listed[of]), history, self.batch_size)
-        contrast = torch.zeros(*rival.shape, history.shape[1], device=history.device)
-        contrast[user, :, item] = falls[:, :1] - falls[:, 1:].where(valid[user], 0.0)
+
+        def score(stays: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return self.model.logits_after_deletion(histories[user], stays, listed[user])
+
+        falls = leave_one_out(score, histories, self.batch_size)  # (N, k)
+        user, entry = histories.real.nonzero(as_tuple=True)
+        contrast = torch.zeros(*rival.shape, histories.shape[1], device=histories.device)
+        contrast[user, :, entry] = falls[:, :1] - falls[:, 1:].where(valid[user], 0.0)
         return rival, valid, contrast
 
     def smallest(
         self,
-        history: torch.Tensor,
+        histories: Histories,
         target: torch.Tensor,
         rival: torch.Tensor,
         valid: torch.Tensor,
@@ -113,21 +119,21 @@ class ACCENT(Explainer):
         Sets grow for all users and rivals together, as many sizes at a time as fit a batch. A user is done with the first
         size at which a rival passes. Size 0: no rival ever passes.
         """
-        n_rivals, length = rival.shape[1], history.sum(dim=1)
-        order = ItemOrder.by_importance(history.repeat_interleave(n_rivals, dim=0), contrast.flatten(0, 1))
-        position = order.positions(contrast.flatten(0, 1)).view_as(contrast)  # (B, k − 1, I)
+        n_rivals, length = rival.shape[1], histories.lengths
+        repeated = histories.mapped(lambda value: value.repeat_interleave(n_rivals, dim=0))
+        position = ranks(repeated, contrast.flatten(0, 1)).view_as(contrast)  # (B, k − 1, L)
 
         def lead(user: torch.Tensor, index: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-            logits = self.model(history[user] * (position[user, index] >= size[:, None]))
             against = torch.stack([rival[user, index], target[user]], dim=1)
-            return logits.gather(1, against).diff(dim=1).neg().squeeze(1)
+            stays = position[user, index] >= size[:, None]
+            return self.model.logits_after_deletion(histories[user], stays, against).diff(dim=1).neg().squeeze(1)
 
         chosen, found, done = torch.zeros_like(target), torch.zeros_like(target), 0
         while (users := ((found == 0) & (length > done) & valid.any(dim=1)).nonzero().ravel()).numel():
             row, index = valid[users].nonzero(as_tuple=True)  # (P,)
-            sizes = torch.arange(done, done + max(1, self.batch_size // len(row)), device=history.device) + 1  # (S,)
+            sizes = torch.arange(done, done + max(1, self.batch_size // len(row)), device=histories.device) + 1  # (S,)
             pairs = (part.repeat_interleave(len(sizes)) for part in (users[row], index))
-            leads = torch.full((len(users), n_rivals, len(sizes)), -torch.inf, device=history.device)
+            leads = torch.full((len(users), n_rivals, len(sizes)), -torch.inf, device=histories.device)
             leads[row, index] = in_batches(lead, self.batch_size, *pairs, sizes.repeat(len(row))).view(len(row), -1)
             passed = (leads > 0).any(dim=1)  # (users, S)
             first = passed.int().argmax(dim=1)

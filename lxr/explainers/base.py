@@ -10,14 +10,16 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_explained, as_matrix, as_users
+from lxr.data.histories import Histories
+from lxr.data.inputs import as_entries, as_matrix, as_users
+from lxr.metrics.trajectory import check_scores
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
 from lxr.recommenders.probes import check_answers
-from lxr.utils.checks import check_differentiable, check_finite, check_instance, check_positive
+from lxr.utils.checks import check_differentiable, check_instance, check_positive
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import batches, dense
+from lxr.utils.sparse import batches
 
 
 class Made:
@@ -41,7 +43,7 @@ class Made:
 class Explainer(Made):
     """Base class of explainers, which score how much each history item is responsible for a recommendation.
 
-    A subclass defines :meth:`importance`; users are always rows, and an explanation depends on its own row alone.
+    A subclass defines :meth:`importance` of entries; users are always rows, and an explanation depends on its own row alone.
 
     Args:
         model: the explained recommender.
@@ -67,8 +69,8 @@ class Explainer(Made):
     Example:
         >>> import lxr
         >>> class Position(Explainer):  # items later in the catalogue matter more
-        ...     def importance(self, history, target):
-        ...         return torch.arange(1.0, 1 + history.shape[1]).expand_as(history)
+        ...     def importance(self, histories, target):
+        ...         return 1.0 + histories.items
         >>> Position(lxr.MF(4)).explain(torch.tensor([[1.0, 0, 1, 0]]), torch.tensor([3]))
         tensor([[1., 0., 3., 0.]])
     """
@@ -91,7 +93,7 @@ class Explainer(Made):
         return {}
 
     @overload
-    def explain(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor: ...
+    def explain(self, history: torch.Tensor | Histories, target: torch.Tensor) -> torch.Tensor: ...
 
     @overload
     def explain(
@@ -99,17 +101,19 @@ class Explainer(Made):
     ) -> sp.csr_matrix: ...
 
     def explain(self, history, target, *, users_per_batch=256, label=None):
-        """Explain one recommendation per user: dense histories in one call, a SciPy matrix batch by batch.
+        """Explain one recommendation per user: entries or dense histories in one call, a SciPy matrix batch by batch.
 
         Args:
-            history: (B, I) binary histories, at least one item each: tensor, array, frame, lists or SciPy matrix.
+            history: :class:`lxr.Histories` (B, L), or (B, I) binary histories: tensor, array, frame, lists or SciPy matrix;
+                at least one item each.
             target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
-            users_per_batch: dense users of a SciPy matrix at a time; bounds the memory.
+            users_per_batch: users of a SciPy matrix at a time; bounds the memory.
             label: label of a progress bar over the batches of a SciPy matrix; None for no bar.
 
         Returns:
-            (B, I) scores, higher for items that are more responsible. For dense histories a tensor, 0 outside the history;
-            for a SciPy matrix a CSR matrix with one entry per history item (zeros included), items ascending.
+            Scores, higher for entries that are more responsible. For :class:`lxr.Histories` a tensor (B, L), 0 at the
+            padding; for dense histories a tensor (B, I), 0 outside the history; for a SciPy matrix a CSR matrix (B, I) with
+            one entry per history item (zeros included), items ascending.
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history or outside the
@@ -132,40 +136,38 @@ class Explainer(Made):
             scores = self._explain_matrix(matrix, target, users_per_batch, label)
             self.warn_about_equal_scores(scores.data, lengths)
             return scores
-        history, target = as_explained(self.model, history, target)
-        lengths = history.sum(dim=1).cpu().numpy().astype(int)
+        histories, target = as_entries(self.model, history, target)
+        lengths = histories.lengths.cpu().numpy()
         self.warn_about_long_histories(lengths)
-        scores = self._explain_checked(history, target)
-        self.warn_about_equal_scores(scores[history > 0].cpu().numpy(), lengths)
-        return scores
+        scores = self._explain_checked(histories, target)
+        self.warn_about_equal_scores(scores[histories.real].cpu().numpy(), lengths)
+        return scores if isinstance(history, Histories) else histories.spread(scores, self.model.n_columns)
 
     def _explain_matrix(
         self, matrix: sp.csr_matrix, target: np.ndarray, users_per_batch: int, label: str | None
     ) -> sp.csr_matrix:
-        """:meth:`explain` for checked CSR histories, dense one batch at a time."""
+        """:meth:`explain` for checked CSR histories, batch by batch."""
         check_positive(users_per_batch=users_per_batch)
         check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * self.model.n_columns, "users_per_batch")
         device = self.model.device
         values = np.empty(matrix.nnz, dtype=np.float32)
         groups = list(batches(matrix.shape[0], users_per_batch))
         for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-            history = dense(matrix[users], device)
-            scores = self._explain_checked(history, torch.from_numpy(target[users]).to(device))
-            values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[history > 0].cpu().numpy()
+            histories = Histories.of_matrix(matrix[users], device)
+            scores = self._explain_checked(histories, torch.from_numpy(target[users]).to(device))
+            values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[histories.real].cpu().numpy()
         return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
-    def _explain_checked(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`explain` for checked dense histories, without warnings."""
+    def _explain_checked(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`explain` for checked entries, without warnings."""
         with with_gradients(), evaluating(self.model):
-            history, target = ordinary(history), ordinary(target)
-            scores = torch.where(history > 0, self.importance(history, target), 0.0).detach()
-        if not scores.isfinite().all():
-            user, item = history.nonzero(as_tuple=True)
-            check_finite(user.cpu().numpy(), item.cpu().numpy(), scores[user, item].cpu().numpy())
+            histories, target = histories.mapped(ordinary), ordinary(target)
+            scores = torch.where(histories.real, self.importance(histories, target), 0.0).detach()
+        check_scores(histories, scores)
         return scores
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Scores (B, I) of checked input; scores outside the history are ignored."""
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Scores (B, L) of the entries of checked histories; scores at the padding are ignored."""
         raise NotImplementedError
 
     def warn_about_long_histories(self, lengths: np.ndarray) -> None:
@@ -208,6 +210,6 @@ def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Gener
     return np.random.default_rng(np.concatenate([np.array([seed, target], dtype=np.uint32), items.astype(np.uint32)]))
 
 
-def in_batches(function: Callable[..., torch.Tensor], size: int, *tensors: torch.Tensor) -> torch.Tensor:
-    """Apply a function to ``size`` rows of all tensors at a time, and join the results."""
-    return torch.cat([function(*rows) for rows in zip(*(tensor.split(size) for tensor in tensors), strict=True)])
+def in_batches(function: Callable[..., torch.Tensor], size: int, *rows: Histories | torch.Tensor) -> torch.Tensor:
+    """Apply a function to ``size`` rows of all arguments at a time, and join the results."""
+    return torch.cat([function(*part) for part in zip(*(each.split(size) for each in rows), strict=True)])

@@ -1,37 +1,39 @@
 """Gradient-based explainers: gradient × input, integrated gradients, SPINRec."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, in_batches, user_generator
-from lxr.explainers.objectives import OBJECTIVES, Objective, RankMargin, objective_of
+from lxr.explainers.objectives import OBJECTIVES, Objective, RankMargin, after_deletion, at_kept, objective_of
 from lxr.metrics.fidelity import fidelity_per_user
 from lxr.metrics.names import LOWER, check_metric, direction
-from lxr.metrics.trajectory import ItemOrder, part_sizes
+from lxr.metrics.trajectory import part_sizes, ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_choice, check_natural, check_positive, check_seed
 from lxr.utils.extras import extra
-from lxr.utils.sparse import dense
 
 Baseline = Literal["empty", "user"]
 
 
 def gradient(
-    objective: Objective, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor
+    objective: Objective, model: Recommender, histories: Histories, keep: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
-    """∂g/∂x (B, I); one backward pass for all users, because each row depends only on its own history.
+    """∂g/∂keep (B, L); one backward pass for all users, because each row depends only on its own history.
 
     Raises:
         ValueError: the objective is not differentiable.
     """
     with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        return torch.autograd.grad(_check_connected(objective(model, x, target, history)).sum(), x)[0]
+        keep = keep.detach().float().clone().requires_grad_()
+        g = _check_connected(at_kept(objective, model, histories, keep, target))
+        return torch.autograd.grad(g.sum(), keep)[0]
 
 
 def _check_connected(g: torch.Tensor) -> torch.Tensor:
@@ -46,7 +48,7 @@ def _check_connected(g: torch.Tensor) -> torch.Tensor:
 
 
 class GradientTimesInput(Explainer):
-    """x ∘ ∂g/∂x: the first-order estimate of the fall of g without an item.
+    """∂g/∂m at m = 1, m the kept share of an entry: the first-order estimate of the fall of g without the entry.
 
     A score below zero means that g rises if the item's entry shrinks.
 
@@ -77,13 +79,13 @@ class GradientTimesInput(Explainer):
         check_positive(batch_size=batch_size)
         self.objective, self.batch_size = objective_of(objective), batch_size
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Gradient × input."""
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Gradient × input; the input, the kept share of an entry, is one."""
 
-        def explain(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return x * gradient(self.objective, self.model, x, y, x)
+        def explain(part: Histories, items: torch.Tensor) -> torch.Tensor:
+            return gradient(self.objective, self.model, part, part.real, items)
 
-        return in_batches(explain, self.batch_size, history, target)
+        return in_batches(explain, self.batch_size, histories, target)
 
 
 class RankMarginGradient(GradientTimesInput):
@@ -174,36 +176,55 @@ class IntegratedGradients(Explainer):
         self.baseline, self.objective = baseline, objective_of(objective)
         self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Integrated gradients of as many users at a time as fit a batch with all their points."""
-        return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), history, target)
+        return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), histories, target)
 
-    def integrate(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`importance` of one batch."""
+    def integrate(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """:meth:`importance` of one batch.
+
+        The line goes over the entries of both histories: those of the baseline fade out, those of the history fade in.
+        """
         with extra("explainers"):
             from captum.attr import IntegratedGradients as Quadrature
 
-        def g(x: torch.Tensor, y: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-            return _check_connected(self.objective(self.model, x, y, original))
+        union, start, end = self.line(histories, target)
 
-        return Quadrature(g).attribute(
-            history,
-            baselines=self.start(history, target),
-            additional_forward_args=(target, history),
+        def g(keep: torch.Tensor, y: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+            original = histories[row]
+            logits = self.model.logits(union[row], keep)
+            return _check_connected(self.objective(self.model, logits, y, original, keep[:, : original.shape[1]]))
+
+        scores = Quadrature(g).attribute(
+            end,
+            baselines=start,
+            additional_forward_args=(target, torch.arange(len(histories), device=histories.device)),
             n_steps=self.n_steps,
             # several passes if a batch does not hold all points
             internal_batch_size=self.batch_size if self.n_steps > self.batch_size else None,
         )
+        return scores[:, : histories.shape[1]]
 
-    def start(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Baselines x' (B, I)."""
+    def line(self, histories: Histories, target: torch.Tensor) -> tuple[Histories, torch.Tensor, torch.Tensor]:
+        """The line from the baselines to the histories.
+
+        Returns:
+            Entries (B, L + L') of the histories and then those that only the baselines have; and the shares of these
+            entries, both (B, L + L'), at the start and at the end of the line.
+        """
         if self.baseline == "empty":
-            return torch.zeros_like(history)
+            end = histories.real.float()
+            return histories, torch.zeros_like(end), end
         users = [
-            user_generator(self.seed, item, np.append(np.flatnonzero(row), self.draw)).integers(self.train_matrix.shape[0])
-            for row, item in zip(history.cpu().numpy(), target.tolist(), strict=True)
+            user_generator(self.seed, item, np.append(np.sort(items), self.draw)).integers(self.train_matrix.shape[0])
+            for items, item in zip(histories.lists(), target.tolist(), strict=True)
         ]
-        return dense(self.train_matrix[users], history.device).scatter(1, target[:, None], 0.0)
+        theirs = Histories.of_matrix(self.train_matrix[users], histories.device)
+        shared = histories.at(theirs.dense()) > 0
+        only = theirs.real & (theirs.at(histories.dense()) == 0) & (theirs.items != target[:, None])
+        start = torch.cat([shared, only], dim=1).float()
+        end = torch.cat([histories.real, torch.zeros_like(only)], dim=1).float()
+        return histories.joined(replace(theirs, real=only)), start, end
 
 
 class BestExplanation(Explainer):
@@ -230,35 +251,35 @@ class BestExplanation(Explainer):
             check_metric(criterion)
         self.objective, self.criterion, self.batch_size = objective, criterion, batch_size
 
-    def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
-        """Scores (B, I) of each explanation in turn."""
+    def candidates(self, histories: Histories, target: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Scores (B, L) of each explanation in turn."""
         raise NotImplementedError
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """The best of the explanations; ties go to the first."""
-        best, lowest = torch.zeros_like(history), torch.full(target.shape, torch.inf, device=history.device)
-        for scores in self.candidates(history, target):
-            left = in_batches(self.remainder, self.batch_size, history, target, scores)  # (B,)
+        best = torch.zeros(histories.shape, device=histories.device)
+        lowest = torch.full(target.shape, torch.inf, device=histories.device)
+        for scores in self.candidates(histories, target):
+            left = in_batches(self.remainder, self.batch_size, histories, target, scores)  # (B,)
             best = torch.where((left < lowest)[:, None], scores, best)
             lowest = torch.minimum(left, lowest)
         return best
 
-    def remainder(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Criterion (B,) of explanations with these scores (B, I); lower is better."""
+    def remainder(self, histories: Histories, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Criterion (B,) of explanations with these scores (B, L); lower is better."""
         if self.criterion == "objective":
-            return self.mean_objective(history, target, scores)
-        values = fidelity_per_user(self.model, history, target, scores, self.criterion, batch_size=self.batch_size)
+            return self.mean_objective(histories, target, scores)
+        values = fidelity_per_user(self.model, histories, target, scores, self.criterion, batch_size=self.batch_size)
         sign = 1 if direction(self.criterion) == LOWER else -1
-        return torch.from_numpy(sign * values).to(history)
+        return torch.from_numpy(sign * values).float().to(histories.device)
 
     @torch.no_grad()
-    def mean_objective(self, history: torch.Tensor, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def mean_objective(self, histories: Histories, target: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Mean of g (B,) over the eleven steps of removing the most important items."""
-        order = ItemOrder.by_importance(history, scores)
-        position = order.positions(history).masked_fill(history == 0, -1)  # before everything kept
-        removed = torch.from_numpy(part_sizes(order.length, 10)).to(position)  # (B, 11)
-        kept = ((position >= size[:, None]).to(history) for size in removed.T)
-        return torch.stack([self.objective(self.model, x, target, history) for x in kept]).mean(dim=0)
+        position = ranks(histories, scores)
+        removed = torch.from_numpy(part_sizes(histories.lengths.cpu().numpy(), 10)).to(position)  # (B, 11)
+        g = [after_deletion(self.objective, self.model, histories, position >= size[:, None], target) for size in removed.T]
+        return torch.stack(g).mean(dim=0)
 
 
 class SPINRec(BestExplanation):
@@ -331,6 +352,6 @@ class SPINRec(BestExplanation):
             IntegratedGradients(model, train_matrix, baseline="user", draw=draw, **options) for draw in range(n_samples)
         ]
 
-    def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
+    def candidates(self, histories: Histories, target: torch.Tensor) -> Iterable[torch.Tensor]:
         """The N integrated gradients."""
-        return (draw.importance(history, target) for draw in self.draws)
+        return (draw.importance(histories, target) for draw in self.draws)

@@ -1,11 +1,13 @@
 """Leave-one-out: the fall of the objective when one history item is removed."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 
+from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
-from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
+from lxr.explainers.objectives import OBJECTIVES, Objective, after_deletion, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_positive
 
@@ -42,53 +44,49 @@ class LeaveOneOut(Explainer):
         self.objective, self.batch_size = objective_of(objective), batch_size
 
     @torch.no_grad()
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Fall of the objective when each item is left out."""
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Fall of the objective when each entry is left out."""
 
-        def g(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-            return self.objective(self.model, x, target[user], history[user])
+        def g(stays: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return after_deletion(self.objective, self.model, histories[user], stays, target[user])
 
-        user, item, falls = leave_one_out(g, history, self.batch_size)
-        scores = torch.zeros_like(history)
-        scores[user, item] = falls.to(scores.dtype)
-        return scores
+        return histories.padded(leave_one_out(g, histories, self.batch_size).float())
 
 
-def leave_one_out(g, history: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Contribution of every history item: the fall of g without it.
+Scorer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def leave_one_out(g: Scorer, histories: Histories, batch_size: int) -> torch.Tensor:
+    """Contribution of every entry: the fall of g without it.
 
     Args:
-        g: histories (R, I) and their users (R,) → (R,) or (R, m) values.
-        history: (B, I) histories.
+        g: entries that stay (R, L) and their users (R,) → (R,) or (R, m) values.
+        histories: histories of B users.
         batch_size: histories per call of g.
 
     Returns:
-        Users (N,) and items (N,) of all history items, and their falls (N,) or (N, m).
+        The falls (N,) or (N, m) of all entries, user after user.
     """
-    whole = in_batches(g, batch_size, history, torch.arange(len(history), device=history.device))  # (B, …)
+    users = torch.arange(len(histories), device=histories.device)
+    whole = in_batches(g, batch_size, histories.real, users)  # (B, …)
+    return whole[histories.real.nonzero()[:, 0]] - change_one(g, histories.real, histories.real, False, batch_size)
 
-    user, item, rest = change_one(g, history, history, 0.0, batch_size)
-    return user, item, whole[user] - rest
 
-
-def change_one(
-    g, x: torch.Tensor, items: torch.Tensor, value: float, batch_size: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Evaluate g with one history item set to a value, for each of several items.
+def change_one(g: Scorer, stays: torch.Tensor, entries: torch.Tensor, value: bool, batch_size: int) -> torch.Tensor:
+    """Evaluate g with one entry removed or added, for each of several entries.
 
     Args:
-        g: histories (R, I) and their users (R,) → (R,) or (R, m) values.
-        x: (B, I) histories.
-        items: (B, I), positive at the items to change, one at a time.
-        value: 0 removes the item, 1 adds it.
+        g: entries that stay (R, L) and their users (R,) → (R,) or (R, m) values.
+        stays: (B, L) entries that stay otherwise.
+        entries: (B, L) bool, the entries to change, one at a time.
+        value: False removes the entry, True adds it.
         batch_size: histories per call of g.
 
     Returns:
-        Users (N,), ascending, and items (N,), ascending for each user, and the values (N,) or (N, m).
+        The values (N,) or (N, m), user after user, in the order of the entries.
     """
 
-    def changed(user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
-        return g(x[user].scatter_(1, item[:, None], value), user)
+    def changed(user: torch.Tensor, entry: torch.Tensor) -> torch.Tensor:
+        return g(stays[user].scatter_(1, entry[:, None], value), user)
 
-    user, item = items.nonzero(as_tuple=True)
-    return user, item, in_batches(changed, batch_size, user, item)
+    return in_batches(changed, batch_size, *entries.nonzero(as_tuple=True))

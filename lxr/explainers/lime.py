@@ -12,19 +12,20 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
 from lxr.utils.extras import extra
-from lxr.utils.sparse import batches, dense, rows_of
+from lxr.utils.sparse import batches, rows_of
 from lxr.utils.threads import one_thread
 
 
 def mask_function(
     model: Recommender,
-    history: torch.Tensor,
+    histories: Histories,
     target: int,
     *,
     objective: str | Objective = "log-odds",
@@ -34,34 +35,37 @@ def mask_function(
 
     Args:
         model: any recommender.
-        history: (I,) one binary history of h items.
+        histories: one history of h entries.
         target: the explained item.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
         batch_size: histories per forward pass; bounds the memory.
 
     Returns:
-        A function of masks (S, h), one column per history item in ascending order, that returns g (S,) as float64. A second
+        A function of masks (S, h) of zeros and ones, one column per entry, that returns g (S,) as float64. A second
         argument, a CSR matrix (S, I), adds items to the histories.
 
     Example:
         >>> import lxr
         >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 0, 2], [0, 0, 1], [0, 0, 0]]), 3, "sigmoid")
-        >>> score = mask_function(model, torch.tensor([1.0, 1, 0]), target=2, objective="logit")
+        >>> score = mask_function(model, lxr.Histories.of_lists([[0, 1]], n_columns=3), target=2, objective="logit")
         >>> score(np.array([[1, 1], [1, 0], [0, 0]]))
         array([3., 2., 0.])
     """
-    g, items = objective_of(objective), history.nonzero().ravel()
+    g, device = objective_of(objective), histories.device
 
     @torch.no_grad()
     def score(masks: np.ndarray, added: sp.csr_matrix | None = None) -> np.ndarray:
         values = np.empty(len(masks))
         for rows in batches(len(masks), batch_size):
-            x = torch.zeros(len(rows), len(history), device=history.device)
+            stays = torch.from_numpy(np.asarray(masks[rows]) > 0).to(device)
+            original = histories[torch.zeros(len(rows), dtype=torch.int64, device=device)]
+            perturbed, kept = original, stays
             if added is not None:
-                x += dense(added[rows], history.device)
-            x[:, items] = torch.from_numpy(np.asarray(masks[rows], dtype=np.float32)).to(history.device)
-            y = torch.full((len(rows),), target, device=history.device)
-            values[rows] = g(model, x, y, history.expand_as(x)).cpu().numpy()
+                others = Histories.of_matrix(added[rows], device)
+                perturbed, kept = original.joined(others), torch.cat([stays, others.real], dim=1)
+            y = torch.full((len(rows),), target, device=device)
+            logits = model.logits_after_deletion(perturbed, kept)
+            values[rows] = g(model, logits, y, original, stays).cpu().numpy()
         return values
 
     return score
@@ -137,15 +141,15 @@ class LIME(Explainer):
         self.max_history, self.overflow_note = n_samples, f"{n_samples} samples alone do not determine their scores"
 
     @one_thread("blas")  # threads cost more than such small regressions
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Coefficients, one user at a time."""
-        scores = torch.zeros_like(history)
-        for row, item, out in zip(history, target.tolist(), scores, strict=True):
-            items = np.flatnonzero(row.cpu().numpy())
+        scores = torch.zeros(histories.shape, device=histories.device)
+        for one, item, out in zip(histories.split(1), target.tolist(), scores, strict=True):
+            items, one = one.lists()[0], one.trimmed()
             kept, added = self.neighborhood(items, item, user_generator(self.seed, item, items))
-            values = mask_function(self.model, row, item, objective=self.objective, batch_size=self.batch_size)(kept, added)
+            values = mask_function(self.model, one, item, objective=self.objective, batch_size=self.batch_size)(kept, added)
             coefficients = self.regress(kept, values, self.distance(kept.sum(axis=1), np.diff(added.indptr), len(items)))
-            out[torch.from_numpy(items)] = torch.from_numpy(coefficients).to(out)
+            out[: len(items)] = torch.from_numpy(coefficients).to(out)
         return scores
 
     def neighborhood(

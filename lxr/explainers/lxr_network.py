@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+from lxr.data.histories import Histories, Rows
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.batch import mean_fidelity
@@ -30,6 +31,7 @@ from lxr.explainers.lxr_settings import (
 )
 from lxr.metrics.names import LOWER, direction
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.first_layer import first_layer
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
 from lxr.recommenders.probes import check_answers
 from lxr.recommenders.recommendations import top_item
@@ -42,7 +44,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
-from lxr.utils.weights import initialize, linear_layer
+from lxr.utils.weights import initialize, item_layer, linear_layer
 
 RIDGE = 0.1  # penalty of a warm start's regression, as a share of the mean squared length of a history
 NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
@@ -61,9 +63,10 @@ class ExplainerNetwork(HiddenNetwork):
     default here is Xavier's.
 
     Example:
+        >>> import lxr
         >>> network = ExplainerNetwork(n_items=5, hidden_size=3)
-        >>> network(torch.ones(2, 5), torch.tensor([0, 4])).shape  # mask logits of two users
-        torch.Size([2, 5])
+        >>> network(lxr.Histories.of_lists([[1, 2, 4], [0, 3]]), torch.tensor([0, 4])).shape  # mask logits of two users
+        torch.Size([2, 3])
     """
 
     def __init__(
@@ -81,8 +84,8 @@ class ExplainerNetwork(HiddenNetwork):
         for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
             check_choice(CHOICES[name], **{name: value})
         self.inputs, self.hidden_size = inputs, hidden_size
-        self.history_encoder = linear_layer(n_items, hidden_size)
-        self.item_encoder = linear_layer(n_items, hidden_size)  # applied to one-hot items: one column each
+        self.history_encoder = item_layer(n_items, hidden_size)
+        self.item_encoder = item_layer(n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
             HIDDEN_ACTIVATIONS[activation](),
             linear_layer(2 * hidden_size, hidden_size),
@@ -91,13 +94,27 @@ class ExplainerNetwork(HiddenNetwork):
         )
         initialize(self, seed) if initialisation == "xavier" else _initialize_uniformly(self, seed)
 
-    def forward(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Mask logits (B, I) of histories (B, I) and target items (B,); their sigmoid is the mask m."""
-        user = self.history_encoder(history)  # (B, h)
+    def forward(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Mask logits (B, L) of the entries of histories for target items (B,); their sigmoid is the mask m.
+
+        Only the rows of the last layer that belong to entries are read.
+        """
+        hidden = self.encode(histories.rows(self.history_encoder.in_features), target)  # (B, h)
+        user, item = histories.real.nonzero()[:, 0], histories.items[histories.real]
+        return histories.padded((hidden[user] * self.output.weight[item]).sum(dim=1) + self.output.bias[item])
+
+    def encode(self, history: torch.Tensor | Rows, target: torch.Tensor) -> torch.Tensor:
+        """Inputs (B, h) of the last layer, of histories (B, I) and target items (B,)."""
+        user = first_layer(self.history_encoder, history)  # (B, h)
         item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
         if self.inputs != "both":  # an unused input is constant
             user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
-        return self.head(torch.cat([user, item], dim=1))
+        return self.head[:-1](torch.cat([user, item], dim=1))
+
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer (h → I)."""
+        return cast(nn.Linear, self.head[-1])
 
 
 def _initialize_uniformly(module: nn.Module, seed: int) -> None:
@@ -111,18 +128,18 @@ def _initialize_uniformly(module: nn.Module, seed: int) -> None:
 
 
 def lxr_loss(
-    model: Recommender, history: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, settings: LXRSettings
+    model: Recommender, histories: Histories, target: torch.Tensor, mask: torch.Tensor, settings: LXRSettings
 ) -> torch.Tensor:
     """Loss of masks, mean over users.
 
-    loss = λ_pos · (−log p(x⁺)) + λ_neg · log p(x⁻) + α · mean of m over the history items,
+    loss = λ_pos · (−log p(x⁺)) + λ_neg · log p(x⁻) + α · mean of m over the entries,
     with x⁺ = x ∘ m, x⁻ = x ∘ (1 − m) and p the probability of the target.
 
     Args:
         model: the explained recommender.
-        history: (B, I) binary histories x.
+        histories: histories x of B users.
         target: (B,) explained items.
-        mask: (B, I) masks m in (0, 1).
+        mask: (B, L) masks m in (0, 1) of their entries.
         settings: the weights.
 
     Returns:
@@ -134,16 +151,17 @@ def lxr_loss(
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> history, target, settings = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]), LXRSettings()
-        >>> masks = {"item 0": [[0.9, 0.1, 0, 0]], "item 1": [[0.1, 0.9, 0, 0]], "both": [[0.9, 0.9, 0, 0]]}
-        >>> {name: round(float(lxr_loss(model, history, target, torch.tensor(m), settings)), 2) for name, m in masks.items()}
+        >>> histories, target, settings = lxr.Histories.of_lists([[0, 1]], n_columns=4), torch.tensor([3]), LXRSettings()
+        >>> masks = {"item 0": [[0.9, 0.1]], "item 1": [[0.1, 0.9]], "both": [[0.9, 0.9]]}
+        >>> losses = {name: lxr_loss(model, histories, target, torch.tensor(m), settings) for name, m in masks.items()}
+        >>> {name: round(float(loss), 2) for name, loss in losses.items()}
         {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
     """
-    loss = settings.alpha * (mask * history).sum(dim=1) / history.sum(dim=1)  # (B,)
+    loss = settings.alpha * (mask * histories.real).sum(dim=1) / histories.lengths  # (B,)
     if settings.lambda_pos:
-        loss = loss - settings.lambda_pos * model.target_log_prob(model(history * mask), target)
+        loss = loss - settings.lambda_pos * model.log_prob_of(histories, target, mask)
     if settings.lambda_neg:
-        loss = loss + settings.lambda_neg * model.target_log_prob(model(history * (1 - mask)), target)
+        loss = loss + settings.lambda_neg * model.log_prob_of(histories, target, 1 - mask)
     return loss.mean()
 
 
@@ -169,9 +187,9 @@ class LXR(LearnedExplainer):
     network: ExplainerNetwork
 
     @torch.no_grad()
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Mask logits."""
-        return self.network(history, target)
+        return self.network(histories, target)
 
     @classmethod
     def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
@@ -236,8 +254,9 @@ def train_lxr(
     rates = []
 
     def loss_of(users: np.ndarray) -> torch.Tensor:
-        history, explained = dense(train_matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
-        return lxr_loss(model, history, explained, torch.sigmoid(network(history, explained)), settings)
+        histories = Histories.of_matrix(train_matrix[users], model.device)
+        explained = torch.from_numpy(target[users]).to(model.device)
+        return lxr_loss(model, histories, explained, torch.sigmoid(network(histories, explained)), settings)
 
     def train() -> float:
         loss = train_epoch(optimizer, loss_of, shuffle.permutation(len(target)), settings.batch_size)
@@ -335,7 +354,7 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(x))
     history = (x.T @ torch.linalg.solve(gram + ridge, user * strength.sqrt())).T  # Wᵀ (r, I)
 
-    hidden, output = cast(nn.Linear, network.head[1]), cast(nn.Linear, network.head[3])
+    hidden, output = cast(nn.Linear, network.head[1]), network.output
 
     def scaled(weights: torch.Tensor, values: torch.Tensor, to: float) -> torch.Tensor:
         return (weights * to / values.square().mean().sqrt()).to(hidden.weight)

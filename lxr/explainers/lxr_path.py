@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.base import Explainer
@@ -43,7 +44,7 @@ from lxr.utils.checks import (
     check_positive_numbers,
     check_seed,
 )
-from lxr.utils.sparse import batches, dense, random_subhistories, sample_users
+from lxr.utils.sparse import batches, random_subhistories, sample_users
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize
 
@@ -201,12 +202,11 @@ class PathLXR(LearnedExplainer):
         self.needs_gradient = settings.signals == "gradients"
         super().__init__(model, network, settings, training)
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """The network's scores."""
-        signals = self.network.signals(self.model, history, target)
+        signals = self.network.signals(self.model, histories, target)
         with torch.no_grad():
-            scores = self.network(signals, history.sum(dim=1).long())
-        return torch.zeros_like(history).masked_scatter(history > 0, scores)
+            return histories.padded(self.network(signals, histories.lengths))
 
     @classmethod
     def new_network(cls, model: Recommender, settings: PathSettings, hidden_size: int) -> OrderNetwork:
@@ -319,10 +319,11 @@ class Examples:
 
     @classmethod
     def of(cls, signals: Signals, model: Recommender, matrix: sp.csr_matrix, *, users_per_batch: int = 256) -> "Examples":
-        """Compute signals of histories, one dense batch at a time."""
+        """Compute signals of histories, batch by batch."""
         matrix, target = as_users(model, matrix, top_item(model, matrix))
+        items = torch.from_numpy(target).to(model.device)
         parts = [
-            signals(model, dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device))
+            signals(model, Histories.of_matrix(matrix[users], model.device), items[users])
             for users in batches(matrix.shape[0], users_per_batch)
         ]
         return cls(matrix, target, torch.cat(parts))

@@ -4,17 +4,18 @@ Signals do not contain the identity of an item. So a network can use them for un
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import nn
 
+from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import gradient
 from lxr.explainers.objectives import Objective
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.trajectory import check_scores, ranks
 from lxr.recommenders.base import Recommender
-from lxr.utils.checks import check_between, check_finite, check_numbers, check_positive
+from lxr.utils.checks import check_between, check_numbers, check_positive
 
 RIVALS = (5, 20, 50, 100)
 
@@ -37,8 +38,8 @@ class Signals(nn.Module):
         """Precompute data of a recommender for all histories; a subclass may define it."""
         return self
 
-    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Signals (N, F) of the N history items of (B, I) histories, user after user, by ascending item."""
+    def forward(self, model: Recommender, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Signals (N, F) of all N entries, user after user."""
         raise NotImplementedError
 
 
@@ -69,7 +70,8 @@ class PathGradients(Signals):
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> looks = PathGradients(lxr.OBJECTIVES["logit"], removed=(1,))
-        >>> looks(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])).round(decimals=2)  # items; two looks, position
+        >>> histories = lxr.Histories.of_lists([[0, 1]], n_columns=4)
+        >>> looks(model, histories, torch.tensor([3])).round(decimals=2)  # entries; two looks, position
         tensor([[2.0000, 2.0000, 0.0000],
                 [0.0000, 0.0000, 0.6900]])
     """
@@ -102,48 +104,36 @@ class PathGradients(Signals):
         """Number of gradients among the signals, which come first."""
         return 1 + len(self.removed) + len(self.kept)
 
-    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(self, model: Recommender, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Gradients, a column per look, and positions, a column per path."""
-        looks, positions = self.follow(model, history, target)
-        return torch.stack([*looks, *(position.log1p() for position in positions if self.path_positions)], dim=1)
+        looks, positions = self.follow(model, histories, target)
+        found = [*looks, *(position.float().log1p() for position in positions if self.path_positions)]
+        return torch.stack([each[histories.real] for each in found], dim=1)
 
     def follow(
-        self, model: Recommender, history: torch.Tensor, target: torch.Tensor
+        self, model: Recommender, histories: Histories, target: torch.Tensor
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Gradients (N,) at each look, and positions (N,) on each path."""
-        user, item = history.nonzero(as_tuple=True)  # (N,) entries, by user, then by item
-        row, column, every = user.cpu().numpy(), item.cpu().numpy(), np.arange(len(user))
-        length = np.bincount(row, minlength=len(history))
+        """Gradients (B, L) at each look, and positions (B, L) on each path."""
+        length = histories.lengths
 
-        def look(there: np.ndarray) -> torch.Tensor:
-            """Gradients (N,) at the histories with only these entries."""
-            x = torch.zeros_like(history)
-            x[user[there], item[there]] = 1
-            found = gradient(self.objective, model, x, target, history)[user, item]
-            check_finite(row, column, found.cpu().numpy())
+        def look(stays: torch.Tensor) -> torch.Tensor:
+            """Gradients (B, L) at the histories with only these entries (B, L)."""
+            found = gradient(self.objective, model, histories, stays, target)
+            check_scores(histories, found)
             return found
 
-        looks, positions = [look(every)], []
+        looks, positions = [look(histories.real)], []
         for way, counts in self.paths.items():
             most = length - 1 if way == "out" else length
-            rest, position = every, np.zeros(len(every), dtype=np.float32)
-            _rank_last(position, rest, looks[0], row, length)
+            rest, position = histories.real, ranks(histories, looks[0])
             for count in counts:
-                wanted = np.minimum(np.ceil(length.astype(np.float32) * np.float32(count)) if count < 1 else count, most)
-                rest = rest[position[rest] >= wanted[row[rest]]]
-                looks.append(look(rest if way == "out" else np.setdiff1d(every, rest, assume_unique=True)))
-                _rank_last(position, rest, looks[-1], row, length)
-            positions.append(torch.from_numpy(position).to(history))
+                wanted = (length.float() * count).ceil().long() if count < 1 else torch.full_like(length, int(count))
+                rest = rest & (position >= torch.minimum(wanted, most)[:, None])
+                looks.append(look(rest if way == "out" else histories.real & ~rest))
+                last = ranks(replace(histories, real=rest), looks[-1]) + (length - rest.sum(dim=1))[:, None]
+                position = torch.where(rest, last, position)
+            positions.append(position)
         return looks, positions
-
-
-def _rank_last(position: np.ndarray, rest: np.ndarray, scores: torch.Tensor, user: np.ndarray, length: np.ndarray) -> None:
-    """Set ``position`` (N,) of the entries ``rest`` (n,) to the last ones of their users (N,), by descending scores (N,).
-
-    The users have histories of ``length`` (B,) items.
-    """
-    order = ItemOrder.by_keys(user[rest], rest, scores.double().cpu().numpy()[rest, None], len(length))
-    position[order.items] = order.rank + (length - order.length).repeat(order.length)
 
 
 class CoarsePath(Explainer):
@@ -159,7 +149,7 @@ class CoarsePath(Explainer):
         >>> history, target = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3])
         >>> looks = PathGradients(lxr.OBJECTIVES["logit"], removed=(1,))
         >>> CoarsePath(model, looks).explain(history, target)
-        tensor([[-0., -1.,  0.,  0.]])
+        tensor([[ 0., -1.,  0.,  0.]])
     """
 
     needs_gradient = True
@@ -168,10 +158,10 @@ class CoarsePath(Explainer):
         super().__init__(model)
         self.looks = looks
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Minus the position."""
-        _, positions = self.looks.follow(self.model, history, target)
-        return torch.zeros_like(history).masked_scatter(history > 0, -torch.stack(positions).mean(dim=0))
+        _, positions = self.looks.follow(self.model, histories, target)
+        return -torch.stack(positions).float().mean(dim=0)
 
 
 class SingleItemAnswers(Signals):
@@ -192,7 +182,7 @@ class SingleItemAnswers(Signals):
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> answers = SingleItemAnswers(n_columns=4, n_items=4, rivals=(1,)).fit(model)
-        >>> signals = answers(model, torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([3]))
+        >>> signals = answers(model, lxr.Histories.of_lists([[0, 1]], n_columns=4), torch.tensor([3]))
         >>> signals[:, [0, 2]].round(decimals=3)  # for the target; and against its rival, item 2
         tensor([[ 2.,  2.],
                 [ 0., -1.]])
@@ -230,12 +220,13 @@ class SingleItemAnswers(Signals):
         return self
 
     @torch.no_grad()
-    def forward(self, model: Recommender, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(self, model: Recommender, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """The target's answer, its log-share, and its lead of each number of rivals."""
-        user, item = history.nonzero(as_tuple=True)
+        user, item = histories.real.nonzero()[:, 0], histories.items[histories.real]
         here = self.left[item]  # (N, rank)
         own = (here * self.right.T[target[user]]).sum(dim=1)
-        logits = model.of_items(model(history)).masked_fill(model.of_items(history) > 0, -torch.inf)
+        free = histories.unseen(model.n_columns)
+        logits = model.of_items(model.logits(histories).masked_fill(~free, -torch.inf))
         logits = logits.scatter(1, target[:, None], -torch.inf)
         signals = [own, own - self.log_normalizer[item]]
         for k in self.rivals:
@@ -258,7 +249,7 @@ def single_answers(model: Recommender, items: torch.Tensor) -> torch.Tensor:
 
     If a recommender excludes an item (the item itself), it gets the lowest logit.
     """
-    history = torch.zeros(len(items), model.n_columns, device=model.device).scatter(1, items[:, None], 1.0)
-    logits = model.of_items(model(history))
+    single = Histories(items[:, None], torch.ones_like(items[:, None], dtype=torch.bool), model.n_columns, distinct=True)
+    logits = model.of_items(model.logits(single))
     lowest = logits.masked_fill(logits == -torch.inf, torch.inf).amin(dim=1, keepdim=True)
     return torch.maximum(logits, lowest)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.gradients import BestExplanation
 from lxr.explainers.lxr_network import LXR, frozen, lxr_loss
@@ -48,19 +49,19 @@ class RefinedLXR(Explainer):
         check_positive_numbers(rate=rate)
         self.explainer, self.steps, self.rate, self.batch_size = explainer, steps, rate, batch_size
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Refined mask logits."""
-        return in_batches(self.refine, self.batch_size, history, target)
+        return in_batches(self.refine, self.batch_size, histories, target)
 
-    def refine(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def refine(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch. Adam treats entries separately, so users are optimised independently."""
-        logits = self.explainer.importance(history, target).requires_grad_()
+        logits = self.explainer.importance(histories, target).requires_grad_()
         optimizer = torch.optim.Adam([logits], lr=self.rate)
         with torch.enable_grad(), frozen(self.model):
             for _ in range(self.steps):
-                loss = lxr_loss(self.model, history, target, torch.sigmoid(logits), self.explainer.settings)
+                loss = lxr_loss(self.model, histories, target, torch.sigmoid(logits), self.explainer.settings)
                 optimizer.zero_grad()
-                (loss * len(history)).backward()  # a sum, so a user's gradient does not depend on the batch
+                (loss * len(histories)).backward()  # a sum, so a user's gradient does not depend on the batch
                 optimizer.step()
         return logits.detach()
 
@@ -105,15 +106,15 @@ class ChosenPathLXR(BestExplanation):
         check_positive_numbers(weight=weight)
         self.explainer, self.weight = explainer, weight
 
-    def candidates(self, history: torch.Tensor, target: torch.Tensor) -> Iterable[torch.Tensor]:
+    def candidates(self, histories: Histories, target: torch.Tensor) -> Iterable[torch.Tensor]:
         """The network's scores, then two mixtures with each look."""
-        network, length = self.explainer.network, history.sum(dim=1).long()
-        signals = network.signals(self.model, history, target)  # (N, F): looks, then places
+        network, length = self.explainer.network, histories.lengths
+        signals = network.signals(self.model, histories, target)  # (N, F): looks, then places
         with torch.no_grad():
             own = network(signals, length)  # (N,)
         own, looks = centred(own[:, None], length), centred(signals[:, : network.signals.n_looks], length)
         mixtures = [own + share * self.weight * look[:, None] for share in (0.5, 1.0) for look in looks.T]
-        return (torch.zeros_like(history).masked_scatter(history > 0, scores.squeeze(1)) for scores in (own, *mixtures))
+        return (histories.padded(scores.squeeze(1)) for scores in (own, *mixtures))
 
 
 def centred(values: torch.Tensor, length: torch.Tensor) -> torch.Tensor:

@@ -10,13 +10,14 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.metrics.names import check_metric
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.probes import check_answers
 from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import check_choice, check_non_negative, check_options, check_positive, check_positive_numbers
-from lxr.utils.sparse import batches, dense
+from lxr.utils.sparse import batches
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -203,8 +204,10 @@ def fall_of_log_prob(model: Recommender, matrix: sp.csr_matrix) -> float:
     """Mean fall of the log-probability of the top recommendation without the whole history (n, I)."""
     target, falls = top_item(model, matrix), []
     for users in batches(matrix.shape[0], 512):
-        x, items = dense(matrix[users], model.device), torch.from_numpy(target[users]).to(model.device)
-        whole, nothing = (model.target_log_prob(model(each), items) for each in (x, torch.zeros_like(x)))
+        histories = Histories.of_matrix(matrix[users], model.device)
+        items = torch.from_numpy(target[users]).to(model.device)
+        kept = (histories.real, torch.zeros_like(histories.real))
+        whole, nothing = (model.target_log_prob(model.logits_after_deletion(histories, each), items) for each in kept)
         falls.append(whole - nothing)
     return float(torch.cat(falls).mean())
 

@@ -1,4 +1,4 @@
-"""Objectives of explanations: quantities g(x) of the target that history items raise or lower."""
+"""Objectives of explanations: quantities g of the target that history items raise or lower."""
 
 import math
 from collections.abc import Callable
@@ -7,28 +7,50 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from lxr.data.histories import Histories
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_natural, check_positive, check_positive_numbers
 from lxr.utils.registry import Registry
 
-# g(model, x, target, history): perturbed histories x (B, I), targets (B,) and original histories (B, I) → (B,).
-# Items outside the original history compete with the target: perturbing it adds no competitor.
-Objective = Callable[[Recommender, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+# g(model, logits, target, histories, keep): logits (B, I) after a share ``keep`` (B, L) of the entries of the original
+# histories is kept, and targets (B,) → (B,). Items outside the original histories compete with the target: perturbing them
+# adds no competitor.
+Objective = Callable[[Recommender, torch.Tensor, torch.Tensor, Histories, torch.Tensor], torch.Tensor]
 
 
-def target_logit(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+def at_kept(
+    objective: Objective, model: Recommender, histories: Histories, keep: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """G (B,) after a share of every entry is kept, differentiable: keep (B, L) in [0, 1]."""
+    return objective(model, model.logits(histories, keep), target, histories, keep)
+
+
+def after_deletion(
+    objective: Objective, model: Recommender, histories: Histories, stays: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """G (B,) after the other entries are deleted: stays (B, L) bool."""
+    return objective(model, model.logits_after_deletion(histories, stays), target, histories, stays)
+
+
+def target_logit(
+    model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, keep: torch.Tensor
+) -> torch.Tensor:
     """Logit of the target: (B,)."""
-    return model(x).gather(1, target[:, None]).squeeze(1)
+    return logits.gather(1, target[:, None]).squeeze(1)
 
 
-def target_log_prob(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+def target_log_prob(
+    model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, keep: torch.Tensor
+) -> torch.Tensor:
     """Log-probability of the target: (B,); near 1 its order follows the log-odds (:func:`unrounded`)."""
-    return unrounded(model, model(x), target)
+    return unrounded(model, logits, target)
 
 
-def target_log_odds(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+def target_log_odds(
+    model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, keep: torch.Tensor
+) -> torch.Tensor:
     """Log-odds of the target, log p / (1 − p): (B,)."""
-    return model.target_log_odds(model(x), target)
+    return model.target_log_odds(logits, target)
 
 
 def unrounded(model: Recommender, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -75,8 +97,8 @@ class RankMargin:
     Example:
         >>> import lxr
         >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 1], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
-        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
-        >>> RankMargin(k=1)(model, history, target, history)  # 3 − 1
+        >>> histories, target = lxr.Histories.of_lists([[0]], n_columns=3), torch.tensor([1])
+        >>> RankMargin(k=1)(model, model.logits(histories), target, histories, histories.real)  # 3 − 1
         tensor([2.])
     """
 
@@ -87,13 +109,11 @@ class RankMargin:
         check_positive(k=self.k)
         check_positive_numbers(tau=self.tau)
 
-    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, keep: torch.Tensor
+    ) -> torch.Tensor:
         """The margin: (B,)."""
-        return self.of_logits(model(x), target, history)
-
-    def of_logits(self, logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """The margin (B,) in logits (B, I)."""
-        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
+        others = histories.unseen(logits.shape[1]).scatter(1, target[:, None], False)  # (B, I)
         rivals = logits.masked_fill(~others, -torch.inf).topk(min(self.k, logits.shape[1]), dim=1).values  # (B, K)
         alone = (rivals == -torch.inf).all(dim=1)  # (B,)
         best = self.tau * (rivals.masked_fill(alone[:, None], 0) / self.tau).logsumexp(dim=1)
@@ -136,8 +156,9 @@ class SoftRank:
     Example:
         >>> import lxr
         >>> model = lxr.wrap(lambda x: x @ torch.tensor([[0.0, 3, 3], [0, 0, 0], [0, 0, 0]]), 3, "sigmoid")
-        >>> history, target = torch.tensor([[1.0, 0, 0]]), torch.tensor([1])
-        >>> SoftRank()(model, history, target, history)  # its one rival is level with it: −log(1 + 1/2)
+        >>> histories, target = lxr.Histories.of_lists([[0]], n_columns=3), torch.tensor([1])
+        >>> logits = model.logits(histories)  # the target's one rival is level with it: −log(1 + 1/2)
+        >>> SoftRank()(model, logits, target, histories, histories.real)
         tensor([-0.4055])
     """
 
@@ -149,11 +170,12 @@ class SoftRank:
         check_positive_numbers(tau=self.tau, first_tau=self.first_tau)
         check_natural(first=self.first)
 
-    def __call__(self, model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, keep: torch.Tensor
+    ) -> torch.Tensor:
         """Minus the logarithm of the smooth rank: (B,)."""
-        logits = model(x)
-        others = (history == 0).scatter(1, target[:, None], False)  # (B, I)
-        gone = ((history > 0) & (x == 0)).sum(dim=1, keepdim=True)
+        others = histories.unseen(logits.shape[1]).scatter(1, target[:, None], False)  # (B, I)
+        gone = (histories.real & (keep == 0)).sum(dim=1, keepdim=True)
         tau = torch.where(gone < self.first, self.first_tau, self.tau)
         lead = (logits - logits.gather(1, target[:, None])) / tau
         return -(lead.sigmoid() * others).sum(dim=1).log1p()
@@ -169,7 +191,8 @@ OBJECTIVES: dict[str, Objective] = Registry(
         "soft-rank": SoftRank(),
     },
 )
-"""Name → g(model, x, target, history): perturbed histories x (B, I), targets (B,) and original histories (B, I) → (B,)."""
+"""Name → g(model, logits, target, histories, keep): logits (B, I) after a share ``keep`` (B, L) of the entries of the
+original histories is kept, and targets (B,) → (B,)."""
 
 
 def objective_of(objective: str | Objective) -> Objective:

@@ -1,13 +1,15 @@
 """Explainers that remove history items step by step and take a new gradient after every step."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 
+from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.gradients import gradient
 from lxr.explainers.objectives import Objective, RankMargin, SoftRank, objective_of
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_natural, check_numbers, check_positive
 
@@ -15,7 +17,7 @@ from lxr.utils.checks import check_natural, check_numbers, check_positive
 class Stepwise(Explainer):
     """Base class: takes history items step by step; earlier items are more important.
 
-    A subclass defines :meth:`order`, the order of the remaining items.
+    A subclass defines :meth:`order`, scores of the remaining entries.
 
     Args:
         model: the explained recommender.
@@ -34,26 +36,26 @@ class Stepwise(Explainer):
         check_numbers("a number above 0 and up to 1", lambda value: 0 < value <= 1, share=share)
         self.singles, self.share, self.batch_size = singles, share, batch_size
 
-    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """Order of the remaining items ``rest`` (B, I) of histories (B, I), next items first."""
+    def order(self, stays: torch.Tensor, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Scores (B, L) of the remaining entries ``stays`` (B, L) of the histories, higher for the next ones."""
         raise NotImplementedError
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Number of remaining items when an item was taken; items of the same step count by their order."""
-        return in_batches(self.follow, self.batch_size, history, target)
+        return in_batches(self.follow, self.batch_size, histories, target)
 
-    def follow(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def follow(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """:meth:`importance` of one batch."""
         # (B,) items per step after the single ones, in double precision: single precision may round a whole number up.
-        later = (history.double().sum(dim=1) * self.share - 1e-6).ceil().clamp(min=1)
-        x, scores, step = history.clone(), torch.zeros_like(history), 0
-        while (rows := x.any(dim=1).nonzero().ravel()).numel():
-            rest = x[rows]  # (b, I)
-            position = self.order(rest, target[rows], history[rows]).positions(rest)
+        later = (histories.lengths.double() * self.share - 1e-6).ceil().clamp(min=1).long()
+        stays, scores, step = histories.real.clone(), torch.zeros(histories.shape, device=histories.device), 0
+        while (rows := stays.any(dim=1).nonzero().ravel()).numel():
+            rest, part = stays[rows], histories[rows]  # (b, L)
+            position = ranks(replace(part, real=rest), self.order(rest, part, target[rows]))
             count = torch.ones_like(later[rows]) if step < self.singles else later[rows]  # (b,)
-            gone = (rest > 0) & (position < count[:, None])
+            gone = rest & (position < count[:, None])
             scores[rows] += gone * (rest.sum(dim=1, keepdim=True) - position)
-            x[rows] = rest * ~gone
+            stays[rows] = rest & ~gone
             step += 1
         return scores
 
@@ -94,9 +96,9 @@ class GradientPath(Stepwise):
         super().__init__(model, singles=singles, share=share, batch_size=batch_size)
         self.objective = objective_of(objective)
 
-    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """Order items by descending gradient at the remaining history."""
-        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, rest, target, history))
+    def order(self, stays: torch.Tensor, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """The gradient at the remaining history."""
+        return gradient(self.objective, self.model, histories, stays, target)
 
 
 class InsertionPath(GradientPath):
@@ -113,11 +115,11 @@ class InsertionPath(GradientPath):
         tensor([[2., 1., 0., 0.]])
     """
 
-    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """Order items by descending gradient at the items inserted so far."""
-        inside = history - rest
-        x = torch.where(inside.any(dim=1, keepdim=True), inside, history)
-        return ItemOrder.by_importance(rest, gradient(self.objective, self.model, x, target, history))
+    def order(self, stays: torch.Tensor, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """The gradient at the items inserted so far."""
+        inside = histories.real & ~stays
+        kept = torch.where(inside.any(dim=1, keepdim=True), inside, histories.real)
+        return gradient(self.objective, self.model, histories, kept, target)
 
 
 class SoftRankPath(GradientPath):

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
+import torch.nn.functional as F
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.explainers.lime import mask_function
@@ -72,21 +74,21 @@ class SHAPItems(Explainer):
         self.max_history, self.overflow_note = n_samples // 4, "they get four samples per item"
 
     @one_thread("blas")
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Shapley values, one user at a time."""
         with extra("explainers"):
             from shap import KernelExplainer
 
-        scores = torch.zeros_like(history)
-        for row, item, out in zip(history, target.tolist(), scores, strict=True):
-            items = np.flatnonzero(row.cpu().numpy())
-            score = mask_function(self.model, row, item, objective=self.objective, batch_size=self.batch_size)
+        scores = torch.zeros(histories.shape, device=histories.device)
+        for one, item, out in zip(histories.split(1), target.tolist(), scores, strict=True):
+            items, one = one.lists()[0], one.trimmed()
+            score = mask_function(self.model, one, item, objective=self.objective, batch_size=self.batch_size)
             with _seeded(user_generator(self.seed, item, items)):
                 explainer = KernelExplainer(score, np.zeros((1, len(items))))
                 values = explainer.shap_values(
                     np.ones((1, len(items))), nsamples=max(self.n_samples, 4 * len(items)), l1_reg=0, silent=True
                 )
-            out[torch.from_numpy(items)] = torch.from_numpy(values[0]).to(out)
+            out[: len(items)] = torch.from_numpy(values[0]).to(out)
         return scores
 
 
@@ -176,16 +178,17 @@ class SHAPClusters(Explainer):
             logits = self.model(self.histories(codes).index_fill_(1, torch.tensor([target], device=self.model.device), 0))
             self.table[codes, target] = self.model.log_odds(logits)[:, target].cpu().numpy()
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Value of each item's cluster; users with the same clusters share one computation."""
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Value of each entry's cluster; users with the same clusters share one computation."""
         with extra("explainers"):
             from shap import KernelExplainer
 
         for item in target.unique().tolist():
             self.ask_without(item)
-        member = np.eye(self.n_clusters)[self.cluster]  # (I, clusters)
-        present, group = np.unique((history.cpu().numpy() @ member > 0).astype(float), axis=0, return_inverse=True)
-        values = np.empty((len(history), self.n_clusters))
+        cluster = torch.from_numpy(self.cluster).long().to(histories.device)[histories.items]  # (B, L)
+        member = F.one_hot(cluster, self.n_clusters) * histories.real[:, :, None]
+        present, group = np.unique(member.amax(dim=1).double().cpu().numpy(), axis=0, return_inverse=True)
+        values = np.empty((len(histories), self.n_clusters))
         powers = 2 ** np.arange(self.n_clusters)
         for number, clusters in enumerate(present):
             users = np.flatnonzero(group.ravel() == number)
@@ -197,7 +200,7 @@ class SHAPClusters(Explainer):
             explainer = KernelExplainer(look_up, np.zeros((1, self.n_clusters)))
             found = explainer.shap_values(clusters[None], nsamples=2**self.n_clusters, l1_reg=0, silent=True)
             values[users] = found[0].T[index]  # (clusters, targets) → (users, clusters)
-        return torch.from_numpy(values[:, self.cluster]).to(history)
+        return torch.from_numpy(values).float().to(histories.device).gather(1, cluster)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
 from lxr.recommenders.base import Recommender
@@ -32,11 +33,12 @@ class SimilarityExplainer(Explainer):
         self.by_item = sp.csr_matrix(train_matrix.T, dtype=np.float32)  # (I, n)
         self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """S(target, ·) for each user."""
         items, position = np.unique(target.cpu().numpy(), return_inverse=True)
         rows = np.nan_to_num(self.similarity(items), nan=0.0, posinf=0.0)  # (len(items), I); 0 / 0: an untrained item
-        return torch.from_numpy(rows.astype(np.float32)).to(history.device)[torch.from_numpy(position).to(history.device)]
+        scores = rows[position[:, None], histories.items.cpu().numpy()].astype(np.float32)
+        return torch.from_numpy(scores).to(histories.device)
 
     def similarity(self, items: np.ndarray) -> np.ndarray:
         """Rows of the similarity matrix: items (m,) → (m, I)."""
@@ -152,10 +154,11 @@ class RandomOrder(Explainer):
         super().__init__(model)
         self.seed = check_seed(seed)
 
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Uniform draws on the history items."""
-        scores = np.zeros(history.shape, dtype=np.float32)
-        for row, (items, item) in enumerate(zip((history > 0).cpu().numpy(), target.tolist(), strict=True)):
-            consumed = np.flatnonzero(items)
-            scores[row, consumed] = user_generator(self.seed, item, consumed).random(len(consumed))
-        return torch.from_numpy(scores).to(history.device)
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Uniform draws, one for each entry; their order is that of the items."""
+        draws = []
+        for items, item in zip(histories.lists(), target.tolist(), strict=True):
+            order = items.argsort(kind="stable")
+            drawn = user_generator(self.seed, item, items[order]).random(len(items))
+            draws.append(drawn[order.argsort(kind="stable")])
+        return histories.padded(torch.from_numpy(np.concatenate(draws)).float().to(histories.device))

@@ -15,15 +15,16 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
+from lxr.data.histories import Histories
+from lxr.data.inputs import as_entries, as_importance, as_scores, as_users
 from lxr.metrics.names import CUTOFFS, LENGTHS
 from lxr.metrics.result import FidelityResult
-from lxr.metrics.trajectory import ItemOrder, only_most, part_sizes, score_stretches, without_most
+from lxr.metrics.trajectory import only_most, part_sizes, ranks, score_stretches, without_most
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different, check_positive
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
+from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 
 def evaluate_fidelity(
@@ -44,18 +45,18 @@ def evaluate_fidelity(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        history: (B, I) binary histories, at least one item each: tensor, array, frame or lists; or a SciPy matrix, which
-            becomes dense one batch at a time, so there may be any number of users.
+        history: :class:`lxr.Histories`, or (B, I) binary histories, at least one item each: tensor, array, frame or lists;
+            or a SciPy matrix, which is read one batch at a time, so there may be any number of users.
         target: (B,) explained items, outside the histories.
-        importance: (B, I) scores, dense or sparse, read where the history is 1. Sparse scores of sparse histories have no
-            other entries, as explainers return them; a missing one is 0.
+        importance: one score per entry (B, L), or (B, I) scores, dense or sparse, read where the history is 1. Sparse
+            scores of sparse histories have no other entries, as explainers return them; a missing one is 0.
         steps: number of parts of each history for the curves (sizes as in ``np.array_split``).
         cutoffs: the K of POS@K and NEG@K.
         lengths: the explanation lengths Ke of the fixed-length metrics.
         log_odds: also measure the curves ``DEL log-odds`` and ``INS log-odds``. Probabilities near 1 (of a sigmoid
             recommender with a large weight of positives) hardly change until most of a history is gone; log-odds do.
         batch_size: masked histories per forward pass; bounds the memory, does not change the result.
-        users_per_batch: dense histories at a time, if histories are sparse.
+        users_per_batch: users at a time, if histories are sparse.
         label: label of a progress bar over sparse histories; None for no bar.
 
     Returns:
@@ -82,34 +83,39 @@ def evaluate_fidelity(
     check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size, users_per_batch=users_per_batch)
     options = steps, tuple(cutoffs), tuple(lengths), batch_size, log_odds
-    if not sp.issparse(history):
-        x, chosen = as_explained(model, history, target)
-        return _evaluate_dense(model, x, chosen, as_importance(importance, x), *options)
-    matrix, items = as_users(model, history, target)
-    scores = as_scores(matrix, importance=importance)
-    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")
-    parts = _dense_batches(model, matrix, items, scores, users_per_batch, label)
-    return FidelityResult.concatenate([_evaluate_dense(model, x, chosen, read, *options) for x, chosen, read in parts])
+    parts = _batches(model, history, target, importance, users_per_batch, label)
+    return FidelityResult.concatenate([_evaluate(model, *part, *options) for part in parts])
 
 
-def _dense_batches(
+def _batches(
     model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
-    scores: sp.csr_matrix,
+    history: object,
+    target: object,
+    importance: object,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Dense histories (b, I), targets (b,) and scores (b, I), batch by batch."""
+) -> Iterator[tuple[Histories, torch.Tensor, torch.Tensor]]:
+    """Checked histories, targets (b,) and scores (b, L), batch by batch if they are sparse."""
+    if not sp.issparse(history):
+        histories, chosen = as_entries(model, history, target)
+        if isinstance(history, Histories):
+            yield histories, chosen, as_importance(importance, histories.shape, histories.device)
+            return
+        scores = as_importance(importance, (len(histories), model.n_columns), histories.device)
+        yield histories, chosen, histories.at(scores)
+        return
+    matrix, items = as_users(model, history, target)
+    scores = as_scores(matrix, importance=importance)
     groups = list(batches(matrix.shape[0], users_per_batch))
     for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-        history, importance = dense(matrix[users], model.device), dense(scores[users], model.device)
-        yield history, torch.from_numpy(target[users]).to(model.device), importance
+        histories = Histories.of_matrix(matrix[users], model.device)
+        values = torch.from_numpy(scores[users].data).to(model.device)
+        yield histories, torch.from_numpy(items[users]).to(model.device), histories.padded(values)
 
 
-def _evaluate_dense(
+def _evaluate(
     model: Recommender,
-    history: torch.Tensor,
+    histories: Histories,
     target: torch.Tensor,
     importance: torch.Tensor,
     steps: int,
@@ -118,12 +124,11 @@ def _evaluate_dense(
     batch_size: int,
     log_odds: bool,
 ) -> FidelityResult:
-    """:func:`evaluate_fidelity` of checked tensors."""
-    n_masked = len(history) * (3 * (steps + 1) + 2 * len(lengths))
+    """:func:`evaluate_fidelity` of checked entries and scores (B, L)."""
+    n_masked = len(histories) * (3 * (steps + 1) + 2 * len(lengths))
     check_memory(8 * n_masked * (8 + len(cutoffs)), "steps")  # their positions, ranks, and metrics
-    check_memory(3 * 4 * min(batch_size, n_masked) * model.n_columns, "batch_size")
-    order = ItemOrder.by_importance(history, importance)
-    n = order.length  # (B,)
+    rank_of = ranks(histories, importance)
+    n = histories.lengths.cpu().numpy()  # (B,)
     removed = part_sizes(n, steps)  # (B, steps + 1)
     few = np.minimum(lengths, n[:, None])  # (B, len(lengths))
     stretches = {
@@ -134,7 +139,7 @@ def _evaluate_dense(
         "fixed without": without_most(n, few),
         "fixed only": only_most(few),
     }
-    rank, log_prob, *odds = score_stretches(model, history, target, order, stretches, batch_size, log_odds=log_odds)
+    rank, log_prob, *odds = score_stretches(model, histories, target, rank_of, stretches, batch_size, log_odds=log_odds)
     curves, fixed = _metrics_of(rank, log_prob, cutoffs)
     for values in odds:
         curves |= {"DEL log-odds": values["curve without most"], "INS log-odds": values["curve only most"]}
@@ -168,9 +173,9 @@ def _metrics_of(
 
 def ranks_without_most(
     model: Recommender,
-    history: torch.Tensor,
-    target: torch.Tensor,
-    importance: torch.Tensor,
+    history: object,
+    target: object,
+    importance: object,
     *,
     steps: int = 10,
     batch_size: int = 512,
@@ -195,12 +200,18 @@ def ranks_without_most(
         >>> ranks_without_most(model, history, target, importance=torch.tensor([[2.0, 1, 0, 0]]), steps=2)
         array([[1., 2., 1.]])
     """
-    history, target = as_explained(model, history, target)
-    importance = as_importance(importance, history)
     check_positive(steps=steps, batch_size=batch_size)
-    order = ItemOrder.by_importance(history, importance)
-    stretches = {"curve": without_most(order.length, part_sizes(order.length, steps))}
-    rank, _ = score_stretches(model, history, target, order, stretches, batch_size)
+    parts = _batches(model, history, target, importance)
+    return np.concatenate([_ranks_without_most(model, *part, steps, batch_size) for part in parts])
+
+
+def _ranks_without_most(
+    model: Recommender, histories: Histories, target: torch.Tensor, importance: torch.Tensor, steps: int, batch_size: int
+) -> np.ndarray:
+    """:func:`ranks_without_most` of checked entries and scores (B, L)."""
+    n = histories.lengths.cpu().numpy()
+    stretches = {"curve": without_most(n, part_sizes(n, steps))}
+    rank, _ = score_stretches(model, histories, target, ranks(histories, importance), stretches, batch_size)
     return rank["curve"]
 
 
@@ -209,9 +220,9 @@ def fidelity_of_scores(model: Recommender, matrix: object, target: object, score
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
+        matrix: histories of n users: CSR or dense (n, I), or :class:`lxr.Histories`.
         target: (n,) explained items.
-        scores: (n, I) scores of their items, CSR or dense.
+        scores: scores of their items (n, I), CSR or dense, or of their entries (n, L).
         metric: a metric of :meth:`lxr.FidelityResult.per_user`; curves count with the mean over their steps. POS@K and NDCG
             take a third of the time of the others.
 
@@ -225,14 +236,8 @@ def fidelity_of_scores(model: Recommender, matrix: object, target: object, score
         >>> fidelity_of_scores(model, sp.csr_matrix([[1, 1, 0, 0]]), np.array([3]), scores, "POS@1,Ke=1")
         0.0
     """
-    matrix, target, scores = _sparse(model, matrix, target, scores)
-    if not _is_of_ranks(metric):
-        return float(evaluate_fidelity(model, matrix, target, scores).per_user()[metric].mean())
-    total, count = 0.0, 0
-    for values in _values_of_ranks(model, matrix, target, scores, metric):
-        total += values.sum()
-        count += values.size
-    return float(total / count)
+    values = fidelity_per_user(model, matrix, target, scores, metric)
+    return float(values.mean())
 
 
 def fidelity_per_user(
@@ -249,37 +254,9 @@ def fidelity_per_user(
 
     Example: see :func:`fidelity_of_scores`.
     """
-    matrix, target, scores = _sparse(model, matrix, target, scores)
-    if not _is_of_ranks(metric):
-        return evaluate_fidelity(model, matrix, target, scores, batch_size=batch_size).per_user()[metric].to_numpy()
-    along = _values_of_ranks(model, matrix, target, scores, metric, batch_size)
-    return np.concatenate([values.mean(axis=1) for values in along])
-
-
-def _sparse(
-    model: Recommender, matrix: object, target: object, scores: object
-) -> tuple[sp.csr_matrix, np.ndarray, sp.csr_matrix]:
-    """Sparse, checked histories, targets and scores, from any form."""
-    histories, items = as_users(model, matrix, target)
-    return histories, items, as_scores(histories, scores=scores)
-
-
-def _is_of_ranks(metric: str) -> bool:
-    """Whether a metric (POS@K or NDCG) needs only the ranks without the most important items."""
     name, _, cutoff = metric.partition("@")
-    return metric == "NDCG" or (name == "POS" and cutoff.isdigit())
-
-
-def _values_of_ranks(
-    model: Recommender,
-    matrix: sp.csr_matrix,
-    target: np.ndarray,
-    scores: sp.csr_matrix,
-    metric: str,
-    batch_size: int = 512,
-) -> Iterator[np.ndarray]:
-    """Values (b, steps) of POS@K or NDCG along the curves, batch by batch."""
-    _, _, cutoff = metric.partition("@")
-    for history, chosen, importance in _dense_batches(model, matrix, target, scores):
-        rank = ranks_without_most(model, history, chosen, importance, batch_size=batch_size)
-        yield rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)
+    if not (metric == "NDCG" or (name == "POS" and cutoff.isdigit())):
+        return evaluate_fidelity(model, matrix, target, scores, batch_size=batch_size).per_user()[metric].to_numpy()
+    rank = ranks_without_most(model, matrix, target, scores, batch_size=batch_size)  # all that these two metrics need
+    along = rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)
+    return np.asarray(along.mean(axis=1))

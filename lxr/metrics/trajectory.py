@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lxr.data.histories import Histories
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_finite, check_logits
+
+LOGITS_AT_A_TIME = 2**27  # 512 MiB in single precision
+ITEMS_AT_A_TIME = 2**14
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
@@ -80,11 +84,44 @@ class ItemOrder:
         return item + (np.arange(len(user)) * n_items).repeat(count)
 
 
+def ranks(histories: Histories, scores: torch.Tensor) -> torch.Tensor:
+    """Position of every entry in the order of importance, from 0; ties keep the order of the entries.
+
+    Args:
+        histories: histories of B users.
+        scores: (B, L) scores; those at the padding are ignored.
+
+    Returns:
+        (B, L) int64; positions of padding come after those of entries.
+
+    Raises:
+        ValueError: a score that is not finite; names the row and the item.
+
+    Example:
+        >>> ranks(Histories.of_lists([[4, 7, 9], [5]]), torch.tensor([[0.2, 0.9, 0.2], [0.1, 0.3, 0.0]]))
+        tensor([[1, 0, 2],
+                [0, 1, 2]])
+    """
+    check_scores(histories, scores)
+    order = scores.detach().double().masked_fill(~histories.real, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    place = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, place)
+
+
+def check_scores(histories: Histories, scores: torch.Tensor) -> None:
+    """Refuse scores (B, L) of entries that are NaN or infinite."""
+    bad = ~scores.isfinite() & histories.real
+    if bad.any():
+        user, entry = bad.nonzero(as_tuple=True)
+        values = (user, histories.items[user, entry], scores.detach()[user, entry])
+        check_finite(*(value.cpu().numpy() for value in values))
+
+
 def score_stretches(
     model: Recommender,
-    history: torch.Tensor,
+    histories: Histories,
     target: torch.Tensor,
-    order: ItemOrder,
+    rank: torch.Tensor,
     stretches: dict[str, tuple[np.ndarray, np.ndarray]],
     batch_size: int,
     *,
@@ -93,13 +130,14 @@ def score_stretches(
     """Rank and log-probability of the targets on every stretch, each distinct one computed once.
 
     Args:
-        stretches: name → (start, stop), each (B, m): keep the items at positions start … stop − 1 of the order.
+        rank: (B, L) positions of the entries in the order of importance.
+        stretches: name → (start, stop), each (B, m): keep the entries at positions start … stop − 1 of the order.
         log_odds: also compute log-odds of the targets.
 
     Returns:
         Dictionaries name → (B, m): rank of the target, its log-probability, and its log-odds if requested.
     """
-    size = int(order.length.max()) + 1
+    size = histories.shape[1] + 1
     shapes = {name: start.shape for name, (start, _) in stretches.items()}
     codes = []
     for start, stop in stretches.values():
@@ -108,7 +146,8 @@ def score_stretches(
         codes.append(((user * size + start) * size + stop).ravel())
     distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
     user, start, stop = distinct // size**2, distinct // size % size, distinct % size
-    found = _score_masked(model, history, target, order, user, start, stop, batch_size, log_odds)
+    masked = tuple(torch.from_numpy(part).to(histories.device) for part in (user, start, stop))
+    found = _score_masked(model, histories, target, rank, *masked, batch_size, log_odds)
 
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
     split = dict(zip(shapes, np.split(position, ends), strict=True))
@@ -118,12 +157,12 @@ def score_stretches(
 @torch.no_grad()
 def _score_masked(
     model: Recommender,
-    history: torch.Tensor,
+    histories: Histories,
     target: torch.Tensor,
-    order: ItemOrder,
-    user: np.ndarray,
-    start: np.ndarray,
-    stop: np.ndarray,
+    rank: torch.Tensor,
+    user: torch.Tensor,
+    start: torch.Tensor,
+    stop: torch.Tensor,
     batch_size: int,
     log_odds: bool,
 ) -> list[np.ndarray]:
@@ -134,32 +173,37 @@ def _score_masked(
     Raises:
         ValueError: the score of a target, or of an item in the first batch, is not a number; names the row or item.
     """
-    device, n_items, n_rows = history.device, history.shape[1], min(batch_size, len(user))
-    rank, log_prob, *odds = np.empty((3 if log_odds else 2, len(user)))
-    candidates = 1 - history  # (B, I)
-    # Three buffers serve all batches. Comparing into a float buffer (1.0: the item beats the target) and summing it is
-    # several times faster than summing booleans, and exact up to 2^24 items.
-    masked = torch.zeros(n_rows, n_items, device=device)
-    beats, better = torch.empty_like(masked), torch.empty(n_rows, device=device)
-    for begin in range(0, len(user), batch_size):
-        rows = slice(begin, begin + batch_size)
+    found = torch.empty(3 if log_odds else 2, len(user), dtype=torch.float64)
+    size = min(batch_size, max(1, LOGITS_AT_A_TIME // model.n_columns))
+    for begin in range(0, len(user), size):
+        rows = slice(begin, begin + size)
         of = user[rows]  # (R,)
-        size, chosen = len(of), target[torch.from_numpy(of).to(device)]
-        kept = torch.from_numpy(order.flat_indices(of, start[rows], stop[rows], n_items)).to(device)
-        masked.view(-1)[kept] = 1
-        logits = model(masked[:size])  # (R, I)
+        part, chosen = histories[of].trimmed(), target[of]
+        place = rank[of, : part.shape[1]]
+        stays = (place >= start[rows, None]) & (place < stop[rows, None])
+        logits = model.logits_after_deletion(part, stays)  # (R, I)
         if begin == 0:  # checking every batch would take longer than the rest
             check_logits(logits)
-        torch.gt(logits, logits.gather(1, chosen[:, None]), out=beats[:size])
-        log_prob[rows] = model.target_log_prob(logits, chosen).cpu().numpy()
-        for values in odds:
-            values[rows] = model.target_log_odds(logits, chosen).cpu().numpy()
-        masked.view(-1)[kept] = 0
-        first = np.flatnonzero(np.diff(of, prepend=-1))  # starts of users
-        counts = np.diff(first, append=size).tolist()
-        for one, marks, out in zip(of[first], beats[:size].split(counts), better[:size].split(counts), strict=True):
-            torch.mv(marks, candidates[one], out=out)
-        rank[rows] = 1 + better[:size].cpu().numpy()
-    if np.isnan(log_prob).any():
-        raise ValueError(f"model: the score of the target of row {user[np.isnan(log_prob)][0]} is not a number")
-    return [rank, log_prob, *odds]
+        found[0, rows] = target_rank(logits, chosen, part).double().cpu()
+        found[1, rows] = model.target_log_prob(logits, chosen).double().cpu()
+        if log_odds:
+            found[2, rows] = model.target_log_odds(logits, chosen).double().cpu()
+    if found[1].isnan().any():
+        row = int(user[found[1].isnan().to(user.device)][0])
+        raise ValueError(f"model: the score of the target of row {row} is not a number")
+    return list(found.numpy())
+
+
+def target_rank(logits: torch.Tensor, target: torch.Tensor, histories: Histories) -> torch.Tensor:
+    """1 + the number of items outside the histories whose logits (R, I) are above the target's: (R,) float32.
+
+    Chunks of items share one buffer. Comparing into a float buffer and summing it is several times faster than summing
+    booleans, and exact up to 2^24 items.
+    """
+    own = logits.gather(1, target[:, None])
+    width = min(logits.shape[1], ITEMS_AT_A_TIME)
+    above, buffer = torch.zeros(len(logits), device=logits.device), torch.empty(len(logits), width, device=logits.device)
+    for chunk in logits.split(width, dim=1):
+        above += torch.gt(chunk, own, out=buffer[:, : chunk.shape[1]]).sum(dim=1)
+    consumed = (logits.gather(1, histories.items) > own) & histories.first_times
+    return 1 + above - consumed.sum(dim=1)

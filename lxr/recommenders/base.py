@@ -1,4 +1,4 @@
-"""Base class of recommenders, which map histories (B, I) to logits (B, I), usually with gradients.
+"""Base class of recommenders, which map histories to logits (B, I), usually with gradients.
 
 ``forward`` is deterministic inference. Randomness of training (dropout, sampling) is in ``loss``, which draws from the
 generator that it is given.
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lxr.data.histories import Histories, Rows
 from lxr.data.inputs import check_width
 from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.recommenders.network import Network
@@ -62,6 +63,8 @@ class Recommender(nn.Module):
         search_space: values of the options that :mod:`lxr.tuning` may choose.
         is_linear: whether the logits are linear in the history, which allows proofs of smallest sets by integer
             programming.
+        takes_rows: whether ``forward`` also takes histories as entries, :class:`lxr.data.histories.Rows`, and candidates
+            (B, C) as a second argument. Otherwise it gets dense rows, and all items are scored.
 
     Raises:
         ValueError: no items, or a negative number of features.
@@ -77,6 +80,7 @@ class Recommender(nn.Module):
     activation: Activation = "sigmoid"
     search_space: ClassVar[dict] = {}
     is_linear: bool = False
+    takes_rows: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
     works_in_place: bool | None = None  # detected at the first call
@@ -93,28 +97,83 @@ class Recommender(nn.Module):
         raise NotImplementedError
 
     def __call__(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I), −∞ for features.
+        """Map dense histories (B, I) to logits (B, I), −∞ for features.
 
         Raises:
             ValueError: an unknown activation, or ``forward`` returns something else than one number per item.
         """
-        logits = self._answer(history)
+        return self._without_features(self._answer(history))
+
+    def logits(
+        self, histories: Histories, keep: torch.Tensor | None = None, candidates: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits after a share of every entry is kept.
+
+        Args:
+            histories: histories of B users.
+            keep: (B, L) in [0, 1], differentiable, or bool; None keeps all.
+            candidates: (B, C) items to score; None for all.
+
+        Returns:
+            (B, I), or (B, C) of the candidates; −∞ for features.
+
+        Raises:
+            ValueError: as a call with dense histories.
+
+        Example:
+            >>> import lxr
+            >>> model, histories = lxr.MF(5), lxr.Histories.of_lists([[0, 3], [4]], n_columns=5)
+            >>> model.logits(histories).shape, model.logits(histories, candidates=torch.tensor([[1], [2]])).shape
+            (torch.Size([2, 5]), torch.Size([2, 1]))
+        """
+        if self.takes_rows and not histories.repeats:
+            found = self._answer_to_rows(histories.rows(self.n_columns, keep), candidates)
+            return found if candidates is not None else self._without_features(found)
+        logits = self(histories.dense(self.n_columns, keep))
+        return logits if candidates is None else logits.gather(1, candidates)
+
+    def logits_after_deletion(
+        self, histories: Histories, stays: torch.Tensor, candidates: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits after the other entries are deleted: what the recommender answers to the shorter histories.
+
+        Args:
+            histories: histories of B users.
+            stays: (B, L) bool.
+            candidates: (B, C) items to score; None for all.
+
+        Returns:
+            (B, I), or (B, C) of the candidates.
+        """
+        return self.logits(histories, stays, candidates)
+
+    def _without_features(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits (B, I) with −∞ for features."""
         return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
 
     def _answer(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to checked logits (B, I), features included."""
-        check_choice(ACTIVATIONS, activation=self.activation)
+        """Map dense histories (B, I) to checked logits (B, I), features included."""
         check_width(self.n_columns, history)
         history = ordinary(history if history.is_floating_point() else history.float())
         x = self._handed(history)
         version = None if x.is_inference() else x._version
+        logits = self._forward(x)
+        self._watch(history, x, version)
+        return self._checked(logits, history.shape, history)
+
+    def _answer_to_rows(self, rows: Rows, candidates: torch.Tensor | None) -> torch.Tensor:
+        """Map histories as entries to checked logits (B, I), features included, or (B, C) of candidates (B, C)."""
+        given = rows.weights if rows.weights is not None else torch.empty(0, device=rows.device)
+        return self._checked(self._forward(rows, candidates), rows.shape if candidates is None else candidates.shape, given)
+
+    def _forward(self, *inputs) -> torch.Tensor:
+        """``forward`` in its mode, counted by hooks."""
+        check_choice(ACTIVATIONS, activation=self.activation)
         with contextlib.nullcontext() if self.is_learning else evaluating(self):
             try:
-                logits = super().__call__(x) if self.is_counted else self.forward(x)
+                return super().__call__(*inputs) if self.is_counted else self.forward(*inputs)
             except RuntimeError as error:
                 raise explained(error, self.asked) from error
-        self._watch(history, x, version)
-        return self._checked(logits, history)
 
     def _handed(self, history: torch.Tensor) -> torch.Tensor:
         """Histories (B, I) for ``forward``: in its precision, and copied unless it is known to leave them unchanged."""
@@ -136,11 +195,11 @@ class Recommender(nn.Module):
         if self.works_in_place is None:  # NumPy's view of a tensor does not update its version
             self.works_in_place = changed or not torch.equal(x, history.to(x.dtype))
 
-    def _checked(self, logits: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        """Check the result of ``forward`` for histories (B, I), and convert it to logits (B, I) of their precision."""
+    def _checked(self, logits: torch.Tensor, shape: tuple[int, ...], history: torch.Tensor) -> torch.Tensor:
+        """Check the result of ``forward``, and convert it to logits of this shape and of the precision of the history."""
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
-        if not is_dense or logits.shape != history.shape:
-            expected = f"expected logits of shape {tuple(history.shape)}"
+        if not is_dense or logits.shape != shape:
+            expected = f"expected logits of shape {tuple(shape)}"
             raise AnswerError(f"{self.asked}: {expected}, found {_in_words(logits, is_dense)}")
         logits = logits.to(device=history.device, dtype=history.dtype)
         if self.activation == "probability":
@@ -243,6 +302,12 @@ class Recommender(nn.Module):
         """Log-probability of one item per row: logits (B, I), items (B,) → (B,); skips other items where possible."""
         chosen = logits.gather(1, target[:, None]).squeeze(1)  # (B,)
         return chosen - logits.logsumexp(dim=1) if self.activation == "softmax" else F.logsigmoid(chosen)
+
+    def log_prob_of(self, histories: Histories, target: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
+        """Log-probability (B,) of one item (B,) per user, with a share of every entry kept; skips others where possible."""
+        if self.activation == "softmax":
+            return self.target_log_prob(self.logits(histories, keep), target)
+        return F.logsigmoid(self.logits(histories, keep, target[:, None]).squeeze(1))
 
     def target_log_odds(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Log-odds of one item per row: logits (B, I), items (B,) → (B,); skips other items where possible."""

@@ -5,9 +5,11 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
+from lxr.data.histories import Rows
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
-from lxr.utils.weights import initialize, linear_layer
+from lxr.utils.weights import initialize, item_layer
 
 
 class WholeRowLoss(Recommender):
@@ -57,6 +59,7 @@ class MF(WholeRowLoss):
     """
 
     is_linear = True
+    takes_rows = True
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
 
     def __init__(
@@ -73,14 +76,16 @@ class MF(WholeRowLoss):
         check_positive(n_factors=n_factors)
         self.weigh(dropout, positive_weight)
         self.n_factors = n_factors
-        self.history_encoder = linear_layer(self.n_columns, n_factors)
-        self.item_encoder = linear_layer(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
+        self.history_encoder = item_layer(self.n_columns, n_factors)
+        self.item_encoder = item_layer(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
         initialize(self, seed)
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I)."""
-        items = self.item_encoder.weight + self.item_encoder.bias[:, None]  # (n_factors, I)
-        return self.history_encoder(history) @ items  # (B, I)
+    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C)."""
+        user, bias = first_layer(self.history_encoder, history), self.item_encoder.bias  # (B, n_factors)
+        if candidates is None:
+            return user @ (self.item_encoder.weight + bias[:, None])
+        return score_candidates(user, self.item_encoder.weight.T[candidates] + bias)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""

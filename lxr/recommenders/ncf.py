@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from lxr.data.histories import Rows
+from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.recommenders.mf import WholeRowLoss
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
-from lxr.utils.weights import initialize, linear_layer
+from lxr.utils.weights import initialize, item_layer, linear_layer
 
 Branches = Literal["both", "gmf", "mlp"]
 
@@ -49,6 +51,7 @@ class NCF(WholeRowLoss):
         (torch.Size([3, 5]), 'sigmoid')
     """
 
+    takes_rows = True
     search_space: ClassVar[dict] = {"n_factors": [16, 32, 64], "dropout": (0.1, 0.7)}
 
     def __init__(
@@ -72,34 +75,40 @@ class NCF(WholeRowLoss):
         self.n_factors, self.layers, self.branches, self.max_pairs = n_factors, layers, branches, max_pairs
         self.is_linear = branches == "gmf"
         if branches != "mlp":
-            self.gmf_history = linear_layer(self.n_columns, n_factors)
-            self.gmf_item = linear_layer(self.n_columns, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_history = item_layer(self.n_columns, n_factors)
+            self.gmf_item = item_layer(self.n_columns, n_factors)  # applied to one-hot items, as in MF
             self.gmf_output = linear_layer(n_factors, 1, bias=False)
         if branches != "gmf":
-            self.mlp_history = linear_layer(self.n_columns, n_factors)
-            self.mlp_item = linear_layer(self.n_columns, n_factors)
+            self.mlp_history = item_layer(self.n_columns, n_factors)
+            self.mlp_item = item_layer(self.n_columns, n_factors)
             self.first_of_user = linear_layer(n_factors, layers[0])
             self.first_of_item = linear_layer(n_factors, layers[0], bias=False)
             self.tower = nn.ModuleList(linear_layer(*widths) for widths in itertools.pairwise(layers))
             self.mlp_output = linear_layer(layers[-1], 1, bias=False)
         initialize(self, seed)
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I)."""
+    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C)."""
         if self.branches == "both":
-            return self._score_gmf(history) + self._score_mlp(history)
-        return self._score_gmf(history) if self.branches == "gmf" else self._score_mlp(history)
+            return self._score_gmf(history, candidates) + self._score_mlp(history, candidates)
+        branch = self._score_gmf if self.branches == "gmf" else self._score_mlp
+        return branch(history, candidates)
 
-    def _score_gmf(self, history: torch.Tensor) -> torch.Tensor:
-        """The GMF branch: histories (B, I) → (B, I)."""
-        user = self.gmf_history(history) * self.gmf_output.weight  # (B, n_factors)
-        return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
+    def _score_gmf(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None) -> torch.Tensor:
+        """The GMF branch: histories (B, I) → (B, I), or (B, C) of candidates (B, C)."""
+        user = first_layer(self.gmf_history, history) * self.gmf_output.weight  # (B, n_factors)
+        if candidates is None:
+            return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
+        return score_candidates(user, self.gmf_item.weight.T[candidates] + self.gmf_item.bias)
 
-    def _score_mlp(self, history: torch.Tensor) -> torch.Tensor:
-        """The MLP branch, in chunks of items: histories (B, I) → (B, I)."""
-        user = self.first_of_user(self.mlp_history(history))  # (B, k)
+    def _score_mlp(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None) -> torch.Tensor:
+        """The MLP branch, in chunks of items: histories (B, I) → (B, I), or (B, C) of candidates (B, C)."""
+        user = self.first_of_user(first_layer(self.mlp_history, history))  # (B, k)
+        if candidates is not None:
+            item = self.first_of_item(self.mlp_item.weight.T[candidates] + self.mlp_item.bias)  # (B, C, k)
+            return self._tower_of((user[:, None] + item).flatten(0, 1).T).view(candidates.shape)
         item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
-        chunks = item.split(max(1, self.max_pairs // max(1, len(history))))
+        chunks = item.split(max(1, self.max_pairs // max(1, len(user))))
         return torch.cat([self._score_pairs(user, chunk) for chunk in chunks], dim=1)
 
     def _score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
@@ -109,11 +118,15 @@ class NCF(WholeRowLoss):
         return self._score_pairs_once(user, item)
 
     def _score_pairs_once(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
-        """:meth:`_score_pairs`, once. Features are rows: few long rows multiply faster than many short ones."""
-        x = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
+        """:meth:`_score_pairs`, once."""
+        pairs = (user.T[:, :, None] + item.T[:, None, :]).flatten(1)  # (k, B · c)
+        return self._tower_of(pairs).view(len(user), len(item))
+
+    def _tower_of(self, x: torch.Tensor) -> torch.Tensor:
+        """Outputs (1, P) of the tower for P pairs (k, P): few long rows multiply faster than many short ones."""
         for layer in cast(Iterable[nn.Linear], self.tower):
             x = layer.weight @ F.relu(x) + layer.bias[:, None]
-        return (self.mlp_output.weight @ F.relu(x)).view(len(user), len(item))
+        return self.mlp_output.weight @ F.relu(x)
 
     @torch.no_grad()
     def network(self) -> Network | None:

@@ -5,11 +5,13 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
+from lxr.data.histories import Rows
 from lxr.recommenders.base import Activation, Recommender
+from lxr.recommenders.first_layer import first_layer, normalized, score_candidates
 from lxr.recommenders.mf import drop
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
-from lxr.utils.weights import initialize, linear_layer
+from lxr.utils.weights import initialize, item_layer, linear_layer
 
 
 class VAE(Recommender):
@@ -37,6 +39,7 @@ class VAE(Recommender):
     """
 
     activation: Activation = "softmax"
+    takes_rows = True
     search_space: ClassVar[dict] = {
         "n_hidden": [256, 512],
         "n_latent": [64, 128, 256],
@@ -63,25 +66,28 @@ class VAE(Recommender):
         check_natural(anneal_steps=anneal_steps)
         self.n_hidden, self.n_latent, self.dropout = n_hidden, n_latent, dropout
         self.beta, self.anneal_steps = beta, anneal_steps
-        self.encoder = linear_layer(self.n_columns, n_hidden)
+        self.encoder = item_layer(self.n_columns, n_hidden)
         self.latent = linear_layer(n_hidden, 2 * n_latent)
         self.decoder = linear_layer(n_latent, n_hidden)
         self.output = linear_layer(n_hidden, self.n_columns)
         initialize(self, seed)
 
-    def encode(self, history: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, history: torch.Tensor | Rows) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latent code, (B, n_latent) each, of normalised histories (B, I)."""
-        mu, log_variance = self.latent(torch.tanh(self.encoder(history))).split(self.n_latent, dim=1)
+        mu, log_variance = self.latent(torch.tanh(first_layer(self.encoder, history))).split(self.n_latent, dim=1)
         return mu, log_variance
 
-    def decode(self, code: torch.Tensor) -> torch.Tensor:
-        """Map latent codes (B, n_latent) to logits (B, I)."""
-        return self.output(torch.tanh(self.decoder(code)))
+    def decode(self, code: torch.Tensor, candidates: torch.Tensor | None = None) -> torch.Tensor:
+        """Map latent codes (B, n_latent) to logits (B, I), or (B, C) of candidates (B, C)."""
+        hidden = torch.tanh(self.decoder(code))
+        if candidates is None:
+            return self.output(hidden)
+        return score_candidates(hidden, self.output.weight[candidates]) + self.output.bias[candidates]
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I), decoding the mean code."""
-        mu, _ = self.encode(F.normalize(history, dim=1))
-        return self.decode(mu)
+    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+        """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C), decoding the mean code."""
+        mu, _ = self.encode(normalized(history))
+        return self.decode(mu, candidates)
 
     def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
         """Negative evidence lower bound with an annealed KL term, mean over users."""

@@ -22,6 +22,18 @@ def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
     return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
+def item_layer(n_items: int, n_outputs: int, bias: bool = True) -> nn.Linear:
+    """:func:`linear_layer` whose weights (n_outputs, n_items) are in memory item by item: reading a few items is fast."""
+    layer = linear_layer(n_items, n_outputs, bias)
+    layer.weight = nn.Parameter(by_item(layer.weight.detach()))
+    return layer
+
+
+def by_item(weight: torch.Tensor) -> torch.Tensor:
+    """The same weights (h, I), in memory column after column."""
+    return weight.T.contiguous().T
+
+
 def initialize(module: nn.Module, seed: int) -> None:
     """Draw Xavier-uniform weights and zero biases from a separate generator.
 
@@ -38,7 +50,8 @@ def initialize(module: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(check_seed(seed))
     for parameter in module.parameters():
         if parameter.ndim > 1:
-            nn.init.xavier_uniform_(parameter, generator=generator)
+            drawn = torch.empty(parameter.shape, dtype=parameter.dtype)  # equal weights in every layout
+            parameter.data.copy_(nn.init.xavier_uniform_(drawn, generator=generator))
         else:
             nn.init.zeros_(parameter)
 
@@ -91,4 +104,7 @@ def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
         check_weights(module, weights)
     except ValueError as error:
         raise DataError(f"{path}: its weights do not fit: {error}") from error
-    module.load_state_dict(weights, assign=True)
+    own = module.state_dict()
+    in_columns = {name for name, value in own.items() if value.ndim == 2 and value.T.is_contiguous()}
+    laid_out = {name: by_item(value) if name in in_columns else value for name, value in weights.items()}
+    module.load_state_dict(laid_out, assign=True)

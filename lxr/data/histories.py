@@ -1,0 +1,266 @@
+"""Histories as lists of entries: a padded batch, and the same as sparse rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+Users = torch.Tensor | np.ndarray | slice
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Histories of B users, each a list of entries, padded to the same length L.
+
+    An entry is an item that a user has consumed, perhaps with a time and a weight. Entries are oldest first where the data
+    has an order, else by ascending item. :meth:`lxr.Interactions.histories` and :func:`lxr.data.inputs.as_entries` make
+    them.
+
+    Attributes:
+        items: (B, L) int64 items; any item where there is no entry.
+        real: (B, L) bool, False at the padding.
+        n_columns: width I of the catalogue, user features included; None if unknown.
+        times: (B, L) times, or None.
+        weights: (B, L) weights, such as play counts, or None for ones.
+        distinct: whether it is known that no user has consumed an item twice; saves looking.
+
+    Raises:
+        ValueError: tensors of other shapes or types.
+
+    Example:
+        >>> histories = Histories(torch.tensor([[2, 0, 1], [3, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]]).bool())
+        >>> histories.lengths
+        tensor([3, 1])
+        >>> rest = histories.keep(torch.tensor([[1, 0, 1], [1, 1, 1]]).bool())  # without the second entry of the first user
+        >>> rest.items[0].tolist(), rest.dense(4).tolist()
+        ([2, 1], [[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    """
+
+    items: torch.Tensor
+    real: torch.Tensor
+    n_columns: int | None = None
+    times: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+    distinct: bool = False
+
+    def __post_init__(self):
+        for name, value in self._parts():
+            if value.ndim != 2 or value.shape != self.items.shape:
+                raise ValueError(
+                    f"{name}: expected the shape of items (B, L), {tuple(self.shape)}, found {tuple(value.shape)}"
+                )
+        if self.real.dtype != torch.bool or self.items.dtype != torch.int64:
+            found = f"{self.items.dtype} and {self.real.dtype}"
+            raise ValueError(f"items, real: expected torch.int64 and torch.bool, found {found}")
+
+    def _parts(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Names and values of all tensors (B, L)."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, torch.Tensor):
+                yield field.name, value
+
+    def mapped(self, change) -> "Histories":
+        """The same change of every tensor (B, L)."""
+        return replace(self, **{name: change(value) for name, value in self._parts()})
+
+    def __len__(self) -> int:
+        """Number B of users."""
+        return len(self.items)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(B, L)."""
+        return self.items.shape
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the tensors."""
+        return self.items.device
+
+    @cached_property
+    def lengths(self) -> torch.Tensor:
+        """(B,) number of entries of each user."""
+        return self.real.sum(dim=1)
+
+    def __getitem__(self, users: Users) -> "Histories":
+        """Histories of some users (b,), padded as before."""
+        return self.mapped(lambda value: value[users])
+
+    def split(self, size: int) -> tuple["Histories", ...]:
+        """Histories of ``size`` users at a time."""
+        return tuple(self[start : start + size] for start in range(0, len(self), size))
+
+    def trimmed(self) -> "Histories":
+        """Without columns of padding at the end."""
+        longest = max(1, int(self.lengths.max())) if len(self) else 1
+        return self if longest >= self.shape[1] else self.mapped(lambda value: value[:, :longest])
+
+    def to(self, device: torch.device | str) -> "Histories":
+        """The same on a device."""
+        return self.mapped(lambda value: value.to(device))
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether a user has consumed an item more than once."""
+        return bool((self.real & ~self.first_times).any())
+
+    @cached_property
+    def first_times(self) -> torch.Tensor:
+        """(B, L) bool, entries whose item the user has not consumed before."""
+        if self.distinct:
+            return self.real
+        marked = torch.where(self.real, self.items, -1 - torch.arange(self.shape[1], device=self.device))
+        items, order = marked.sort(dim=1, stable=True)
+        again = torch.nn.functional.pad(items.diff(dim=1) == 0, (1, 0))
+        return torch.zeros_like(self.real).scatter(1, order, ~again) & self.real
+
+    def keep(self, stays: torch.Tensor) -> "Histories":
+        """Histories after deletion: the other entries are gone, the rest is closed up in its order.
+
+        Args:
+            stays: (B, L) bool.
+        """
+        stays = stays & self.real
+        order = (~stays).to(torch.uint8).argsort(dim=1, stable=True)
+        closed = self.mapped(lambda value: value.gather(1, order))
+        return replace(closed, real=stays.gather(1, order)).trimmed()
+
+    def joined(self, others: "Histories") -> "Histories":
+        """Entries (B, L + L') of the same users: these, then others of items that these do not have."""
+        items, real = (torch.cat([getattr(self, name), getattr(others, name)], dim=1) for name in ("items", "real"))
+        return Histories(items, real, self.n_columns, distinct=self.distinct and others.distinct)
+
+    def dense(self, n_columns: int | None = None, keep: torch.Tensor | None = None) -> torch.Tensor:
+        """Rows (B, I): the sum of weights, 1 by default, of the entries of each item.
+
+        Args:
+            n_columns: width I, if the histories do not have it.
+            keep: (B, L) share of each entry that stays, differentiable, or bool.
+
+        Raises:
+            ValueError: an unknown width.
+        """
+        width = n_columns or self.n_columns
+        if width is None:
+            raise ValueError("n_columns: expected the number of items, found none")
+        values = self.real.float() if keep is None else keep * self.real
+        values = values if self.weights is None else values * self.weights
+        values = values if values.is_floating_point() else values.float()
+        return torch.zeros(len(self), width, dtype=values.dtype, device=self.device).scatter_add(1, self.items, values)
+
+    def rows(self, n_columns: int, keep: torch.Tensor | None = None) -> "Rows":
+        """The same as :meth:`dense`, without the zeros. Histories must not have repeats."""
+        soft = keep is not None and keep.dtype != torch.bool
+        there = self.real if keep is None or soft else self.real & keep
+        weights = keep[there] if soft and keep is not None else None
+        if self.weights is not None:
+            weights = self.weights[there] if weights is None else weights * self.weights[there]
+        length = there.sum(dim=1)
+        return Rows(self.items[there], length.cumsum(0) - length, weights, n_columns)
+
+    def at(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (B, L) of the items of the entries in rows (B, I); 0 at the padding."""
+        return values.gather(1, self.items).masked_fill(~self.real, 0)
+
+    def padded(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (B, L) from those of all entries (N,), user after user; 0 at the padding."""
+        return torch.zeros(self.shape, dtype=values.dtype, device=self.device).masked_scatter(self.real, values)
+
+    def spread(self, values: torch.Tensor, n_columns: int) -> torch.Tensor:
+        """Rows (B, I) of values (B, L) of entries without repeats; 0 elsewhere."""
+        row = torch.zeros(len(self), n_columns, dtype=values.dtype, device=self.device)
+        return row.scatter_add(1, self.items, values.masked_fill(~self.real, 0))
+
+    def unseen(self, n_columns: int) -> torch.Tensor:
+        """(B, I) bool, items outside the histories."""
+        count = torch.zeros(len(self), n_columns, dtype=torch.uint8, device=self.device)
+        return count.scatter_reduce(1, self.items, self.real.to(torch.uint8), "amax") == 0
+
+    def lists(self) -> list[np.ndarray]:
+        """The items of each user, in the order of the entries."""
+        items, real = self.items.cpu().numpy(), self.real.cpu().numpy()
+        return [row[here] for row, here in zip(items, real, strict=True)]
+
+    @classmethod
+    def of_dense(cls, history: torch.Tensor) -> "Histories":
+        """Entries of binary histories (B, I), by ascending item."""
+        user, item = (history > 0).nonzero(as_tuple=True)
+        length = torch.bincount(user, minlength=len(history))
+        return cls.of_flat(item, length, history.shape[1], distinct=True)
+
+    @classmethod
+    def of_flat(
+        cls, items: torch.Tensor, length: torch.Tensor, n_columns: int | None = None, distinct: bool = False
+    ) -> "Histories":
+        """Histories from the items (N,) of all users, user after user, and their lengths (B,)."""
+        real = torch.arange(max(1, int(length.max())), device=items.device) < length[:, None]
+        padded = torch.zeros(real.shape, dtype=torch.int64, device=items.device).masked_scatter(real, items)
+        return cls(padded, real, n_columns, distinct=distinct)
+
+    @classmethod
+    def of_lists(cls, lists: Sequence[Sequence[int]], n_columns: int | None = None) -> "Histories":
+        """Histories from one list of items per user."""
+        items = torch.tensor([item for each in lists for item in each], dtype=torch.int64)
+        return cls.of_flat(items, torch.tensor([len(each) for each in lists]), n_columns)
+
+    @classmethod
+    def of_matrix(cls, matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> "Histories":
+        """Entries of a CSR matrix (B, I) of ones, in its order."""
+        items = torch.from_numpy(matrix.indices.astype(np.int64))
+        length = torch.from_numpy(np.diff(matrix.indptr).astype(np.int64))
+        return cls.of_flat(items.to(device), length.to(device), matrix.shape[1], distinct=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows (B, I) of mostly zeros: the items and weights of their entries, row after row.
+
+    Attributes:
+        items: (N,) int64 columns.
+        start: (B,) first entry of each row.
+        weights: (N,) values, perhaps with a gradient; None for ones.
+        n_columns: width I.
+
+    Example:
+        >>> rows = Histories.of_lists([[2, 0], [1]]).rows(n_columns=3)
+        >>> rows.items.tolist(), rows.start.tolist(), rows.shape
+        ([2, 0, 1], [0, 2], (2, 3))
+    """
+
+    items: torch.Tensor
+    start: torch.Tensor
+    weights: torch.Tensor | None
+    n_columns: int
+
+    def __len__(self) -> int:
+        """Number B of rows."""
+        return len(self.start)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, I)."""
+        return len(self.start), self.n_columns
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the tensors."""
+        return self.items.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the weights have a gradient."""
+        return self.weights is not None and self.weights.requires_grad
+
+    def normalized(self, eps: float = 1e-12) -> "Rows":
+        """Rows divided by their Euclidean norm, as ``torch.nn.functional.normalize`` divides dense rows."""
+        length = torch.diff(self.start, append=torch.tensor([len(self.items)], device=self.device))
+        row = torch.arange(len(self.start), device=self.device).repeat_interleave(length)
+        if self.weights is None:
+            return replace(self, weights=length.float().rsqrt()[row])
+        square = torch.zeros(len(self.start), dtype=self.weights.dtype, device=self.device)
+        norm = square.index_add(0, row, self.weights.square()).clamp(min=eps**2).sqrt()
+        return replace(self, weights=self.weights / norm[row])
