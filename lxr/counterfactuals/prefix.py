@@ -4,18 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from lxr.counterfactuals.goals import FIRST_PLACE, Goal
-from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
+from lxr.data.histories import Histories
 from lxr.explainers.base import in_batches
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.fidelity import scored_batches
+from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive
-from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
+from lxr.utils.sparse import USERS_PER_BATCH
 
 FEW_SIZES = 4  # sizes of the first round
 
@@ -57,13 +55,13 @@ def smallest_prefix(
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories, at least one item each: dense, or a SciPy matrix, which becomes dense one batch of
-            users at a time.
+        history: :class:`lxr.Histories`, or (B, I) binary histories, at least one item each: dense, or a SciPy matrix, which
+            is read one batch of users at a time.
         target: (B,) explained items, outside the histories; for :class:`Enters` the wanted items.
         importance: (B, I) scores of the history items, dense or sparse.
         goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
         batch_size: histories per forward pass.
-        users_per_batch: dense users of a SciPy matrix at a time.
+        users_per_batch: users of a SciPy matrix at a time.
         label: label of a progress bar over the batches of users; None for no bar.
 
     Returns:
@@ -82,18 +80,8 @@ def smallest_prefix(
     """
     check_goal(goal)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
-    if not sp.issparse(history):
-        x, chosen = as_explained(model, history, target)
-        return _dense_prefixes(model, x, chosen, as_importance(importance, x.shape, x.device), goal, batch_size)
-    matrix, items = as_users(model, history, target)
-    scores = as_scores(matrix, importance=importance)
-    check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")
-    groups = list(batches(matrix.shape[0], users_per_batch))
-    parts = []
-    for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-        x, read = dense(matrix[users], model.device), dense(scores[users], model.device)
-        chosen = torch.from_numpy(items[users]).to(model.device)
-        parts.append(_dense_prefixes(model, x, chosen, read, goal, batch_size))
+    batches = scored_batches(model, history, target, importance, users_per_batch, label)
+    parts = [_prefixes(model, *batch, goal, batch_size) for batch in batches]
     return Prefixes(
         np.concatenate([part.found for part in parts]),
         np.concatenate([part.size for part in parts]),
@@ -108,32 +96,31 @@ def check_goal(goal: object) -> None:
 
 
 @torch.no_grad()
-def _dense_prefixes(
+def _prefixes(
     model: Recommender,
-    history: torch.Tensor,
+    histories: Histories,
     target: torch.Tensor,
     importance: torch.Tensor,
     goal: Goal,
     batch_size: int,
 ) -> Prefixes:
-    """:func:`smallest_prefix` of checked tensors."""
-    order = ItemOrder.by_importance(history, importance)
-    position, candidates = order.positions(history), history == 0  # (B, I) both
-    whole = in_batches(model, batch_size, history)  # (B, I)
+    """:func:`smallest_prefix` of checked entries and scores (B, L)."""
+    position, candidates = ranks(histories, importance), histories.unseen(model.n_columns)  # (B, L), (B, I)
+    whole = in_batches(model.logits, batch_size, histories)  # (B, I)
     check_logits(whole)
 
+    def without(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+        return model.logits_after_deletion(histories[user], position[user] >= size[:, None])
+
     def reached(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        logits = model(history[user] * (position[user] >= size[:, None]))
-        return goal.reached(logits, whole[user], target[user], candidates[user])
+        return goal.reached(without(user, size), whole[user], target[user], candidates[user])
 
     def successor(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        logits = model(history[user] * (position[user] >= size[:, None]))
-        return goal.successor(logits, whole[user], target[user], candidates[user])
+        return goal.successor(without(user, size), whole[user], target[user], candidates[user])
 
     found = goal.reached(whole, whole, target, candidates)
     size = torch.zeros_like(target)
-    length = torch.from_numpy(order.length).to(target)
-    for users, sizes in _rounds(found, length, batch_size):
+    for users, sizes in _rounds(found, histories.lengths, batch_size):
         pairs = users.repeat_interleave(len(sizes)), sizes.repeat(len(users))
         hits = in_batches(reached, batch_size, *pairs).view(len(users), len(sizes))
         hit = hits.any(dim=1)
@@ -144,7 +131,8 @@ def _dense_prefixes(
         users = found.nonzero().ravel()
         replacement[users] = in_batches(successor, batch_size, users, size[users])
     counts = size.cpu().numpy()
-    removed = [order.items[start : start + count] for start, count in zip(order.start, counts, strict=True)]
+    ordered = histories.items.gather(1, position.argsort(dim=1)).cpu().numpy()
+    removed = [items[:count] for items, count in zip(ordered, counts, strict=True)]
     return Prefixes(found.cpu().numpy(), counts, removed, replacement.cpu().numpy())
 
 

@@ -6,45 +6,43 @@ recommender. The *fidelity gain* of an explainer is its position between the two
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_explained, as_users
+from lxr.data.histories import Histories
+from lxr.data.inputs import as_entries, as_users
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.leave_one_out import change_one
-from lxr.explainers.objectives import Objective, RankMargin, target_log_prob
+from lxr.explainers.objectives import Objective, RankMargin, after_deletion, target_log_prob
 from lxr.explainers.paths import RankMarginPath, Stepwise
 from lxr.explainers.similarity import RandomOrder
 from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.names import CUTOFFS
 from lxr.metrics.result import DESCRIPTION, FidelityResult
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.trajectory import target_rank
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different, check_integers, check_positive, check_seed
 from lxr.utils.registry import Registry
 from lxr.utils.sparse import USERS_PER_BATCH
 
 
-def _target_rank(logits: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """1 + the number of items outside the histories (R, I) whose logits (R, I) are above the target's: (R,)."""
-    above = (logits > logits.gather(1, target[:, None])) & (history == 0)
-    return 1 + above.sum(dim=1)
+def _rank_without(
+    model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, stays: torch.Tensor
+) -> torch.Tensor:
+    """Rank of the target on perturbed histories: minus its rank, then its rank margin, (R, 2)."""
+    margin = RankMargin.of_catalogue(model.n_columns)(model, logits, target, histories, stays)
+    return torch.stack([-target_rank(logits, target, histories), margin], dim=1)
 
 
-def _rank_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """Rank of the target on perturbed histories x: minus its rank, then its rank margin, (R, 2)."""
-    logits = model(x)
-    margin = RankMargin.of_catalogue(model.n_columns).of_logits(logits, target, history)
-    return torch.stack([-_target_rank(logits, target, history), margin], dim=1)
-
-
-def _probability_without(model: Recommender, x: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-    """Log-probability of the target on perturbed histories x, (R, 1)."""
-    return target_log_prob(model, x, target, history)[:, None]
+def _probability_without(
+    model: Recommender, logits: torch.Tensor, target: torch.Tensor, histories: Histories, stays: torch.Tensor
+) -> torch.Tensor:
+    """Log-probability of the target on perturbed histories, (R, 1)."""
+    return target_log_prob(model, logits, target, histories, stays)[:, None]
 
 
 @dataclass(frozen=True)
@@ -110,22 +108,29 @@ class GreedySearch(Stepwise):
         self.criterion = CRITERIA[criterion]
 
     @torch.no_grad()
-    def importance(self, history: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Position in the greedy order, from the history's length (most important) down to 1."""
-        left = super().importance(history, target)
-        return 1 + history.sum(dim=1, keepdim=True) - left if self.criterion.least_first else left
+        left = super().importance(histories, target)
+        return 1 + histories.lengths[:, None] - left if self.criterion.least_first else left
 
-    def order(self, rest: torch.Tensor, target: torch.Tensor, history: torch.Tensor) -> ItemOrder:
-        """Order items by the target's rank after each: best first if items should support it, else worst first."""
+    def order(self, stays: torch.Tensor, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Places by the target's rank after each: best first if items should support it, else worst first."""
         adding, keeping = self.criterion.adding, self.criterion.adding or self.criterion.least_first
 
-        def value(x: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-            return self.criterion.objective(self.model, x, target[user], history[user])
+        def value(kept: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            return after_deletion(self.criterion.objective, self.model, histories[user], kept, target[user])
 
-        x = history - rest if adding else rest
-        found = change_one(value, x, rest, float(adding), self.batch_size)
-        user, item, values = (part.cpu().numpy() for part in found)
-        return ItemOrder.by_keys(user, item, values if keeping else -values, len(rest))
+        kept = histories.real & ~stays if adding else stays
+        values = change_one(value, kept, stays, adding, self.batch_size)
+        return replace(histories, real=stays).padded(_by_first_key(values if keeping else -values))
+
+
+def _by_first_key(keys: torch.Tensor) -> torch.Tensor:
+    """One score (N,) in the order of keys (N, m): the first decides, the others break ties, then the earlier entry leads."""
+    order = np.lexsort((*-keys.double().cpu().numpy().T[::-1],))
+    place = np.empty(len(order))
+    place[order] = np.arange(len(order))
+    return torch.from_numpy(-place).to(keys.device)
 
 
 def greedy_bound(
@@ -290,8 +295,8 @@ def _mean_metrics(result: FidelityResult, metrics: list[str]) -> pd.Series:
 @torch.no_grad()
 def exhaustive_optimum(
     model: Recommender,
-    history: torch.Tensor,
-    target: torch.Tensor,
+    history: object,
+    target: object,
     length: int,
     *,
     cutoffs: Sequence[int] = CUTOFFS,
@@ -301,7 +306,7 @@ def exhaustive_optimum(
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories, at least one item each.
+        history: :class:`lxr.Histories`, or (B, I) binary histories, at least one item each.
         target: (B,) explained items, outside the histories.
         length: items of an explanation, 1 or 2: there are n (n − 1) / 2 pairs of n items. A shorter history counts with all
             its items.
@@ -322,24 +327,27 @@ def exhaustive_optimum(
         >>> best["POS@1"], best["INS"]  # without item 0 item 2 comes first; with it alone item 3 is as probable as before
         (array([0.]), array([1.]))
     """
-    history, target = as_explained(model, history, target)
+    histories, target = as_entries(model, history, target)
     check_integers("1 or 2, since all subsets are tried", lambda value: 1 <= value <= 2, length=length)
     check_all_positive(cutoffs=cutoffs)
     check_different(cutoffs=cutoffs)
     check_positive(batch_size=batch_size)
 
-    def scores(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:  # the higher, the better
-        only = torch.zeros_like(history[user]).scatter_(1, items, 1.0)
-        logits = model(history[user] - only)
-        rank = _target_rank(logits, target[user], history[user])
-        without = model.target_log_prob(logits, target[user])
-        return torch.stack([rank, -without, model.target_log_prob(model(only), target[user])], dim=1).double()
+    def log_prob(part: Histories, stays: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+        return model.target_log_prob(model.logits_after_deletion(part, stays), items)
 
-    user, items = _subsets(history, length)
-    values = in_batches(scores, batch_size, user, items)  # (N, 3)
-    best = values.new_full((len(history), 3), -torch.inf).scatter_reduce(0, user[:, None].expand(-1, 3), values, "amax")
+    def scores(user: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:  # the higher, the better
+        part, items = histories[user], target[user]
+        only = torch.zeros_like(part.real).scatter_(1, entries, True)
+        logits = model.logits_after_deletion(part, part.real & ~only)
+        rank, without = target_rank(logits, items, part), model.target_log_prob(logits, items)
+        return torch.stack([rank, -without, log_prob(part, only, items)], dim=1).double()
+
+    user, entries = _subsets(histories, length)
+    values = in_batches(scores, batch_size, user, entries)  # (N, 3)
+    best = values.new_full((len(histories), 3), -torch.inf).scatter_reduce(0, user[:, None].expand(-1, 3), values, "amax")
     rank, without, only = best.T.cpu().numpy()
-    whole = in_batches(lambda x, y: model.target_log_prob(model(x), y), batch_size, history, target).double().cpu().numpy()
+    whole = in_batches(log_prob, batch_size, histories, histories.real, target).double().cpu().numpy()
     return {f"POS@{k}": (rank <= k).astype(float) for k in cutoffs} | {
         "CDCG": 1 / np.log2(1 + rank),
         "DEL": np.exp(-without - whole),
@@ -347,14 +355,14 @@ def exhaustive_optimum(
     }
 
 
-def _subsets(history: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """All subsets of ``length`` items of every history (B, I): users (N,), ascending, and items (N, length).
+def _subsets(histories: Histories, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """All subsets of ``length`` entries of every history: users (N,), ascending, and entries (N, length).
 
-    A shorter history has one subset, which repeats its last item.
+    A shorter history has one subset, which repeats its last entry.
     """
     found = []
-    for x in history:
-        chosen = torch.combinations(x.nonzero().ravel(), min(length, int(x.sum())))
+    for real in histories.real:
+        chosen = torch.combinations(real.nonzero().ravel(), min(length, int(real.sum())))
         found.append(chosen[:, [min(place, chosen.shape[1] - 1) for place in range(length)]])
-    counts = torch.tensor([len(chosen) for chosen in found], device=history.device)
-    return torch.arange(len(history), device=history.device).repeat_interleave(counts), torch.cat(found)
+    counts = torch.tensor([len(chosen) for chosen in found], device=histories.device)
+    return torch.arange(len(histories), device=histories.device).repeat_interleave(counts), torch.cat(found)

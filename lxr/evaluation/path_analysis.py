@@ -8,6 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_users
 from lxr.explainers.gradients import gradient
 from lxr.explainers.lxr_path import Examples, PathLXR
@@ -16,7 +17,7 @@ from lxr.explainers.objectives import Objective
 from lxr.metrics.agreement import positions, rank_correlation
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.recommenders.base import Recommender
-from lxr.utils.sparse import USERS_PER_BATCH, batches, binary_matrix, dense, rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
 
 
 def path_agreement_table(
@@ -63,13 +64,14 @@ def path_agreement_table(
             name: sp.csr_matrix((each.data[stays], matrix.indices[stays], indptr), matrix.shape)
             for name, each in scores.items()
         }
-        rest = binary_matrix(matrix.indices[stays], indptr, matrix.shape)
         now = []
         for users in batches(len(target), USERS_PER_BATCH):
-            x, history = dense(rest[users], model.device), dense(matrix[users], model.device)
-            found = gradient(objective, model, x, torch.from_numpy(target[users]).to(model.device), history)
-            now.append(found[x > 0].cpu().numpy())
-        now = sp.csr_matrix((np.concatenate(now), rest.indices, indptr), matrix.shape)
+            histories = Histories.of_matrix(matrix[users], model.device)
+            there = stays[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]]
+            kept = histories.padded(torch.from_numpy(there).to(model.device))
+            found = gradient(objective, model, histories, kept, torch.from_numpy(target[users]).to(model.device))
+            now.append(found[kept].cpu().numpy())
+        now = sp.csr_matrix((np.concatenate(now), matrix.indices[stays], indptr), matrix.shape)
         table[share] = {name: np.nanmean(rank_correlation(each, now)) for name, each in left.items()}
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("removed")
 

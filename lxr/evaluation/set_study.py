@@ -13,7 +13,6 @@ from lxr.counterfactuals.prefix import smallest_prefix
 from lxr.counterfactuals.sets import CounterfactualSet, counterfactual_sets
 from lxr.data.inputs import as_scores, as_users
 from lxr.metrics.counterfactual_sets import necessary_and_sufficient, size_metrics
-from lxr.metrics.trajectory import ItemOrder
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different
 from lxr.utils.progress import progress_bar
@@ -177,8 +176,11 @@ def _leaving(
         prefixes = smallest_prefix(model, histories, items, scores[name], LeavesTop(k), batch_size=batch_size)
         seconds[name] = (time.perf_counter() - started) / len(items)
         sizes[name] = np.where(prefixes.found, prefixes.size, np.nan)
-        order = ItemOrder.by_keys(rows(histories), histories.indices, scores[name].data[:, None], len(items))
-        first = [order.items[start : start + len(one)] for start, one in zip(order.start, removed, strict=True)]
+        order = np.lexsort((-scores[name].data, rows(histories)))
+        first = [
+            histories.indices[order[start : start + len(one)]]
+            for start, one in zip(histories.indptr[:-1], removed, strict=True)
+        ]
         judged[name] = necessary_and_sufficient(model, histories, items, first, k, batch_size=batch_size)
     known = np.isfinite(sizes[SMALLEST])
     necessary, sufficient = ({name: np.where(known, both[i], np.nan) for name, both in judged.items()} for i in (0, 1))

@@ -83,11 +83,11 @@ def evaluate_fidelity(
     check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size, users_per_batch=users_per_batch)
     options = steps, tuple(cutoffs), tuple(lengths), batch_size, log_odds
-    parts = _batches(model, history, target, importance, users_per_batch, label)
-    return FidelityResult.concatenate([_evaluate(model, *part, *options) for part in parts])
+    parts = scored_batches(model, history, target, importance, users_per_batch, label)
+    return FidelityResult.concatenate([_evaluate(model, entries, chosen, read, *options) for entries, chosen, read in parts])
 
 
-def _batches(
+def scored_batches(
     model: Recommender,
     history: object,
     target: object,
@@ -95,7 +95,14 @@ def _batches(
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
 ) -> Iterator[tuple[Histories, torch.Tensor, torch.Tensor]]:
-    """Checked histories, targets (b,) and scores (b, L), batch by batch if they are sparse."""
+    """Check histories with their targets and scores in any form.
+
+    Returns:
+        Histories, targets (b,) and scores (b, L), batch by batch if they are sparse.
+
+    Raises:
+        ValueError: as :func:`evaluate_fidelity`.
+    """
     if not sp.issparse(history):
         histories, chosen = as_entries(model, history, target)
         if isinstance(history, Histories):
@@ -201,7 +208,7 @@ def ranks_without_most(
         array([[1., 2., 1.]])
     """
     check_positive(steps=steps, batch_size=batch_size)
-    parts = _batches(model, history, target, importance)
+    parts = scored_batches(model, history, target, importance)
     return np.concatenate([_ranks_without_most(model, *part, steps, batch_size) for part in parts])
 
 

@@ -1,7 +1,5 @@
 """One perturbation trajectory per user: stretches of the order of importance, each scored once."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -30,58 +28,6 @@ def without_most(n: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def only_most(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Stretches of the k most important items: k (B, m) → start and stop, (B, m) each."""
     return np.zeros_like(k), k
-
-
-@dataclass(frozen=True)
-class ItemOrder:
-    """The history items of every user, most important first, as one flat list.
-
-    Attributes:
-        items: (total,) item indices, user after user.
-        start: (B,) start of each user's items.
-        length: (B,) number of each user's items.
-    """
-
-    items: np.ndarray
-    start: np.ndarray
-    length: np.ndarray
-
-    @classmethod
-    def by_importance(cls, history: torch.Tensor, importance: torch.Tensor) -> "ItemOrder":
-        """Order by descending importance, ties by ascending item; refuse scores that are not finite."""
-        entries = history.nonzero(as_tuple=True)  # ascending by user, then by item
-        scores = importance.detach().to(history.device)[entries].double().cpu().numpy()
-        user, item = (index.cpu().numpy() for index in entries)
-        check_finite(user, item, scores)
-        return cls.by_keys(user, item, scores[:, None], len(history))
-
-    @classmethod
-    def by_keys(cls, user: np.ndarray, item: np.ndarray, keys: np.ndarray, n_users: int) -> "ItemOrder":
-        """Order the items (N,) of each user by descending keys (N, m).
-
-        The first key decides, the others break ties; remaining ties keep their order. Users (N,) are ascending.
-        """
-        length = np.bincount(user, minlength=n_users)
-        return cls(item[np.lexsort((*-keys.T[::-1], user))], length.cumsum() - length, length)
-
-    @property
-    def rank(self) -> np.ndarray:
-        """Position (total,), from 0, of each of :attr:`items` in the order of its user."""
-        return np.arange(len(self.items)) - self.start.repeat(self.length)
-
-    def positions(self, history: torch.Tensor) -> torch.Tensor:
-        """Position in the order, from 0, of every history item of (B, I) histories; 0 elsewhere."""
-        user = np.arange(len(self.length)).repeat(self.length)
-        result = torch.zeros_like(history)
-        result[torch.from_numpy(user), torch.from_numpy(self.items)] = torch.from_numpy(self.rank).to(history)
-        return result
-
-    def flat_indices(self, user: np.ndarray, start: np.ndarray, stop: np.ndarray, n_items: int) -> np.ndarray:
-        """Indices of the items of the stretches [start, stop) of R users in a flattened (R, n_items) tensor."""
-        count = stop - start
-        first = self.start[user] + start - (count.cumsum() - count)
-        item = self.items[np.arange(count.sum()) + first.repeat(count)]
-        return item + (np.arange(len(user)) * n_items).repeat(count)
 
 
 def ranks(histories: Histories, scores: torch.Tensor) -> torch.Tensor:
@@ -146,8 +92,8 @@ def score_stretches(
         codes.append(((user * size + start) * size + stop).ravel())
     distinct, position = np.unique(np.concatenate(codes), return_inverse=True)
     user, start, stop = distinct // size**2, distinct // size % size, distinct % size
-    masked = tuple(torch.from_numpy(part).to(histories.device) for part in (user, start, stop))
-    found = _score_masked(model, histories, target, rank, *masked, batch_size, log_odds)
+    masked = torch.from_numpy(np.stack([user, start, stop])).to(histories.device)
+    found = _score_masked(model, histories, target, rank, masked, batch_size, log_odds)
 
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
     split = dict(zip(shapes, np.split(position, ends), strict=True))
@@ -160,19 +106,18 @@ def _score_masked(
     histories: Histories,
     target: torch.Tensor,
     rank: torch.Tensor,
-    user: torch.Tensor,
-    start: torch.Tensor,
-    stop: torch.Tensor,
+    masked: torch.Tensor,
     batch_size: int,
     log_odds: bool,
 ) -> list[np.ndarray]:
     """Rank, log-probability and, if requested, log-odds of the target, (R,) each, for R masked histories.
 
-    Masked histories are (user, start, stop), each (R,), users ascending.
+    Masked histories are users, starts and stops of stretches (3, R), users ascending.
 
     Raises:
         ValueError: the score of a target, or of an item in the first batch, is not a number; names the row or item.
     """
+    user, start, stop = masked
     found = torch.empty(3 if log_odds else 2, len(user), dtype=torch.float64)
     size = min(batch_size, max(1, LOGITS_AT_A_TIME // model.n_columns))
     for begin in range(0, len(user), size):

@@ -10,6 +10,7 @@ import torch
 
 from lxr.counterfactuals.goals import LeavesTop
 from lxr.counterfactuals.sets import CounterfactualSet, smallest_set
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_explained, as_items
 from lxr.data.interactions import Interactions
 from lxr.explainers.base import Explainer
@@ -234,7 +235,8 @@ def explain_history(
         ValueError: an empty history, or a target inside the history or outside the catalogue.
     """
     history, chosen = as_explained(model, history, [target])
-    scores = explainer._explain_checked(history, chosen)[0].cpu().numpy()
+    histories = Histories.of_dense(history)
+    scores = histories.spread(explainer._explain_checked(histories, chosen), model.n_columns)[0].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
 
