@@ -86,6 +86,21 @@ class Histories:
         """(B,) number of entries of each user."""
         return self.real.sum(dim=1)
 
+    @cached_property
+    def places(self) -> torch.Tensor:
+        """(N,) places of the entries in the flattened (B, L), user after user."""
+        return self.real.ravel().nonzero().ravel()
+
+    @cached_property
+    def users(self) -> torch.Tensor:
+        """(N,) user of each entry."""
+        return self.places // self.shape[1]
+
+    @cached_property
+    def entries(self) -> torch.Tensor:
+        """(N,) items of all entries, user after user."""
+        return self.items.ravel()[self.places]
+
     def __getitem__(self, users: Users) -> "Histories":
         """Histories of some users (b,), padded as before."""
         return self.mapped(lambda value: value[users])
@@ -154,13 +169,13 @@ class Histories:
 
     def rows(self, n_columns: int, keep: torch.Tensor | None = None) -> "Rows":
         """The same as :meth:`dense`, without the zeros. Histories must not have repeats."""
-        soft = keep is not None and keep.dtype != torch.bool
-        there = self.real if keep is None or soft else self.real & keep
-        weights = keep[there] if soft and keep is not None else None
+        if keep is not None and keep.dtype == torch.bool:
+            return replace(self, real=self.real & keep).rows(n_columns)
+        weights = None if keep is None else keep.reshape(-1).index_select(0, self.places)
         if self.weights is not None:
-            weights = self.weights[there] if weights is None else weights * self.weights[there]
-        length = there.sum(dim=1)
-        return Rows(self.items[there], length.cumsum(0) - length, weights, n_columns)
+            own = self.weights.ravel()[self.places]
+            weights = own if weights is None else weights * own
+        return Rows(self.entries, self.lengths.cumsum(0) - self.lengths, weights, n_columns)
 
     def at(self, values: torch.Tensor) -> torch.Tensor:
         """Values (B, L) of the items of the entries in rows (B, I); 0 at the padding."""
@@ -168,7 +183,8 @@ class Histories:
 
     def padded(self, values: torch.Tensor) -> torch.Tensor:
         """Values (B, L) from those of all entries (N,), user after user; 0 at the padding."""
-        return torch.zeros(self.shape, dtype=values.dtype, device=self.device).masked_scatter(self.real, values)
+        flat = torch.zeros(self.real.numel(), dtype=values.dtype, device=self.device)
+        return flat.index_copy(0, self.places, values).view(self.shape)
 
     def spread(self, values: torch.Tensor, n_columns: int) -> torch.Tensor:
         """Rows (B, I) of values (B, L) of entries without repeats; 0 elsewhere."""

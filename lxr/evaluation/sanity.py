@@ -18,6 +18,7 @@ from lxr.metrics.agreement import top_overlap
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_natural, check_positive, check_seed
 from lxr.utils.sparse import binary_matrix, rows
+from lxr.utils.weights import own_weights
 
 
 def randomized(model: Recommender, *, seed: int = 0) -> Iterator[tuple[str, Recommender]]:
@@ -64,7 +65,7 @@ def _cascade(model: Recommender, layers: list[str], generator: torch.Generator) 
 @torch.no_grad()
 def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
     """Replace the parameters of one layer, without its sublayers, by normal draws with their mean and deviation."""
-    for parameter in layer.parameters(recurse=False):
+    for parameter in own_weights(layer):
         noise = torch.randn(parameter.shape, generator=generator).to(parameter)
         parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
 

@@ -101,7 +101,7 @@ class ACCENT(Explainer):
             return self.model.logits_after_deletion(histories[user], stays, listed[user])
 
         falls = leave_one_out(score, histories, self.batch_size)  # (N, k)
-        user, entry = histories.real.nonzero(as_tuple=True)
+        user, entry = histories.users, histories.places % histories.shape[1]
         contrast = torch.zeros(*rival.shape, histories.shape[1], device=histories.device)
         contrast[user, :, entry] = falls[:, :1] - falls[:, 1:].where(valid[user], 0.0)
         return rival, valid, contrast

@@ -69,7 +69,7 @@ def leave_one_out(g: Scorer, histories: Histories, batch_size: int) -> torch.Ten
     """
     users = torch.arange(len(histories), device=histories.device)
     whole = in_batches(g, batch_size, histories.real, users)  # (B, …)
-    return whole[histories.real.nonzero()[:, 0]] - change_one(g, histories.real, histories.real, False, batch_size)
+    return whole[histories.users] - change_one(g, histories.real, histories.real, False, batch_size)
 
 
 def change_one(g: Scorer, stays: torch.Tensor, entries: torch.Tensor, value: bool, batch_size: int) -> torch.Tensor:

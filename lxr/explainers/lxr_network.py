@@ -44,7 +44,7 @@ from lxr.utils.checks import (
 )
 from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
-from lxr.utils.weights import initialize, item_layer, linear_layer
+from lxr.utils.weights import ItemTable, initialize, linear_layer
 
 RIDGE = 0.1  # penalty of a warm start's regression, as a share of the mean squared length of a history
 NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
@@ -84,8 +84,8 @@ class ExplainerNetwork(HiddenNetwork):
         for name, value in (("activation", activation), ("inputs", inputs), ("initialisation", initialisation)):
             check_choice(CHOICES[name], **{name: value})
         self.inputs, self.hidden_size = inputs, hidden_size
-        self.history_encoder = item_layer(n_items, hidden_size)
-        self.item_encoder = item_layer(n_items, hidden_size)  # applied to one-hot items: one column each
+        self.history_encoder = ItemTable(n_items, hidden_size)
+        self.item_encoder = ItemTable(n_items, hidden_size)  # applied to one-hot items: one column each
         self.head = nn.Sequential(
             HIDDEN_ACTIVATIONS[activation](),
             linear_layer(2 * hidden_size, hidden_size),
@@ -100,13 +100,14 @@ class ExplainerNetwork(HiddenNetwork):
         Only the rows of the last layer that belong to entries are read.
         """
         hidden = self.encode(histories.rows(self.history_encoder.in_features), target)  # (B, h)
-        user, item = histories.real.nonzero()[:, 0], histories.items[histories.real]
-        return histories.padded((hidden[user] * self.output.weight[item]).sum(dim=1) + self.output.bias[item])
+        of_user = hidden.index_select(0, histories.users)  # (N, h)
+        of_item, bias = (each.index_select(0, histories.entries) for each in (self.output.weight, self.output.bias))
+        return histories.padded((of_user * of_item).sum(dim=1) + bias)
 
     def encode(self, history: torch.Tensor | Rows, target: torch.Tensor) -> torch.Tensor:
         """Inputs (B, h) of the last layer, of histories (B, I) and target items (B,)."""
         user = first_layer(self.history_encoder, history)  # (B, h)
-        item = self.item_encoder.weight.T[target] + self.item_encoder.bias  # (B, h)
+        item = self.item_encoder.table[target] + self.item_encoder.bias  # (B, h)
         if self.inputs != "both":  # an unused input is constant
             user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
         return self.head[:-1](torch.cat([user, item], dim=1))
@@ -121,10 +122,10 @@ def _initialize_uniformly(module: nn.Module, seed: int) -> None:
     """Draw PyTorch's default weights of linear layers, uniform within ±1/√(inputs), from a given seed."""
     generator = torch.Generator().manual_seed(check_seed(seed))
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | ItemTable):
             for parameter in (layer.weight, layer.bias):
                 bound = layer.in_features**-0.5
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+                parameter.data.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
 
 
 def lxr_loss(

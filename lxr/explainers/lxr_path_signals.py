@@ -222,7 +222,7 @@ class SingleItemAnswers(Signals):
     @torch.no_grad()
     def forward(self, model: Recommender, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """The target's answer, its log-share, and its lead of each number of rivals."""
-        user, item = histories.real.nonzero()[:, 0], histories.items[histories.real]
+        user, item = histories.users, histories.entries
         here = self.left[item]  # (N, rank)
         own = (here * self.right.T[target[user]]).sum(dim=1)
         free = histories.unseen(model.n_columns)

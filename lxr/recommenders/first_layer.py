@@ -2,19 +2,16 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from lxr.data.histories import Rows
+from lxr.utils.weights import ItemTable
 
 
-def first_layer(layer: nn.Linear, history: torch.Tensor | Rows) -> torch.Tensor:
-    """Apply a linear layer of I inputs to histories.
-
-    For entries this takes one row of the layer's table for each, instead of I columns. The table is contiguous if
-    :func:`lxr.utils.weights.item_layer` made the layer.
+def first_layer(layer: ItemTable, history: torch.Tensor | Rows) -> torch.Tensor:
+    """Apply a linear layer of I inputs to histories; for entries this takes one row of its table for each.
 
     Args:
-        layer: linear layer (I → h).
+        layer: the layer (I → h).
         history: histories (B, I), dense or as entries.
 
     Returns:
@@ -22,16 +19,17 @@ def first_layer(layer: nn.Linear, history: torch.Tensor | Rows) -> torch.Tensor:
 
     Example:
         >>> from lxr.data.histories import Histories
-        >>> layer, histories = nn.Linear(4, 2), Histories.of_lists([[0, 3], [1]], n_columns=4)
+        >>> from lxr.utils.weights import initialize
+        >>> layer, histories = ItemTable(4, 2), Histories.of_lists([[0, 3], [1]], n_columns=4)
+        >>> initialize(layer, seed=0)
         >>> torch.allclose(first_layer(layer, histories.rows(4)), first_layer(layer, histories.dense()))
         True
     """
     if not isinstance(history, Rows):
         return layer(history)
-    table, weights = layer.weight.T, history.weights
-    weights = None if weights is None else weights.to(table.dtype)
-    sums = F.embedding_bag(history.items, table, history.start, mode="sum", per_sample_weights=weights)
-    return sums if layer.bias is None else sums + layer.bias
+    weights = None if history.weights is None else history.weights.to(layer.table.dtype)
+    sums = F.embedding_bag(history.items, layer.table, history.start, mode="sum", per_sample_weights=weights)
+    return sums + layer.bias
 
 
 def normalized(history: torch.Tensor | Rows) -> torch.Tensor | Rows:

@@ -9,7 +9,7 @@ from lxr.data.histories import Rows
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
-from lxr.utils.weights import initialize, item_layer
+from lxr.utils.weights import ItemTable, initialize
 
 
 class WholeRowLoss(Recommender):
@@ -76,8 +76,8 @@ class MF(WholeRowLoss):
         check_positive(n_factors=n_factors)
         self.weigh(dropout, positive_weight)
         self.n_factors = n_factors
-        self.history_encoder = item_layer(self.n_columns, n_factors)
-        self.item_encoder = item_layer(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
+        self.history_encoder = ItemTable(self.n_columns, n_factors)
+        self.item_encoder = ItemTable(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
         initialize(self, seed)
 
     def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
@@ -85,7 +85,7 @@ class MF(WholeRowLoss):
         user, bias = first_layer(self.history_encoder, history), self.item_encoder.bias  # (B, n_factors)
         if candidates is None:
             return user @ (self.item_encoder.weight + bias[:, None])
-        return score_candidates(user, self.item_encoder.weight.T[candidates] + bias)
+        return score_candidates(user, self.item_encoder.table[candidates] + bias)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""

@@ -14,7 +14,7 @@ from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.recommenders.mf import WholeRowLoss
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
-from lxr.utils.weights import initialize, item_layer, linear_layer
+from lxr.utils.weights import ItemTable, initialize, linear_layer
 
 Branches = Literal["both", "gmf", "mlp"]
 
@@ -75,12 +75,12 @@ class NCF(WholeRowLoss):
         self.n_factors, self.layers, self.branches, self.max_pairs = n_factors, layers, branches, max_pairs
         self.is_linear = branches == "gmf"
         if branches != "mlp":
-            self.gmf_history = item_layer(self.n_columns, n_factors)
-            self.gmf_item = item_layer(self.n_columns, n_factors)  # applied to one-hot items, as in MF
+            self.gmf_history = ItemTable(self.n_columns, n_factors)
+            self.gmf_item = ItemTable(self.n_columns, n_factors)  # applied to one-hot items, as in MF
             self.gmf_output = linear_layer(n_factors, 1, bias=False)
         if branches != "gmf":
-            self.mlp_history = item_layer(self.n_columns, n_factors)
-            self.mlp_item = item_layer(self.n_columns, n_factors)
+            self.mlp_history = ItemTable(self.n_columns, n_factors)
+            self.mlp_item = ItemTable(self.n_columns, n_factors)
             self.first_of_user = linear_layer(n_factors, layers[0])
             self.first_of_item = linear_layer(n_factors, layers[0], bias=False)
             self.tower = nn.ModuleList(linear_layer(*widths) for widths in itertools.pairwise(layers))
@@ -99,13 +99,13 @@ class NCF(WholeRowLoss):
         user = first_layer(self.gmf_history, history) * self.gmf_output.weight  # (B, n_factors)
         if candidates is None:
             return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
-        return score_candidates(user, self.gmf_item.weight.T[candidates] + self.gmf_item.bias)
+        return score_candidates(user, self.gmf_item.table[candidates] + self.gmf_item.bias)
 
     def _score_mlp(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None) -> torch.Tensor:
         """The MLP branch, in chunks of items: histories (B, I) → (B, I), or (B, C) of candidates (B, C)."""
         user = self.first_of_user(first_layer(self.mlp_history, history))  # (B, k)
         if candidates is not None:
-            item = self.first_of_item(self.mlp_item.weight.T[candidates] + self.mlp_item.bias)  # (B, C, k)
+            item = self.first_of_item(self.mlp_item.table[candidates] + self.mlp_item.bias)  # (B, C, k)
             return self._tower_of((user[:, None] + item).flatten(0, 1).T).view(candidates.shape)
         item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
         chunks = item.split(max(1, self.max_pairs // max(1, len(user))))

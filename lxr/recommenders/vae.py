@@ -11,7 +11,7 @@ from lxr.recommenders.first_layer import first_layer, normalized, score_candidat
 from lxr.recommenders.mf import drop
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
-from lxr.utils.weights import initialize, item_layer, linear_layer
+from lxr.utils.weights import ItemTable, initialize, linear_layer
 
 
 class VAE(Recommender):
@@ -66,7 +66,7 @@ class VAE(Recommender):
         check_natural(anneal_steps=anneal_steps)
         self.n_hidden, self.n_latent, self.dropout = n_hidden, n_latent, dropout
         self.beta, self.anneal_steps = beta, anneal_steps
-        self.encoder = item_layer(self.n_columns, n_hidden)
+        self.encoder = ItemTable(self.n_columns, n_hidden)
         self.latent = linear_layer(n_hidden, 2 * n_latent)
         self.decoder = linear_layer(n_latent, n_hidden)
         self.output = linear_layer(n_hidden, self.n_columns)

@@ -1,5 +1,6 @@
 """Weights of modules: initialization, saving with a checksum, reading and restoring."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -22,16 +23,57 @@ def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
     return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
-def item_layer(n_items: int, n_outputs: int, bias: bool = True) -> nn.Linear:
-    """:func:`linear_layer` whose weights (n_outputs, n_items) are in memory item by item: reading a few items is fast."""
-    layer = linear_layer(n_items, n_outputs, bias)
-    layer.weight = nn.Parameter(by_item(layer.weight.detach()))
-    return layer
+class ItemTable(nn.Module):
+    """Linear layer whose inputs are items: one row of weights per item, so that reading a few items is fast.
 
+    Its saved weights have the name and the shape (n_outputs, n_items) of those of ``nn.Linear``.
 
-def by_item(weight: torch.Tensor) -> torch.Tensor:
-    """The same weights (h, I), in memory column after column."""
-    return weight.T.contiguous().T
+    Args:
+        n_items: number of inputs.
+        n_outputs: number of outputs.
+
+    Attributes:
+        table: (n_items, n_outputs) weights, not initialized.
+        bias: (n_outputs,) biases.
+
+    Example:
+        >>> layer = ItemTable(n_items=5, n_outputs=2)
+        >>> initialize(layer, seed=0)
+        >>> torch.equal(layer(torch.eye(5)[:1])[0], layer.table[0])
+        True
+    """
+
+    def __init__(self, n_items: int, n_outputs: int):
+        super().__init__()
+        layer = linear_layer(n_items, n_outputs)
+        self.in_features, self.out_features = n_items, n_outputs
+        self.table, self.bias = nn.Parameter(torch.empty(n_items, n_outputs)), layer.bias
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(n_outputs, n_items), a view of the table."""
+        return self.table.T
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, n_items) to (B, n_outputs)."""
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        return f"n_items={self.in_features}, n_outputs={self.out_features}"
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Save the table as ``weight``."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        bias, table = destination.pop(f"{prefix}bias"), destination.pop(f"{prefix}table")
+        destination |= {f"{prefix}weight": table.T, f"{prefix}bias": bias}
+
+    def _load_from_state_dict(self, state_dict, prefix, *arguments):
+        """Read ``weight`` into the table."""
+        named = dict(state_dict)
+        if f"{prefix}weight" in named:
+            named[f"{prefix}table"] = named.pop(f"{prefix}weight").T.contiguous()
+        super()._load_from_state_dict(named, prefix, *arguments)
 
 
 def initialize(module: nn.Module, seed: int) -> None:
@@ -48,12 +90,16 @@ def initialize(module: nn.Module, seed: int) -> None:
         [0.0, 0.0]
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
-    for parameter in module.parameters():
-        if parameter.ndim > 1:
-            drawn = torch.empty(parameter.shape, dtype=parameter.dtype)  # equal weights in every layout
-            parameter.data.copy_(nn.init.xavier_uniform_(drawn, generator=generator))
-        else:
-            nn.init.zeros_(parameter)
+    for layer in module.modules():
+        for weight in own_weights(layer):
+            drawn = torch.zeros(weight.shape, dtype=weight.dtype)
+            weight.data.copy_(nn.init.xavier_uniform_(drawn, generator=generator) if weight.ndim > 1 else drawn)
+
+
+def own_weights(layer: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters of a layer without its sublayers; a table counts as the weights (n_outputs, n_items) of a linear layer."""
+    for name, parameter in layer.named_parameters(recurse=False):
+        yield layer.weight if isinstance(layer, ItemTable) and name == "table" else parameter
 
 
 def save_weights(state: dict, path: str | Path) -> None:
@@ -104,7 +150,4 @@ def restore_weights(module: nn.Module, weights: dict, path: str | Path) -> None:
         check_weights(module, weights)
     except ValueError as error:
         raise DataError(f"{path}: its weights do not fit: {error}") from error
-    own = module.state_dict()
-    in_columns = {name for name, value in own.items() if value.ndim == 2 and value.T.is_contiguous()}
-    laid_out = {name: by_item(value) if name in in_columns else value for name, value in weights.items()}
-    module.load_state_dict(laid_out, assign=True)
+    module.load_state_dict(weights, assign=True)
