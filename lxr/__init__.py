@@ -52,7 +52,7 @@ from lxr import (
 from lxr.app.explore import explore
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
 from lxr.data.files import read_ratings_file
-from lxr.data.histories import Histories
+from lxr.data.histories import EntryLists, Histories
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
 from lxr.data.splits import split_users
@@ -96,6 +96,7 @@ __all__ = [
     "Bundle",
     "DataError",
     "Dataset",
+    "EntryLists",
     "Explainer",
     "Explanations",
     "FidelityResult",

@@ -9,6 +9,7 @@ Example:
 
 from lxr.data.datasets import DATASETS, Dataset, load_ratings, preparation_rule
 from lxr.data.files import read_ratings_file
+from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import check_candidates, load_dataset, prepare
 from lxr.data.splits import load_split, save_split, split_users
@@ -16,7 +17,10 @@ from lxr.data.splits import load_split, save_split, split_users
 __all__ = [
     "DATASETS",
     "Dataset",
+    "EntryLists",
+    "Histories",
     "Interactions",
+    "Rows",
     "check_candidates",
     "load_dataset",
     "load_ratings",

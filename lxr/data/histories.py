@@ -1,4 +1,4 @@
-"""Histories as lists of entries: a padded batch, and the same as sparse rows."""
+"""Histories as lists of entries: a padded batch, the entries of many users, and sparse rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -229,6 +229,84 @@ class Histories:
         items = torch.from_numpy(matrix.indices.astype(np.int64))
         length = torch.from_numpy(np.diff(matrix.indptr).astype(np.int64))
         return cls.of_flat(items.to(device), length.to(device), matrix.shape[1], distinct=True)
+
+
+@dataclass(frozen=True, eq=False)
+class EntryLists:
+    """Entries of any number of users, user after user, without padding; a batch of them is :class:`Histories`.
+
+    Attributes:
+        items: (N,) int64 items, oldest first where the data has an order.
+        indptr: (n + 1,) where the entries of each user begin, and N.
+        n_columns: width I of the catalogue, user features included.
+        times: (N,) times in seconds, or None.
+        weights: (N,) weights, such as play counts, or None.
+
+    Raises:
+        ValueError: arrays of other lengths, pointers that do not ascend from 0 to N, or an item outside the catalogue.
+
+    Example:
+        >>> lists = EntryLists(np.array([2, 0, 1]), np.array([0, 2, 3]), n_columns=3)
+        >>> len(lists), lists.lengths.tolist(), lists.batch(np.array([1, 0])).items.tolist()
+        (2, [2, 1], [[1, 0], [2, 0]])
+    """
+
+    items: np.ndarray
+    indptr: np.ndarray
+    n_columns: int
+    times: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def __post_init__(self):
+        n = len(self.items)
+        for name in ("times", "weights"):
+            value = getattr(self, name)
+            if value is not None and value.shape != (n,):
+                raise ValueError(f"{name}: expected {n} numbers, one per entry, found shape {value.shape}")
+        if self.indptr[0] != 0 or self.indptr[-1] != n or (np.diff(self.indptr) < 0).any():
+            raise ValueError(f"indptr: expected ascending numbers from 0 to {n}")
+        outside = (self.items < 0) | (self.items >= self.n_columns)
+        if outside.any():
+            raise ValueError(f"items: expected items from 0 to {self.n_columns - 1}, found {self.items[outside][0]}")
+
+    def __len__(self) -> int:
+        """Number n of users."""
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n,) number of entries of each user."""
+        return np.diff(self.indptr)
+
+    def __getitem__(self, users: np.ndarray | slice) -> "EntryLists":
+        """Entries of some users (b,)."""
+        users = np.arange(len(self))[users]
+        length = self.lengths[users]
+        place = np.arange(length.sum()) + (self.indptr[:-1][users] - (length.cumsum() - length)).repeat(length)
+        parts = {name: None if (value := getattr(self, name)) is None else value[place] for name in ("times", "weights")}
+        return replace(self, items=self.items[place], indptr=np.append(0, length.cumsum()), **parts)
+
+    def batch(self, users: np.ndarray | slice = slice(None), device: torch.device | str = "cpu") -> Histories:
+        """Histories of some users (b,), without weights: recommenders are trained on ones."""
+        part = self[users]
+        length = torch.from_numpy(part.lengths.astype(np.int64))
+        histories = Histories.of_flat(torch.from_numpy(part.items.astype(np.int64)), length, self.n_columns)
+        times = None if part.times is None else histories.padded(torch.from_numpy(part.times.astype(np.float64)))
+        return replace(histories, times=times).to(device)
+
+    def matrix(self) -> sp.csr_matrix:
+        """(n, I) CSR of ones: which items each user has consumed."""
+        matrix = sp.csr_matrix(
+            (np.ones(len(self.items), dtype=np.float32), self.items, self.indptr), (len(self), self.n_columns)
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix
+
+    @classmethod
+    def of_matrix(cls, matrix: sp.csr_matrix) -> "EntryLists":
+        """The entries of a CSR matrix (n, I), in its order."""
+        return cls(matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
