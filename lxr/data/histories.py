@@ -278,13 +278,18 @@ class EntryLists:
         """(n,) number of entries of each user."""
         return np.diff(self.indptr)
 
+    @property
+    def users(self) -> np.ndarray:
+        """(N,) user of each entry."""
+        return np.arange(len(self)).repeat(self.lengths)
+
     def __getitem__(self, users: np.ndarray | slice) -> "EntryLists":
         """Entries of some users (b,)."""
         users = np.arange(len(self))[users]
         length = self.lengths[users]
         place = np.arange(length.sum()) + (self.indptr[:-1][users] - (length.cumsum() - length)).repeat(length)
-        parts = {name: None if (value := getattr(self, name)) is None else value[place] for name in ("times", "weights")}
-        return replace(self, items=self.items[place], indptr=np.append(0, length.cumsum()), **parts)
+        times, weights = (None if value is None else value[place] for value in (self.times, self.weights))
+        return EntryLists(self.items[place], np.append(0, length.cumsum()), self.n_columns, times, weights)
 
     def batch(self, users: np.ndarray | slice = slice(None), device: torch.device | str = "cpu") -> Histories:
         """Histories of some users (b,), without weights: recommenders are trained on ones."""
