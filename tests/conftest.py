@@ -43,7 +43,8 @@ def widened(model: lxr.Recommender, seed=0) -> lxr.Recommender:
     """Weights and biases drawn so widely that probabilities differ and the empty history is no special case."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
+        drawn = torch.empty(parameter.shape)  # equal weights in every layout
+        parameter.data.copy_(torch.nn.init.normal_(drawn, std=0.5, generator=generator))
     return model
 
 

@@ -124,7 +124,8 @@ def _initialize_uniformly(module: nn.Module, seed: int) -> None:
         if isinstance(layer, nn.Linear):
             for parameter in (layer.weight, layer.bias):
                 bound = layer.in_features**-0.5
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+                drawn = torch.empty(parameter.shape)  # equal weights in every layout
+                parameter.data.copy_(nn.init.uniform_(drawn, -bound, bound, generator=generator))
 
 
 def lxr_loss(
