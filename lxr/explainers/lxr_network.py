@@ -124,8 +124,7 @@ def _initialize_uniformly(module: nn.Module, seed: int) -> None:
         if isinstance(layer, nn.Linear):
             for parameter in (layer.weight, layer.bias):
                 bound = layer.in_features**-0.5
-                drawn = torch.empty(parameter.shape)  # equal weights in every layout
-                parameter.data.copy_(nn.init.uniform_(drawn, -bound, bound, generator=generator))
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def lxr_loss(
