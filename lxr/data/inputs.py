@@ -105,18 +105,10 @@ def as_entries(model, history: object, target: object) -> tuple[Histories, torch
 
 
 def as_lists(model, history: object, target: object) -> tuple[EntryLists, np.ndarray]:
-    """Entries of many users, and targets, that can be explained for a recommender.
-
-    Args:
-        model: recommender of I items.
-        history: :class:`lxr.EntryLists`, or (n, I) histories as :func:`as_matrix` takes them; at least one entry each.
-        target: (n,) items outside the histories: array, tensor, series or list of integers.
+    """:func:`as_entries` for many users: :class:`lxr.EntryLists`, or histories (n, I) as :func:`as_matrix` takes them.
 
     Returns:
-        The entries, and (n,) int64.
-
-    Raises:
-        ValueError: anything else; names the argument and the row.
+        The entries, and the targets (n,) int64.
     """
     if not isinstance(history, EntryLists):
         matrix, items = as_users(model, history, target)

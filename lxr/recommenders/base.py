@@ -130,7 +130,9 @@ class Recommender(nn.Module):
         """
         if self.takes_rows and not histories.repeats:
             found = self._answer_to_rows(histories.rows(self.n_columns, keep), candidates)
-            return found if candidates is not None else self._without_features(found)
+            if candidates is None:
+                return self._without_features(found)
+            return found.masked_fill(candidates >= self.n_items, -torch.inf) if self.n_features else found
         logits = self(histories.dense(self.n_columns, keep))
         return logits if candidates is None else logits.gather(1, candidates)
 
