@@ -315,7 +315,8 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
     best = pd.Series({name: curve.min() if direction(quality) == LOWER else curve.max() for name, curve in curves.items()})
     first, apart = best.index[0], (best - best.iloc[0]).abs().iloc[1:].sort_values(ascending=False, kind="stable")
     chosen = [name for name in best.index[1:] if name in apart.index[: most - 1]]
-    shades = dict.fromkeys(curves, "0.55") | dict(zip([first, *chosen], ["black", *sns.color_palette("colorblind")], strict=False))
+    coloured = zip(chosen, sns.color_palette("colorblind"), strict=False)
+    shades: dict[str, Any] = dict.fromkeys(curves, "0.55") | {first: "black"} | dict(coloured)
     figure, ax = plt.subplots(figsize=(7.8, 4.2), layout="constrained")
     for name, curve in curves.items():
         is_shown = name == first or name in chosen
@@ -328,7 +329,7 @@ def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: f
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
     ax.grid(alpha=0.3)
-    return note(figure, f"In colour: {first}, and the changes whose best epoch differs most from its best epoch. Grey: the others.")
+    return note(figure, f"In colour: {first}, and those whose best epoch differs most from its best. Grey: the others.")
 
 
 def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:

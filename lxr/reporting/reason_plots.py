@@ -57,7 +57,9 @@ def plot_shared_reasons(reasons: pd.DataFrame, *, count: int = 5) -> Figure:
     most = max(len(shown) for _, shown in groups)
     figure, axes = panels(len(groups), columns=2, size=(5.5, 0.7 + 0.28 * most))
     for ax, (name, shown) in zip(axes, groups, strict=True):
-        _draw_bars(ax, shown["reason_title"].tolist(), shown["share"].to_numpy(), [f"{share:.0%}" for share in shown["share"]])
+        _draw_bars(
+            ax, shown["reason_title"].tolist(), shown["share"].to_numpy(), [f"{share:.0%}" for share in shown["share"]]
+        )
         heading = shown["title"].iloc[0] if key == "item" else name
         (heading,), fonts = drawable([shortened(plain(heading), 50)])
         number = f"{shown['explanations'].iloc[0]:,} explanations"
