@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
+import nbformat
 from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -36,15 +37,21 @@ nb_execution_mode = "off"  # notebooks of a run are already executed
 suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a word that napoleon mistakes for a type
 
 # Executed notebooks with figures: of the run on MovieLens 100K, else of the tiny run, else as committed.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 EXECUTED = Path(__file__).parent / "tutorials/executed"
 RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic")]
 shutil.rmtree(EXECUTED, ignore_errors=True)
 (EXECUTED / "examples").mkdir(parents=True)
 for notebook in (path for pattern in ("*.ipynb", "examples/*.ipynb") for path in (ROOT / "notebooks").glob(pattern)):
     copies = [run / f"{notebook.stem}{of}.ipynb" for run in RUNS for of in ("", "-mf")]
-    executed = next((copy for copy in copies if copy.is_file()), notebook).read_text(encoding="utf-8")
-    executed = executed.replace("../results/", "../../../results/").replace("../docs/", "../../")  # from their new places
-    (EXECUTED / notebook.relative_to(ROOT / "notebooks")).write_text(executed, encoding="utf-8")
+    executed = nbformat.read(next((copy for copy in copies if copy.is_file()), notebook), as_version=4)
+    executed.metadata.pop("widgets", None)  # progress bars, whose scripts would come from another server
+    for cell in (cell for cell in executed.cells if cell.cell_type == "code"):
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+    text = (
+        nbformat.writes(executed).replace("../results/", "../../../results/").replace("../docs/", "../../")
+    )
+    (EXECUTED / notebook.relative_to(ROOT / "notebooks")).write_text(text, encoding="utf-8")
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings describe types in words, with shapes
