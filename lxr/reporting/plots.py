@@ -198,7 +198,7 @@ def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     ax.set(xlim=(left - 0.6 * (right - left), right), ylim=(low, high))
     heights = ((front.iloc[:, 1] - low) / (high - low)).sort_values(kind="stable")
-    thin: dict[str, Any] = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.8}
+    thin: dict[str, Any] = {"arrowstyle": "-", "relpos": (1, 0.5), "color": "0.7", "linewidth": 0.8}
     place: dict[str, Any] = {
         "textcoords": "axes fraction",
         "va": "center",
