@@ -48,9 +48,7 @@ for notebook in (path for pattern in ("*.ipynb", "examples/*.ipynb") for path in
     executed.metadata.pop("widgets", None)  # progress bars, whose scripts would come from another server
     for cell in (cell for cell in executed.cells if cell.cell_type == "code"):
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
-    text = (
-        nbformat.writes(executed).replace("../results/", "../../../results/").replace("../docs/", "../../")
-    )
+    text = nbformat.writes(executed).replace("../results/", "../../../results/").replace("../docs/", "../../")
     (EXECUTED / notebook.relative_to(ROOT / "notebooks")).write_text(text, encoding="utf-8")
 
 autodoc_member_order = "bysource"
