@@ -69,7 +69,8 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
 CELL, ATTRIBUTE = re.compile(r"<(?:td|th|tr)\b[^>]*>"), re.compile(r' (?:class|id)="([^"]*)"| style="text-align: ?right;?"')
 FIGURE_WIDTH = 840  # pixels; few of them, in few colours, keep the page small
-TINTS, GREYS = (1, 0.5), 10  # shares of a family's colour, in white; number of greys
+GREYS = (0, 0.25, 0.35, 0.45, 0.55, 0.65, 0.73, 0.8, 0.88, 0.94, 0.97, 1)  # black, text, lines, heat maps, bands, white
+TINTS = (1, 0.4, 0.12)  # shares of a family's colour in white: lines, their edges, bands
 DISPLAYED = ("display_data", "execute_result")  # not printed checks
 HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
 CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its caption
@@ -118,7 +119,7 @@ def _palette() -> list[int]:
     with extra("plots"):
         from matplotlib.colors import to_rgb
 
-    greys = np.linspace(0, 1, GREYS)[:, None].repeat(3, axis=1)
+    greys = np.array(GREYS)[:, None].repeat(3, axis=1)
     shades = np.array([to_rgb(shade) for _, shade in FAMILIES.values()])
     tints = [1 - tint * (1 - shades) for tint in TINTS]
     return (255 * np.vstack([greys, *tints])).round().astype(int).ravel().tolist()
