@@ -69,7 +69,7 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
 CELL, ATTRIBUTE = re.compile(r"<(?:td|th|tr)\b[^>]*>"), re.compile(r' (?:class|id)="([^"]*)"| style="text-align: ?right;?"')
 FIGURE_WIDTH = 840  # pixels; few of them, in few colours, keep the page small
-GREYS = (0, 0.25, 0.35, 0.45, 0.55, 0.65, 0.73, 0.8, 0.88, 0.94, 0.97, 1)  # black, text, lines, heat maps, bands, white
+GREYS = (0, 0.25, 0.45, 0.7, 0.8, 0.88, 0.94, 0.97, 1)  # black, text, lines, heat maps, bands, white
 TINTS = (1, 0.4, 0.12)  # shares of a family's colour in white: lines, their edges, bands
 DISPLAYED = ("display_data", "execute_result")  # not printed checks
 HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
