@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import torch
+
 from lxr.delivery.bundle import Bundle
 from lxr.delivery.explanations import Delivery
 from lxr.delivery.records import REASONS, Record
@@ -67,8 +69,8 @@ class Batches:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Context in which questions are answered."""
-        with ThreadPoolExecutor(1, "explaining") as thread:
+        """Context in which questions are answered, by one thread: more would wait for each other at every operation."""
+        with ThreadPoolExecutor(1, "explaining", torch.set_num_threads, (1,)) as thread:
             task = asyncio.create_task(self._run(thread))
             try:
                 yield
