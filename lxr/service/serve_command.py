@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="device of the recommender: cpu, cuda or auto")
     parser.add_argument("--trusted", action="store_true", help="let the bundle run code that it contains or names")
     for name, default in vars(Limits()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=HELP[name])
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=HELP[name])
     return parser
 
 
@@ -92,5 +92,4 @@ HELP = {
     "max_items": "explained items of a request",
     "max_waiting": "waiting requests; more are refused",
     "max_batch": "requests to explain together",
-    "pause": "seconds of collecting requests",
 }
