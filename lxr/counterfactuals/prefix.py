@@ -9,7 +9,6 @@ import torch
 
 from lxr.counterfactuals.goals import FIRST_PLACE, Goal
 from lxr.data.inputs import as_explained, as_importance, as_scores, as_users
-from lxr.explainers.base import in_batches
 from lxr.metrics.trajectory import ItemOrder
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive
@@ -84,7 +83,7 @@ def smallest_prefix(
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     if not sp.issparse(history):
         x, chosen = as_explained(model, history, target)
-        return _dense_prefixes(model, x, chosen, as_importance(importance, x), goal, batch_size)
+        return _joined(_dense_prefixes(model, x, chosen, as_importance(importance, x), goal, batch_size))
     matrix, items = as_users(model, history, target)
     scores = as_scores(matrix, importance=importance)
     check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * model.n_columns, "users_per_batch")
@@ -93,7 +92,17 @@ def smallest_prefix(
     for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
         x, read = dense(matrix[users], model.device), dense(scores[users], model.device)
         chosen = torch.from_numpy(items[users]).to(model.device)
-        parts.append(_dense_prefixes(model, x, chosen, read, goal, batch_size))
+        parts += _dense_prefixes(model, x, chosen, read, goal, batch_size)
+    return _joined(parts)
+
+
+def check_goal(goal: object) -> None:
+    """Refuse anything but a goal."""
+    check_instance(Goal, "a goal, as lxr.counterfactuals.LeavesTop(k=1)", goal=goal)
+
+
+def _joined(parts: list[Prefixes]) -> Prefixes:
+    """Prefixes of all users, in order."""
     return Prefixes(
         np.concatenate([part.found for part in parts]),
         np.concatenate([part.size for part in parts]),
@@ -102,12 +111,6 @@ def smallest_prefix(
     )
 
 
-def check_goal(goal: object) -> None:
-    """Refuse anything but a goal."""
-    check_instance(Goal, "a goal, as lxr.counterfactuals.LeavesTop(k=1)", goal=goal)
-
-
-@torch.no_grad()
 def _dense_prefixes(
     model: Recommender,
     history: torch.Tensor,
@@ -115,46 +118,55 @@ def _dense_prefixes(
     importance: torch.Tensor,
     goal: Goal,
     batch_size: int,
+) -> list[Prefixes]:
+    """:func:`smallest_prefix` of checked tensors, one part for each batch of users."""
+    groups = zip(*(tensor.split(batch_size) for tensor in (history, target, importance)), strict=True)
+    return [_batch_prefixes(model, x, chosen, scores, goal, batch_size) for x, chosen, scores in groups]
+
+
+@torch.no_grad()
+def _batch_prefixes(
+    model: Recommender,
+    history: torch.Tensor,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    goal: Goal,
+    batch_size: int,
 ) -> Prefixes:
-    """:func:`smallest_prefix` of checked tensors."""
+    """:func:`smallest_prefix` of checked tensors of at most ``batch_size`` users."""
     order = ItemOrder.by_importance(history, importance)
-    position, candidates = order.positions(history), history == 0  # (B, I) both
-    whole = in_batches(model, batch_size, history)  # (B, I)
+    whole, candidates = model(history), history == 0  # (B, I) both
     check_logits(whole)
+    size, replacement = np.zeros_like(order.length), np.full_like(order.length, -1)
 
-    def reached(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        logits = model(history[user] * (position[user] >= size[:, None]))
-        return goal.reached(logits, whole[user], target[user], candidates[user])
+    def note_hits(user: np.ndarray, sizes: np.ndarray, logits: torch.Tensor) -> None:
+        """Note the smallest hit of each user, by logits (R, I) without prefixes: users (R,) and sizes (R,), ascending."""
+        question = whole[user], target[user], candidates[user]
+        hits = np.flatnonzero(goal.reached(logits, *question).cpu())
+        users, first = np.unique(user[hits], return_index=True)
+        hits = hits[first]
+        size[users] = sizes[hits]
+        replacement[users] = goal.successor(logits[hits], *(part[hits] for part in question)).cpu()
 
-    def successor(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        logits = model(history[user] * (position[user] >= size[:, None]))
-        return goal.successor(logits, whole[user], target[user], candidates[user])
-
-    found = goal.reached(whole, whole, target, candidates)
-    size = torch.zeros_like(target)
-    length = torch.from_numpy(order.length).to(target)
-    for users, sizes in _rounds(found, length, batch_size):
-        pairs = users.repeat_interleave(len(sizes)), sizes.repeat(len(users))
-        hits = in_batches(reached, batch_size, *pairs).view(len(users), len(sizes))
-        hit = hits.any(dim=1)
-        size[users[hit]] = sizes[hits[hit].int().argmax(dim=1)]
-        found[users[hit]] = True
-    replacement = torch.full_like(target, -1)
-    if found.any():
-        users = found.nonzero().ravel()
-        replacement[users] = in_batches(successor, batch_size, users, size[users])
-    counts = size.cpu().numpy()
-    removed = [order.items[start : start + count] for start, count in zip(order.start, counts, strict=True)]
-    return Prefixes(found.cpu().numpy(), counts, removed, replacement.cpu().numpy())
+    note_hits(np.arange(len(size)), np.zeros_like(size), whole)
+    for user, sizes in _rounds(replacement, order.length, batch_size):
+        rest = torch.zeros(len(user), model.n_columns, device=history.device)
+        kept = order.flat_indices(user, sizes, order.length[user], model.n_columns)
+        rest.view(-1)[torch.from_numpy(kept).to(rest.device)] = 1.0
+        note_hits(user, sizes, model(rest))
+    removed = [order.items[start : start + count] for start, count in zip(order.start, size, strict=True)]
+    return Prefixes(replacement >= 0, size, removed, replacement)
 
 
-def _rounds(found: torch.Tensor, length: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Rounds of users without a hit and their next sizes; the caller updates ``found`` (B,).
+def _rounds(replacement: np.ndarray, length: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rounds of users (R,) without a hit and the sizes (R,) of their next prefixes; the caller updates ``replacement`` (B,).
 
     A round has as many sizes as fit a batch, but few at first, because most hits are early.
     """
     done = 0
-    while (users := (~found & (length > done)).nonzero().ravel()).numel():
-        several = min(max(1, batch_size // len(users)), max(FEW_SIZES, done), int(length[users].max()) - done)
-        yield users, torch.arange(done + 1, done + 1 + several, device=users.device)
+    while len(users := np.flatnonzero((replacement < 0) & (length > done))):
+        several = min(max(1, batch_size // len(users)), max(FEW_SIZES, done))
+        user, size = users.repeat(several), np.tile(np.arange(done + 1, done + 1 + several), len(users))
+        exist = size <= length[user]
+        yield user[exist], size[exist]
         done += several
