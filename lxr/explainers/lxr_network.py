@@ -159,8 +159,10 @@ def lxr_loss(
         {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
     """
     size = settings.alpha * (mask * histories.real).sum(dim=1) / histories.lengths  # (B,)
-    terms = [(-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)]
-    weights, masks = zip(*(term for term in terms if term[0]), strict=True)
+    terms = [(weight, kept) for weight, kept in ((-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)) if weight]
+    if not terms:
+        return size.mean()
+    weights, masks = zip(*terms, strict=True)
     times = len(masks)
     log_prob = model.log_prob_of(histories.repeat(times), target.repeat(times), torch.cat(masks)).view(times, -1)  # one pass
     return (size + (log_prob * log_prob.new_tensor(weights)[:, None]).sum(dim=0)).mean()

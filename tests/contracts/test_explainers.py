@@ -128,6 +128,9 @@ def test_entries_are_explained_as_their_rows(name, kind, train_matrix, histories
         assert found.shape == entries.shape and found.dtype == torch.float32 and not found.requires_grad
         assert found.isfinite().all() and (found[~entries.real] == 0).all()
         assert_close(entries.spread(found, 20), expected)
+    items = np.concatenate(mixed.lists())
+    lists = lxr.EntryLists(items, np.append(0, mixed.lengths.cumsum(0).numpy()), 20)
+    assert_close(explainer.explain(lists, target.numpy(), users_per_batch=2), found[mixed.real])
     alone = zip(mixed.split(1), target.split(1), strict=True)
     assert_close(torch.cat([explainer.explain(one, item) for one, item in alone]), found)
 
