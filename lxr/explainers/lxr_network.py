@@ -343,7 +343,8 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
         matrix: (n, I) CSR histories; all answers are in memory at once.
     """
     x = dense(matrix).double()  # (n, I)
-    answers = torch.cat([model(dense(matrix[users], model.device)).cpu() for users in batches(len(x), 512)]).double()
+    groups = (Histories.of_matrix(matrix[users], model.device) for users in batches(len(x), 512))
+    answers = torch.cat([model.logits(histories).cpu() for histories in groups]).double()
     known = answers.isfinite() & (x == 0)
     answers = answers.masked_fill(~known, 0)
     answers -= answers.sum(dim=0) / known.sum(dim=0).clamp(min=1) * known
