@@ -161,8 +161,10 @@ def lxr_loss(
         {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
     """
     size = settings.alpha * (mask * histories.real).sum(dim=1) / histories.lengths  # (B,)
-    terms = [(-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)]
-    weights, masks = zip(*(term for term in terms if term[0]), strict=True)
+    terms = [(weight, kept) for weight, kept in ((-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)) if weight]
+    if not terms:
+        return size.mean()
+    weights, masks = zip(*terms, strict=True)
     times = len(masks)
     log_prob = model.log_prob_of(histories.repeat(times), target.repeat(times), torch.cat(masks)).view(times, -1)  # one pass
     return (size + (log_prob * log_prob.new_tensor(weights)[:, None]).sum(dim=0)).mean()
@@ -343,7 +345,8 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
         matrix: (n, I) CSR histories; all answers are in memory at once.
     """
     x = dense(matrix).double()  # (n, I)
-    answers = torch.cat([model(dense(matrix[users], model.device)).cpu() for users in batches(len(x), 512)]).double()
+    groups = (Histories.of_matrix(matrix[users], model.device) for users in batches(len(x), 512))
+    answers = torch.cat([model.logits(histories).cpu() for histories in groups]).double()
     known = answers.isfinite() & (x == 0)
     answers = answers.masked_fill(~known, 0)
     answers -= answers.sum(dim=0) / known.sum(dim=0).clamp(min=1) * known
