@@ -75,6 +75,7 @@ from lxr.recommenders.popularity import Popularity
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.sequential import SequentialRecommender
 from lxr.recommenders.training import fit, train_recommender
 from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
@@ -107,6 +108,7 @@ __all__ = [
     "PathSettings",
     "Popularity",
     "Recommender",
+    "SequentialRecommender",
     "UserExplanation",
     "app",
     "compare",

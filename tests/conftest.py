@@ -42,8 +42,8 @@ def integers(activation, seed=0) -> lxr.Recommender:
 def widened(model: lxr.Recommender, seed=0) -> lxr.Recommender:
     """Weights and biases drawn so widely that probabilities differ and the empty history is no special case."""
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
+    weights = model.state_dict().items()
+    model.load_state_dict({name: 0.5 * torch.empty(value.shape).normal_(generator=generator) for name, value in weights})
     return model
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 import lxr
+from lxr.explainers.objectives import Objective, at_kept
 
 OBJECTIVES = list(lxr.OBJECTIVES)
 
@@ -19,6 +21,12 @@ def assert_close(found, expected, tolerance=1e-5):
 
 def users_of(history, target):
     return list(zip(history.tolist(), target.tolist(), strict=True))
+
+
+def objective_of(objective: Objective, model, point, target, history) -> torch.Tensor:
+    """G (B,) at dense points (B, I), which keep a share of each item of the dense histories (B, I)."""
+    histories = lxr.Histories.of_dense(history)
+    return at_kept(objective, model, histories, histories.at(point), target)
 
 
 def constant(objective):

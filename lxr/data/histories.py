@@ -109,10 +109,15 @@ class Histories:
         """Histories of ``size`` users at a time."""
         return tuple(self[start : start + size] for start in range(0, len(self), size))
 
+    def repeat(self, times: int) -> "Histories":
+        """All users, several times one after another."""
+        return self if times == 1 else self.mapped(lambda value: value.repeat(times, 1))
+
     def trimmed(self) -> "Histories":
-        """Without columns of padding at the end."""
-        longest = max(1, int(self.lengths.max())) if len(self) else 1
-        return self if longest >= self.shape[1] else self.mapped(lambda value: value[:, :longest])
+        """Without columns of padding at the end; one column at least stays."""
+        used = self.real.any(dim=0).nonzero()
+        width = int(used[-1]) + 1 if len(used) else 1
+        return self if width >= self.shape[1] else self.mapped(lambda value: value[:, :width])
 
     def to(self, device: torch.device | str) -> "Histories":
         """The same on a device."""
@@ -145,9 +150,12 @@ class Histories:
         return replace(closed, real=stays.gather(1, order)).trimmed()
 
     def joined(self, others: "Histories") -> "Histories":
-        """Entries (B, L + L') of the same users: these, then others of items that these do not have."""
-        items, real = (torch.cat([getattr(self, name), getattr(others, name)], dim=1) for name in ("items", "real"))
-        return Histories(items, real, self.n_columns, distinct=self.distinct and others.distinct)
+        """Entries (B, L + L') of the same users: these, then others of items that these do not have; without times."""
+        both = self, others
+        items, real = (torch.cat([getattr(each, name) for each in both], dim=1) for name in ("items", "real"))
+        weights = [torch.ones(each.shape, device=each.device) if each.weights is None else each.weights for each in both]
+        weighted = torch.cat(weights, dim=1) if any(each.weights is not None for each in both) else None
+        return Histories(items, real, self.n_columns, weights=weighted, distinct=all(each.distinct for each in both))
 
     def dense(self, n_columns: int | None = None, keep: torch.Tensor | None = None) -> torch.Tensor:
         """Rows (B, I): the sum of weights, 1 by default, of the entries of each item.
@@ -175,6 +183,8 @@ class Histories:
         if self.weights is not None:
             own = self.weights.ravel()[self.places]
             weights = own if weights is None else weights * own
+        if weights is not None and not weights.is_floating_point():
+            weights = weights.float()
         return Rows(self.entries, self.lengths.cumsum(0) - self.lengths, weights, n_columns)
 
     def at(self, values: torch.Tensor) -> torch.Tensor:
@@ -213,7 +223,8 @@ class Histories:
         cls, items: torch.Tensor, length: torch.Tensor, n_columns: int | None = None, distinct: bool = False
     ) -> "Histories":
         """Histories from the items (N,) of all users, user after user, and their lengths (B,)."""
-        real = torch.arange(max(1, int(length.max())), device=items.device) < length[:, None]
+        longest = int(length.max()) if len(length) else 0
+        real = torch.arange(max(1, longest), device=items.device) < length[:, None]
         padded = torch.zeros(real.shape, dtype=torch.int64, device=items.device).masked_scatter(real, items)
         return cls(padded, real, n_columns, distinct=distinct)
 
@@ -221,7 +232,7 @@ class Histories:
     def of_lists(cls, lists: Sequence[Sequence[int]], n_columns: int | None = None) -> "Histories":
         """Histories from one list of items per user."""
         items = torch.tensor([item for each in lists for item in each], dtype=torch.int64)
-        return cls.of_flat(items, torch.tensor([len(each) for each in lists]), n_columns)
+        return cls.of_flat(items, torch.tensor([len(each) for each in lists], dtype=torch.int64), n_columns)
 
     @classmethod
     def of_matrix(cls, matrix: sp.csr_matrix, device: torch.device | str = "cpu") -> "Histories":
@@ -277,6 +288,11 @@ class EntryLists:
     def lengths(self) -> np.ndarray:
         """(n,) number of entries of each user."""
         return np.diff(self.indptr)
+
+    @property
+    def users(self) -> np.ndarray:
+        """(N,) user of each entry."""
+        return np.arange(len(self)).repeat(self.lengths)
 
     def __getitem__(self, users: np.ndarray | slice) -> "EntryLists":
         """Entries of some users (b,)."""

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
+from lxr.data.histories import EntryLists, Histories
 from lxr.utils.checks import check_finite, first
 from lxr.utils.sparse import rows
 
@@ -96,11 +96,38 @@ def as_entries(model, history: object, target: object) -> tuple[Histories, torch
         x, chosen = as_explained(model, history, target)
         return Histories.of_dense(x), chosen
     check_model(model)
-    histories, items = check_entries(model.n_columns, history), as_items("target", target, len(history))
+    histories = check_entries(model.n_columns, history)
+    items = as_items("target", target, len(history))
     chosen = torch.from_numpy(items).to(histories.device)
     consumed = ((histories.items == chosen[:, None]) & histories.real).any(dim=1)
     check_rows(model.n_items, histories.lengths.cpu().numpy(), items, consumed.cpu().numpy())
     return histories, chosen
+
+
+def as_lists(model, history: object, target: object) -> tuple[EntryLists, np.ndarray]:
+    """:func:`as_entries` for many users: :class:`lxr.EntryLists`, or histories (n, I) as :func:`as_matrix` takes them.
+
+    Returns:
+        The entries, and the targets (n,) int64.
+    """
+    if not isinstance(history, EntryLists):
+        matrix, items = as_users(model, history, target)
+        return EntryLists.of_matrix(matrix), items
+    check_model(model)
+    check_lists(model.n_columns, history)
+    items = as_items("target", target, len(history))
+    consumed = np.zeros(len(items), dtype=bool)
+    np.logical_or.at(consumed, history.users, history.items == items[history.users])
+    check_rows(model.n_items, history.lengths, items, consumed)
+    return history, items
+
+
+def check_lists(n_columns: int, lists: EntryLists) -> None:
+    """Refuse entries of another catalogue, and no user."""
+    if not len(lists) or lists.n_columns != n_columns:
+        raise ValueError(
+            f"history: expected users of {n_columns} items, found {len(lists)} users of {lists.n_columns} items"
+        )
 
 
 def check_entries(n_columns: int, histories: Histories) -> Histories:
@@ -113,10 +140,9 @@ def check_entries(n_columns: int, histories: Histories) -> Histories:
         raise ValueError("history: expected at least one user, found none")
     if histories.n_columns not in (None, n_columns):
         raise ValueError(f"history: expected entries of {n_columns} items, found {histories.n_columns}")
-    outside = ((histories.items < 0) | (histories.items >= n_columns)) & histories.real
-    if outside.any():
-        row = first(outside.any(dim=1))
-        item = int(histories.items[row][outside[row]][0])
+    outside = (((histories.items < 0) | (histories.items >= n_columns)) & histories.real).nonzero()
+    if len(outside):
+        row, item = int(outside[0, 0]), int(histories.items[tuple(outside[0])])
         raise ValueError(f"history, row {row}: expected items from 0 to {n_columns - 1}, found {item}")
     return replace(histories, items=histories.items.masked_fill(~histories.real, 0), n_columns=n_columns)
 

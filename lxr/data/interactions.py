@@ -330,7 +330,7 @@ def _checked_entries(arrays: Mapping[str, np.ndarray]) -> EntryLists | None:
 
 def _check_order(entries: EntryLists, n_items: int) -> None:
     """Refuse entries that are not features first and then items of ascending times, and weights that are not finite."""
-    row = np.arange(len(entries)).repeat(entries.lengths)
+    row = entries.users
     is_item = entries.items < n_items
     again = row[1:] == row[:-1]
     bad = {"entry_items": ("features before items", np.append(False, again & is_item[:-1] & ~is_item[1:]))}

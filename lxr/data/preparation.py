@@ -19,6 +19,7 @@ from lxr.utils.checks import (
     is_integer,
     is_number,
 )
+from lxr.utils.sparse import rows
 from lxr.utils.storage import DataError, text_array
 
 USER_FEATURES = "ratings.attrs['user_features']"
@@ -178,9 +179,7 @@ def _with_features(data: Interactions, features: Mapping) -> Interactions:
 def _after_features(features: sp.csr_matrix, entries: EntryLists) -> EntryLists:
     """Entries of every user: the features (n_users, n_features), which have no time, and then the items."""
     features.sort_indices()
-    rows = np.arange(len(entries))
-    users = np.append(rows.repeat(np.diff(features.indptr)), rows.repeat(entries.lengths))
-    order = np.argsort(users, kind="stable")
+    order = np.argsort(np.append(rows(features), entries.users), kind="stable")
     own = {"times": (entries.times, np.nan), "weights": (entries.weights, 1.0)}
     joined = {
         name: None if values is None else np.append(np.full(features.nnz, of_feature), values)[order]

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_entries, as_matrix, as_users
+from lxr.data.histories import EntryLists, Histories
+from lxr.data.inputs import as_entries, as_lists
 from lxr.metrics.trajectory import check_scores
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
@@ -97,23 +97,29 @@ class Explainer(Made):
 
     @overload
     def explain(
+        self, history: EntryLists, target: np.ndarray, *, users_per_batch: int = 256, label: str | None = None
+    ) -> np.ndarray: ...
+
+    @overload
+    def explain(
         self, history: sp.csr_matrix, target: np.ndarray, *, users_per_batch: int = 256, label: str | None = None
     ) -> sp.csr_matrix: ...
 
     def explain(self, history, target, *, users_per_batch=256, label=None):
-        """Explain one recommendation per user: entries or dense histories in one call, a SciPy matrix batch by batch.
+        """Explain one recommendation per user: a batch in one call, entry lists and SciPy matrices batch by batch.
 
         Args:
-            history: :class:`lxr.Histories` (B, L), or (B, I) binary histories: tensor, array, frame, lists or SciPy matrix;
-                at least one item each.
+            history: :class:`lxr.Histories` (B, L); :class:`lxr.EntryLists` of B users; or (B, I) binary histories: tensor,
+                array, frame, lists or SciPy matrix. At least one entry each.
             target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
-            users_per_batch: users of a SciPy matrix at a time; bounds the memory.
-            label: label of a progress bar over the batches of a SciPy matrix; None for no bar.
+            users_per_batch: users of entry lists or of a SciPy matrix at a time; bounds the memory.
+            label: label of a progress bar over these batches; None for no bar.
 
         Returns:
             Scores, higher for entries that are more responsible. For :class:`lxr.Histories` a tensor (B, L), 0 at the
-            padding; for dense histories a tensor (B, I), 0 outside the history; for a SciPy matrix a CSR matrix (B, I) with
-            one entry per history item (zeros included), items ascending.
+            padding; for :class:`lxr.EntryLists` an array (N,), one score per entry; for dense histories a tensor (B, I), 0
+            outside the history; for a SciPy matrix a CSR matrix (B, I) with one entry per history item (zeros included),
+            items ascending.
 
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history or outside the
@@ -129,13 +135,12 @@ class Explainer(Made):
             >>> cosine.explain(sp.csr_matrix([[1, 0, 1, 0]]), [1]).toarray().round(2)
             array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
         """
-        if sp.issparse(history):
-            matrix, target = as_users(self.model, as_matrix(self.model.n_columns, history=history), target)
-            lengths = np.diff(matrix.indptr)
-            self.warn_about_long_histories(lengths)
-            scores = self._explain_matrix(matrix, target, users_per_batch, label)
-            self.warn_about_equal_scores(scores.data, lengths)
-            return scores
+        if sp.issparse(history) or isinstance(history, EntryLists):
+            lists, target = as_lists(self.model, history, target)
+            flat = self._explain_lists(lists, target, users_per_batch, label)
+            if isinstance(history, EntryLists):
+                return flat
+            return sp.csr_matrix((flat, lists.items, lists.indptr), shape=(len(lists), lists.n_columns))
         histories, target = as_entries(self.model, history, target)
         lengths = histories.lengths.cpu().numpy()
         self.warn_about_long_histories(lengths)
@@ -143,20 +148,20 @@ class Explainer(Made):
         self.warn_about_equal_scores(scores[histories.real].cpu().numpy(), lengths)
         return scores if isinstance(history, Histories) else histories.spread(scores, self.model.n_columns)
 
-    def _explain_matrix(
-        self, matrix: sp.csr_matrix, target: np.ndarray, users_per_batch: int, label: str | None
-    ) -> sp.csr_matrix:
-        """:meth:`explain` for checked CSR histories, batch by batch."""
+    def _explain_lists(self, lists: EntryLists, target: np.ndarray, users_per_batch: int, label: str | None) -> np.ndarray:
+        """:meth:`explain` for the checked entries of many users, batch by batch."""
         check_positive(users_per_batch=users_per_batch)
-        check_memory(3 * 4 * min(users_per_batch, matrix.shape[0]) * self.model.n_columns, "users_per_batch")
-        device = self.model.device
-        values = np.empty(matrix.nnz, dtype=np.float32)
-        groups = list(batches(matrix.shape[0], users_per_batch))
-        for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-            histories = Histories.of_matrix(matrix[users], device)
-            scores = self._explain_checked(histories, torch.from_numpy(target[users]).to(device))
-            values[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]] = scores[histories.real].cpu().numpy()
-        return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+        check_memory(3 * 4 * min(users_per_batch, len(lists)) * self.model.n_columns, "users_per_batch")
+        self.warn_about_long_histories(lists.lengths)
+        device, scores = self.model.device, np.empty(len(lists.items), dtype=np.float32)
+        for users in progress_bar(
+            list(batches(len(lists), users_per_batch)), desc=label, unit="batch", disable=label is None
+        ):
+            histories = lists.batch(users, device)
+            found = self._explain_checked(histories, torch.from_numpy(target[users]).to(device))
+            scores[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]] = found[histories.real].cpu().numpy()
+        self.warn_about_equal_scores(scores, lists.lengths)
+        return scores
 
     def _explain_checked(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """:meth:`explain` for checked entries, without warnings."""

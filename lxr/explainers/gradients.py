@@ -178,12 +178,16 @@ class IntegratedGradients(Explainer):
 
     def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Integrated gradients of as many users at a time as fit a batch with all their points."""
-        return in_batches(self.integrate, max(1, self.batch_size // self.n_steps), histories, target)
+
+        def explain(part: Histories, items: torch.Tensor) -> torch.Tensor:
+            return self.integrate(part, items)[:, : part.shape[1]]
+
+        return in_batches(explain, max(1, self.batch_size // self.n_steps), histories, target)
 
     def integrate(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
-        """:meth:`importance` of one batch.
+        """Integrated gradients (B, L + L') of the entries of the histories, then of those that only the baselines have.
 
-        The line goes over the entries of both histories: those of the baseline fade out, those of the history fade in.
+        The line goes over the entries of both: those of the baseline fade out, those of the history fade in.
         """
         with extra("explainers"):
             from captum.attr import IntegratedGradients as Quadrature
@@ -195,7 +199,7 @@ class IntegratedGradients(Explainer):
             logits = self.model.logits(union[row], keep)
             return _check_connected(self.objective(self.model, logits, y, original, keep[:, : original.shape[1]]))
 
-        scores = Quadrature(g).attribute(
+        return Quadrature(g).attribute(
             end,
             baselines=start,
             additional_forward_args=(target, torch.arange(len(histories), device=histories.device)),
@@ -203,7 +207,6 @@ class IntegratedGradients(Explainer):
             # several passes if a batch does not hold all points
             internal_batch_size=self.batch_size if self.n_steps > self.batch_size else None,
         )
-        return scores[:, : histories.shape[1]]
 
     def line(self, histories: Histories, target: torch.Tensor) -> tuple[Histories, torch.Tensor, torch.Tensor]:
         """The line from the baselines to the histories.

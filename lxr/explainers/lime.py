@@ -71,6 +71,16 @@ def mask_function(
     return score
 
 
+def by_item(one: Histories) -> tuple[np.ndarray, np.ndarray]:
+    """The items (h,) of one history, ascending, and the place (h,) of each entry among them.
+
+    Samples are drawn of ascending items, so they do not depend on the order of the entries.
+    """
+    items = one.lists()[0]
+    order = items.argsort(kind="stable")
+    return items[order], order.argsort()
+
+
 class LIME(Explainer):
     """Coefficients of a ridge regression of g on the kept history items, for samples around the history.
 
@@ -143,14 +153,15 @@ class LIME(Explainer):
     @one_thread("blas")  # threads cost more than such small regressions
     def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Coefficients, one user at a time."""
-        scores = torch.zeros(histories.shape, device=histories.device)
-        for one, item, out in zip(histories.split(1), target.tolist(), scores, strict=True):
-            items, one = one.lists()[0], one.trimmed()
+        found = []
+        for one, item in zip(histories.keep(histories.real).split(1), target.tolist(), strict=True):
+            items, place = by_item(one)
             kept, added = self.neighborhood(items, item, user_generator(self.seed, item, items))
-            values = mask_function(self.model, one, item, objective=self.objective, batch_size=self.batch_size)(kept, added)
+            score = mask_function(self.model, one.trimmed(), item, objective=self.objective, batch_size=self.batch_size)
+            values = score(kept[:, place], added)
             coefficients = self.regress(kept, values, self.distance(kept.sum(axis=1), np.diff(added.indptr), len(items)))
-            out[: len(items)] = torch.from_numpy(coefficients).to(out)
-        return scores
+            found.append(coefficients[place])
+        return histories.padded(torch.from_numpy(np.concatenate(found)).float().to(histories.device))
 
     def neighborhood(
         self, items: np.ndarray, target: int, generator: np.random.Generator

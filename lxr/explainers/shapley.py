@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
 from lxr.explainers.base import Explainer, user_generator
-from lxr.explainers.lime import mask_function
+from lxr.explainers.lime import by_item, mask_function
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import (
@@ -79,17 +79,21 @@ class SHAPItems(Explainer):
         with extra("explainers"):
             from shap import KernelExplainer
 
-        scores = torch.zeros(histories.shape, device=histories.device)
-        for one, item, out in zip(histories.split(1), target.tolist(), scores, strict=True):
-            items, one = one.lists()[0], one.trimmed()
-            score = mask_function(self.model, one, item, objective=self.objective, batch_size=self.batch_size)
+        found = []
+        for one, item in zip(histories.keep(histories.real).split(1), target.tolist(), strict=True):
+            items, place = by_item(one)
+            score = mask_function(self.model, one.trimmed(), item, objective=self.objective, batch_size=self.batch_size)
+
+            def of_items(masks: np.ndarray, score=score, place: np.ndarray = place) -> np.ndarray:
+                return score(masks[:, place])
+
             with _seeded(user_generator(self.seed, item, items)):
-                explainer = KernelExplainer(score, np.zeros((1, len(items))))
+                explainer = KernelExplainer(of_items, np.zeros((1, len(items))))
                 values = explainer.shap_values(
                     np.ones((1, len(items))), nsamples=max(self.n_samples, 4 * len(items)), l1_reg=0, silent=True
                 )
-            out[: len(items)] = torch.from_numpy(values[0]).to(out)
-        return scores
+            found.append(values[0][place])
+        return histories.padded(torch.from_numpy(np.concatenate(found)).float().to(histories.device))
 
 
 class SHAPClusters(Explainer):

@@ -15,8 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_entries, as_importance, as_scores, as_users
+from lxr.data.histories import EntryLists, Histories
+from lxr.data.inputs import as_entries, as_importance, as_lists, as_scores
 from lxr.metrics.names import CUTOFFS, LENGTHS
 from lxr.metrics.result import FidelityResult
 from lxr.metrics.trajectory import only_most, part_sizes, ranks, score_stretches, without_most
@@ -45,18 +45,20 @@ def evaluate_fidelity(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        history: :class:`lxr.Histories`, or (B, I) binary histories, at least one item each: tensor, array, frame or lists;
-            or a SciPy matrix, which is read one batch at a time, so there may be any number of users.
+        history: :class:`lxr.Histories`; (B, I) binary histories: tensor, array, frame or lists; or :class:`lxr.EntryLists`
+            or a SciPy matrix, which are read one batch at a time, so there may be any number of users. At least one entry
+            each.
         target: (B,) explained items, outside the histories.
-        importance: one score per entry (B, L), or (B, I) scores, dense or sparse, read where the history is 1. Sparse
-            scores of sparse histories have no other entries, as explainers return them; a missing one is 0.
+        importance: scores as explainers return them: (B, L) for :class:`lxr.Histories`, (N,) for :class:`lxr.EntryLists`,
+            (B, I), dense or sparse, for the others. Sparse scores of sparse histories have no other entries; a missing one
+            is 0.
         steps: number of parts of each history for the curves (sizes as in ``np.array_split``).
         cutoffs: the K of POS@K and NEG@K.
         lengths: the explanation lengths Ke of the fixed-length metrics.
         log_odds: also measure the curves ``DEL log-odds`` and ``INS log-odds``. Probabilities near 1 (of a sigmoid
             recommender with a large weight of positives) hardly change until most of a history is gone; log-odds do.
         batch_size: masked histories per forward pass; bounds the memory, does not change the result.
-        users_per_batch: users at a time, if histories are sparse.
+        users_per_batch: users at a time of entry lists or sparse histories.
         label: label of a progress bar over sparse histories; None for no bar.
 
     Returns:
@@ -103,21 +105,28 @@ def scored_batches(
     Raises:
         ValueError: as :func:`evaluate_fidelity`.
     """
-    if not sp.issparse(history):
+    if not (sp.issparse(history) or isinstance(history, EntryLists)):
         histories, chosen = as_entries(model, history, target)
         if isinstance(history, Histories):
             yield histories, chosen, as_importance(importance, histories.shape, histories.device)
             return
-        scores = as_importance(importance, (len(histories), model.n_columns), histories.device)
-        yield histories, chosen, histories.at(scores)
+        rows = as_importance(importance, (len(histories), model.n_columns), histories.device)
+        yield histories, chosen, histories.at(rows)
         return
-    matrix, items = as_users(model, history, target)
-    scores = as_scores(matrix, importance=importance)
-    groups = list(batches(matrix.shape[0], users_per_batch))
+    lists, items = as_lists(model, history, target)
+    if isinstance(history, EntryLists):
+        scores = as_importance(importance, lists.items.shape, torch.device("cpu")).numpy()
+    else:
+        scores = as_scores(lists.matrix(), importance=importance).data
+    groups = list(batches(len(lists), users_per_batch))
     for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-        histories = Histories.of_matrix(matrix[users], model.device)
-        values = torch.from_numpy(scores[users].data).to(model.device)
-        yield histories, torch.from_numpy(items[users]).to(model.device), histories.padded(values)
+        histories = lists.batch(users, model.device)
+        values = scores[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]]
+        yield (
+            histories,
+            torch.from_numpy(items[users]).to(model.device),
+            histories.padded(torch.from_numpy(values).to(model.device)),
+        )
 
 
 def _evaluate(

@@ -18,6 +18,7 @@ from lxr.recommenders.popularity import Popularity
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
+from lxr.recommenders.sequential import SequentialRecommender
 from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
 from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
@@ -31,6 +32,7 @@ __all__ = [
     "Fingerprint",
     "Popularity",
     "Recommender",
+    "SequentialRecommender",
     "fit",
     "load",
     "rank_quality",

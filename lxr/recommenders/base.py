@@ -65,6 +65,7 @@ class Recommender(nn.Module):
             programming.
         takes_rows: whether ``forward`` also takes histories as entries, :class:`lxr.data.histories.Rows`, and candidates
             (B, C) as a second argument. Otherwise it gets dense rows, and all items are scored.
+        is_ordered: whether answers depend on the order of the entries (:class:`lxr.SequentialRecommender`).
 
     Raises:
         ValueError: no items, or a negative number of features.
@@ -81,6 +82,7 @@ class Recommender(nn.Module):
     search_space: ClassVar[dict] = {}
     is_linear: bool = False
     takes_rows: bool = False
+    is_ordered: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
     works_in_place: bool | None = None  # detected at the first call
@@ -128,7 +130,9 @@ class Recommender(nn.Module):
         """
         if self.takes_rows and not histories.repeats:
             found = self._answer_to_rows(histories.rows(self.n_columns, keep), candidates)
-            return found if candidates is not None else self._without_features(found)
+            if candidates is None:
+                return self._without_features(found)
+            return found.masked_fill(candidates >= self.n_items, -torch.inf) if self.n_features else found
         logits = self(histories.dense(self.n_columns, keep))
         return logits if candidates is None else logits.gather(1, candidates)
 

@@ -7,6 +7,7 @@ import torch
 
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import uncounted
+from lxr.recommenders.probes import answers_to
 
 SHARES = (0.01, 0.1, 0.4)  # share of the catalogue in each probe
 N_ANSWERS = 64  # logits to keep of each probe
@@ -97,4 +98,4 @@ def _answers_of(model: Recommender) -> torch.Tensor:
     probes = torch.stack([spread <= share for share in SHARES]).float().to(model.device)
     kept = torch.linspace(0, model.n_items - 1, min(N_ANSWERS, model.n_items)).long()
     with uncounted(model):
-        return torch.cat([model(probe[None])[:, kept].double().cpu() for probe in probes])
+        return torch.cat([answers_to(model, probe[None])[:, kept].double().cpu() for probe in probes])

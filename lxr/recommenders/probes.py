@@ -5,6 +5,7 @@ import warnings
 
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import check_model
 from lxr.recommenders.modes import uncounted
 
@@ -55,7 +56,7 @@ def check_linear(model) -> None:
     items = x[0].nonzero().ravel()
     single = torch.zeros(len(items), x.shape[1], device=x.device).scatter_(1, items[:, None], 1.0)
     with torch.no_grad(), uncounted(model):
-        empty, whole, parts = model(torch.zeros_like(x)), model(x), model(single)
+        empty, whole, parts = (answers_to(model, each) for each in (torch.zeros_like(x), x, single))
     apart = (x == 0) & empty.isfinite() & whole.isfinite() & parts.isfinite().all(dim=0)
     expected = empty + (parts - empty).sum(dim=0)
     error = (whole - expected)[apart].abs()
@@ -78,6 +79,11 @@ def probes(n_items: int, n_columns: int, device: torch.device) -> torch.Tensor:
     return x
 
 
+def answers_to(model, x: torch.Tensor) -> torch.Tensor:
+    """Answers (R, I) to binary rows (R, I); a recommender of sequences gets their items in ascending order."""
+    return model.logits(Histories.of_dense(x))
+
+
 def _described(history: torch.Tensor) -> str:
     """A history (I,) in words."""
     length = int(history.sum())
@@ -91,14 +97,14 @@ def _ask_together(model, x: torch.Tensor) -> torch.Tensor:
         ValueError: the call fails; names the failing history, or says that only a batch of several fails.
     """
     try:
-        return model(x)
+        return answers_to(model, x)
     except AnswerError:
         raise
     except Exception as error:  # foreign code may raise anything
         cause = error
     for row in x:
         try:
-            model(row[None])
+            answers_to(model, row[None])
         except Exception as error:
             found = f"{type(error).__name__}: {error}"
             raise AnswerError(

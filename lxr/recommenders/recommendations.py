@@ -7,7 +7,8 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_histories, as_matrix, check_model
+from lxr.data.histories import EntryLists, Histories
+from lxr.data.inputs import as_histories, as_matrix, check_entries, check_lists, check_model
 from lxr.data.interactions import Interactions, as_rows
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive, first
@@ -162,11 +163,11 @@ def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> p
 
 
 @overload
-def top_item(model: Recommender, history: torch.Tensor, *, batch_size: int = 512) -> torch.Tensor: ...
+def top_item(model: Recommender, history: torch.Tensor | Histories, *, batch_size: int = 512) -> torch.Tensor: ...
 
 
 @overload
-def top_item(model: Recommender, history: sp.csr_matrix, *, batch_size: int = 512) -> np.ndarray: ...
+def top_item(model: Recommender, history: sp.csr_matrix | EntryLists, *, batch_size: int = 512) -> np.ndarray: ...
 
 
 def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
@@ -174,12 +175,12 @@ def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories. A tensor, an array, a frame or lists are used as a whole. A SciPy matrix becomes
-            dense one batch at a time.
-        batch_size: histories per forward pass, if they are sparse.
+        history: :class:`lxr.Histories`, or (B, I) binary histories: tensor, array, frame or lists, used as a whole; or
+            :class:`lxr.EntryLists` or a SciPy matrix, read one batch at a time.
+        batch_size: histories per forward pass of the latter.
 
     Returns:
-        (B,) item indices: a long tensor, or a NumPy array for a SciPy matrix. Ties by lowest index.
+        (B,) item indices: a long tensor, or a NumPy array for entry lists and SciPy matrices. Ties by lowest index.
 
     Raises:
         ValueError: a wrong shape, a user who has consumed all items, or a logit that is not a number.
@@ -194,22 +195,26 @@ def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
     """
     check_model(model)
     check_positive(batch_size=batch_size)
-    if not sp.issparse(history):
-        return _best_of(model, as_histories(model.n_columns, history, model.device))
-    matrix = as_matrix(model.n_columns, history=history)
-    check_memory(3 * 4 * min(batch_size, matrix.shape[0]) * model.n_columns, "batch_size")
-    _check_candidates(item_counts(matrix, model.n_features) == model.n_items)
-    groups = batches(matrix.shape[0], batch_size)
-    return np.concatenate([_best_of(model, dense(matrix[users], model.device)).cpu().numpy() for users in groups])
+    if isinstance(history, Histories):
+        return _best_of(model, check_entries(model.n_columns, history))
+    if not sp.issparse(history) and not isinstance(history, EntryLists):
+        return _best_of(model, Histories.of_dense(as_histories(model.n_columns, history, model.device)))
+    lists = history if isinstance(history, EntryLists) else EntryLists.of_matrix(as_matrix(model.n_columns, history=history))
+    check_lists(model.n_columns, lists)
+    check_memory(3 * 4 * min(batch_size, len(lists)) * model.n_columns, "batch_size")
+    _check_candidates(item_counts(lists.matrix(), model.n_features) == model.n_items)
+    groups = batches(len(lists), batch_size)
+    return np.concatenate([_best_of(model, lists.batch(users, model.device)).cpu().numpy() for users in groups])
 
 
-def _best_of(model: Recommender, history: torch.Tensor) -> torch.Tensor:
-    """The best unseen item (B,) of checked histories (B, I)."""
-    _check_candidates((model.of_items(history) > 0).all(dim=1))
+def _best_of(model: Recommender, histories: Histories) -> torch.Tensor:
+    """The best unseen item (B,) of checked histories."""
+    unseen = histories.unseen(model.n_columns)  # (B, I)
+    _check_candidates(~model.of_items(unseen).any(dim=1))
     with torch.no_grad():
-        logits = model(history)  # (B, I)
+        logits = model.logits(histories)  # (B, I)
     check_logits(logits)
-    return logits.masked_fill(history > 0, -torch.inf).argmax(dim=1)
+    return logits.masked_fill(~unseen, -torch.inf).argmax(dim=1)
 
 
 def _check_candidates(full: Any) -> None:

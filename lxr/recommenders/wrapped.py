@@ -1,6 +1,7 @@
 """Recommenders made from any scorer of histories."""
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -8,7 +9,10 @@ import torch
 from lxr.recommenders.base import ACTIVATIONS, Activation, Recommender
 from lxr.recommenders.modes import evaluating, with_gradients
 from lxr.recommenders.probes import AnswerError, check_answers, check_linear, explained
+from lxr.recommenders.sequential import SequentialRecommender
 from lxr.utils.checks import check_choice
+
+Takes = Literal["rows", "entries"]
 
 
 class Wrapped(Recommender):
@@ -49,6 +53,26 @@ class Wrapped(Recommender):
         """Name of the wrapped scorer."""
         name = getattr(self.scorer, "__name__", type(self.scorer).__name__)
         return f"{name} of NumPy arrays" if self.arrays else name
+
+
+class WrappedSequence(SequentialRecommender):
+    """See :func:`wrap`."""
+
+    asked = "scorer"
+
+    def __init__(self, scorer: Callable, n_items: int, activation: Activation):
+        super().__init__(n_items)
+        check_choice(ACTIVATIONS, activation=activation)
+        self.scorer, self.activation = scorer, activation
+        check_answers(self, explaining=False)
+
+    def forward(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Map items (B, L) and their kept shares (B, L) to the scorer's result."""
+        return self.scorer(items, keep)
+
+    def extra_repr(self) -> str:
+        """Name of the wrapped scorer."""
+        return getattr(self.scorer, "__name__", type(self.scorer).__name__)
 
 
 def _kind_of(scorer: Callable, history: torch.Tensor) -> tuple[bool, torch.dtype | None]:
@@ -98,6 +122,7 @@ def wrap(
     *,
     n_features: int = 0,
     is_linear: bool = False,
+    takes: Takes = "rows",
 ) -> Recommender:
     """Make a recommender from any scorer of histories.
 
@@ -115,6 +140,9 @@ def wrap(
         n_features: number of user features; their columns follow the items.
         is_linear: whether its logits are a bias plus a sum over the items of the history, as in EASE and other item-item
             models. Smallest counterfactual sets are then exact (:func:`lxr.counterfactuals.smallest_set`).
+        takes: ``"rows"``, or ``"entries"`` for a scorer that uses the order of a history: it gets items (B, L), oldest
+            first, and the kept share (B, L) of each, 0 at the padding, and returns logits (B, n_items), as
+            :class:`lxr.SequentialRecommender` states.
 
     Returns:
         The recommender; the scorer is not changed.
@@ -135,4 +163,11 @@ def wrap(
         >>> model.differentiable, black_box.differentiable
         (True, False)
     """
-    return Wrapped(module_or_function, n_items, activation, n_features=n_features, is_linear=is_linear)
+    check_choice(get_args(Takes), takes=takes)
+    if takes == "rows":
+        return Wrapped(module_or_function, n_items, activation, n_features=n_features, is_linear=is_linear)
+    if n_features or is_linear:
+        raise ValueError(
+            "takes: expected 'rows' for a recommender with user features or with linear logits, found 'entries'"
+        )
+    return WrappedSequence(module_or_function, n_items, activation)

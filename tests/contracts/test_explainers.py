@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from explaining import assert_close
-from toys import NEED_GRADIENT, black_box
+from toys import NEED_GRADIENT, WRAPPED, black_box, small, with_biases
 
 import lxr
 from lxr.explainers import LXR_FAMILIES
@@ -103,6 +103,33 @@ def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history
     assert torch.equal(target, before[1])
     assert np.array_equal(train_matrix.toarray(), before[2].toarray())
     assert train_matrix.nnz == before[2].nnz
+
+
+@pytest.fixture(params=["mf", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vae", "ncf", "ease"))])
+def kind(request):
+    """A recommender that sums the rows of its entries, or one that was wrapped."""
+    return request.param
+
+
+def test_entries_are_explained_as_their_rows(name, kind, train_matrix, histories):
+    model, history = WRAPPED[kind]() if kind in WRAPPED else with_biases(small(kind)), histories([1, 4, 13])
+    explainer, target = make(name, model, train_matrix), lxr.top_item(model, history)
+    expected = explainer.explain(history, target)
+    assert_close(explainer.explain(sp.csr_matrix(history.numpy()), target.numpy()).toarray(), expected)
+    # What a history shares with a baseline scores 0, and which draw is best depends on the order of such ties.
+    order = (
+        torch.arange(20)
+        if name in ("spinrec", "spinrec-rank")
+        else torch.from_numpy(np.random.default_rng(0).permutation(20))
+    )
+    mixed = lxr.Histories(order.repeat(3, 1), history[:, order] > 0)  # padding in between
+    for entries in (lxr.Histories.of_dense(history), mixed):
+        found = explainer.explain(entries, target)
+        assert found.shape == entries.shape and found.dtype == torch.float32 and not found.requires_grad
+        assert found.isfinite().all() and (found[~entries.real] == 0).all()
+        assert_close(entries.spread(found, 20), expected)
+    alone = zip(mixed.split(1), target.split(1), strict=True)
+    assert_close(torch.cat([explainer.explain(one, item) for one, item in alone]), found)
 
 
 @pytest.mark.slow

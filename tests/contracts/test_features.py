@@ -13,6 +13,7 @@ from lxr.counterfactuals import CounterfactualSet, smallest_set
 from lxr.data.datasets import Dataset
 from lxr.explainers import EXPLAINERS, LXR_FAMILIES
 from lxr.explainers.lime import LIME, LIRE
+from lxr.explainers.objectives import at_kept
 from lxr.metrics import feature_table
 from lxr.recommenders.ranking import hide_one_item, hide_share
 from lxr.reporting import counterfactual_sentence
@@ -90,10 +91,10 @@ def test_gradients_are_finite(model, objective, n_unseen):
     history = torch.ones(1, N_COLUMNS)
     history[:, :n_unseen] = 0
     history[:, -1] = 0
-    history.requires_grad_()
-    target = torch.tensor([0])
-    g = lxr.OBJECTIVES[objective](model, history, target, history.detach())
-    (gradient,) = torch.autograd.grad(g.sum(), history)
+    entries, target = lxr.Histories.of_dense(history), torch.tensor([0])
+    keep = torch.ones(entries.shape, requires_grad=True)
+    g = at_kept(lxr.OBJECTIVES[objective], model, entries, keep, target)
+    (gradient,) = torch.autograd.grad(g.sum(), keep)
     assert g.isfinite().all() and gradient.isfinite().all()
 
 

@@ -180,13 +180,20 @@ def test_choices_and_names_are_listed_where_there_is_none_such():
         "n_items or width ": lambda: lxr.explainers.ExplainerNetwork(10**9, 10**5),
         "steps": lambda: PLAIN["evaluate_fidelity"][1](steps=10**12),
         "n_users": lambda: lxr.split_users(10**13, seed=42),
-        "users_per_batch": lambda: lxr.evaluate_fidelity(*wide(), users_per_batch=2 * 10**4),
+        "users_per_batch": lambda: explainer_of(wide()[0]).explain(*wide()[1:3], users_per_batch=2 * 10**4),
         "batch_size": lambda: lxr.top_item(*wide()[:2], batch_size=2 * 10**4),
     }.items(),
 )
 def test_a_call_that_cannot_fit_into_memory_is_refused_before_it_starts(argument, call):
     with pytest.raises(ValueError, match=f"^{argument.strip()}.*: expected a call that fits into memory .* needs .* lower"):
         call()
+
+
+def explainer_of(model: lxr.Recommender) -> lxr.Explainer:
+    """An explainer that has asked its recommender nothing yet."""
+    explainer = lxr.EXPLAINERS["random"](lxr.MF(4), None)
+    explainer.model = model
+    return explainer
 
 
 def wide() -> tuple:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import lxr
-from lxr.data.inputs import as_csr, as_histories, as_items, as_matrix, as_pair, as_scores
+from lxr import Histories
+from lxr.data.inputs import as_csr, as_entries, as_histories, as_items, as_matrix, as_pair, as_scores, check_entries
 
 BINARY = arrays.arrays(np.int8, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.integers(0, 1))
 
@@ -318,3 +319,63 @@ def accepted() -> dict[str, Callable]:
 @pytest.mark.parametrize("name", list(accepted()))
 def test_what_looks_bad_but_is_clear_is_accepted(name):
     assert accepted()[name]() is not None
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+GOOD = [[3, 0], [1], [2, 4, 0]]
+BAD_ENTRIES = {
+    "an item beyond": (lambda: (Histories.of_lists([[3], [1, 5], [7]]), [2, 3, 0]), "history, row 1: .*0 to 4, found 5"),
+    "an item below": (lambda: (Histories.of_lists([[3], [1], [-2]]), [2, 3, 0]), "history, row 2: .*0 to 4, found -2"),
+    "another catalogue": (lambda: (Histories.of_lists(GOOD, 6), [2, 3, 1]), "history: expected entries of 5 items, found 6"),
+    "nobody": (lambda: (Histories.of_lists([], 5), []), "history: expected at least one user, found none"),
+    "no entry": (lambda: (Histories.of_lists([[3], [], [1]]), [2, 3, 0]), "history, row 1: expected at least one item"),
+    "a consumed target": (
+        lambda: (Histories.of_lists(GOOD), [2, 3, 4]),
+        "target, row 2: expected an item outside the history",
+    ),
+    "a foreign target": (lambda: (Histories.of_lists(GOOD), [2, 5, 1]), "target, row 1: .*found 5"),
+    "too few targets": (lambda: (Histories.of_lists(GOOD), [2, 3]), r"target: expected shape \(3,\), found \(2,\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENTRIES)
+def test_bad_entries_are_refused_at_every_entrance(name):
+    make, message = BAD_ENTRIES[name]
+    (history, target), model = make(), lxr.MF(5, n_factors=2)
+    explainer = lxr.EXPLAINERS["leave-one-out"](model, None)
+    for call in (
+        lambda: as_entries(model, history, target),
+        lambda: explainer.explain(history, target),
+        lambda: lxr.evaluate_fidelity(model, history, target, torch.zeros(history.shape)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_entries_know_their_catalogue_and_have_the_first_item_at_the_padding():
+    padded = Histories(torch.tensor([[3, -1], [2, 9]]), torch.tensor([[True, False], [True, False]]))
+    found = check_entries(5, padded)
+    assert found.n_columns == 5 and found.items.tolist() == [[3, 0], [2, 0]]
+    assert padded.items.tolist() == [[3, -1], [2, 9]]  # arguments are never changed
+
+
+def test_entries_keep_their_order_and_rows_are_ascending():
+    model, target = lxr.MF(5, n_factors=2), [2, 3, 1]
+    histories, chosen = as_entries(model, Histories.of_lists(GOOD), target)
+    assert [items.tolist() for items in histories.lists()] == GOOD and chosen.tolist() == target
+    for form in (histories.dense(), histories.dense().int().tolist()):
+        found, _ = as_entries(model, form, target)
+        assert [items.tolist() for items in found.lists()] == [sorted(items) for items in GOOD]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_score_that_is_not_finite_is_refused_at_an_entry_alone(bad):
+    model, histories, target = lxr.MF(5, n_factors=2), Histories.of_lists(GOOD), [2, 3, 1]
+    scores = torch.ones(histories.shape).masked_fill(~histories.real, bad)
+    assert lxr.evaluate_fidelity(model, histories, target, scores).rank.shape == (3,)
+    scores[2, 1] = bad
+    with pytest.raises(ValueError, match="importance, row 2, item 4: expected a finite score, found"):
+        lxr.evaluate_fidelity(model, histories, target, scores)
+    with pytest.raises(ValueError, match=r"importance: expected the history's shape \(3, 3\), found \(3, 5\)"):
+        lxr.evaluate_fidelity(model, histories, target, torch.ones(3, 5))

@@ -243,9 +243,9 @@ class Alphabetical(lxr.Explainer):
         super().__init__(model)
         self.first = first
 
-    def importance(self, history, target):
-        """Scores (B, I)."""
-        return torch.arange(self.first, self.first + history.shape[1]).float().expand_as(history)
+    def importance(self, histories, target):
+        """Scores (B, L)."""
+        return self.first + histories.items.float()
 
 
 def test_an_explainer_of_ones_own_is_saved_once_it_is_registered(history, tmp_path):

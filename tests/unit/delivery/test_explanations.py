@@ -86,8 +86,8 @@ def test_counterfactuals_of_every_place_are_true_and_as_short_as_prefixes_can_be
 class First(lxr.Explainer):
     """Items of low numbers matter most."""
 
-    def importance(self, history, target):
-        return -torch.arange(float(history.shape[1])).expand_as(history)
+    def importance(self, histories, target):
+        return -histories.items.float()
 
 
 @pytest.mark.parametrize(("rival", "size"), [(2.5, 2), (5.5, 1)])

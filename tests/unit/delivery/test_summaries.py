@@ -21,8 +21,8 @@ class Logit(lxr.Explainer):
 
     is_signed = True
 
-    def importance(self, history, target):
-        return history * torch.tensor(WEIGHTS, dtype=history.dtype)[:, target].T
+    def importance(self, histories, target):
+        return torch.tensor(WEIGHTS).float()[histories.items, target[:, None]]
 
 
 @pytest.fixture

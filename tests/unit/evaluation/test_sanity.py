@@ -176,9 +176,9 @@ def test_top_overlap_by_hand():
 class Parity(lxr.Explainer):
     """Lower items first where the history has an even number of items, else higher items."""
 
-    def importance(self, history, target):
-        ascending = torch.arange(history.shape[1]).expand_as(history).float()
-        return torch.where(history.sum(dim=1, keepdim=True) % 2 == 0, -ascending, ascending)
+    def importance(self, histories, target):
+        ascending = histories.items.float()
+        return torch.where(histories.lengths[:, None] % 2 == 0, -ascending, ascending)
 
 
 def test_stability_by_hand(linear):

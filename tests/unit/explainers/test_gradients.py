@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from explaining import OBJECTIVES, assert_close, constant, make, users_of
+from explaining import OBJECTIVES, assert_close, constant, make, objective_of, users_of
 
 import lxr
 from lxr.explainers.gradients import IntegratedGradients
@@ -96,17 +96,26 @@ def test_the_rank_version_of_spinrec_is_spinrec_with_other_defaults(model, train
     expected = make("spinrec", model, train_matrix, seed=3, **options).explain(history, target)
     assert torch.equal(preset.explain(history, target), expected)
     with lxr.evaluation.measure_cost(model) as cost:
-        preset.importance(history, target)
+        preset.explain(history, target)
     assert cost.n_gradients == 100 * len(history)
     assert len(make("spinrec-rank", model, train_matrix, n_samples=3).draws) == 3
 
 
 def test_spinrec_explains_at_least_as_well_as_each_draw_by_its_criterion(model, train_matrix, history, target):
     explainer = make("spinrec", model, train_matrix, n_samples=5)
-    best = explainer.remainder(history, target, explainer.explain(history, target))
-    draws = torch.stack([explainer.remainder(history, target, d.explain(history, target)) for d in explainer.draws])
+    entries = lxr.Histories.of_dense(history)
+    best, *draws = (
+        explainer.remainder(entries, target, each.explain(entries, target)) for each in (explainer, *explainer.draws)
+    )
+    draws = torch.stack(draws)
     assert torch.equal(best, draws.min(dim=0).values)
     assert (draws.argmin(dim=0) > 0).any()  # the first draw is not always the best
+
+
+def start_of(explainer: IntegratedGradients, history, target) -> torch.Tensor:
+    """Dense baselines (B, I), where the line of each user starts."""
+    union, start, _ = explainer.line(lxr.Histories.of_dense(history), target)
+    return union.dense(keep=start)
 
 
 # --- axioms
@@ -117,9 +126,11 @@ def test_spinrec_explains_at_least_as_well_as_each_draw_by_its_criterion(model, 
 def test_integrated_gradients_are_complete(model, train_matrix, history, target, objective):
     explainer = IntegratedGradients(model, train_matrix, baseline="user", objective=objective, n_steps=1000)  # NCF has kinks
     g = lxr.OBJECTIVES[objective]
-    start = explainer.start(history, target)
-    difference = g(model, history, target, history) - g(model, start, target, history)
-    assert_close(explainer.integrate(history, target).sum(dim=1), difference.detach(), 1e-3)
+    entries = lxr.Histories.of_dense(history)
+    whole, before = (
+        g(model, model(point), target, entries, entries.real) for point in (history, start_of(explainer, history, target))
+    )
+    assert_close(explainer.integrate(entries, target).sum(dim=1), (whole - before).detach(), 1e-3)
 
 
 def test_integrated_gradients_from_the_empty_history_are_complete_on_mf(train_matrix, history):
@@ -127,8 +138,8 @@ def test_integrated_gradients_from_the_empty_history_are_complete_on_mf(train_ma
     target = lxr.top_item(model, history)
     found = IntegratedGradients(model, train_matrix, n_steps=100).explain(history, target)
     g = lxr.OBJECTIVES["log-prob"]
-    difference = g(model, history, target, history) - g(model, torch.zeros_like(history), target, history)
-    assert_close(found.sum(dim=1), difference.detach(), 1e-4)
+    whole, empty = (objective_of(g, model, point, target, history) for point in (history, torch.zeros_like(history)))
+    assert_close(found.sum(dim=1), (whole - empty).detach(), 1e-4)
 
 
 def test_from_the_empty_history_a_normalising_recommender_has_the_gradient_at_its_end(train_matrix, history):
@@ -142,7 +153,7 @@ def test_from_the_empty_history_a_normalising_recommender_has_the_gradient_at_it
 
 def test_a_sampled_baseline_is_a_training_user_without_the_target(model, train_matrix, history, target):
     rows = {tuple(row) for row in train_matrix.toarray().astype(int).tolist()}
-    start = IntegratedGradients(model, train_matrix, baseline="user").start(history, target)
+    start = start_of(IntegratedGradients(model, train_matrix, baseline="user"), history, target)
     for row, item in zip(start.int().tolist(), target.tolist(), strict=True):
         assert row[item] == 0
         assert {tuple(row), (*row[:item], 1, *row[item + 1 :])} & rows
@@ -155,6 +166,6 @@ def test_spinrec_draws_ten_users_by_default(linear, train_matrix):
 
 @pytest.mark.parametrize("name", ["gradient", "integrated-gradients", "spinrec"])
 def test_an_objective_without_gradient_is_refused(model, train_matrix, history, target, name):
-    objective = lambda model, x, target, history: model(x).argmax(dim=1).float()  # noqa: E731
+    objective = lambda model, logits, target, histories, keep: logits.argmax(dim=1).float()  # noqa: E731
     with pytest.raises(ValueError, match="objective: its values have no gradient with respect to the history"):
         make(name, model, train_matrix, objective=objective).explain(history, target)

@@ -90,5 +90,6 @@ def test_surrogates_fit_log_odds_by_default(name, train_matrix, history):
 
 
 def test_a_function_of_the_mask_is_in_log_odds_by_default(linear):
-    score = lxr.explainers.mask_function(linear([[0, 0, 2], [0, 0, 1], [0, 0, 0]]), torch.tensor([1.0, 1, 0]), 2)
+    one = lxr.Histories.of_lists([[0, 1]], n_columns=3)
+    score = lxr.explainers.mask_function(linear([[0, 0, 2], [0, 0, 1], [0, 0, 0]]), one, 2)
     assert score(np.ones((1, 2))) == pytest.approx(3)

@@ -28,6 +28,12 @@ def weights_of(explainer: lxr.LXR) -> dict[str, torch.Tensor]:
     return explainer.network.state_dict()
 
 
+def loss_of(model, history, target, mask, settings) -> torch.Tensor:
+    """The loss of dense histories and masks (B, I)."""
+    entries = lxr.Histories.of_dense(history)
+    return lxr.explainers.lxr_loss(model, entries, target, entries.at(mask), settings)
+
+
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     """Equal to the last bit."""
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
@@ -69,9 +75,7 @@ def plain_loss(history, target, mask, activation, lambda_pos, lambda_neg, alpha)
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_the_loss_is_the_papers(activation, weights):
     history, target, mask = (torch.tensor(column) for column in zip(*USERS, strict=True))
-    found = lxr.explainers.lxr_loss(
-        linear(WEIGHTS, activation, BIAS), history.float(), target, mask, lxr.LXRSettings(**weights)
-    )
+    found = loss_of(linear(WEIGHTS, activation, BIAS), history, target, mask, lxr.LXRSettings(**weights))
     expected = sum(plain_loss(*user, activation, **weights) for user in USERS) / 2
     assert float(found) == pytest.approx(expected, rel=1e-6)
 
@@ -80,7 +84,7 @@ def test_the_loss_of_one_user_in_numbers():
     # x⁺ = (0.75, 0.5, 0): logit 1.5 − 0.5 = 1; x⁻ = (0.25, 0.5, 0): logit 0.5 − 0.5 = 0, p = 1/2; mean mask 0.625.
     history, target, mask = torch.tensor([[1.0, 1, 0]]), torch.tensor([2]), torch.tensor([[0.75, 0.5, 0.9]])
     settings = lxr.LXRSettings(lambda_pos=3, lambda_neg=2, alpha=5)
-    found = lxr.explainers.lxr_loss(linear(WEIGHTS, "sigmoid"), history, target, mask, settings)
+    found = loss_of(linear(WEIGHTS, "sigmoid"), history, target, mask, settings)
     assert float(found) == pytest.approx(3 * 0.3132616875 - 2 * 0.6931471806 + 5 * 0.625, rel=1e-6)
 
 
@@ -94,8 +98,8 @@ def test_a_variant_asks_the_recommender_for_its_own_history_alone():
     model = lxr.wrap(scorer, 2, "sigmoid")
     seen.clear()
     history, target, mask = torch.tensor([[1.0, 0.0]]), torch.tensor([1]), torch.tensor([[0.25, 0.5]])
-    lxr.explainers.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
-    lxr.explainers.lxr_loss(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
+    loss_of(model, history, target, mask, lxr.LXRSettings(lambda_neg=0))
+    loss_of(model, history, target, mask, lxr.LXRSettings(lambda_pos=0))
     assert seen == [[[0.25, 0.0]], [[0.75, 0.0]]]
 
 
@@ -104,7 +108,7 @@ def test_the_loss_is_finite_where_probabilities_are_not_above_zero(activation):
     model = linear([[0.0, -800.0], [0.0, 0.0]], activation)
     mask = torch.tensor([[0.75, 0.5]], requires_grad=True)
     settings = lxr.LXRSettings(lambda_pos=1, lambda_neg=1, alpha=0)
-    loss = lxr.explainers.lxr_loss(model, torch.tensor([[1.0, 0.0]]), torch.tensor([1]), mask, settings)
+    loss = loss_of(model, torch.tensor([[1.0, 0.0]]), torch.tensor([1]), mask, settings)
     assert float(loss.detach()) == pytest.approx(600 - 200, rel=1e-3)  # −log p(x⁺) = 600, log p(x⁻) = −200
     loss.backward()
     assert mask.grad[0, 0] == pytest.approx(800 + 800, rel=1e-3)
@@ -119,14 +123,12 @@ def test_the_gradient_is_that_of_finite_differences(activation, weights):
     target = torch.tensor([2, 0, 3])
     mask = torch.rand(3, 6, generator=generator, dtype=torch.float64).requires_grad_()
     settings = lxr.LXRSettings(**weights)
-    lxr.explainers.lxr_loss(model, history, target, mask, settings).backward()
+    loss_of(model, history, target, mask, settings).backward()
     step, numerical = 1e-6, torch.zeros(3, 6, dtype=torch.float64)
     for row, item in np.ndindex(3, 6):
         shift = torch.zeros(3, 6, dtype=torch.float64)
         shift[row, item] = step
-        higher, lower = (
-            lxr.explainers.lxr_loss(model, history, target, mask.detach() + sign * shift, settings) for sign in (1, -1)
-        )
+        higher, lower = (loss_of(model, history, target, mask.detach() + sign * shift, settings) for sign in (1, -1))
         numerical[row, item] = (higher - lower) / (2 * step)
     torch.testing.assert_close(mask.grad, numerical, rtol=1e-6, atol=1e-8)
     assert (mask.grad[history == 0] == 0).all() and (mask.grad[history > 0] != 0).all()
@@ -145,16 +147,16 @@ def test_the_network_is_the_papers(activation, nonlinearity):
     one_hot = torch.nn.functional.one_hot(target, 7).float()
     encoded = torch.cat([network.history_encoder(history), network.item_encoder(one_hot)], dim=1)
     _, first, _, last = network.head
-    torch.testing.assert_close(network(history, target), last(nonlinearity(first(nonlinearity(encoded)))))
+    expected, entries = last(nonlinearity(first(nonlinearity(encoded)))), lxr.Histories.of_dense(history)
+    torch.testing.assert_close(network(entries, target), entries.at(expected))
 
 
 def test_the_mask_depends_on_history_and_target():
     network = lxr.explainers.ExplainerNetwork(7, 3)
-    history = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0]]).repeat(2, 1)
-    of_two_targets = network(history, torch.tensor([3, 4]))
+    of_two_targets = network(lxr.Histories.of_lists([[0, 1]] * 2), torch.tensor([3, 4]))
     assert not torch.allclose(of_two_targets[0], of_two_targets[1])
-    other_history = network(torch.eye(7)[:2], torch.tensor([3, 3]))
-    assert not torch.allclose(other_history[0], other_history[1])
+    first_item = network(lxr.Histories.of_lists([[0, 1], [0, 2]]), torch.tensor([3, 3]))[:, 0]
+    assert not torch.allclose(first_item[0], first_item[1])
 
 
 def test_the_network_starts_from_its_seed_alone():
@@ -277,8 +279,9 @@ def test_importance_is_the_mask_logit_within_the_history(explainer, data):
     history = lxr.utils.dense(data[3][:9])
     target = lxr.top_item(explainer.model, history)
     found = explainer.explain(history, target)
+    entries = lxr.Histories.of_dense(history)
     with torch.no_grad():
-        expected = torch.where(history > 0, explainer.network(history, target), 0.0)
+        expected = entries.spread(explainer.network(entries, target), history.shape[1])
     assert torch.equal(found, expected) and not found.requires_grad
 
 
@@ -330,9 +333,9 @@ def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     )
     loss = network_module.lxr_loss
 
-    def counting(model, history, target, mask, settings):
-        seen.setdefault("rows", []).extend(map(tuple, history.tolist()))
-        return loss(model, history, target, mask, settings)
+    def counting(model, histories, target, mask, settings):
+        seen.setdefault("rows", []).extend(map(tuple, histories.dense().tolist()))
+        return loss(model, histories, target, mask, settings)
 
     monkeypatch.setattr(network_module, "lxr_loss", counting)
     first = lxr.train_lxr(model, train, seed=1, settings=settings_from({"epochs": 1}, QUICK))
@@ -346,9 +349,9 @@ def test_the_explained_items_are_the_top_recommendations(model, few, monkeypatch
     train, validation = few
     pairs, loss = set(), network_module.lxr_loss
 
-    def noting(model, history, target, mask, settings):
-        pairs.update(zip(map(tuple, history.tolist()), target.tolist(), strict=True))
-        return loss(model, history, target, mask, settings)
+    def noting(model, histories, target, mask, settings):
+        pairs.update(zip(map(tuple, histories.dense().tolist()), target.tolist(), strict=True))
+        return loss(model, histories, target, mask, settings)
 
     monkeypatch.setattr(network_module, "lxr_loss", noting)
     lxr.train_lxr(model, train, validation, settings=settings_from({"epochs": 2}, QUICK))
@@ -448,13 +451,13 @@ def test_a_warm_start_from_answers_finds_the_encoders_of_a_product():
 
 def test_a_network_that_starts_from_answers_knows_which_items_speak_for_the_target():
     (model, weights), matrix = product(), random_users(400)
-    history, target = lxr.utils.dense(matrix[:50]), torch.from_numpy(lxr.top_item(model, matrix[:50]))
-    expected = weights[:, target].T[history > 0]
+    entries, target = lxr.Histories.of_matrix(matrix[:50]), torch.from_numpy(lxr.top_item(model, matrix[:50]))
+    expected = weights[entries.items, target[:, None]][entries.real]
     found = {}
     for warm in (False, "answers"):
         network = start_network(model, lxr.LXRSettings(hidden_size=16, warm_start=warm), 0, matrix)
         with torch.no_grad():
-            found[warm] = correlation(network(history, target)[history > 0], expected)
+            found[warm] = correlation(network(entries, target)[entries.real], expected)
     assert found["answers"] > 0.6 > 0.2 > abs(found[False])
 
 
@@ -580,7 +583,7 @@ def test_by_default_all_terms_of_the_loss_move_by_alpha_from_a_full_to_an_empty_
         for term in [*terms, "alpha"]:
             alone = settings_from(off | {term: getattr(settings, term)}, settings)
             full, empty = (
-                lxr.explainers.lxr_loss(model, history, target, mask, alone)
+                loss_of(model, history, target, mask, alone)
                 for mask in (torch.ones_like(history), torch.zeros_like(history))
             )
             assert abs(float(full - empty)) == pytest.approx(settings.alpha, rel=1e-4)
@@ -608,13 +611,15 @@ def test_default_settings_draw_nothing_and_refuse_an_unknown_variant(untouched_r
 # --- variants of the network -----------------------------------------------------------------------------------------
 
 
-def test_what_is_no_input_does_not_matter(histories):
-    first, second, target = histories([5, 9]), histories([5, 9], seed=1), torch.tensor([3, 4])
+def test_what_is_no_input_does_not_matter():
+    first, second = (lxr.Histories.of_lists(lists) for lists in ([[0, 1, 2], [5, 6]], [[0, 7], [5, 8, 9]]))
+    target = torch.tensor([3, 4])
     by_history, by_target = (lxr.explainers.ExplainerNetwork(20, 8, inputs=inputs) for inputs in ("history", "target"))
     with torch.no_grad():
         assert torch.equal(by_history(first, target), by_history(first, target.flip(0)))
-        assert not torch.equal(by_history(first, target), by_history(second, target))
-        assert torch.equal(by_target(first, target), by_target(second, target))
+        # the first entry of each user is the same item
+        assert not torch.equal(by_history(first, target)[:, 0], by_history(second, target)[:, 0])
+        assert torch.equal(by_target(first, target)[:, 0], by_target(second, target)[:, 0])
         assert not torch.equal(by_target(first, target), by_target(first, target.flip(0)))
 
 
@@ -642,33 +647,34 @@ def test_the_family_has_the_default_weights_of_its_variant(few, name, variant):
 # --- refinement ------------------------------------------------------------------------------------------------------
 
 
-def loss_of_user(explainer: lxr.LXR, history, target, logits) -> float:
-    loss = lxr.explainers.lxr_loss(
-        explainer.model, history[None], target[None], torch.sigmoid(logits)[None], explainer.settings
-    )
+def entries_of(explainer: lxr.LXR, matrix) -> tuple[lxr.Histories, torch.Tensor]:
+    """Histories, and the targets (B,) of their explanations."""
+    return lxr.Histories.of_matrix(matrix), torch.from_numpy(lxr.top_item(explainer.model, matrix))
+
+
+def loss_of_user(explainer: lxr.LXR, histories, target, logits) -> float:
+    loss = lxr.explainers.lxr_loss(explainer.model, histories, target, torch.sigmoid(logits), explainer.settings)
     return float(loss.detach())
 
 
 def test_refining_lowers_the_loss_of_every_user(explainer, data):
-    history = lxr.utils.dense(data[3][:12])
-    target = lxr.top_item(explainer.model, history)
+    entries, target = entries_of(explainer, data[3][:12])
     before, after = (
-        explainer.importance(history, target),
-        lxr.explainers.RefinedLXR(explainer, steps=30).importance(history, target),
+        explainer.importance(entries, target),
+        lxr.explainers.RefinedLXR(explainer, steps=30).importance(entries, target),
     )
-    for row in range(len(history)):
-        lost = [loss_of_user(explainer, history[row], target[row], logits[row]) for logits in (before, after)]
+    for row in np.arange(len(entries))[:, None]:
+        lost = [loss_of_user(explainer, entries[row], target[row], logits[row]) for logits in (before, after)]
         assert lost[1] < lost[0]
 
 
 def test_the_first_step_of_adam_follows_the_sign_of_the_gradient(explainer, data):
-    history = lxr.utils.dense(data[3][:5])
-    target = lxr.top_item(explainer.model, history)
-    start = explainer.importance(history, target).requires_grad_()
-    lxr.explainers.lxr_loss(explainer.model, history, target, torch.sigmoid(start), explainer.settings).backward()
-    refined = lxr.explainers.RefinedLXR(explainer, steps=1, rate=0.25).explain(history, target)
-    # Outside the history there is no gradient; within it, Adam's first step is the rate, against the sign.
-    clear = (history > 0) & (start.grad.abs() > 1e-4)
+    entries, target = entries_of(explainer, data[3][:5])
+    start = explainer.importance(entries, target).requires_grad_()
+    lxr.explainers.lxr_loss(explainer.model, entries, target, torch.sigmoid(start), explainer.settings).backward()
+    refined = lxr.explainers.RefinedLXR(explainer, steps=1, rate=0.25).explain(entries, target)
+    # At the padding there is no gradient; at an entry, Adam's first step is the rate, against the sign.
+    clear = entries.real & (start.grad.abs() > 1e-4)
     expected = (start - 0.25 * start.grad.sign()).detach()
     assert clear.sum() > 20
     torch.testing.assert_close(refined[clear], expected[clear], rtol=0, atol=1e-3)

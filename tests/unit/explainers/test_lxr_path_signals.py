@@ -4,26 +4,27 @@ import numpy as np
 import torch
 
 import lxr
+from lxr import Histories
 from lxr.explainers.gradients import gradient
 from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers, single_answers
 from lxr.explainers.paths import GradientPath
-from lxr.metrics.trajectory import ItemOrder
+from lxr.metrics.trajectory import ranks
 
 
 def test_looks_are_gradients_along_the_path(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
     found = PathGradients(lxr.explainers.SoftRank(), removed=(1, 0.5), kept=(2,), path_positions=False)(
-        model, history, target
+        model, Histories.of_dense(history), target
     )
     user, item = history.nonzero(as_tuple=True)
     for row, items in enumerate(item.split(history.sum(dim=1).int().tolist())):
-        x, y, n = history[row : row + 1], target[row : row + 1], len(items)
+        y, n = target[row : row + 1], len(items)
+        entries = Histories.of_lists([items.tolist()], n_columns=20)
 
-        def slope(inside, x=x, y=y):
-            there = torch.zeros_like(x)
-            there[0, list(inside)] = 1
-            return gradient(lxr.explainers.SoftRank(), model, there, y, x)[0]
+        def slope(inside, entries=entries, y=y):
+            there = torch.isin(entries.items, torch.tensor(list(inside)))
+            return entries.spread(gradient(lxr.explainers.SoftRank(), model, entries, there, y), 20)[0]
 
         def first(slopes, items, count):
             return sorted(items, key=lambda i: (-slopes[i], i))[:count]
@@ -42,7 +43,7 @@ def test_places_are_those_of_the_path_that_looks_follow(model, histories):
     history = histories([6, 1, 2, 12])
     target = lxr.top_item(model, history)
     looks = PathGradients(lxr.explainers.SoftRank(), removed=(1, 0.5), kept=(2,))
-    signals = looks(model, history, target)
+    signals = looks(model, Histories.of_dense(history), target)
     user, _ = history.nonzero(as_tuple=True)
     for row, n in enumerate(history.sum(dim=1).int().tolist()):
         whole, one, half, two, *places = signals[user == row].T
@@ -66,14 +67,15 @@ def test_looks_at_every_step_follow_the_whole_path(model, history):
     longest = int(history.sum(dim=1).max())
     looks = CoarsePath(model, PathGradients(g, removed=range(1, longest)))
     path = GradientPath(model, objective=g, singles=longest)
-    found, expected = (ItemOrder.by_importance(history, each.explain(history, target)).items for each in (looks, path))
+    entries = Histories.of_dense(history)
+    found, expected = (ranks(entries, each.explain(entries, target)) for each in (looks, path))
     assert found.tolist() == expected.tolist()
 
 
 def test_answers_are_those_to_single_items(any_model, histories):
     history = histories([3, 5, 9])
     target = lxr.top_item(any_model, history)
-    found = SingleItemAnswers(20, 20, rivals=(1, 4)).fit(any_model)(any_model, history, target)
+    found = SingleItemAnswers(20, 20, rivals=(1, 4)).fit(any_model)(any_model, Histories.of_dense(history), target)
     with torch.no_grad():
         table, logits = any_model(torch.eye(20)).double(), any_model(history).double()
     expected = []
@@ -90,12 +92,12 @@ def test_answers_are_those_to_single_items(any_model, histories):
 
 def test_a_narrow_sketch_is_exact_where_the_answers_are_of_low_rank(histories):
     model, history = lxr.MF(20, n_factors=3), histories([3, 5, 9])
-    target = lxr.top_item(model, history)
+    entries, target = Histories.of_dense(history), lxr.top_item(model, history)
     wide, narrow = (
-        SingleItemAnswers(20, 20, rank=rank, rivals=(5,)).fit(model, seed=3)(model, history, target) for rank in (20, 5)
+        SingleItemAnswers(20, 20, rank=rank, rivals=(5,)).fit(model, seed=3)(model, entries, target) for rank in (20, 5)
     )
     torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-6)
-    lossy = SingleItemAnswers(20, 20, rank=1, rivals=(5,)).fit(model)(model, history, target)
+    lossy = SingleItemAnswers(20, 20, rank=1, rivals=(5,)).fit(model)(model, entries, target)
     assert (lossy - wide).abs().max() > 0.01
 
 
@@ -103,5 +105,6 @@ def test_items_that_are_never_recommended_again_have_the_lowest_answer():
     weights = torch.tensor([[0.0, 3, 1], [2, 0, 1], [0, 1, 0]])
     model = lxr.wrap(lambda x: (x @ weights).masked_fill(x > 0, -torch.inf), 3, "softmax")
     assert single_answers(model, torch.tensor([0, 2])).tolist() == [[1, 3, 1], [0, 1, 0]]
-    signals = SingleItemAnswers(3, 3, rivals=(1,)).fit(model)(model, torch.tensor([[1.0, 0, 0]]), torch.tensor([1]))
+    first = Histories.of_lists([[0]], n_columns=3)
+    signals = SingleItemAnswers(3, 3, rivals=(1,)).fit(model)(model, first, torch.tensor([1]))
     torch.testing.assert_close(signals[0, [0, 2]], torch.tensor([3.0, 2.0]))

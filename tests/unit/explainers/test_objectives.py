@@ -6,7 +6,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from explaining import OBJECTIVES, assert_close, constant, make, users_of
+from explaining import OBJECTIVES, assert_close, constant, make, objective_of, users_of
 
 import lxr
 
@@ -16,7 +16,7 @@ LOCAL = ["leave-one-out", "gradient"]
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_objectives_equal_naive_ones(any_model, history, objective):
     target, halved = lxr.top_item(any_model, history), history * (torch.arange(20) % 2)
-    found = constant(objective)(any_model, halved, target, history)
+    found = objective_of(constant(objective), any_model, halved, target, history)
     expected = [
         oracles.objective_at(any_model, point, item, oracles.items_of(row), oracles.OBJECTIVES[objective])
         for point, (row, item) in zip(halved.tolist(), users_of(history, target), strict=True)
@@ -26,7 +26,7 @@ def test_objectives_equal_naive_ones(any_model, history, objective):
 
 @pytest.mark.parametrize(("k", "tau"), [(1, 1.0), (3, 0.2), (19, 5.0)])
 def test_rank_margin_with_options_equals_the_naive_one(model, history, target, k, tau):
-    found = lxr.explainers.RankMargin(k, tau)(model, history, target, history)
+    found = objective_of(lxr.explainers.RankMargin(k, tau), model, history, target, history)
     expected = [
         oracles.objective_at(model, row, item, oracles.items_of(row), functools.partial(oracles.rank_margin, k=k, tau=tau))
         for row, item in users_of(history, target)
@@ -38,13 +38,13 @@ def test_rank_margin_by_hand(linear):
     # Logits of the history {0}: 0, 3, 1, 2; the rivals of item 1 are 3 and 2, item 0 is consumed.
     model = linear([[9, 3, 1, 2], [0] * 4, [0] * 4, [0] * 4])
     history, target = torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([1])
-    assert lxr.explainers.RankMargin(k=1)(model, history, target, history).item() == pytest.approx(3 - 2)
-    assert lxr.explainers.RankMargin(k=2)(model, history, target, history).item() == pytest.approx(
+    assert objective_of(lxr.explainers.RankMargin(k=1), model, history, target, history).item() == pytest.approx(3 - 2)
+    assert objective_of(lxr.explainers.RankMargin(k=2), model, history, target, history).item() == pytest.approx(
         3 - np.log(np.exp(2) + np.exp(1))
     )
-    assert lxr.explainers.RankMargin(k=2, tau=1e-3)(model, history, target, history).item() == pytest.approx(1)
+    assert objective_of(lxr.explainers.RankMargin(k=2, tau=1e-3), model, history, target, history).item() == pytest.approx(1)
     alone = torch.tensor([[1.0, 0, 1, 1]])
-    assert lxr.explainers.RankMargin(k=2)(model, history, target, alone).item() == pytest.approx(3)
+    assert objective_of(lxr.explainers.RankMargin(k=2), model, history, target, alone).item() == pytest.approx(3)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,24 @@ def test_soft_rank_by_hand(linear):
     # Three rivals: one level with the target, one far ahead, one far behind.
     model = linear([[0.0, 2, 2, 9, -9], *[[0.0] * 5] * 4])
     history, target = torch.eye(1, 5), torch.tensor([1])
-    assert lxr.explainers.SoftRank(0.1, 0.1)(model, history, target, history).item() == pytest.approx(
+    assert objective_of(lxr.explainers.SoftRank(0.1, 0.1), model, history, target, history).item() == pytest.approx(
         -np.log(1 + 0.5 + 1 + 0)
     )
     soft = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)) + 1 / (1 + np.exp(11 / 7)))
-    assert lxr.explainers.SoftRank(0.1, 7.0)(model, history, target, history).item() == pytest.approx(soft)
-    assert lxr.explainers.SoftRank(7.0, 0.1, first=0)(model, history, target, history).item() == pytest.approx(soft)
+    assert objective_of(lxr.explainers.SoftRank(0.1, 7.0), model, history, target, history).item() == pytest.approx(soft)
+    assert objective_of(lxr.explainers.SoftRank(7.0, 0.1, first=0), model, history, target, history).item() == pytest.approx(
+        soft
+    )
     twice = torch.tensor([[1.0, 0, 0, 0, 1]])  # one item gone of two, which is no rival
     less = -np.log(1 + 0.5 + 1 / (1 + np.exp(-1)))
-    assert lxr.explainers.SoftRank(7.0, 0.1, first=1)(model, history, target, twice).item() == pytest.approx(less)
-    assert lxr.explainers.SoftRank(0.1, 7.0, first=2)(model, history, target, twice).item() == pytest.approx(less)
+    assert objective_of(lxr.explainers.SoftRank(7.0, 0.1, first=1), model, history, target, twice).item() == pytest.approx(
+        less
+    )
+    assert objective_of(lxr.explainers.SoftRank(0.1, 7.0, first=2), model, history, target, twice).item() == pytest.approx(
+        less
+    )
     alone = torch.tensor([[1.0, 0, 1, 1, 1]])
-    assert lxr.explainers.SoftRank()(model, history, target, alone).item() == 0
+    assert objective_of(lxr.explainers.SoftRank(), model, history, target, alone).item() == 0
 
 
 @pytest.mark.parametrize("name", LOCAL)

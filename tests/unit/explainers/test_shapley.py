@@ -4,7 +4,7 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from explaining import assert_close, make, users_of
+from explaining import assert_close, make, objective_of, users_of
 from sklearn.cluster import KMeans
 
 import lxr
@@ -72,13 +72,14 @@ def test_several_targets_of_one_history_have_values_of_their_own(model, train_ma
 def test_shap_items_sum_to_the_difference_from_the_empty_history(model, train_matrix, history, target, objective):
     found = make("shap-items", model, train_matrix, objective=objective, n_samples=80).explain(history, target)
     g = lxr.OBJECTIVES[objective]
-    difference = g(model, history, target, history) - g(model, torch.zeros_like(history), target, history)
-    assert_close(found.sum(dim=1), difference.detach(), 1e-4)
+    whole, empty = (objective_of(g, model, point, target, history) for point in (history, torch.zeros_like(history)))
+    assert_close(found.sum(dim=1), (whole - empty).detach(), 1e-4)
 
 
 def test_a_function_of_the_mask_is_what_shap_and_lime_ask_for(model, history, target):
     row, item = history[3], int(target[3])
-    score = lxr.explainers.mask_function(model, row, item, objective="logit", batch_size=2)
+    one = lxr.Histories.of_dense(row[None])
+    score = lxr.explainers.mask_function(model, one, item, objective="logit", batch_size=2)
     items = oracles.items_of(row.tolist())
     masks = np.random.default_rng(0).integers(0, 2, (5, len(items)))
     expected = [oracles.logits_of(model, [i for i, kept in zip(items, mask, strict=True) if kept])[item] for mask in masks]

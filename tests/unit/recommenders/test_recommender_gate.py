@@ -582,8 +582,8 @@ def test_users_whose_items_score_the_same_are_counted():
 
 def test_scores_that_are_not_finite_are_refused():
     class Broken(lxr.Explainer):
-        def importance(self, history, target):
-            return history * torch.nan
+        def importance(self, histories, target):
+            return histories.items * torch.nan
 
     with pytest.raises(ValueError, match="importance, row 0, item 1: expected a finite score, found nan"):
         Broken(lxr.MF(4)).explain(torch.eye(4)[1:2], torch.tensor([0]))

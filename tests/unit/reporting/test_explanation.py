@@ -139,8 +139,8 @@ def test_the_sign_is_shown_where_it_means_something(toy, explanation):
     assert "#b5b5b5" in explanation._repr_html_()
 
     class Position(lxr.Explainer):
-        def importance(self, history, target):
-            return torch.arange(history.shape[1]).expand_as(history) - 10.0
+        def importance(self, histories, target):
+            return histories.items - 10.0
 
     other = lxr.explain(model, data, rows=0, explainer=Position(model))[0]
     assert not other.is_signed and other.shown.tolist() == [1, 0.5, 0]

@@ -47,9 +47,11 @@ def test_agreement_is_that_of_what_is_left(model, histories):
     for row, kept in ((0, 3), (1, 4)):  # 6 − ⌈2.4⌉, 7 − ⌈2.8⌉
         rest = torch.zeros(1, 20)
         rest[0, matrix[[row]].indices[-kept:]] = 1
-        now = gradient(g, model, rest, torch.from_numpy(target[[row]]), history[[row]])
+        entries = lxr.Histories.of_dense(history[[row]])
+        stays = entries.at(rest) > 0
+        now = gradient(g, model, entries, stays, torch.from_numpy(target[[row]]))
         only = sp.csr_matrix(rest.numpy())
-        left = order[[row]].data[-kept:], now[rest > 0].numpy()
+        left = order[[row]].data[-kept:], now[stays].numpy()
         expected.append(rank_correlation(*(scored(only, values) for values in left)))
     assert table["order"][0.4] == pytest.approx(np.mean(expected))
 

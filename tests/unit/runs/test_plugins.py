@@ -29,8 +29,8 @@ class Mine(lxr.Explainer):
         super().__init__(model)
         self.counts = -torch.tensor(train_matrix.sum(axis=0)).ravel() ** power
 
-    def importance(self, history, target):
-        return self.counts.expand_as(history)
+    def importance(self, histories, target):
+        return self.counts[histories.items]
 
 
 lxr.explainers.register("mine", Mine)

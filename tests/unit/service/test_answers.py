@@ -108,11 +108,11 @@ def test_a_batch_is_answered_like_one_question_at_a_time(explainer, by, train_ma
 class Failing(lxr.Explainer):
     """Fails for histories of two items."""
 
-    def importance(self, history, target):
-        """Scores (B, I)."""
-        if (history.sum(dim=1) == 2).any():
+    def importance(self, histories, target):
+        """Scores (B, L)."""
+        if (histories.lengths == 2).any():
             raise RuntimeError("two items")
-        return torch.ones_like(history)
+        return torch.ones(histories.shape)
 
 
 @pytest.mark.filterwarnings("ignore:Failing. for")
