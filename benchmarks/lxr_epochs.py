@@ -52,7 +52,7 @@ def asked_of(checkout: Path, *arguments: object) -> float:
     """The same in another process, with the package of a checkout."""
     command = [sys.executable, str(HERE), "--one", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(checkout), "PYTHONWARNINGS": "ignore"}
-    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout)
 
 
 def main() -> None:

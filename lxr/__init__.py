@@ -55,7 +55,7 @@ from lxr.data.files import read_ratings_file
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
-from lxr.data.splits import split_users
+from lxr.data.splits import split_last, split_users
 from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import compare
 from lxr.delivery.explain import explain
@@ -134,6 +134,7 @@ __all__ = [
     "runs",
     "save",
     "service",
+    "split_last",
     "split_users",
     "top_item",
     "train_lxr",

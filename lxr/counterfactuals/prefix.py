@@ -60,7 +60,7 @@ def smallest_prefix(
         importance: (B, I) scores of the history items, dense or sparse.
         goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
         batch_size: histories per forward pass.
-        users_per_batch: dense users of a SciPy matrix at a time.
+        users_per_batch: users of entry lists or of a SciPy matrix at a time.
         label: label of a progress bar over the batches of users; None for no bar.
 
     Returns:
@@ -80,9 +80,9 @@ def smallest_prefix(
     check_goal(goal)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     parts = [
-        _prefixes(model, *part, goal, batch_size)
+        _prefixes(model, entries, chosen, read, goal, batch_size)
         for users in scored_batches(model, history, target, importance, users_per_batch, label)
-        for part in zip(*(each.split(batch_size) for each in users), strict=True)
+        for entries, chosen, read in zip(*(each.split(batch_size) for each in users), strict=True)
     ]
     return Prefixes(
         np.concatenate([part.found for part in parts]),

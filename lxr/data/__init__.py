@@ -12,7 +12,7 @@ from lxr.data.files import read_ratings_file
 from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import check_candidates, load_dataset, prepare
-from lxr.data.splits import load_split, save_split, split_users
+from lxr.data.splits import load_split, save_split, split_last, split_users
 
 __all__ = [
     "DATASETS",
@@ -29,5 +29,6 @@ __all__ = [
     "prepare",
     "read_ratings_file",
     "save_split",
+    "split_last",
     "split_users",
 ]

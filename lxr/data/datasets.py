@@ -68,7 +68,7 @@ def load_ratings(name: str, data_dir: str | Path | None = None, *, user_features
 
     Example:
         >>> load_ratings("synthetic").columns.tolist()
-        ['user', 'item', 'rating']
+        ['user', 'item', 'rating', 'timestamp']
     """
     check_texts(name=name)
     if data_dir is not None:

@@ -299,8 +299,12 @@ class EntryLists:
         users = np.arange(len(self))[users]
         length = self.lengths[users]
         place = np.arange(length.sum()) + (self.indptr[:-1][users] - (length.cumsum() - length)).repeat(length)
-        times, weights = (None if value is None else value[place] for value in (self.times, self.weights))
-        return EntryLists(self.items[place], np.append(0, length.cumsum()), self.n_columns, times, weights)
+        return self.taken(place, np.append(0, length.cumsum()))
+
+    def taken(self, place: np.ndarray, indptr: np.ndarray) -> "EntryLists":
+        """The entries at some places: (m,) indices or (N,) bool; the pointers (b + 1,) say to which users they belong."""
+        times, weights = (None if values is None else values[place] for values in (self.times, self.weights))
+        return replace(self, items=self.items[place], indptr=indptr, times=times, weights=weights)
 
     def batch(self, users: np.ndarray | slice = slice(None), device: torch.device | str = "cpu") -> Histories:
         """Histories of some users (b,), without weights: recommenders are trained on ones."""

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix
-from lxr.utils.checks import (
-    first,
-)
+from lxr.utils.checks import first
 from lxr.utils.markup import is_visible, plain
 from lxr.utils.sparse import binary_matrix
 from lxr.utils.storage import REPAIR, DataError, pack_text, read_npz, save_npz, unpack_text
@@ -21,7 +20,7 @@ from lxr.utils.storage import REPAIR, DataError, pack_text, read_npz, save_npz, 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Binary histories of all users.
+    """Histories of all users.
 
     Columns are items. If user features were requested, one column for each value of each feature follows, with ones where a
     user is known to have it. Features are entries of a history, but they are never recommended.
@@ -35,6 +34,8 @@ class Interactions:
         feature_kinds: (n_features,) feature of each of the last columns, ``"age"``; None without features.
         n_duplicates: number of repeated (user, item) rows that were dropped or added up.
         complete_users: ids of users who were dropped because they have all items; not saved.
+        entries: entries of all histories, oldest first, with the items of ``matrix``; None for those of ``matrix`` by
+            ascending item. User features have no time (NaN) and the weight 1; they come first.
 
     Example: see :func:`prepare`, which makes it.
     """
@@ -47,6 +48,7 @@ class Interactions:
     feature_kinds: np.ndarray | None = None
     n_duplicates: int = 0
     complete_users: tuple[int | str, ...] = ()
+    entries: EntryLists | None = None
 
     @property
     def n_items(self) -> int:
@@ -100,6 +102,30 @@ class Interactions:
         """
         return _places_of("items", "item", items, self._item_index)
 
+    def histories(self, rows: object = None) -> EntryLists:
+        """Histories as lists of entries, oldest first where the ratings had times.
+
+        Args:
+            rows: (m,) rows of the matrix; all by default.
+
+        Returns:
+            The entries of these users.
+
+        Raises:
+            ValueError: no row, or one outside the matrix.
+
+        Example:
+            >>> import lxr
+            >>> data = lxr.load_dataset("synthetic")
+            >>> batch = data.histories([0, 7]).batch()  # lxr.Histories, padded
+            >>> batch.items.shape, batch.lengths.tolist()
+            (torch.Size([2, 23]), [23, 9])
+        """
+        users = as_rows(len(self.user_ids), rows)
+        if self.entries is None:
+            return EntryLists.of_matrix(self.matrix[users].sorted_indices())
+        return self.entries if rows is None else self.entries[users]
+
     @cached_property
     def _user_index(self) -> pd.Index:
         """Index of the user ids, for fast look-up."""
@@ -140,7 +166,11 @@ class Interactions:
         names = ("user_ids", "item_ids", "item_titles", "item_groups", "feature_kinds")
         arrays = {name: np.asarray(getattr(self, name)) for name in names if getattr(self, name) is not None}
         arrays |= {"indices": matrix.indices, "indptr": matrix.indptr, "n_duplicates": np.array(self.n_duplicates)}
+        if self.entries is not None:
+            parts = {name: getattr(self.entries, name) for name in ENTRIES}
+            arrays |= {f"entry_{name}": np.asarray(part) for name, part in parts.items() if part is not None}
         _check_arrays(arrays)
+        _checked_entries(arrays)
         for name in TEXTS:
             if name in arrays and arrays[name].dtype.kind not in PLAIN_IDS:
                 arrays |= pack_text(name, arrays[name])
@@ -157,6 +187,7 @@ class Interactions:
         try:
             arrays |= {name: unpack_text(name, arrays) for name in TEXTS if f"{name}_ends" in arrays}
             _check_arrays(arrays)
+            entries = _checked_entries(arrays)
         except ValueError as error:
             raise DataError(f"{path} is damaged: {error}: {REPAIR}") from error
         shape = (len(arrays["user_ids"]), len(arrays["item_ids"]) + len(arrays.get("feature_kinds", ())))
@@ -168,7 +199,23 @@ class Interactions:
             item_groups=arrays.get("item_groups"),
             feature_kinds=arrays.get("feature_kinds"),
             n_duplicates=int(arrays["n_duplicates"]),
+            entries=entries,
         )
+
+
+def as_rows(n_users: int, rows: object) -> np.ndarray:
+    """Rows (m,) of users as an array of integers; None for all.
+
+    Raises:
+        ValueError: no row, or one outside the matrix.
+    """
+    chosen = np.arange(n_users) if rows is None else np.atleast_1d(np.asarray(rows))
+    if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":
+        raise ValueError(f"rows: expected one or more integers, found {rows!r}")
+    outside = (chosen < 0) | (chosen >= n_users)
+    if outside.any():
+        raise ValueError(f"rows: expected rows from 0 to {n_users - 1}, found {chosen[first(outside)]}")
+    return chosen
 
 
 def _places_of(argument: str, kind: str, wanted: object, known: pd.Index) -> np.ndarray:
@@ -201,6 +248,8 @@ def _written(each: object) -> str:
 
 TEXTS = ("user_ids", "item_ids", "item_titles", "feature_kinds")  # arrays that may hold texts
 PLAIN_IDS = "iufmM"  # kinds of arrays with ids of fixed width: numbers and dates
+ENTRIES = ("items", "indptr", "times", "weights")  # arrays of entries, as entry_items and so on in a file
+KINDS = {"UOT": "texts", "iu": "integers", "f": "floating-point numbers"}  # names of kinds, for messages
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
@@ -228,7 +277,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
 def check_kind(name: str, array: np.ndarray, kinds: str, length: int | None = None) -> None:
     """Refuse an array that is not (n,), or whose kind or length is not the expected one."""
     if array.ndim != 1 or array.dtype.kind not in kinds or length not in (None, len(array)):
-        numbers = "texts" if kinds == "UOT" else "integers" if kinds == "iu" else "numbers or texts"
+        numbers = KINDS.get(kinds, "numbers or texts")
         wanted = numbers if length is None else f"{length} {numbers}"
         raise ValueError(f"{name}: expected {wanted} in one dimension, found {array.dtype} of shape {array.shape}")
     if array.dtype == object and not all(isinstance(text, str) for text in array):
@@ -250,6 +299,49 @@ def _check_entries(indices: np.ndarray, indptr: np.ndarray, n_columns: int) -> N
         entry = first(repeated) + 1
         row = int(np.searchsorted(indptr, entry, side="right")) - 1
         raise ValueError(f"indices, row {row}: expected ascending columns, each once, found {indices[entry]} again or late")
+
+
+def _checked_entries(arrays: Mapping[str, np.ndarray]) -> EntryLists | None:
+    """Entries from checked arrays of a matrix and arrays ``entry_…``; None without the latter.
+
+    Raises:
+        ValueError: they are not entries of the matrix, oldest first; names the array and the row.
+    """
+    found = {name: arrays[f"entry_{name}"] for name in ENTRIES if f"entry_{name}" in arrays}
+    if not found:
+        return None
+    for name, kinds in zip(ENTRIES, ("iu", "iu", "f", "f"), strict=True):
+        if name in found or name in ("items", "indptr"):
+            length = len(arrays["indptr"]) if name == "indptr" else None
+            check_kind(f"entry_{name}", found.get(name, np.empty(0)), kinds, length)
+    n_items = len(arrays["item_ids"])
+    n_columns = n_items + len(arrays.get("feature_kinds", ()))
+    found |= {name: found[name].astype(np.int64) for name in ("items", "indptr")}
+    try:
+        entries = EntryLists(n_columns=n_columns, **found)
+    except ValueError as error:
+        raise ValueError(f"entry_{error}") from error
+    matrix = entries.matrix()
+    if not all(np.array_equal(getattr(matrix, name), arrays[name]) for name in ("indices", "indptr")):
+        raise ValueError("entry_items: expected the items of the matrix in every row, found others")
+    _check_order(entries, n_items)
+    return entries
+
+
+def _check_order(entries: EntryLists, n_items: int) -> None:
+    """Refuse entries that are not features first and then items of ascending times, and weights that are not finite."""
+    row = entries.users
+    is_item = entries.items < n_items
+    again = row[1:] == row[:-1]
+    bad = {"entry_items": ("features before items", np.append(False, again & is_item[:-1] & ~is_item[1:]))}
+    if (times := entries.times) is not None:
+        late = np.append(False, again & (times[1:] < times[:-1]))
+        bad["entry_times"] = ("finite, ascending times of items", late | (np.isfinite(times) != is_item))
+    if entries.weights is not None:
+        bad["entry_weights"] = ("finite weights", ~np.isfinite(entries.weights))
+    for name, (expected, wrong) in bad.items():
+        if wrong.any():
+            raise ValueError(f"{name}, row {row[first(wrong)]}: expected {expected}, found others")
 
 
 def names_of(titles: Sequence | np.ndarray, ids: Sequence) -> np.ndarray:

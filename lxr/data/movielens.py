@@ -136,7 +136,7 @@ def read_ml_1m(data_dir: Path) -> pd.DataFrame:
     directory = _find_ml_1m(data_dir)
     path = directory / "ratings.dat"
     ratings = read_ratings(path, "::")
-    # A count accepts copies with other line ends or time stamps, which do not matter here; a checksum would refuse them.
+    # A count accepts copies with other line ends, which do not matter here; a checksum would refuse them.
     if len(ratings) != ML_1M_RATINGS:
         raise DataError(f"{path} is truncated or altered: expected {ML_1M_RATINGS} ratings, found {len(ratings)}")
     titles = _read_titles(directory / "movies.dat", "::", ["item", "title", "genres"], encoding="latin-1")

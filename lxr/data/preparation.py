@@ -10,14 +10,16 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lxr.data.datasets import load_ratings, preparation_rule
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
-from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, without_repeats
+from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, seconds, without_repeats
 from lxr.utils.checks import (
     check_choice,
     check_positive,
     is_integer,
     is_number,
 )
+from lxr.utils.sparse import rows
 from lxr.utils.storage import DataError, text_array
 
 USER_FEATURES = "ratings.attrs['user_features']"
@@ -31,7 +33,7 @@ def prepare(
     min_users_per_item: int = 2,
     repeats: Repeats | None = None,
 ) -> Interactions:
-    """Turn ratings into binary histories.
+    """Turn ratings into histories.
 
     Keeps ratings ≥ ``min_rating``, then repeats the two minimum counts until nothing changes (an iterated k-core), then
     numbers users and items contiguously in the order of their sorted original ids. A frame of users and items alone is
@@ -40,26 +42,33 @@ def prepare(
     Users who have all remaining items are dropped, because nothing can be recommended to them, and the minimum counts are
     repeated. They stay if no other user remains. ``complete_users`` has their ids.
 
+    The entries of a history are in the order of ``timestamp``. Entries of the same time, and all entries of ratings without
+    times, are in the order of their items. So the order of the rows matters only among repeated rows of the same time.
+
     User features in the ratings become further columns; thresholds count items only.
 
     Args:
         ratings: columns ``user``, ``item``, ``rating``; not changed. ``attrs`` as in :func:`lxr.load_ratings`. Ids are
-            integers or text. A column ``timestamp``, numbers or dates, orders repeated ratings.
+            integers or text. ``timestamp``, numbers or dates, may be a further column.
         min_rating: keep a rating as positive if it is at least this; ``-inf`` keeps all.
         min_items_per_user: users with fewer items are dropped; 1 keeps all.
         min_users_per_item: items with fewer users are dropped; 1 keeps all.
-        repeats: rating of a pair of user and item in several rows: ``"sum"`` adds them, as for plays; ``"last"`` and
-            ``"first"`` take the newest and the oldest by time, or by row without times. None takes the last, or the sum for
-            a log of single plays: all these ratings are 1, and some pairs reach ``min_rating`` only as a sum.
+        repeats: treatment of a pair of user and item in several rows. ``"sum"`` adds the ratings, as for plays, and takes
+            the newest time. ``"last"`` and ``"first"`` take the newest and the oldest row by time, or by row without times.
+            ``"keep"`` makes an entry of every row that reaches ``min_rating``, for items that are consumed again, such as
+            music; the minimum counts are of different items and users, and the matrix has the pair once. None takes the
+            last, or the sum for a log of single plays: all these ratings are 1, and some pairs reach ``min_rating`` only as
+            a sum.
 
     Returns:
-        The histories, with titles, groups and features if the ratings have them. ``n_duplicates`` counts repeated rows.
+        The histories, with titles, groups and features if the ratings have them. The weight of an entry is its rating, or
+        the sum of its ratings. ``n_duplicates`` counts rows that were dropped or added up.
 
     Raises:
         ValueError: a threshold or ``repeats`` is of another type or value.
         DataError: a column is missing or repeated, an id is missing or has no type of ids, a rating is not a finite number,
-            ``repeats`` is None and some pairs reach ``min_rating`` only as a sum, nothing is left, or user features are
-            malformed or belong to none of the remaining users.
+            a time is not a number or a date, ``repeats`` is None and some pairs reach ``min_rating`` only as a sum, nothing
+            is left, or user features are malformed or belong to none of the remaining users.
 
     Warns:
         UserWarning: there are repeated pairs and ``repeats`` is None, or users who have all items.
@@ -69,18 +78,23 @@ def prepare(
         >>> data = prepare(ratings, min_rating=4, min_users_per_item=1)
         >>> data.item_ids.tolist(), data.matrix.toarray().tolist()  # user 9 does not like item 1
         ([1, 2, 3], [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+        >>> timed = prepare(ratings.assign(timestamp=[20, 10, 40, 30, 50]), min_users_per_item=1).histories()
+        >>> timed.items.tolist(), timed.lengths.tolist(), timed.times.tolist()  # oldest first
+        ([1, 0, 2, 1], [2, 2], [10.0, 20.0, 30.0, 40.0])
     """
     _check_rule(min_rating, min_items_per_user, min_users_per_item, repeats)
     checked = checked_ratings(ratings)
     check_attributes(ratings.attrs)
-    unique = without_repeats(checked, min_rating, repeats)
-    liked = unique[unique["rating"] >= min_rating] if "rating" in unique else unique
+    counted = without_repeats(checked, min_rating, repeats)
+    liked = counted[counted["rating"] >= min_rating] if "rating" in counted else counted
     core = {"min_items_per_user": min_items_per_user, "min_users_per_item": min_users_per_item}
-    kept = k_core(liked[["user", "item"]], **core)
+    pairs = liked[["user", "item"]]
+    kept = k_core(pairs.drop_duplicates() if repeats == "keep" else pairs, **core)
     if kept.empty:
         raise _nothing_left(checked, {"min_rating": min_rating} | core)
     kept, complete_users = _without_complete_users(kept, **core)
-    data = replace(_numbered(kept, ratings), n_duplicates=len(ratings) - len(unique), complete_users=complete_users)
+    entries = liked[liked["user"].isin(kept["user"]) & liked["item"].isin(kept["item"])]
+    data = replace(_numbered(entries, ratings), n_duplicates=len(ratings) - len(counted), complete_users=complete_users)
     return _with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
 
 
@@ -94,18 +108,25 @@ def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> Dat
 
 
 def _numbered(kept: pd.DataFrame, ratings: pd.DataFrame) -> Interactions:
-    """Histories from pairs of user and item, with titles and groups if the ratings have them."""
+    """Histories from one row per entry, with titles and groups if the ratings have them."""
     user_ids, users = np.unique(_id_array(kept["user"]), return_inverse=True)
     item_ids, items = np.unique(_id_array(kept["item"]), return_inverse=True)
-    ones = np.ones(len(kept), dtype=np.float32)
-    matrix = sp.csr_matrix((ones, (users, items)), shape=(len(user_ids), len(item_ids)))
-    matrix.sort_indices()
+    keys = (kept["timestamp"].to_numpy(),) if "timestamp" in kept else ()
+    order = np.lexsort((items, *keys, users))  # stable: the order of rows is last
+    entries = EntryLists(
+        items[order],
+        np.append(0, np.bincount(users).cumsum()),
+        len(item_ids),
+        times=seconds(kept["timestamp"])[order] if "timestamp" in kept else None,
+        weights=kept["rating"].to_numpy()[order] if "rating" in kept else None,
+    )
     return Interactions(
-        matrix=matrix,
+        matrix=entries.matrix(),
         user_ids=user_ids,
         item_ids=item_ids,
         item_titles=item_titles(ratings, item_ids),
         item_groups=item_groups(ratings, item_ids),
+        entries=entries,
     )
 
 
@@ -148,10 +169,25 @@ def _with_features(data: Interactions, features: Mapping) -> Interactions:
     return replace(
         data,
         matrix=matrix,
+        entries=_after_features(added, data.histories()),
         item_titles=text_array([*titles, *(f"your {kind} ({value})" for kind, value in columns)]),
         item_groups=None if data.item_groups is None else np.append(data.item_groups, [-1] * len(columns)),
         feature_kinds=text_array([kind for kind, _ in columns]),
     )
+
+
+def _after_features(features: sp.csr_matrix, entries: EntryLists) -> EntryLists:
+    """Entries of every user: the features (n_users, n_features), which have no time, and then the items."""
+    features.sort_indices()
+    order = np.argsort(np.append(rows(features), entries.users), kind="stable")
+    own = {"times": (entries.times, np.nan), "weights": (entries.weights, 1.0)}
+    joined = {
+        name: None if values is None else np.append(np.full(features.nnz, of_feature), values)[order]
+        for name, (values, of_feature) in own.items()
+    }
+    items = np.append(features.indices + entries.n_columns, entries.items)[order]
+    indptr = features.indptr.astype(np.int64) + entries.indptr
+    return EntryLists(items, indptr, entries.n_columns + features.shape[1], **joined)
 
 
 def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:

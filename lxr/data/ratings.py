@@ -1,4 +1,4 @@
-"""Checks of ratings frames, and one row for every pair of user and item."""
+"""Checks of ratings frames, and the rows that count if a pair of user and item has several."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,11 +13,12 @@ from lxr.utils.checks import is_number
 from lxr.utils.storage import DataError
 
 NAMES = ("user", "item", "rating")
-Repeats = Literal["last", "first", "sum"]
+Repeats = Literal["last", "first", "sum", "keep"]
 REPEATS: dict[Repeats, str] = {
     "last": "kept the last of each",
     "first": "kept the first of each",
     "sum": "added their ratings",
+    "keep": "kept all of them",
 }
 
 
@@ -28,10 +29,12 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
         ratings: as for :func:`lxr.prepare`.
 
     Returns:
-        Its columns ``user`` and ``item`` and, if present, ``rating`` and ``timestamp``; the index counts the rows from 0.
+        Its columns ``user`` and ``item`` and, if present, ``rating`` and ``timestamp``, without time zones; the index counts
+        the rows from 0.
 
     Raises:
-        DataError: it is not a frame, has no rows, lacks or repeats a column, or a row has no id or no number.
+        DataError: it is not a frame, has no rows, lacks or repeats a column, or a row has no id, no
+            number or no time.
     """
     if not isinstance(ratings, pd.DataFrame):
         raise DataError(f"ratings: expected a frame with the columns {', '.join(NAMES)}, found {type(ratings).__name__}")
@@ -47,7 +50,7 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
             refuse(text, "ratings", frame["rating"], "a number as rating")
         checked["rating"] = numeric(frame, "rating", "ratings")
     if "timestamp" in frame:
-        checked["timestamp"] = frame["timestamp"]
+        checked["timestamp"] = _without_zone(times(frame, "timestamp", "ratings"))
     return pd.DataFrame(checked)
 
 
@@ -89,7 +92,7 @@ def check_attributes(attributes: Mapping) -> None:
 
 
 def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats | None) -> pd.DataFrame:
-    """One row for every pair of user and item.
+    """One row for every pair of user and item, or all rows if ``repeats`` is ``"keep"``.
 
     Args:
         ratings: from :func:`checked_ratings`.
@@ -103,15 +106,12 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
         UserWarning: ``repeats`` is None, and there are repeated pairs.
     """
     repeated = ratings.duplicated(["user", "item"], keep=False)
-    if not repeated.any():
+    if repeats == "keep" or not repeated.any():
         return ratings
     chosen = repeats or _usual(ratings[repeated], min_rating)
-    if "rating" not in ratings:
-        unique = ratings.drop_duplicates(["user", "item"])
-    elif chosen == "sum":
-        unique = ratings.groupby(["user", "item"], sort=False, as_index=False)["rating"].sum()
-    else:
-        unique = _in_time(ratings).drop_duplicates(["user", "item"], keep=chosen)
+    unique = _in_time(ratings).drop_duplicates(["user", "item"], keep="first" if chosen == "first" else "last")
+    if chosen == "sum" and "rating" in ratings:
+        unique = unique.assign(rating=ratings.groupby(["user", "item"])["rating"].transform("sum"))
     if repeats is None:
         how = REPEATS[chosen].replace("last", "newest" if "timestamp" in ratings else "last")
         warnings.warn(f"{len(ratings) - len(unique)} duplicate (user, item) pairs: {how}", stacklevel=3)
@@ -155,5 +155,17 @@ def _in_time(ratings: pd.DataFrame) -> pd.DataFrame:
     """Ratings from the oldest to the newest, or in the order of their rows if there are no times."""
     if "timestamp" not in ratings:
         return ratings
-    order = np.argsort(times(ratings, "timestamp", "ratings").to_numpy(), kind="stable")
-    return ratings.iloc[order]
+    return ratings.iloc[np.argsort(ratings["timestamp"].to_numpy(), kind="stable")]
+
+
+def _without_zone(moments: pd.Series) -> pd.Series:
+    """Sortable times: dates with a time zone become dates of UTC."""
+    is_zoned = isinstance(moments.dtype, pd.DatetimeTZDtype)
+    return moments.dt.tz_convert("UTC").dt.tz_localize(None) if is_zoned else moments
+
+
+def seconds(moments: pd.Series) -> np.ndarray:
+    """Times (n,) of :func:`checked_ratings` as float64: dates as seconds since 1970, numbers as they are."""
+    is_date = types.is_datetime64_any_dtype(moments.dtype)
+    numbers = (moments - pd.Timestamp(0)) / pd.Timedelta(seconds=1) if is_date else moments
+    return numbers.to_numpy(dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Splits of users into training, validation and test."""
+"""Splits of users into training, validation and test, and of histories in time."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix
 from lxr.data.interactions import check_kind
-from lxr.utils.checks import check_natural, check_numbers, check_seed, first
+from lxr.utils.checks import check_instance, check_natural, check_numbers, check_seed, first
 from lxr.utils.memory import check_memory
 from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
@@ -47,6 +48,35 @@ def split_users(
     order = np.random.default_rng(seed).permutation(n_users)
     train, rest, held_out = np.split(order, [n_users - n_validation - n_test, n_users - n_test])
     return np.sort(train), np.sort(rest), np.sort(held_out)
+
+
+def split_last(entries: EntryLists) -> tuple[EntryLists, np.ndarray]:
+    """Hold out the last entry of every user: the newest item, where the data has times.
+
+    Args:
+        entries: histories of n users, as :meth:`lxr.Interactions.histories` returns them; at least two entries each.
+
+    Returns:
+        The histories without their last entries, and the items (n,) of these entries.
+
+    Raises:
+        ValueError: not entries, or a user with fewer than two; names the row.
+
+    Example:
+        >>> rest, last = split_last(EntryLists(np.array([2, 0, 1, 0, 1]), np.array([0, 3, 5]), n_columns=3))
+        >>> [rest[[user]].items.tolist() for user in range(2)], last.tolist()
+        ([[2, 0], [0]], [1, 1])
+        >>> rest, last = split_last(EntryLists(np.array([2, 0, 2]), np.array([0, 3]), n_columns=3))
+        >>> rest.items.tolist(), last.tolist()  # with repeats, the item may also be in the rest
+        ([2, 0], [2])
+    """
+    check_instance(EntryLists, "entries, as data.histories() returns them", entries=entries)
+    if (short := entries.lengths < 2).any():
+        row = first(short)
+        raise ValueError(f"entries, row {row}: expected at least two entries, found {entries.lengths[row]}")
+    is_last = np.zeros(len(entries.items), dtype=bool)
+    is_last[entries.indptr[1:] - 1] = True
+    return entries.taken(~is_last, entries.indptr - np.arange(len(entries.indptr))), entries.items[is_last]
 
 
 def with_validation(

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+YEAR = (1_735_689_600, 1_767_225_600)  # start and end of 2025, in seconds since 1970
+
 
 def synthetic_ratings(
     *,
@@ -17,10 +19,11 @@ def synthetic_ratings(
 
     Every item belongs to one taste group; within its group its popularity falls off like 1 / rank. Every user likes two
     groups and draws ``items_per_user`` (± half) items from them, but a share ``noise`` from all items. The true reasons of
-    a recommended item are therefore the history items of its own group: ``attrs["groups"]`` holds the groups.
+    a recommended item are therefore the history items of its own group: ``attrs["groups"]`` holds the groups. Times are
+    drawn at random from the year 2025: the order of a history means nothing.
 
     Returns:
-        A ratings frame in which every rating is 5.
+        A ratings frame with timestamps, in which every rating is 5.
     """
     generator = np.random.default_rng(seed)
     groups = np.arange(n_items) % n_groups
@@ -34,6 +37,7 @@ def synthetic_ratings(
         items.append(np.sort(generator.choice(n_items, size=size, replace=False, p=probability)))
         users.append(np.full(size, user))
     ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0})
+    ratings["timestamp"] = np.random.default_rng([seed, 2]).integers(*YEAR, len(ratings))
     titles = {
         item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)
     }

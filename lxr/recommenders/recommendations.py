@@ -9,7 +9,7 @@ import torch
 
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_histories, as_matrix, check_entries, check_lists, check_model
-from lxr.data.interactions import Interactions
+from lxr.data.interactions import Interactions, as_rows
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive, first
 from lxr.utils.memory import check_memory
@@ -82,18 +82,9 @@ def check_catalogue(model: Recommender, data: Interactions) -> None:
 
 def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
     """Rows (m,) of the requested users: by id, by row, or all."""
-    n_users = len(data.user_ids)
     if users is not None and rows is not None:
         raise ValueError("users, rows: expected user ids or rows, found both")
-    if users is not None:
-        return data.rows_of(users)
-    chosen = np.arange(n_users) if rows is None else np.atleast_1d(np.asarray(rows))
-    if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":
-        raise ValueError(f"rows: expected one or more integers, found {rows!r}")
-    outside = (chosen < 0) | (chosen >= n_users)
-    if outside.any():
-        raise ValueError(f"rows: expected rows from 0 to {n_users - 1}, found {chosen[first(outside)]}")
-    return chosen
+    return as_rows(len(data.user_ids), rows) if users is None else data.rows_of(users)
 
 
 def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Tensor | None = None) -> pd.DataFrame:

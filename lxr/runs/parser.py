@@ -207,7 +207,7 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--repeats",
         choices=REPEATS,
-        help="if a user has several rows for an item: count the newest, the oldest, or their sum (as for plays)",
+        help="if a user has several rows for an item: count the newest, the oldest, their sum (as for plays), or keep all",
     )
     group.add_argument("--min-items-per-user", type=int, metavar="N", help="drop users with fewer items (2)")
     group.add_argument("--min-users-per-item", type=int, metavar="N", help="drop items with fewer users (2)")

@@ -1,9 +1,11 @@
 """One contract for all files that the project writes: checksums, content, text in every locale, permissions, leftovers."""
 
 import ast
+import dataclasses
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -55,7 +57,11 @@ def interactions(matrix):
     """Interactions with titles of every kind, texts as user ids and groups."""
     users = text_array([f"user {number:02}" for number in range(matrix.shape[0])])
     titles = text_array([NASTY[item % len(NASTY)] for item in range(N_ITEMS)])
-    return lxr.Interactions(matrix, users, np.arange(N_ITEMS), titles, np.arange(N_ITEMS) % 3, n_duplicates=4)
+    entries = dataclasses.replace(
+        lxr.EntryLists.of_matrix(matrix), times=np.arange(float(matrix.nnz)), weights=np.linspace(-1, 2, matrix.nnz)
+    )
+    groups = np.arange(N_ITEMS) % 3
+    return lxr.Interactions(matrix, users, np.arange(N_ITEMS), titles, groups, n_duplicates=4, entries=entries)
 
 
 def scores_of(matrix):
@@ -79,6 +85,7 @@ def kinds(histories, tmp_path):
     def data(path):
         found = lxr.Interactions.load(path)
         arrays = [found.matrix.toarray(), found.user_ids, found.item_ids, found.item_titles, found.item_groups]
+        arrays += [getattr(found.entries, name) for name in ("items", "indptr", "times", "weights")]
         return [array.tolist() for array in arrays] + [found.n_duplicates]
 
     def tensors(module):
@@ -263,6 +270,57 @@ def test_arrays_that_are_no_histories_are_refused(change, tmp_path):
     assert lxr.Interactions.load(tmp_path / "made.npz").matrix.toarray().tolist() == [[1, 0, 1], [0, 1, 0]]
     save_npz(tmp_path / "made.npz", **GOOD | change)
     with pytest.raises(lxr.DataError, match=r"made\.npz is damaged: \w"):
+        lxr.Interactions.load(tmp_path / "made.npz")
+
+
+# Two users and two items, the third column is a feature of the first user; he consumed item 0 twice.
+GOOD_ENTRIES = GOOD | {
+    "item_ids": np.array([1, 2]),
+    "feature_kinds": np.array(["age"]),
+    "entry_items": np.array([2, 0, 0, 1]),
+    "entry_indptr": np.array([0, 3, 4]),
+    "entry_times": np.array([np.nan, 4.0, 5.0, 1.0]),
+    "entry_weights": np.array([1.0, 2.0, 3.0, -1.0]),
+}
+BAD_ENTRIES = {
+    "items with a point": ({"entry_items": np.array([2.0, 0, 0, 1])}, "entry_items: expected integers"),
+    "items in two dimensions": ({"entry_items": np.array([[2, 0, 0, 1]])}, "entry_items: expected integers"),
+    "item too high": ({"entry_items": np.array([2, 0, 3, 1])}, "entry_items: expected items from 0 to 2, found 3"),
+    "item far too high": ({"entry_items": np.array([2, 0, 2**63, 1], np.uint64)}, "entry_items: expected items from 0 to 2"),
+    "negative item": ({"entry_items": np.array([2, 0, -1, 1])}, "entry_items: expected items from 0 to 2, found -1"),
+    "another item": ({"entry_items": np.array([2, 0, 0, 0])}, "entry_items: expected the items of the matrix"),
+    "an item less": ({"entry_items": np.array([2, 2, 2, 1])}, "entry_items: expected the items of the matrix"),
+    "item before feature": ({"entry_items": np.array([0, 0, 2, 1])}, "entry_items, row 0: expected features before items"),
+    "pointers end early": ({"entry_indptr": np.array([0, 3, 3])}, "entry_indptr: expected ascending numbers from 0 to 4"),
+    "pointers fall": ({"entry_indptr": np.array([0, 5, 4])}, "entry_indptr: expected ascending numbers from 0 to 4"),
+    "too few pointers": ({"entry_indptr": np.array([0, 4])}, "entry_indptr: expected 3 integers"),
+    "no pointers": ({"entry_indptr": np.array([], int)}, "entry_indptr: expected 3 integers"),
+    "of another user": ({"entry_indptr": np.array([0, 2, 4])}, "entry_items: expected the items of the matrix"),
+    "newest first": ({"entry_times": np.array([np.nan, 5.0, 4.0, 1.0])}, "entry_times, row 0: expected finite, ascending"),
+    "no time of an item": ({"entry_times": np.array([np.nan, 4, 5, np.nan])}, "entry_times, row 1: expected finite"),
+    "endless time": ({"entry_times": np.array([np.nan, 4, np.inf, 1])}, "entry_times, row 0: expected finite"),
+    "time of a feature": ({"entry_times": np.array([0.0, 4, 5, 1])}, "entry_times, row 0: expected finite"),
+    "too few times": ({"entry_times": np.array([np.nan, 4.0, 5.0])}, "entry_times: expected 4 numbers"),
+    "times are integers": ({"entry_times": np.arange(4)}, "entry_times: expected floating-point numbers"),
+    "no weight": ({"entry_weights": np.array([1.0, 2.0, np.nan, 1.0])}, "entry_weights, row 0: expected finite weights"),
+    "weights are texts": ({"entry_weights": np.array(list("abcd"))}, "entry_weights: expected floating-point numbers"),
+    "too many weights": ({"entry_weights": np.ones(5)}, "entry_weights: expected 4 numbers"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)
+def test_entries_that_are_none_of_the_matrix_are_refused(change, message, tmp_path):
+    save_npz(tmp_path / "made.npz", **GOOD_ENTRIES)
+    assert lxr.Interactions.load(tmp_path / "made.npz").entries.items.tolist() == [2, 0, 0, 1]
+    save_npz(tmp_path / "made.npz", **GOOD_ENTRIES | change)
+    with pytest.raises(lxr.DataError, match=rf"made\.npz is damaged: {re.escape(message)}"):
+        lxr.Interactions.load(tmp_path / "made.npz")
+
+
+@pytest.mark.parametrize("name", ["entry_items", "entry_indptr"])
+def test_a_part_of_entries_is_refused(name, tmp_path):
+    save_npz(tmp_path / "made.npz", **{key: value for key, value in GOOD_ENTRIES.items() if key != name})
+    with pytest.raises(lxr.DataError, match=rf"made\.npz is damaged: {name}: expected .*integers"):
         lxr.Interactions.load(tmp_path / "made.npz")
 
 
@@ -521,6 +579,24 @@ BAD_FIELDS = {
     "weighted": {"matrix": sp.csr_matrix(np.full((12, N_ITEMS), 2.0))},
     "item twice": {"matrix": sp.csr_matrix((np.ones(2), [1, 1], [0, 2, *[2] * 11]), shape=(12, N_ITEMS))},
 }
+
+
+BAD_LISTS = {
+    "other items": lambda entries: dataclasses.replace(entries, items=entries.items[::-1]),
+    "other users": lambda entries: entries[:5],
+    "texts as weights": lambda entries: dataclasses.replace(entries, weights=entries.weights.astype(str)),
+    "newest first": lambda entries: dataclasses.replace(entries, times=-entries.times),
+    "a time missing": lambda entries: dataclasses.replace(entries, times=entries.times / (entries.times != 3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("change", BAD_LISTS.values(), ids=BAD_LISTS)
+def test_entries_that_cannot_be_read_are_not_written(change, histories, tmp_path):
+    data = interactions(histories)
+    with pytest.raises(ValueError, match=r"^entry_.*: expected"):
+        dataclasses.replace(data, entries=change(data.entries)).save(tmp_path / "data.npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", BAD_FIELDS.values(), ids=BAD_FIELDS)

@@ -570,6 +570,18 @@ def test_users_of_the_real_ml_1m(ml_1m):
 
 
 @pytest.mark.slow
+def test_entries_of_the_real_ml_100k_ascend_in_time(ml_100k):
+    entries = ml_100k.histories()
+    same_user = np.diff(entries.users) == 0
+    assert (np.diff(entries.times)[same_user] >= 0).all() and (np.diff(entries.items)[same_user] < 0).any()
+    assert set(np.unique(entries.weights)) == {4, 5} and (entries.matrix() != ml_100k.matrix).nnz == 0
+    days = pd.to_datetime(entries.times, unit="s")
+    assert (days.min().year, days.max().year) == (1997, 1998)
+    rest, last = lxr.split_last(entries)
+    assert len(last) == 942 and len(rest.items) == 55_211 - 942
+
+
+@pytest.mark.slow
 def test_ml_100k_has_the_papers_counts(ml_100k):
     assert ml_100k.matrix.shape == (942, 1283) and ml_100k.matrix.nnz == 55_211
     titles = dict(zip(ml_100k.item_ids.tolist(), ml_100k.item_titles.tolist(), strict=True))

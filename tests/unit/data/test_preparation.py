@@ -108,6 +108,7 @@ def test_what_is_asked_for_is_no_reason_to_warn():
         warnings.simplefilter("error")
         for repeats in ("sum", "last", "first"):
             assert lxr.prepare(PLAYS, min_rating=1, repeats=repeats).n_duplicates == 2
+        assert lxr.prepare(PLAYS, min_rating=1, repeats="keep").n_duplicates == 0
 
 
 def test_ratings_that_suffice_together_only_are_asked_about():
@@ -148,13 +149,6 @@ def test_of_equal_times_the_last_row_counts():
     ratings = frame((1, 10, 5), (1, 20, 5), (1, 10, 1), (2, 20, 5)).assign(timestamp=7)
     assert pairs_of(lxr.prepare(ratings, min_rating=4, **NO_CORE, repeats="last")) == [(1, 20), (2, 20)]
     assert pairs_of(lxr.prepare(ratings, min_rating=4, **NO_CORE, repeats="first")) == [(1, 10), (1, 20), (2, 20)]
-
-
-def test_times_matter_only_where_a_pair_is_repeated():
-    ratings = frame((1, 10), (1, 20), (2, 10), (2, 30)).assign(timestamp=[np.nan, 1, 2, 3])
-    assert lxr.prepare(ratings, **NO_CORE).matrix.nnz == 4
-    with pytest.raises(lxr.DataError, match="ratings, row 0: expected a number or a date"):
-        lxr.prepare(pd.concat([ratings, ratings]))
 
 
 def test_implicit_data_needs_no_ratings():

@@ -1,6 +1,7 @@
 """Splits of users, and hidden items."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
@@ -74,6 +75,43 @@ BAD_SPLITS = [
 def test_bad_arguments_of_a_split_are_refused(name, value):
     with pytest.raises(ValueError, match=f"^{name}: expected .*, found "):
         lxr.split_users(**{"n_users": 100, name: value})
+
+
+# --- the last entry --------------------------------------------------------------------------------------------------
+
+
+def test_the_last_entry_of_every_user_is_held_out():
+    entries = lxr.EntryLists(
+        np.array([4, 0, 2, 1, 3, 3, 0]), np.array([0, 3, 5, 7]), 5, times=np.arange(7.0), weights=np.arange(7.0) ** 2
+    )
+    rest, last = lxr.split_last(entries)
+    assert last.tolist() == [2, 3, 0]
+    assert rest.items.tolist() == [4, 0, 1, 3] and rest.indptr.tolist() == [0, 2, 3, 4] and rest.n_columns == 5
+    assert rest.times.tolist() == [0, 1, 3, 5] and rest.weights.tolist() == [0, 1, 9, 25]
+    assert entries.items.tolist() == [4, 0, 2, 1, 3, 3, 0]
+
+
+def test_the_newest_item_is_held_out_and_may_be_a_repeated_one():
+    plays = pd.DataFrame({"user": 1, "item": [10, 20, 10], "timestamp": [3, 2, 1]})
+    data = lxr.prepare(plays, min_users_per_item=1, repeats="keep")
+    rest, last = lxr.split_last(data.histories())
+    assert data.item_ids[last].tolist() == [10] and data.item_ids[rest.items].tolist() == [10, 20]
+
+
+@pytest.mark.parametrize("lengths", [[2, 1, 2], [3, 0], [1]], ids=str)
+def test_a_user_with_fewer_than_two_entries_is_named(lengths):
+    entries = lxr.EntryLists(np.zeros(sum(lengths), np.int64), np.append(0, np.cumsum(lengths)), 1)
+    row = 0 if lengths == [1] else 1
+    with pytest.raises(ValueError, match=f"^entries, row {row}: expected at least two entries, found {lengths[row]}$"):
+        lxr.split_last(entries)
+
+
+def test_only_entries_have_a_last_one():
+    with pytest.raises(ValueError, match=r"^entries: expected entries, as data\.histories"):
+        lxr.split_last(sp.csr_matrix(np.eye(2)))
+
+
+# --- hidden items ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

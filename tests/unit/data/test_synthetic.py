@@ -24,6 +24,15 @@ def test_synthetic_is_a_function_of_its_seed():
     pd.testing.assert_frame_equal(lxr.load_ratings("synthetic"), synthetic.synthetic_ratings(seed=7))
 
 
+def test_synthetic_times_are_of_2025_and_say_nothing_of_items():
+    ratings = lxr.load_ratings("synthetic")
+    assert set(pd.to_datetime(ratings["timestamp"], unit="s").dt.year) == {2025}
+    assert abs(ratings["timestamp"].corr(ratings["item"])) < 0.05
+    entries = lxr.load_dataset("synthetic").histories()
+    same_user = np.diff(entries.users) == 0
+    assert 0.4 < (np.diff(entries.items)[same_user] > 0).mean() < 0.6
+
+
 def test_synthetic_titles_tell_the_planted_groups():
     data = lxr.load_dataset("synthetic")
     letters = [title.removeprefix("Group ").partition(",")[0] for title in data.item_titles]
