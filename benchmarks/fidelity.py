@@ -5,7 +5,8 @@ cost of a forward pass. Each quantity is the median of several rounds, in which 
 """
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,17 +24,20 @@ CUTOFFS, LENGTHS, STEPS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10
 OPTIONS = {"steps": STEPS, "cutoffs": CUTOFFS, "lengths": LENGTHS, "batch_size": 512}
 
 
-class Recorded(lxr.Recommender):
-    """A recommender that records its input histories."""
+@contextlib.contextmanager
+def recorded(model: lxr.Recommender) -> Iterator[list[lxr.Histories]]:
+    """Context with a list of the histories that the recommender is asked about, after deletion."""
+    asked, answer = [], model.logits_after_deletion
 
-    def __init__(self, model: lxr.Recommender):
-        super().__init__(model.n_items)
-        self.model, self.activation, self.histories = model, model.activation, []
+    def record(histories: lxr.Histories, stays: torch.Tensor) -> torch.Tensor:
+        asked.append(histories.keep(stays))
+        return answer(histories, stays)
 
-    def forward(self, history: torch.Tensor) -> torch.Tensor:
-        """Map histories (B, I) to logits (B, I)."""
-        self.histories.append(history.clone())
-        return self.model(history)
+    model.logits_after_deletion = record
+    try:
+        yield asked
+    finally:
+        del model.logits_after_deletion
 
 
 @torch.no_grad()
@@ -71,16 +75,16 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
     target = lxr.top_item(model, history)
     importance = torch.rand(history.shape, generator=torch.Generator().manual_seed(0))
 
-    def evaluate(recommender: lxr.Recommender = model):
-        lxr.evaluate_fidelity(recommender, history, target, importance, **OPTIONS)
+    def evaluate():
+        lxr.evaluate_fidelity(model, history, target, importance, **OPTIONS)
 
-    recorded = Recorded(model)
-    evaluate(recorded)
+    with recorded(model) as asked:
+        evaluate()
 
     @torch.no_grad()
     def floor():
-        for masked in recorded.histories:
-            model(masked)
+        for masked in asked:
+            model.logits(masked)
 
     def loop(metrics: Callable, users: int) -> Callable[[], None]:
         chosen = np.linspace(0, len(history) - 1, users).astype(int)
@@ -96,7 +100,7 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
     users = len(history)
     return {
         "users": users,
-        "masked histories": sum(map(len, recorded.histories)),
+        "masked histories": sum(map(len, asked)),
         "evaluation [s]": times["evaluate"],
         "evaluation / bare forward passes": times["evaluate"] / times["floor"],
         "per-user tensor loop / evaluation": times["loop"] / sample * users / times["evaluate"],
@@ -108,12 +112,14 @@ def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXR
     """Time of an LXR epoch, validation included, and its ratio to its bare forward and backward passes."""
     target = torch.from_numpy(lxr.top_item(model, matrix))
     network = start_network(model, settings, seed=0)
-    groups = [(lxr.utils.dense(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
+    groups = [(lxr.Histories.of_matrix(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
 
     def floor():
-        for history, explained in groups:
-            mask = torch.sigmoid(network(history, explained))
-            (model(history * mask).sum() + model(history * (1 - mask)).sum()).backward()
+        for histories, explained in groups:
+            mask = torch.sigmoid(network(histories, explained))
+            (
+                model.log_prob_of(histories, explained, mask) + model.log_prob_of(histories, explained, 1 - mask)
+            ).sum().backward()
 
     def train(epochs: int) -> Callable[[], None]:
         return lambda: lxr.train_lxr(model, matrix, validation, settings=replace(settings, epochs=epochs))

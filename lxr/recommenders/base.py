@@ -88,6 +88,12 @@ class Recommender(nn.Module):
     works_in_place: bool | None = None  # detected at the first call
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
+    def __init_subclass__(cls, **options):
+        """A subclass with another ``forward`` says anew whether it takes rows."""
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "takes_rows" not in vars(cls):
+            cls.takes_rows = False
+
     def __init__(self, n_items: int, *, n_features: int = 0, seed: int = 0):
         super().__init__()
         check_positive(n_items=n_items)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lxr
-from lxr.recommenders.first_layer import ItemTable
+from lxr.utils.item_table import ItemTable, TableAdam
 from lxr.utils.weights import initialize, own_weights, restore_weights
 
 
@@ -54,3 +54,16 @@ def test_other_names_are_refused(layers, change):
     state = {name: value for name, value in (layers[0].state_dict() | change).items() if value is not None}
     with pytest.raises(RuntimeError, match=r"Missing|Unexpected"):
         ItemTable(5, 3).load_state_dict(state)
+
+
+def test_sparse_gradients_take_the_steps_of_dense_ones():
+    start = torch.rand(6, 3, generator=torch.Generator().manual_seed(1))
+    tables = [nn.Parameter(start.clone()) for _ in range(2)]
+    optimizers = TableAdam([tables[0]], lr=0.1), torch.optim.Adam([tables[1]], lr=0.1)
+    for rows in ([0, 2, 2], [5], [2, 4]):  # rows repeat, and stay untouched while their momentum goes on
+        for table, optimizer, sparse in zip(tables, optimizers, (True, False), strict=True):
+            optimizer.zero_grad()
+            nn.functional.embedding(torch.tensor(rows), table, sparse=sparse).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(*tables)
+    assert not torch.equal(tables[0], start)
