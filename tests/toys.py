@@ -91,6 +91,20 @@ def with_biases(model: lxr.Recommender) -> lxr.Recommender:
     return model
 
 
+class Fading(lxr.SequentialRecommender):
+    """Every item adds its row of a table, and counts 0.7 times as much with each later item."""
+
+    def __init__(self, n_items=N_ITEMS, n_features=0, seed=0):
+        super().__init__(n_items, n_features=n_features, seed=seed)
+        drawn = torch.randn(self.n_columns, self.n_columns, generator=torch.Generator().manual_seed(seed))
+        self.table = nn.Parameter(drawn)
+
+    def forward(self, items, keep):
+        """Map items (B, L), oldest first, and their kept shares (B, L) to logits (B, I)."""
+        later = keep.flip(1).cumsum(dim=1).flip(1) - keep
+        return (keep * 0.7**later)[:, None].bmm(self.table[items]).squeeze(1)
+
+
 def function(sign):
     """A recommender without weights."""
     weights = torch.linspace(-1, 1, N_ITEMS * N_ITEMS).reshape(N_ITEMS, N_ITEMS)

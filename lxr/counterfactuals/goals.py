@@ -66,7 +66,7 @@ class LeavesTop(Goal):
 
     def reached(self, logits, whole, target, candidates):
         """Whether at least K candidates are before the target: (R,)."""
-        return before(logits, target, candidates).sum(dim=1) >= self.k
+        return _count(before(logits, target, candidates)) >= self.k
 
     def successor(self, logits, whole, target, candidates):
         """The best item that has passed the target: (R,)."""
@@ -91,7 +91,7 @@ class Enters(Goal):
 
     def reached(self, logits, whole, target, candidates):
         """Whether fewer than K candidates are before the target: (R,)."""
-        return before(logits, target, candidates).sum(dim=1) < self.k
+        return _count(before(logits, target, candidates)) < self.k
 
     def successor(self, logits, whole, target, candidates):
         """The target: (R,)."""
@@ -137,3 +137,8 @@ def listed(logits: torch.Tensor, candidates: torch.Tensor, k: int) -> torch.Tens
     """The candidates (R, I) among the first ``k`` by logits (R, I); more than k if items tie for the last place."""
     ranked = logits.masked_fill(~candidates, -torch.inf)
     return candidates & (ranked >= ranked.topk(min(k, logits.shape[1]), dim=1).values[:, -1:])
+
+
+def _count(chosen: torch.Tensor) -> torch.Tensor:
+    """Number (R,) of chosen items (R, I); several times faster than a sum of 64 bits."""
+    return chosen.sum(dim=1, dtype=torch.int32)

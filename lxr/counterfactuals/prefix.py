@@ -8,7 +8,6 @@ import torch
 
 from lxr.counterfactuals.goals import FIRST_PLACE, Goal
 from lxr.data.histories import Histories
-from lxr.explainers.base import in_batches
 from lxr.metrics.fidelity import scored_batches
 from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
@@ -55,13 +54,13 @@ def smallest_prefix(
 
     Args:
         model: recommender of I items.
-        history: :class:`lxr.Histories`, or (B, I) binary histories, at least one item each: dense, or a SciPy matrix, which
-            is read one batch of users at a time.
+        history: :class:`lxr.Histories`, :class:`lxr.EntryLists`, or (B, I) binary histories, dense or a SciPy matrix; at
+            least one entry each. Entry lists and SciPy matrices are read one batch of users at a time.
         target: (B,) explained items, outside the histories; for :class:`Enters` the wanted items.
         importance: (B, I) scores of the history items, dense or sparse.
         goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
         batch_size: histories per forward pass.
-        users_per_batch: users of a SciPy matrix at a time.
+        users_per_batch: users of entry lists or of a SciPy matrix at a time.
         label: label of a progress bar over the batches of users; None for no bar.
 
     Returns:
@@ -80,8 +79,11 @@ def smallest_prefix(
     """
     check_goal(goal)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
-    batches = scored_batches(model, history, target, importance, users_per_batch, label)
-    parts = [_prefixes(model, *batch, goal, batch_size) for batch in batches]
+    parts = [
+        _prefixes(model, entries, chosen, read, goal, batch_size)
+        for users in scored_batches(model, history, target, importance, users_per_batch, label)
+        for entries, chosen, read in zip(*(each.split(batch_size) for each in users), strict=True)
+    ]
     return Prefixes(
         np.concatenate([part.found for part in parts]),
         np.concatenate([part.size for part in parts]),
@@ -104,45 +106,39 @@ def _prefixes(
     goal: Goal,
     batch_size: int,
 ) -> Prefixes:
-    """:func:`smallest_prefix` of checked entries and scores (B, L)."""
-    position, candidates = ranks(histories, importance), histories.unseen(model.n_columns)  # (B, L), (B, I)
-    whole = in_batches(model.logits, batch_size, histories)  # (B, I)
+    """:func:`smallest_prefix` of checked entries and scores (B, L) of at most ``batch_size`` users."""
+    position, length = ranks(histories, importance), histories.lengths.cpu().numpy()
+    whole, candidates = model.logits(histories), histories.unseen(model.n_columns)  # (B, I) both
     check_logits(whole)
+    size, replacement = np.zeros_like(length), np.full_like(length, -1)
 
-    def without(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        return model.logits_after_deletion(histories[user], position[user] >= size[:, None])
+    def note_hits(user: np.ndarray, sizes: np.ndarray, logits: torch.Tensor) -> None:
+        """Note the smallest hit of each user, by logits (R, I) without prefixes: users (R,) and sizes (R,), ascending."""
+        question = whole[user], target[user], candidates[user]
+        hits = np.flatnonzero(goal.reached(logits, *question).cpu())
+        users, first = np.unique(user[hits], return_index=True)
+        hits = hits[first]
+        size[users] = sizes[hits]
+        replacement[users] = goal.successor(logits[hits], *(part[hits] for part in question)).cpu()
 
-    def reached(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        return goal.reached(without(user, size), whole[user], target[user], candidates[user])
-
-    def successor(user: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
-        return goal.successor(without(user, size), whole[user], target[user], candidates[user])
-
-    found = goal.reached(whole, whole, target, candidates)
-    size = torch.zeros_like(target)
-    for users, sizes in _rounds(found, histories.lengths, batch_size):
-        pairs = users.repeat_interleave(len(sizes)), sizes.repeat(len(users))
-        hits = in_batches(reached, batch_size, *pairs).view(len(users), len(sizes))
-        hit = hits.any(dim=1)
-        size[users[hit]] = sizes[hits[hit].int().argmax(dim=1)]
-        found[users[hit]] = True
-    replacement = torch.full_like(target, -1)
-    if found.any():
-        users = found.nonzero().ravel()
-        replacement[users] = in_batches(successor, batch_size, users, size[users])
-    counts = size.cpu().numpy()
+    note_hits(np.arange(len(size)), np.zeros_like(size), whole)
+    for user, sizes in _rounds(replacement, length, batch_size):
+        stays = position[user] >= torch.from_numpy(sizes).to(position)[:, None]
+        note_hits(user, sizes, model.logits_after_deletion(histories[user], stays))
     ordered = histories.items.gather(1, position.argsort(dim=1)).cpu().numpy()
-    removed = [items[:count] for items, count in zip(ordered, counts, strict=True)]
-    return Prefixes(found.cpu().numpy(), counts, removed, replacement.cpu().numpy())
+    removed = [items[:count] for items, count in zip(ordered, size, strict=True)]
+    return Prefixes(replacement >= 0, size, removed, replacement)
 
 
-def _rounds(found: torch.Tensor, length: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Rounds of users without a hit and their next sizes; the caller updates ``found`` (B,).
+def _rounds(replacement: np.ndarray, length: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rounds of users (R,) without a hit and the sizes (R,) of their next prefixes; the caller updates ``replacement`` (B,).
 
     A round has as many sizes as fit a batch, but few at first, because most hits are early.
     """
     done = 0
-    while (users := (~found & (length > done)).nonzero().ravel()).numel():
-        several = min(max(1, batch_size // len(users)), max(FEW_SIZES, done), int(length[users].max()) - done)
-        yield users, torch.arange(done + 1, done + 1 + several, device=users.device)
+    while len(users := np.flatnonzero((replacement < 0) & (length > done))):
+        several = min(max(1, batch_size // len(users)), max(FEW_SIZES, done))
+        user, size = users.repeat(several), np.tile(np.arange(done + 1, done + 1 + several), len(users))
+        exist = size <= length[user]
+        yield user[exist], size[exist]
         done += several

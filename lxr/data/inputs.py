@@ -111,7 +111,8 @@ def as_lists(model, history: object, target: object) -> tuple[EntryLists, np.nda
         The entries, and the targets (n,) int64.
     """
     if not isinstance(history, EntryLists):
-        matrix, items = as_users(model, history, target)
+        check_model(model)
+        matrix, items = as_users(model, as_matrix(model.n_columns, history=history), target)
         return EntryLists.of_matrix(matrix), items
     check_model(model)
     check_lists(model.n_columns, history)

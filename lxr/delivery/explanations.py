@@ -233,8 +233,8 @@ class Explanations(Sequence[UserExplanation]):
 
     def _records(self, group: np.ndarray, reasons: int, how: dict) -> Iterator[Record]:
         """Records of a few explanations (g,), with a joint search of counterfactual sets."""
-        about, by = self.places.iloc[group].to_dict("list"), self.by
-        targets, ranks = np.array(about["item"]), np.array(about["rank"])
+        about, by = {name: column.to_numpy()[group] for name, column in self.places.items()}, self.by
+        targets, ranks = about["item"], about["rank"]
         falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
         users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
         titles = by.data.titles(targets)
@@ -248,9 +248,9 @@ class Explanations(Sequence[UserExplanation]):
                 "user": users[row],
                 "item": items[row],
                 "title": titles[row],
-                "rank": about["rank"][row],
-                "score": about["score"][row],
-                "probability": about["probability"][row],
+                "rank": ranks[row].item(),
+                "score": about["score"][row].item(),
+                "probability": about["probability"][row].item(),
                 "explainer": by.name,
                 "reasons": reason_records(by.data, columns, importance, by.explainer.is_signed),
                 "counterfactual": found,

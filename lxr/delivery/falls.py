@@ -75,14 +75,14 @@ def falls_of(
     falls: dict[int, Fall] = {}
     for rank in np.unique(ranks).tolist():
         group = np.flatnonzero(ranks == rank)
-        of_rank = histories[group], targets[group]
+        of_rank, importance = (histories[group], targets[group]), scores[group]
         if sets == "prefix":
-            found = _prefixes(model, *of_rank, scores[group], LeavesTop(rank))
+            found = _prefixes(model, *of_rank, importance, LeavesTop(rank))
         else:
             found = counterfactual_sets(model, *of_rank, LeavesTop(rank), time_limit=time_limit)
         sentences = set_sentences(model, data, dense(of_rank[0], model.device), of_rank[1], found, rank)
-        for place, each, sentence in zip(group.tolist(), found, sentences, strict=True):
-            falls[place] = _fall(each, scores[[place]], sets, sentence)
+        for place, each, row, sentence in zip(group.tolist(), found, importance.toarray(), sentences, strict=True):
+            falls[place] = _fall(each, row, sets, sentence)
     return [falls[place] for place in range(len(targets))]
 
 
@@ -95,11 +95,11 @@ def _prefixes(
     return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
 
 
-def _fall(found: CounterfactualSet, scores: sp.csr_matrix, sets: Sets, sentence: str) -> Fall:
-    """A fall by a set, ordered by importance (scores (1, I)); a prefix is proven to be smallest if it is one item."""
+def _fall(found: CounterfactualSet, importance: np.ndarray, sets: Sets, sentence: str) -> Fall:
+    """A fall by a set, ordered by importance (I,); a prefix is proven to be smallest if it is one item."""
     if found.removed is None:
         return Fall(np.empty(0, dtype=int), -1, "none", None, sentence)
-    order = np.lexsort((found.removed, -scores.toarray()[0, found.removed]))
+    order = np.lexsort((found.removed, -importance[found.removed]))
     if sets == "prefix" and len(found.removed) > 1:
         return Fall(found.removed[order], found.replacement, "none", None, sentence)
     return Fall(found.removed[order], found.replacement, found.certificate, found.bound, sentence)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lxr.data.histories import Histories, Rows
@@ -42,9 +43,10 @@ from lxr.utils.checks import (
     check_positive,
     check_seed,
 )
+from lxr.utils.item_table import ItemTable, TableAdam
 from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
-from lxr.utils.weights import ItemTable, initialize, linear_layer
+from lxr.utils.weights import initialize, linear_layer
 
 RIDGE = 0.1  # penalty of a warm start's regression, as a share of the mean squared length of a history
 NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
@@ -101,13 +103,13 @@ class ExplainerNetwork(HiddenNetwork):
         """
         hidden = self.encode(histories.rows(self.history_encoder.in_features), target)  # (B, h)
         of_user = hidden.index_select(0, histories.users)  # (N, h)
-        of_item, bias = (each.index_select(0, histories.entries) for each in (self.output.weight, self.output.bias))
-        return histories.padded((of_user * of_item).sum(dim=1) + bias)
+        of_item = F.embedding(histories.entries, self.output.weight, sparse=True)
+        return histories.padded((of_user * of_item).sum(dim=1) + self.output.bias.index_select(0, histories.entries))
 
     def encode(self, history: torch.Tensor | Rows, target: torch.Tensor) -> torch.Tensor:
         """Inputs (B, h) of the last layer, of histories (B, I) and target items (B,)."""
-        user = first_layer(self.history_encoder, history)  # (B, h)
-        item = self.item_encoder.table[target] + self.item_encoder.bias  # (B, h)
+        user = first_layer(self.history_encoder, history, sparse=True)  # (B, h)
+        item = F.embedding(target, self.item_encoder.table, sparse=True) + self.item_encoder.bias  # (B, h)
         if self.inputs != "both":  # an unused input is constant
             user, item = (user, torch.zeros_like(item)) if self.inputs == "history" else (torch.zeros_like(user), item)
         return self.head[:-1](torch.cat([user, item], dim=1))
@@ -159,8 +161,10 @@ def lxr_loss(
         {'item 0': 2.19, 'item 1': 7.42, 'both': 2.59}
     """
     size = settings.alpha * (mask * histories.real).sum(dim=1) / histories.lengths  # (B,)
-    terms = [(-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)]
-    weights, masks = zip(*(term for term in terms if term[0]), strict=True)
+    terms = [(weight, kept) for weight, kept in ((-settings.lambda_pos, mask), (settings.lambda_neg, 1 - mask)) if weight]
+    if not terms:
+        return size.mean()
+    weights, masks = zip(*terms, strict=True)
     times = len(masks)
     log_prob = model.log_prob_of(histories.repeat(times), target.repeat(times), torch.cat(masks)).view(times, -1)  # one pass
     return (size + (log_prob * log_prob.new_tensor(weights)[:, None]).sum(dim=0)).mean()
@@ -246,7 +250,7 @@ def train_lxr(
     settings = settings or default_settings(model, train_matrix)
     check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
     network = start_network(model, settings, seed, train_matrix).to(model.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    optimizer = TableAdam(network.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
     train_matrix, target = as_users(model, train_matrix, top_item(model, train_matrix))
@@ -341,7 +345,8 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
         matrix: (n, I) CSR histories; all answers are in memory at once.
     """
     x = dense(matrix).double()  # (n, I)
-    answers = torch.cat([model(dense(matrix[users], model.device)).cpu() for users in batches(len(x), 512)]).double()
+    groups = (Histories.of_matrix(matrix[users], model.device) for users in batches(len(x), 512))
+    answers = torch.cat([model.logits(histories).cpu() for histories in groups]).double()
     known = answers.isfinite() & (x == 0)
     answers = answers.masked_fill(~known, 0)
     answers -= answers.sum(dim=0) / known.sum(dim=0).clamp(min=1) * known

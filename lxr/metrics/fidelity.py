@@ -21,7 +21,7 @@ from lxr.metrics.names import CUTOFFS, LENGTHS
 from lxr.metrics.result import FidelityResult
 from lxr.metrics.trajectory import only_most, part_sizes, ranks, score_stretches, without_most
 from lxr.recommenders.base import Recommender
-from lxr.utils.checks import check_all_positive, check_different, check_positive
+from lxr.utils.checks import check_all_positive, check_different, check_finite, check_positive
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import USERS_PER_BATCH, batches
@@ -115,7 +115,8 @@ def scored_batches(
         return
     lists, items = as_lists(model, history, target)
     if isinstance(history, EntryLists):
-        scores = as_importance(importance, lists.items.shape, torch.device("cpu")).numpy()
+        scores = as_importance(importance, lists.items.shape, torch.device("cpu")).cpu().numpy()
+        check_finite(lists.users, lists.items, scores)
     else:
         scores = as_scores(lists.matrix(), importance=importance).data
     groups = list(batches(len(lists), users_per_batch))

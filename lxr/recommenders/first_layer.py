@@ -4,15 +4,16 @@ import torch
 import torch.nn.functional as F
 
 from lxr.data.histories import Rows
-from lxr.utils.weights import ItemTable
+from lxr.utils.item_table import ItemTable
 
 
-def first_layer(layer: ItemTable, history: torch.Tensor | Rows) -> torch.Tensor:
+def first_layer(layer: ItemTable, history: torch.Tensor | Rows, *, sparse: bool = False) -> torch.Tensor:
     """Apply a linear layer of I inputs to histories; for entries this takes one row of its table for each.
 
     Args:
         layer: the layer (I → h).
         history: histories (B, I), dense or as entries.
+        sparse: whether entries give the table a sparse gradient, for :class:`lxr.utils.item_table.TableAdam`.
 
     Returns:
         (B, h).
@@ -28,7 +29,7 @@ def first_layer(layer: ItemTable, history: torch.Tensor | Rows) -> torch.Tensor:
     if not isinstance(history, Rows):
         return layer(history)
     weights = None if history.weights is None else history.weights.to(layer.table.dtype)
-    sums = F.embedding_bag(history.items, layer.table, history.start, mode="sum", per_sample_weights=weights)
+    sums = F.embedding_bag(history.items, layer.table, history.start, mode="sum", per_sample_weights=weights, sparse=sparse)
     return sums + layer.bias
 
 

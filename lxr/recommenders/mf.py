@@ -9,7 +9,8 @@ from lxr.data.histories import Rows
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
-from lxr.utils.weights import ItemTable, initialize
+from lxr.utils.item_table import ItemTable
+from lxr.utils.weights import initialize
 
 
 class WholeRowLoss(Recommender):

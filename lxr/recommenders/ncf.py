@@ -14,7 +14,8 @@ from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.recommenders.mf import WholeRowLoss
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
-from lxr.utils.weights import ItemTable, initialize, linear_layer
+from lxr.utils.item_table import ItemTable
+from lxr.utils.weights import initialize, linear_layer
 
 Branches = Literal["both", "gmf", "mlp"]
 

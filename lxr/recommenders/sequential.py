@@ -50,7 +50,7 @@ class SequentialRecommender(Recommender):
     ) -> torch.Tensor:
         """Logits after a share of every entry is kept, as for :meth:`lxr.Recommender.logits`."""
         real = histories.real.to(self.precision or torch.float32)
-        shares = real if keep is None else keep * real
+        shares = real if keep is None else keep.to(real.dtype) * real
         logits = self._checked(self._forward(histories.items, shares), (len(histories), self.n_columns), shares)
         return logits if candidates is None else logits.gather(1, candidates)
 

@@ -11,7 +11,8 @@ from lxr.recommenders.first_layer import first_layer, normalized, score_candidat
 from lxr.recommenders.mf import drop
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
-from lxr.utils.weights import ItemTable, initialize, linear_layer
+from lxr.utils.item_table import ItemTable
+from lxr.utils.weights import initialize, linear_layer
 
 
 class VAE(Recommender):

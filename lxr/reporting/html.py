@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
+from lxr.reporting.families import FAMILIES
 from lxr.utils.extras import extra
 from lxr.utils.markup import html_attribute, html_text
 from lxr.utils.storage import atomic_path
@@ -64,7 +67,10 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 </html>
 """
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
-FIGURE_WIDTH, FIGURE_COLOURS = 840, 24  # pixels; few of both keep the page small
+CELL, ATTRIBUTE = re.compile(r"<(?:td|th|tr)\b[^>]*>"), re.compile(r' (?:class|id)="([^"]*)"| style="text-align: ?right;?"')
+FIGURE_WIDTH = 840  # pixels; few of them, in few colours, keep the page small
+GREYS = (0, 0.25, 0.45, 0.7, 0.8, 0.88, 0.94, 0.97, 1)  # black, text, lines, heat maps, bands, white
+TINTS = (1, 0.4, 0.12)  # shares of a family's colour in white: lines, their edges, bands
 DISPLAYED = ("display_data", "execute_result")  # not printed checks
 HIDDEN = "not-in-report"  # tag of cells for people who run a notebook; reports leave them out
 CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its caption
@@ -96,15 +102,27 @@ class ReportFigure:
         with extra("plots"):
             from PIL import Image
 
-        image, shrunk = Image.open(self.path).convert("RGB"), io.BytesIO()
-        image.thumbnail((FIGURE_WIDTH, 2 * FIGURE_WIDTH))
-        few = image.quantize(FIGURE_COLOURS, dither=Image.Dither.NONE).convert("RGB")
+        image, shrunk, palette = Image.open(self.path).convert("RGB"), io.BytesIO(), Image.new("P", (1, 1))
+        image.thumbnail((FIGURE_WIDTH, 2 * FIGURE_WIDTH), Image.Resampling.BOX, reducing_gap=None)
+        palette.putpalette(_palette())
+        few = image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
         few.save(shrunk, format="webp", lossless=True, method=6)
         source, text = base64.b64encode(shrunk.getvalue()).decode(), html_attribute(repr(self))
         return (
             f'<figure><img alt="{text}" src="data:image/webp;base64,{source}"><figcaption>{html_text(self.caption)}.'
             "</figcaption></figure>"
         )
+
+
+def _palette() -> list[int]:
+    """Red, green and blue of greys and of tints of all families: the colours of figures, as PIL takes them."""
+    with extra("plots"):
+        from matplotlib.colors import to_rgb
+
+    greys = np.array(GREYS)[:, None].repeat(3, axis=1)
+    shades = np.array([to_rgb(shade) for _, shade in FAMILIES.values()])
+    tints = [1 - tint * (1 - shades) for tint in TINTS]
+    return (255 * np.vstack([greys, *tints])).round().astype(int).ravel().tolist()
 
 
 def export_html(notebook: Path, path: Path, title: str) -> None:
@@ -134,9 +152,15 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.output_type in DISPLAYED]
     body, _ = exporter.from_notebook_node(shown)
-    page = PAGE.format(name=html_attribute(title), title=html_text(title), contents=_contents(body), body=body)
+    page = PAGE.format(name=html_attribute(title), title=html_text(title), contents=_contents(body), body=_slim(body))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _slim(body: str) -> str:
+    """The same body; cells of tables lose their classes, the usual alignment, and ids that no style names."""
+    named = set(re.findall(r"#(T_\w+)", body))
+    return CELL.sub(lambda cell: ATTRIBUTE.sub(lambda found: found[0] if found[1] in named else "", cell[0]), body)
 
 
 def _contents(body: str) -> str:

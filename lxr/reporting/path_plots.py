@@ -1,15 +1,13 @@
 """Figures of LXR on paths."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import direction
-from lxr.reporting.families import PATH_RED
+from lxr.reporting.families import FAMILIES, PATH_RED
 from lxr.reporting.formats import with_direction
-from lxr.reporting.style import DASHES, SMALL, line
+from lxr.reporting.style import DASHES, SMALL, colour, label_ends
 from lxr.utils.extras import extra
 
 with extra("plots"):
@@ -17,21 +15,28 @@ with extra("plots"):
     import seaborn as sns
     from matplotlib.figure import Figure
 
+SIZE = (7.8, 3.6)  # inches
+GRADIENTS, PATHS = FAMILIES["gradient"][1], FAMILIES["path"][1]
+TEACHERS = {"one gradient": GRADIENTS, "path": PATHS, "path of the looks": PATHS}  # what nothing is learned in → its colour
+
 
 def plot_path_agreement(agreement: pd.DataFrame) -> Figure:
-    """Plot the agreement of orders along a deletion path; orders that are not in the registry are grey.
+    """Plot the agreement of orders along a deletion path, with their names at the ends of the lines.
 
     Args:
-        agreement: result of :func:`lxr.evaluation.path_analysis.path_agreement_table`.
+        agreement: result of :func:`lxr.evaluation.path_analysis.path_agreement_table`; its columns are names of explainers
+            or of :data:`TEACHERS`.
     """
-    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    for place, (name, values) in enumerate(agreement.items()):
-        plain = {"color": "0.45", "linestyle": DASHES[1 + place % 3], "marker": None, "label": name}
-        ax.plot(100 * agreement.index, values, **line(str(name)) if name in EXPLAINERS else plain)
+    figure, ax = plt.subplots(figsize=SIZE, layout="constrained")
+    removed = 100 * agreement.index.to_numpy()
+    shades = {str(name): TEACHERS.get(str(name)) or colour(str(name)) for name in agreement}
+    for name, values in agreement.items():
+        ax.plot(removed, values, color=shades[str(name)], linewidth=2, marker="o", markersize=4, label=name)
+    ends = {str(name): (removed[-1], values.iloc[-1]) for name, values in agreement.items()}
+    label_ends(ax, ends, shades=shades)
     ax.set_xlabel("history removed along the path [%]")
     ax.set_ylabel("rank correlation with the gradient there,\nitems that are left, mean over users", fontsize=SMALL)
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, handlelength=3.5)
     return figure
 
 
@@ -41,12 +46,11 @@ def plot_signals(signals: pd.DataFrame) -> Figure:
     Args:
         signals: result of :func:`lxr.evaluation.path_analysis.signal_table`, one line per row.
     """
-    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    palette, last = sns.color_palette("colorblind"), signals.shape[1] - 1
-    for place, (name, values) in enumerate(signals.iterrows()):
-        ax.plot(range(len(values)), values, color=palette[place], marker="o", markersize=4)
-        offset: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
-        ax.annotate(name, (last, values.iloc[-1]), color=palette[place], fontsize=SMALL, **offset)
+    figure, ax = plt.subplots(figsize=SIZE, layout="constrained")
+    shades = dict(zip(signals.index, sns.color_palette("colorblind"), strict=False))
+    for name, values in signals.iterrows():
+        ax.plot(range(len(values)), values, color=shades[name], linewidth=2, marker="o", markersize=4)
+    label_ends(ax, {str(name): (signals.shape[1] - 1, value) for name, value in signals.iloc[:, -1].items()}, shades=shades)
     ax.set_xticks(range(signals.shape[1]), [column.removesuffix(" out") for column in signals.columns])
     ax.set_xlabel("items removed before the gradient is taken")
     ax.set_ylabel("signal, relative to its mean size\nover the history, mean over items", fontsize=SMALL)
@@ -74,22 +78,24 @@ def plot_reliance(reliance: pd.Series, metric: str) -> Figure:
 
 
 def plot_growth(growth: pd.Series, references: Mapping[str, float], quality: str) -> Figure:
-    """Plot a learning curve over the number of training users.
+    """Plot a learning curve of LXR on paths over the number of training users, with its name at the end.
 
     Args:
         growth: quality indexed by the number of training users.
-        references: name → quality of untrained methods, for horizontal lines.
+        references: name in :data:`TEACHERS` → quality of the untrained method, for horizontal lines.
         quality: name of the quality.
     """
-    figure, ax = plt.subplots(figsize=(7.8, 3.6), layout="constrained")
-    ax.plot(growth.index, growth, "o-", color=PATH_RED)
-    for place, (name, value) in enumerate(references.items()):
-        ax.axhline(value, color="0.45", linestyle=DASHES[1 + place % 3], label=name)
+    figure, ax = plt.subplots(figsize=SIZE, layout="constrained")
+    ours, last = FAMILIES["lxr-path"][0], growth.index[-1]
+    ax.plot(growth.index, growth, "o-", color=PATH_RED, linewidth=2)
+    for name, value in references.items():
+        ax.axhline(value, color=TEACHERS[name], linestyle=DASHES[1], zorder=1)
     ax.set_xscale("log")
     ax.set_xticks(growth.index, [f"{count:,}" for count in growth.index])
     ax.minorticks_off()
+    ends = {name: (last, value) for name, value in references.items()} | {ours: (last, growth.iloc[-1])}
+    label_ends(ax, ends, shades={**TEACHERS, ours: PATH_RED})
     ax.set_xlabel("training users (log scale)")
     ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, handlelength=3.5)
     return figure

@@ -14,7 +14,7 @@ import pandas as pd
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
-from lxr.reporting.families import AGAINST, FOR, in_families, in_front
+from lxr.reporting.families import AGAINST, FOR, MOST_LINES, in_families, in_front
 from lxr.reporting.fonts import drawable
 from lxr.reporting.formats import with_direction
 from lxr.reporting.style import (
@@ -198,7 +198,7 @@ def _name_front(ax: Axes, front: pd.DataFrame, gap: float = 0.055) -> None:
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     ax.set(xlim=(left - 0.6 * (right - left), right), ylim=(low, high))
     heights = ((front.iloc[:, 1] - low) / (high - low)).sort_values(kind="stable")
-    thin: dict[str, Any] = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.8}
+    thin: dict[str, Any] = {"arrowstyle": "-", "relpos": (1, 0.5), "color": "0.7", "linewidth": 0.8}
     place: dict[str, Any] = {
         "textcoords": "axes fraction",
         "va": "center",
@@ -300,26 +300,36 @@ def plot_training(training: pd.DataFrame, quality: str, *, lower_is_better: bool
     return figure
 
 
-def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: float) -> Figure:
-    """Plot validation quality over epochs, one line per training.
+def plot_learning_curves(curves: Mapping[str, pd.Series], quality: str, floor: float, *, most: int = MOST_LINES) -> Figure:
+    """Plot validation quality over epochs, one line per training, with its name at the end.
+
+    In colour: the first training in black, and the trainings whose best epoch differs most from its best. All others are
+    grey.
 
     Args:
         curves: name → quality indexed by epoch.
         quality: name of the quality.
         floor: quality of a random order, for a dotted line.
+        most: largest number of lines in colour.
     """
+    best = pd.Series({name: curve.min() if direction(quality) == LOWER else curve.max() for name, curve in curves.items()})
+    first, apart = best.index[0], (best - best.iloc[0]).abs().iloc[1:].sort_values(ascending=False, kind="stable")
+    chosen = [name for name in best.index[1:] if name in apart.index[: most - 1]]
+    coloured = zip(chosen, sns.color_palette("colorblind"), strict=False)
+    shades: dict[str, Any] = dict.fromkeys(curves, "0.55") | {first: "black"} | dict(coloured)
     figure, ax = plt.subplots(figsize=(7.8, 4.2), layout="constrained")
-    palette = sns.color_palette("colorblind")
-    for place, (name, curve) in enumerate(curves.items()):
-        dashes = DASHES[place % len(DASHES)]
-        colour, width = (palette[place % len(palette)], 1.5) if place else ("black", 2.5)
-        ax.plot(curve.index, curve, color=colour, linestyle=dashes, linewidth=width, label=name)
-    ax.axhline(floor, color="0.6", linestyle=":", label="random order")
+    for name, curve in curves.items():
+        is_shown = name == first or name in chosen
+        style = {"color": shades[name], "linewidth": 2.0, "zorder": 2} if is_shown else line(name, in_front=False)
+        ax.plot(curve.index, curve, label=name, **style)
+    ax.axhline(floor, color=GREY, linestyle=DASHES[2])
+    last = max(curve.index[-1] for curve in curves.values())
+    ends = {name: (curve.index[-1], curve.iloc[-1]) for name, curve in curves.items()}
+    label_ends(ax, ends | {"random order": (last, floor)}, gap=0.06, shades=shades | {"random order": GREY})
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{quality} of validation users {direction(quality)}")
     ax.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False, fontsize=SMALL, handlelength=3.5)
-    return figure
+    return note(figure, f"In colour: {first}, and those whose best epoch differs most from its best. Grey: the others.")
 
 
 def plot_history_lengths(lengths: np.ndarray, popularity: np.ndarray) -> Figure:

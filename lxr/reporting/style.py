@@ -51,37 +51,43 @@ def draw_lines(ax: Axes, x: Sequence | np.ndarray, values: Mapping[str, np.ndarr
             ax.fill_between(x, mean - error, mean + error, color=colour(name), alpha=0.12, linewidth=0)
 
 
-def label_ends(ax: Axes, points: Mapping[str, tuple[float, float]], gap: float = 0.075) -> None:
+def label_ends(
+    ax: Axes, points: Mapping[str, tuple[float, float]], gap: float = 0.075, shades: Mapping[str, Any] | None = None
+) -> None:
     """Write names right of a panel, each at the height of its point, as far as they do not overlap.
 
     Args:
         ax: the panel, all of it drawn.
         points: name → coordinates of its point.
         gap: least distance of two names, as a share of the height.
+        shades: name → colour of a name; by default the colour of the explainer.
     """
+    shades = {name: colour(name) for name in points} if shades is None else shades
     ax.get_xlim(), ax.get_ylim()  # limits that are not settled yet would move the points
     scale = ax.transData + ax.transAxes.inverted()
     at = {name: tuple(scale.transform(point)) for name, point in points.items()}
     names = sorted(at, key=lambda name: at[name][1])
     around: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "axes fraction", "va": "center", "fontsize": SMALL}
     for name, height in zip(names, spread([at[name][1] for name in names], gap), strict=True):
-        thin: dict[str, Any] = {"arrowstyle": "-", "color": colour(name), "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0}
+        shape: dict[str, Any] = {"arrowstyle": "-", "relpos": (0, 0.5), "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0}
         place: dict[str, Any] = {"xytext": (1.04, height), "annotation_clip": False}
-        ax.annotate(name, at[name], color=colour(name), arrowprops=thin, **around, **place)
+        ax.annotate(name, at[name], color=shades[name], arrowprops=shape | {"color": shades[name]}, **around, **place)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Move ascending heights apart by at least ``gap``, inside 0 to 1 if there is room.
+    """Move ascending heights apart by at least ``gap`` and as little as possible, inside 0 to 1 if there is room.
+
+    Heights without their gaps must not fall: that is isotonic regression, by its formula of largest and smallest means.
 
     Example:
         >>> spread([0.25, 0.375, 0.875, 1.5], 0.25)
-        [0.25, 0.5, 0.75, 1.0]
+        [0.1875, 0.4375, 0.75, 1.0]
     """
-    placed: list[float] = []
-    for number, height in enumerate(heights):
-        highest = 1 - gap * (len(heights) - 1 - number)  # there is room for those that follow
-        placed.append(min(max(height, placed[-1] + gap if placed else 0.0), highest))
-    return placed
+    steps = gap * np.arange(len(heights))
+    free = np.asarray(heights) - steps
+    count = range(len(heights))
+    kept = [max(min(free[i : k + 1].mean() for k in count[at:]) for i in count[: at + 1]) for at in count]
+    return (np.minimum(np.maximum(kept, 0), 1 - steps[-1:]) + steps).tolist()
 
 
 def panels(count: int, columns: int = 3, size: tuple[float, float] = (3.9, 3.1)) -> tuple[Figure, list[Axes]]:

@@ -90,8 +90,9 @@ class Workspace:
             return f"no stage that {self.name} needs has made it"
         if not in_checkout():
             return "only a clone of the repository has the notebooks that make it"
-        command = ["python", "run_all.py", "--dataset", self.dataset, "--results", str(self.results), "--before", self.stage]
-        command += ["--recommenders", self.recommender] if self.recommender else []
+        command = ["python", "run_all.py", "--dataset", self.dataset]
+        command += [] if self.results == PROJECT_ROOT / "results" else ["--results", str(self.results)]
+        command += ["--before", self.stage, *(["--recommenders", self.recommender] if self.recommender else [])]
         return f"run {shlex.join(command + self._options_of_the_data())}"
 
     def _options_of_the_data(self) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from lxr.delivery.explain import explain_with
 from lxr.delivery.explanations import Delivery
 from lxr.delivery.records import Id, Record
-from lxr.utils.checks import check_non_negative, check_positive
+from lxr.utils.checks import check_positive
 
 
 class QuestionError(ValueError):
@@ -41,10 +41,9 @@ class Limits:
         max_items: explained items of a request.
         max_waiting: waiting requests; more are refused with status 503.
         max_batch: requests to explain together.
-        pause: seconds of collecting requests after the first one.
 
     Raises:
-        ValueError: a number that is not positive, or a negative pause.
+        ValueError: a number that is not positive.
 
     Example:
         >>> Limits(max_items=10).max_history
@@ -56,12 +55,9 @@ class Limits:
     max_items: int = 100
     max_waiting: int = 1000
     max_batch: int = 32
-    pause: float = 0.002
 
     def __post_init__(self):
-        numbers = dict(vars(self))
-        check_non_negative(pause=numbers.pop("pause"))
-        check_positive(**numbers)
+        check_positive(**vars(self))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import torch
+
 from lxr.delivery.bundle import Bundle
 from lxr.delivery.explanations import Delivery
 from lxr.delivery.records import REASONS, Record
@@ -38,7 +40,7 @@ class Answer(TypedDict):
 
 
 class Batches:
-    """Queue of questions: those within a few milliseconds are explained together, in one thread.
+    """Queue of questions, explained in one thread: those that wait while it works are explained together.
 
     Args:
         by: recommender, data and explainer.
@@ -67,8 +69,11 @@ class Batches:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Context in which questions are answered."""
-        with ThreadPoolExecutor(1, "explaining") as thread:
+        """Context in which one thread answers questions.
+
+        PyTorch uses no further threads: for operations this short they mostly wait for each other.
+        """
+        with ThreadPoolExecutor(1, "explaining", torch.set_num_threads, (1,)) as thread:
             task = asyncio.create_task(self._run(thread))
             try:
                 yield
@@ -79,7 +84,6 @@ class Batches:
         """Collect and answer questions, without end."""
         while True:
             batch = [await self.waiting.get()]
-            await asyncio.sleep(self.limits.pause)
             while not self.waiting.empty() and len(batch) < self.limits.max_batch:
                 batch.append(self.waiting.get_nowait())
             batch = [(question, future) for question, future in batch if not future.done()]  # cancelled by then

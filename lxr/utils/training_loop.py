@@ -87,14 +87,14 @@ def train_and_keep_best(
             check_step(epoch, loss, module, learning_rate)
             value = validate()
             rows.append({"epoch": epoch, "loss": loss, metric: value})
-            bar.update()
-            bar.set_postfix({"loss": f"{loss:.4f}", metric: f"{value:.4f}"})
-            if report:
-                report(epoch, value)
             badness = value if lower_is_better else -value
             if badness < best or (later_of_equals and badness == best):
                 best, best_epoch, best_weights = badness, epoch, copy.deepcopy(module.state_dict())
-            elif patience and epoch - best_epoch >= patience:
+            bar.update()
+            bar.set_postfix({"loss": f"{loss:.4f}", metric: f"{value:.4f}", "best epoch": best_epoch})
+            if report:
+                report(epoch, value)
+            if patience and epoch - best_epoch >= patience:
                 break
     module.load_state_dict(best_weights)
     return pd.DataFrame(rows)

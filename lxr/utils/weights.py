@@ -23,59 +23,6 @@ def linear_layer(n_inputs: int, n_outputs: int, bias: bool = True) -> nn.Linear:
     return skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
 
 
-class ItemTable(nn.Module):
-    """Linear layer whose inputs are items: one row of weights per item, so that reading a few items is fast.
-
-    Its saved weights have the name and the shape (n_outputs, n_items) of those of ``nn.Linear``.
-
-    Args:
-        n_items: number of inputs.
-        n_outputs: number of outputs.
-
-    Attributes:
-        table: (n_items, n_outputs) weights, not initialized.
-        bias: (n_outputs,) biases.
-
-    Example:
-        >>> layer = ItemTable(n_items=5, n_outputs=2)
-        >>> initialize(layer, seed=0)
-        >>> torch.equal(layer(torch.eye(5)[:1])[0], layer.table[0])
-        True
-    """
-
-    def __init__(self, n_items: int, n_outputs: int):
-        super().__init__()
-        layer = linear_layer(n_items, n_outputs)
-        self.in_features, self.out_features = n_items, n_outputs
-        self.table, self.bias = nn.Parameter(torch.empty(n_items, n_outputs)), layer.bias
-
-    @property
-    def weight(self) -> torch.Tensor:
-        """(n_outputs, n_items), a view of the table."""
-        return self.table.T
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, n_items) to (B, n_outputs)."""
-        return torch.nn.functional.linear(x, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """Sizes."""
-        return f"n_items={self.in_features}, n_outputs={self.out_features}"
-
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
-        """Save the table as ``weight``."""
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        bias, table = destination.pop(f"{prefix}bias"), destination.pop(f"{prefix}table")
-        destination |= {f"{prefix}weight": table.T, f"{prefix}bias": bias}
-
-    def _load_from_state_dict(self, state_dict, prefix, *arguments):
-        """Read ``weight`` into the table."""
-        named = dict(state_dict)
-        if f"{prefix}weight" in named:
-            named[f"{prefix}table"] = named.pop(f"{prefix}weight").T.contiguous()
-        super()._load_from_state_dict(named, prefix, *arguments)
-
-
 def initialize(module: nn.Module, seed: int) -> None:
     """Draw Xavier-uniform weights and zero biases from a separate generator.
 
@@ -99,7 +46,7 @@ def initialize(module: nn.Module, seed: int) -> None:
 def own_weights(layer: nn.Module) -> Iterator[torch.Tensor]:
     """Parameters of a layer without its sublayers; a table counts as the weights (n_outputs, n_items) of a linear layer."""
     for name, parameter in layer.named_parameters(recurse=False):
-        yield layer.weight if isinstance(layer, ItemTable) and name == "table" else parameter
+        yield parameter.T if name == "table" else parameter
 
 
 def save_weights(state: dict, path: str | Path) -> None:

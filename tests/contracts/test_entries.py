@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toys import N_ITEMS, WRAPPED, small, with_biases
 
 import lxr
-from lxr import Histories
+from lxr import EntryLists, Histories
 from lxr.counterfactuals import smallest_prefix
 
 N_FEATURES = 2
@@ -155,7 +155,7 @@ USER = ITEMS.flatmap(
 
 
 def forms(users) -> list[tuple]:
-    """Histories, targets and scores of users (items, target, score of each item): in four forms of the same meaning."""
+    """Histories, targets and scores of users (items, target, score of each item): in five forms of the same meaning."""
     lists, target, scores = zip(*users, strict=True)
     history, importance = np.zeros((2, len(users), N_ITEMS), dtype=np.float32)
     for row, (items, values) in enumerate(zip(lists, scores, strict=True)):
@@ -163,12 +163,14 @@ def forms(users) -> list[tuple]:
     matrix = sp.csr_matrix(history)
     ascending, listed = Histories.of_matrix(matrix), Histories.of_lists(lists)
     # Ties go to the first entry: among those in another order, to the lower item.
-    untied = listed.padded(torch.tensor([value for values in scores for value in values])) - listed.items / 100
+    flat = np.concatenate([np.array(values) - np.array(items) / 100 for items, values in zip(lists, scores, strict=True)])
+    indptr = np.append(0, np.cumsum([len(items) for items in lists]))
     return [
         (torch.tensor(history), torch.tensor(target), torch.tensor(importance)),
         (matrix, target, importance),
         (ascending, target, ascending.at(torch.tensor(importance))),
-        (listed, target, untied),
+        (listed, target, listed.padded(torch.from_numpy(flat))),
+        (EntryLists(np.concatenate(lists), indptr, N_ITEMS), target, flat),
     ]
 
 
@@ -181,7 +183,9 @@ def same(found: dict, expected: dict) -> bool:
 @given(st.lists(USER, min_size=1, max_size=4), st.integers(1, 6))
 def test_fidelity_is_that_of_the_dense_rows(users, steps):
     expected, *others = (
-        lxr.evaluate_fidelity(EXACT, *form, steps=steps, cutoffs=(1, 3), lengths=(1, 4), log_odds=True, batch_size=7)
+        lxr.evaluate_fidelity(
+            EXACT, *form, steps=steps, cutoffs=(1, 3), lengths=(1, 4), log_odds=True, batch_size=7, users_per_batch=2
+        )
         for form in forms(users)
     )
     for found in others:

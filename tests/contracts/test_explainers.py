@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from explaining import assert_close
-from toys import NEED_GRADIENT, WRAPPED, black_box, small, with_biases
+from toys import NEED_GRADIENT, WRAPPED, Fading, black_box, small, with_biases
 
 import lxr
 from lxr.explainers import LXR_FAMILIES
@@ -128,8 +128,27 @@ def test_entries_are_explained_as_their_rows(name, kind, train_matrix, histories
         assert found.shape == entries.shape and found.dtype == torch.float32 and not found.requires_grad
         assert found.isfinite().all() and (found[~entries.real] == 0).all()
         assert_close(entries.spread(found, 20), expected)
+    items = np.concatenate(mixed.lists())
+    lists = lxr.EntryLists(items, np.append(0, mixed.lengths.cumsum(0).numpy()), 20)
+    assert_close(explainer.explain(lists, target.numpy(), users_per_batch=2), found[mixed.real])
     alone = zip(mixed.split(1), target.split(1), strict=True)
     assert_close(torch.cat([explainer.explain(one, item) for one, item in alone]), found)
+
+
+def test_sequences_are_explained_entry_by_entry(name, train_matrix):
+    model = Fading()
+    if name == "shap":  # clusters of items have no order
+        with pytest.raises(ValueError, match=r"history: Fading uses the order of entries: expected lxr.Histories"):
+            make(name, model, train_matrix)
+        return
+    lists = lxr.EntryLists(np.array([5, 0, 3, 7, 9, 1, 2, 4, 6]), np.array([0, 3, 4, 9]), 20)
+    target, explainer = lxr.top_item(model, lists), make(name, model, train_matrix)
+    histories, scores = lists.batch(), explainer.explain(lists, target)
+    assert scores.shape == (9,) and np.isfinite(scores).all()
+    assert_close(explainer.explain(histories, target), histories.padded(torch.from_numpy(scores)))
+    for user in range(3):
+        alone = explainer.explain(histories[[user]], target[[user]])
+        assert_close(alone[0, : lists.lengths[user]], scores[lists.users == user])
 
 
 @pytest.mark.slow

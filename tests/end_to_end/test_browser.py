@@ -217,12 +217,16 @@ def test_two_visitors_of_the_page_whose_kernels_end_with_it(browser, models, fol
     desk, phone = ({"width": 1400, "height": 1000}, {"width": 390, "height": 844})
     with serving("explore", folder, results) as (address, server):
         page = browser.new_page(viewport=desk, permissions=["clipboard-read", "clipboard-write"])
+        asked: list[playwright.Request] = []
+        page.on("request", lambda request: asked.append(request))
         page.goto(address, timeout=60_000)
         app = page.locator(".lxr-app")
         explore(app, models)
         page.locator(".lxr-page").screenshot(path=Path(SHOTS or tmp_path) / "explore.png")
         assert page.title() == "Why was this recommended?" and "without=" in page.url
         without = app.get_by_role("heading", name="What if?").inner_text()
+        elsewhere = [request for request in asked if not request.url.startswith((address, "data:", "blob:"))]
+        assert {request.failure for request in elsewhere} <= {"csp"}  # refused before it left the browser
 
         page.get_by_role("button", name="Copy as text").click()
         playwright.expect(app).to_contain_text("Copied.")

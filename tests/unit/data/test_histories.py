@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lxr
-from lxr import Histories
+from lxr import EntryLists, Histories
 
 N_COLUMNS = 7
 ITEMS = st.lists(st.integers(0, N_COLUMNS - 1), max_size=6)
@@ -202,6 +202,62 @@ def test_other_tensors_are_refused(change, message):
     good = {"items": torch.zeros(2, 3, dtype=torch.int64), "real": torch.ones(2, 3).bool()}
     with pytest.raises(ValueError, match=message):
         lxr.Histories(**good | change)
+
+
+# --- entries of many users -------------------------------------------------------------------------------------------
+
+
+def listed(lists, **options) -> EntryLists:
+    """Entries of users, given by their lists of items."""
+    indptr = np.append(0, np.cumsum([len(items) for items in lists]))
+    return EntryLists(np.array([item for items in lists for item in items], dtype=int), indptr, N_COLUMNS, **options)
+
+
+@given(REPEATING, st.data())
+def test_entries_of_many_users_are_those_of_each(lists, data):
+    entries = listed(lists)
+    assert len(entries) == len(lists) and entries.lengths.tolist() == list(map(len, lists))
+    assert entries.users.tolist() == [user for user, items in enumerate(lists) for _ in items]
+    users = data.draw(st.lists(st.integers(0, len(lists) - 1), min_size=1))
+    for part in (entries[np.array(users)].batch(), entries.batch(np.array(users))):
+        assert [items.tolist() for items in part.lists()] == [lists[user] for user in users]
+        assert part.n_columns == N_COLUMNS
+    expected = Histories.of_lists(lists, N_COLUMNS).dense() > 0
+    assert torch.equal(torch.tensor(entries.matrix().toarray()), expected.float())
+
+
+def test_times_and_weights_follow_their_entries():
+    entries = listed([[4, 1], [], [4, 4, 0]], times=np.arange(5.0), weights=np.arange(5))
+    part = entries[np.array([2, 0])]
+    assert part.items.tolist() == [4, 4, 0, 4, 1] and part.indptr.tolist() == [0, 3, 5]
+    assert part.times.tolist() == [2, 3, 4, 0, 1] and part.weights.tolist() == [2, 3, 4, 0, 1]
+    batch = entries.batch(slice(1, 3))
+    assert batch.times.tolist() == [[0, 0, 0], [2, 3, 4]] and batch.weights is None
+
+
+def test_entries_of_a_matrix():
+    matrix = sp.csr_matrix(np.array([[1, 0, 1], [0, 0, 0]], dtype=np.float32))
+    entries = EntryLists.of_matrix(matrix)
+    assert entries.items.tolist() == [0, 2] and entries.indptr.tolist() == [0, 2, 2] and entries.n_columns == 3
+    assert (entries.matrix() != matrix).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"items": np.array([2, 7, 1])}, "^items: expected items from 0 to 6, found 7"),
+        ({"items": np.array([2, 0, -1])}, "^items: expected items from 0 to 6, found -1"),
+        ({"indptr": np.array([0, 2, 4])}, "^indptr: expected ascending numbers from 0 to 3"),
+        ({"indptr": np.array([1, 2, 3])}, "^indptr: expected ascending numbers from 0 to 3"),
+        ({"indptr": np.array([0, 4, 3])}, "^indptr: expected ascending numbers from 0 to 3"),
+        ({"times": np.zeros(2)}, r"^times: expected 3 numbers, one per entry, found shape \(2,\)"),
+        ({"weights": np.zeros((3, 1))}, r"^weights: expected 3 numbers, one per entry, found shape \(3, 1\)"),
+    ],
+)
+def test_other_arrays_are_refused(change, message):
+    good = {"items": np.array([2, 0, 1]), "indptr": np.array([0, 2, 3]), "n_columns": N_COLUMNS}
+    with pytest.raises(ValueError, match=message):
+        EntryLists(**good | change)
 
 
 def test_rows_of_an_unknown_width_are_refused():

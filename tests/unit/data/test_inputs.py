@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import lxr
-from lxr import Histories
-from lxr.data.inputs import as_csr, as_entries, as_histories, as_items, as_matrix, as_pair, as_scores, check_entries
+from lxr import EntryLists, Histories
+from lxr.data.inputs import (
+    as_csr,
+    as_entries,
+    as_histories,
+    as_items,
+    as_lists,
+    as_matrix,
+    as_pair,
+    as_scores,
+    check_entries,
+)
 
 BINARY = arrays.arrays(np.int8, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.integers(0, 1))
 
@@ -351,6 +361,45 @@ def test_bad_entries_are_refused_at_every_entrance(name):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+BAD_LISTS = {
+    "another catalogue": ([[3], [1]], 6, [2, 3], "history: expected users of 5 items, found 2 users of 6 items"),
+    "nobody": ([], 5, [], "history: expected users of 5 items, found 0 users of 5 items"),
+    "no entry": ([[3], [], [1]], 5, [2, 3, 0], "history, row 1: expected at least one item"),
+    "a consumed target": (GOOD, 5, [2, 3, 4], "target, row 2: expected an item outside the history"),
+    "a foreign target": (GOOD, 5, [2, 5, 1], "target, row 1: .*found 5"),
+    "too few targets": (GOOD, 5, [2, 3], r"target: expected shape \(3,\), found \(2,\)"),
+}
+
+
+def many(lists, n_columns=5) -> EntryLists:
+    """Entries of users, given by their lists of items."""
+    items = np.array([item for each in lists for item in each], dtype=int)
+    return EntryLists(items, np.append(0, np.cumsum([len(each) for each in lists], dtype=int)), n_columns)
+
+
+@pytest.mark.parametrize("name", BAD_LISTS)
+def test_bad_entries_of_many_users_are_refused_at_every_entrance(name):
+    lists, n_columns, target, message = BAD_LISTS[name]
+    history, model = many(lists, n_columns), lxr.MF(5, n_factors=2)
+    explainer = lxr.EXPLAINERS["leave-one-out"](model, None)
+    for call in (
+        lambda: as_lists(model, history, target),
+        lambda: explainer.explain(history, target),
+        lambda: lxr.evaluate_fidelity(model, history, target, np.zeros(len(history.items))),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_scores_of_many_users_are_one_per_entry_and_finite():
+    model, history, target = lxr.MF(5, n_factors=2), many(GOOD), [2, 3, 1]
+    scores = np.array([0, 1, 2, 3, np.nan, 5])
+    with pytest.raises(ValueError, match="importance, row 2, item 4: expected a finite score, found nan"):
+        lxr.evaluate_fidelity(model, history, target, scores, users_per_batch=1)
+    with pytest.raises(ValueError, match=r"importance: expected the history's shape \(6,\), found \(5,\)"):
+        lxr.evaluate_fidelity(model, history, target, scores[:5])
 
 
 def test_entries_know_their_catalogue_and_have_the_first_item_at_the_padding():

@@ -104,15 +104,16 @@ def test_figures_show_the_frames(toy):
     frame = toy.by_list(reasons=1)
     (ax,) = plot_list(frame[frame["user"] == 7], count=2).axes
     assert [bar.get_width() for bar in ax.patches] == [0.75, 0.75]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["<a> (50%)", "<b> (50%)"]
-    assert ax.get_title() == "2 recommendations of user 7, because of"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["<a>", "<b>"]
+    assert [text.get_text() for text in ax.texts] == ["0.75 (1 of 2)", "0.75 (1 of 2)"]
+    assert ax.get_title(loc="left") == "2 recommendations of user 7, because of"
     with pytest.raises(ValueError, match=r"reasons: expected rows of one user, .*, found 2"):
         plot_list(frame)
     groups = toy.by_group({7: "old", 8: "new"}, reasons=1)
     axes = plot_shared_reasons(groups, count=2).axes
-    assert [ax.get_title() for ax in axes] == ["new (2 explanations)", "old (2 explanations)"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["new (2 explanations)", "old (2 explanations)"]
     assert [bar.get_width() for ax in axes for bar in ax.patches] == [0.5] * 4
     first, _ = plot_shared_reasons(toy.by_item(reasons=1), count=3).axes
-    assert first.get_title() == "<e> (2 explanations)" and first.patches[0].get_width() == 1
+    assert first.get_title(loc="left") == "<e> (2 explanations)" and first.patches[0].get_width() == 1
     with pytest.raises(ValueError, match="reasons: expected one or more rows, found none"):
         plot_shared_reasons(groups.head(0))

@@ -7,7 +7,7 @@ import pytest
 import lxr
 from lxr.metrics import group_table, quartiles
 from lxr.reporting.families import FAMILIES, family_of, in_families, in_front
-from lxr.reporting.plots import plot_fidelity, plot_groups, plot_sanity, plot_training
+from lxr.reporting.plots import plot_fidelity, plot_groups, plot_learning_curves, plot_sanity, plot_training
 from lxr.reporting.style import LIGHT, colour, spread
 
 # --- figure
@@ -28,6 +28,16 @@ def test_the_training_curve_marks_the_kept_epoch(lower_is_better, kept):
     training = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2, 1], "NDCG": [0.5, 0.3, 0.6]})
     figure = plot_training(training, "NDCG", lower_is_better=lower_is_better)
     assert tuple(figure.axes[1].lines[-1].get_xydata()[0]) == kept
+
+
+def test_learning_curves_in_colour_are_the_first_and_those_whose_best_epoch_is_farthest_from_it():
+    curves = {"lxr": [0.5, 0.4], "near": [0.41, 0.6], "worse": [0.9, 0.8], "better": [0.1, 0.7]}
+    figure = plot_learning_curves({name: pd.Series(curve, [1, 2]) for name, curve in curves.items()}, "POS@20", 0.95, most=3)
+    shades = {line.get_label(): line.get_color() for line in figure.axes[0].lines}
+    assert shades["lxr"] == "black" and shades["near"] == LIGHT
+    assert len({"black", LIGHT, shades["worse"], shades["better"]}) == 4
+    named = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert named.keys() == {*curves, "random order"} and named["worse"] == shades["worse"]
 
 
 # --- figures
@@ -79,3 +89,7 @@ def test_rows_have_families_together_and_a_random_order_last():
 def test_labels_do_not_overlap_and_stay_inside(heights):
     placed = np.array(spread(heights, 0.1))
     assert (np.diff(placed) > 0.0999).all() and placed.min() >= 0 and placed.max() <= 1
+
+
+def test_labels_of_one_point_lie_around_it_and_others_stay():
+    np.testing.assert_allclose(spread([0.1, 0.5, 0.5, 0.5], 0.1), [0.1, 0.4, 0.5, 0.6])

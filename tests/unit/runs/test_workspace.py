@@ -209,6 +209,16 @@ def test_a_missing_input_is_named_with_the_command_that_makes_it(workspace):
     assert not workspace.inputs and not workspace.root.exists()
 
 
+def test_the_command_is_the_one_of_the_quickstart(tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace_module, "PROJECT_ROOT", tmp_path)
+    parameters = {"dataset": "synthetic", "recommender": "mf", "results": tmp_path / "results"}
+    with pytest.raises(lxr.DataError) as caught:
+        lxr.runs.Workspace("05_lxr", parameters).input("mf/recommender.pt")
+    _, _, command = str(caught.value).partition(" is missing: run ")
+    assert command.startswith("python run_all.py --dataset synthetic --before 05_lxr")
+    assert f"`{command}`" in (environment.PROJECT_ROOT / "notebooks/00_quickstart.ipynb").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("parameters", "options"),
     [

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toys import N_ITEMS, small
@@ -210,6 +211,22 @@ def test_requests_that_come_together_are_answered_together_and_as_alone(bundle, 
                 assert record["score"] == pytest.approx(expected["score"], abs=1e-5)
                 assert [each["item"] for each in record["reasons"]] == [each["item"] for each in expected["reasons"]]
                 assert record["sentence"] == expected["sentence"]
+
+
+def test_one_thread_explains(bundle, monkeypatch):
+    def counted(by, questions):
+        threads.append(torch.get_num_threads())
+        return answering.answers(by, questions)
+
+    threads = []
+    monkeypatch.setattr(service, "answers", counted)
+    torch.set_num_threads(2)
+    try:
+        with testclient.TestClient(service.application(bundle)) as client:
+            assert client.post("/explain", json={"user": 7}).status_code == 200
+        assert (threads, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_more_requests_than_may_wait_are_refused(bundle, seen):

@@ -54,6 +54,17 @@ def test_what_cannot_be_served_is_one_line_and_status_1(path, tmp_path, capsys):
             assert message in said and said.count("\n") == 1
 
 
+def test_an_answer_is_sent_at_once(path, monkeypatch):
+    def run(_, sockets):
+        options.extend(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets)
+
+    options = []
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main([str(path), "--port", "0"]) == 0
+    assert options and all(options)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(("stop", "host"), [(signal.SIGINT, "127.0.0.1"), (signal.SIGTERM, "0.0.0.0")])
