@@ -316,10 +316,9 @@ class EntryLists:
 
     def matrix(self) -> sp.csr_matrix:
         """(n, I) CSR of ones: which items each user has consumed."""
-        matrix = sp.csr_matrix(
-            (np.ones(len(self.items), dtype=np.float32), self.items, self.indptr), (len(self), self.n_columns)
-        )
-        matrix.sum_duplicates()
+        ones = np.ones(len(self.items), dtype=np.float32)
+        matrix = sp.csr_matrix((ones, self.items, self.indptr), (len(self), self.n_columns), copy=True)
+        matrix.sum_duplicates()  # in place
         matrix.data[:] = 1
         return matrix
 

@@ -67,7 +67,18 @@ def _read_kdd_cup(path: Path) -> pd.DataFrame:
             f"{path}, line {line}: expected {expected[line]} ratings of user {heads['user'][line]}, "
             f"found {found[wrong.to_numpy().argmax()]}"
         )
-    return _yahoo_ratings(rows.assign(user=heads["user"].to_numpy()[block]), path)
+    ratings = _yahoo_ratings(rows.assign(user=heads["user"].to_numpy()[block]), path)
+    moments = _moments(lines[~is_head])
+    return ratings if moments is None else ratings.assign(timestamp=moments)
+
+
+def _moments(lines: pd.Series) -> np.ndarray | None:
+    """Seconds (n,) from the dates, which are numbers of days, and times of lines; None if some line has none."""
+    found = lines.str.extract(r"\t(?P<day>\d+)\t(?P<time>\d\d:\d\d:\d\d)$")
+    if found.isna().any(axis=None):
+        return None
+    seconds = pd.to_timedelta(found["time"]).dt.total_seconds()
+    return (86_400 * found["day"].astype(np.int64) + seconds.astype(np.int64)).to_numpy()
 
 
 def _matched(lines: pd.Series, pattern: str, expected: str, path: Path) -> pd.DataFrame:

@@ -235,6 +235,13 @@ def test_times_and_weights_follow_their_entries():
     assert batch.times.tolist() == [[0, 0, 0], [2, 3, 4]] and batch.weights is None
 
 
+@pytest.mark.parametrize("integers", [np.int32, np.int64])
+def test_the_matrix_of_entries_leaves_them_unchanged(integers):
+    items, indptr = np.array([2, 2, 1, 0], dtype=integers), np.array([0, 2, 4], dtype=integers)
+    assert EntryLists(items, indptr, 3).matrix().toarray().tolist() == [[0, 0, 1], [1, 1, 0]]
+    assert items.tolist() == [2, 2, 1, 0] and indptr.tolist() == [0, 2, 4]
+
+
 def test_entries_of_a_matrix():
     matrix = sp.csr_matrix(np.array([[1, 0, 1], [0, 0, 0]], dtype=np.float32))
     entries = EntryLists.of_matrix(matrix)

@@ -29,6 +29,18 @@ def test_every_form_of_yahoo_music_is_read(tmp_path, name, text):
     assert data.user_ids.tolist() == [7, 8] and data.item_ids.tolist() == [100]  # above 70, and not 255
 
 
+def test_times_of_yahoo_music_are_read_if_all_lines_have_them(tmp_path):
+    timed = "7|2\n100\t90\t2276\t21:13:00\n200\t80\t2275\t00:00:09\n8|1\n100\t71\t0\t00:01:00\n"
+    write(tmp_path / "all", {"trainIdx1.txt": timed})
+    write(tmp_path / "some", {"trainIdx1.txt": KDD_CUP})
+    ratings = lxr.load_ratings("yahoo-music", tmp_path / "all")
+    assert ratings["timestamp"].tolist() == [2276 * 86_400 + 76_380, 2275 * 86_400 + 9, 60]
+    assert ratings.attrs["source"] == [str(tmp_path / "all" / "trainIdx1.txt")]
+    assert "timestamp" not in lxr.load_ratings("yahoo-music", tmp_path / "some")
+    data = lxr.prepare(ratings, min_rating=71, min_items_per_user=1, min_users_per_item=1)
+    assert data.item_ids[data.histories([0]).items].tolist() == [200, 100]
+
+
 BAD_YAHOO = {
     "a rating too high": (
         "yahoo-music.csv",

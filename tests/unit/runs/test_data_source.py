@@ -60,6 +60,8 @@ def test_repeats_and_times_reach_the_notebook(shop):
 
 
 def test_plays_of_a_log_without_ratings_can_be_counted(shop):
+    kept = ["--ratings", str(shop / "shop.csv.gz"), "--implicit", "--repeats", "keep"]
+    assert preparation(kept)["repeats"] == "keep"
     told = preparation(["--ratings", str(shop / "shop.csv.gz"), "--implicit", "--repeats", "sum", "--min-rating", "3"])
     assert (told["ratings_file"]["rating_column"], told["repeats"], told["min_rating"]) == (None, "sum", 3)
 
