@@ -252,6 +252,7 @@ class EntryLists:
         n_columns: width I of the catalogue, user features included.
         times: (N,) times in seconds, or None.
         weights: (N,) weights, such as play counts, or None.
+        distinct: whether it is known that no user has consumed an item twice; saves looking.
 
     Raises:
         ValueError: arrays of other lengths, pointers that do not ascend from 0 to N, or an item outside the catalogue.
@@ -267,6 +268,7 @@ class EntryLists:
     n_columns: int
     times: np.ndarray | None = None
     weights: np.ndarray | None = None
+    distinct: bool = False
 
     def __post_init__(self):
         n = len(self.items)
@@ -310,7 +312,8 @@ class EntryLists:
         """Histories of some users (b,), without weights: recommenders are trained on ones."""
         part = self[users]
         length = torch.from_numpy(part.lengths.astype(np.int64))
-        histories = Histories.of_flat(torch.from_numpy(part.items.astype(np.int64)), length, self.n_columns)
+        items = torch.from_numpy(part.items.astype(np.int64))
+        histories = Histories.of_flat(items, length, self.n_columns, self.distinct)
         times = None if part.times is None else histories.padded(torch.from_numpy(part.times.astype(np.float64)))
         return replace(histories, times=times).to(device)
 
@@ -325,7 +328,7 @@ class EntryLists:
     @classmethod
     def of_matrix(cls, matrix: sp.csr_matrix) -> "EntryLists":
         """The entries of a CSR matrix (n, I), in its order."""
-        return cls(matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1])
+        return cls(matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1], distinct=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -124,7 +124,8 @@ class Interactions:
         users = as_rows(len(self.user_ids), rows)
         if self.entries is None:
             return EntryLists.of_matrix(self.matrix[users].sorted_indices())
-        return self.entries if rows is None else self.entries[users]
+        entries = replace(self.entries, distinct=len(self.entries.items) == self.matrix.nnz)
+        return entries if rows is None else entries[users]
 
     @cached_property
     def _user_index(self) -> pd.Index:

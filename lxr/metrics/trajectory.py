@@ -8,7 +8,7 @@ from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_finite, check_logits
 
 LOGITS_AT_A_TIME = 2**27  # 512 MiB in single precision
-ITEMS_AT_A_TIME = 2**14
+MARKS_AT_A_TIME = 2**23
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
@@ -123,8 +123,9 @@ def _score_masked(
     for begin in range(0, len(user), size):
         rows = slice(begin, begin + size)
         of = user[rows]  # (R,)
-        part, chosen = histories[of].trimmed(), target[of]
-        place = rank[of, : part.shape[1]]
+        first, last = int(of[0]), int(of[-1]) + 1
+        few = histories[first:last].trimmed()
+        part, place, chosen = few[of - first], rank[first:last, : few.shape[1]][of - first], target[of]
         stays = (place >= start[rows, None]) & (place < stop[rows, None])
         logits = model.logits_after_deletion(part, stays)  # (R, I)
         if begin == 0:  # checking every batch would take longer than the rest
@@ -146,7 +147,7 @@ def target_rank(logits: torch.Tensor, target: torch.Tensor, histories: Histories
     booleans, and exact up to 2^24 items.
     """
     own = logits.gather(1, target[:, None])
-    width = min(logits.shape[1], ITEMS_AT_A_TIME)
+    width = min(logits.shape[1], max(1, MARKS_AT_A_TIME // len(logits)))
     above, buffer = torch.zeros(len(logits), device=logits.device), torch.empty(len(logits), width, device=logits.device)
     for chunk in logits.split(width, dim=1):
         above += torch.gt(chunk, own, out=buffer[:, : chunk.shape[1]]).sum(dim=1)
