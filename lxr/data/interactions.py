@@ -319,7 +319,7 @@ def _checked_entries(arrays: Mapping[str, np.ndarray]) -> EntryLists | None:
     n_columns = n_items + len(arrays.get("feature_kinds", ()))
     found |= {name: found[name].astype(np.int64) for name in ("items", "indptr")}
     try:
-        entries = EntryLists(n_columns=n_columns, **found)
+        entries = EntryLists(found["items"], found["indptr"], n_columns, found.get("times"), found.get("weights"))
     except ValueError as error:
         raise ValueError(f"entry_{error}") from error
     matrix = entries.matrix()

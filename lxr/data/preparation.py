@@ -180,14 +180,13 @@ def _after_features(features: sp.csr_matrix, entries: EntryLists) -> EntryLists:
     """Entries of every user: the features (n_users, n_features), which have no time, and then the items."""
     features.sort_indices()
     order = np.argsort(np.append(rows(features), entries.users), kind="stable")
-    own = {"times": (entries.times, np.nan), "weights": (entries.weights, 1.0)}
-    joined = {
-        name: None if values is None else np.append(np.full(features.nnz, of_feature), values)[order]
-        for name, (values, of_feature) in own.items()
-    }
+    times, weights = (
+        None if values is None else np.append(np.full(features.nnz, of_feature), values)[order]
+        for values, of_feature in ((entries.times, np.nan), (entries.weights, 1.0))
+    )
     items = np.append(features.indices + entries.n_columns, entries.items)[order]
     indptr = features.indptr.astype(np.int64) + entries.indptr
-    return EntryLists(items, indptr, entries.n_columns + features.shape[1], **joined)
+    return EntryLists(items, indptr, entries.n_columns + features.shape[1], times, weights)
 
 
 def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int], list[tuple[str, str]]]:
