@@ -89,7 +89,7 @@ class Recommender(nn.Module):
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
     def __init_subclass__(cls, **options):
-        """A subclass with another ``forward`` says anew whether it takes rows."""
+        """A subclass with its own ``forward`` gets dense rows unless it says otherwise."""
         super().__init_subclass__(**options)
         if "forward" in vars(cls) and "takes_rows" not in vars(cls):
             cls.takes_rows = False
