@@ -1,7 +1,8 @@
 """Growth of time and memory with users and items: `python benchmarks/scale.py`.
 
-Ratings are generated; the largest size has as many as MovieLens 25M. Every size runs in a separate process, to measure its
-own peaks. Training runs one epoch each; explanation and evaluation take a fixed number of users.
+Histories of 50 items on average are generated, up to 1,000,000 users and 100,000 items. Every size runs in a separate
+process, to measure its own peaks. Training runs one epoch each, MF and NCF with sampled negatives; LXR has at most 100,000
+training users, since far fewer suffice; explanation and evaluation take a fixed number of users.
 """
 
 import argparse
@@ -16,18 +17,21 @@ from measuring import measured
 
 import lxr
 
-SIZES = {"10,000 x 1,000": (10_000, 1_000), "45,000 x 5,500": (45_000, 5_500), "200,000 x 30,000": (200_000, 30_000)}
+SIZES = [(10_000, 1_000), (100_000, 10_000), (1_000_000, 100_000)]
 RATINGS_PER_USER, N_TASTES = 180, 20
+NEGATIVES, LXR_USERS = 100, 100_000
 
 
-def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame:
+def generated_ratings(
+    n_users: int, n_items: int, seed: int = 0, *, ratings_per_user: int = RATINGS_PER_USER
+) -> pd.DataFrame:
     """Ratings from 1 to 5 of items with a long tail; every user prefers the items of one taste.
 
     Each taste has every twentieth item; within a taste and over all items the chance of an item falls like 1 / rank. The
-    number of ratings of a user is log-normal, with mean 180 before repeated pairs are dropped.
+    number of ratings of a user is log-normal, with this mean before repeated pairs are dropped.
     """
     generator = np.random.default_rng(seed)
-    length = generator.lognormal(np.log(RATINGS_PER_USER) - 0.5, 1.0, n_users).astype(int).clip(2, n_items // 4)
+    length = generator.lognormal(np.log(ratings_per_user) - 0.5, 1.0, n_users).astype(int).clip(2, n_items // 4)
     user = np.repeat(np.arange(n_users, dtype=np.int32), length)
     in_taste = generator.random(len(user), dtype=np.float32) < 0.7
     ranks = np.where(in_taste, n_items // N_TASTES, n_items)
@@ -40,22 +44,32 @@ def generated_ratings(n_users: int, n_items: int, seed: int = 0) -> pd.DataFrame
     )
 
 
+def generated_pairs(n_users: int, n_items: int, mean: int = 50, seed: int = 0) -> pd.DataFrame:
+    """Pairs of users and items, as :func:`generated_ratings` draws them, without ratings: every pair counts."""
+    parts, share = [], 50_000  # users at a time; bounds the memory
+    for start in range(0, n_users, share):
+        ratings = generated_ratings(min(share, n_users - start), n_items, seed + start, ratings_per_user=mean)
+        parts.append(ratings[["user", "item"]].assign(user=lambda frame, start=start: frame["user"] + np.int32(start)))
+    return pd.concat(parts, ignore_index=True)
+
+
 def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> dict:
     """All stages at one size: stage → seconds and peak memory."""
     stages = {}
-    ratings = generated_ratings(n_users, n_items)
-    data, stages["preparation"] = measured(partial(lxr.prepare, ratings))
-    rows = len(ratings)
-    del ratings
+    pairs = generated_pairs(n_users, n_items)
+    data, stages["preparation"] = measured(partial(lxr.prepare, pairs))
+    rows = len(pairs)
+    del pairs
     train, validation, test = (data.matrix[users] for users in lxr.split_users(data.matrix.shape[0], seed=42))
-    test = test[:explained]
-    model = lxr.RECOMMENDERS[recommender](data.matrix.shape[1])
+    validation, test = validation[:explained], test[:explained]
+    options = {} if recommender == "vae" else {"negatives": NEGATIVES}
+    model = lxr.RECOMMENDERS[recommender](data.matrix.shape[1], **options)
     _, stages["recommender, an epoch"] = measured(lambda: lxr.fit(model, train, validation, epochs=1))
     make = lxr.EXPLAINERS["lxr"]
-    explainer, stages["LXR, an epoch"] = measured(lambda: make(model, train, validation, epochs=1))
+    explainer, stages["LXR, an epoch"] = measured(lambda: make(model, train[:LXR_USERS], validation, epochs=1))
     target = lxr.top_item(model, test)
     scores, stages[f"LXR explains {explained} users"] = measured(lambda: explainer.explain(test, target))
-    for name in ("cosine", "gradient", "leave-one-out", "shap"):
+    for name in ("cosine", "gradient", "leave-one-out", "rank-margin-path"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
         _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: by.explain(test, target))
     _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_fidelity(model, test, target, scores))
@@ -67,7 +81,8 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recommender", choices=list(lxr.RECOMMENDERS), default="mf")
-    parser.add_argument("--explained", type=int, default=200, metavar="N", help="users to explain and to evaluate")
+    parser.add_argument("--explained", type=int, default=1_000, metavar="N", help="users to explain and to evaluate")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), metavar="N", help="number of sizes, from the smallest")
     parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="only this size, as JSON")
     options = parser.parse_args()
     if options.size:
@@ -75,7 +90,8 @@ def main() -> None:
         return
     command = [sys.executable, __file__, "--recommender", options.recommender, "--explained", str(options.explained)]
     found = {}
-    for name, size in lxr.utils.progress_bar(SIZES.items(), desc="sizes"):
+    sizes = {f"{users:,} x {items:,}": (users, items) for users, items in SIZES[: options.sizes]}
+    for name, size in lxr.utils.progress_bar(sizes.items(), desc="sizes"):
         finished = subprocess.run(
             [*command, "--size", *map(str, size)], stdout=subprocess.PIPE, encoding="utf-8", check=True
         )
@@ -83,7 +99,7 @@ def main() -> None:
     stages = {name: pd.DataFrame(record["stages"]).T for name, record in found.items()}
     seconds = pd.DataFrame({name: table["seconds"] for name, table in stages.items()})
     first, last = seconds.columns[0], seconds.columns[-1]
-    growth = np.prod(SIZES[last], dtype=float) / np.prod(SIZES[first], dtype=float)
+    growth = np.prod(sizes[last], dtype=float) / np.prod(sizes[first], dtype=float)
     seconds["exponent"] = np.log(seconds[last] / seconds[first]) / np.log(growth)
     peaks = pd.DataFrame({name: table["peak [GB]"] for name, table in stages.items()})
     print(f"{options.recommender}\n{pd.DataFrame({name: record['shape'] for name, record in found.items()}).to_string()}")

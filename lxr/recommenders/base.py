@@ -331,8 +331,12 @@ class Recommender(nn.Module):
             rest = others.masked_fill(alone[:, None], 0).logsumexp(dim=1)
         return torch.where(alone, WITHOUT_RIVALS, chosen.squeeze(1) - rest)
 
-    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
-        """Training loss of a batch of histories (B, I); ``step`` counts the batches since the start."""
+    def dense_rows(self, histories: Histories) -> torch.Tensor:
+        """Histories as dense rows (B, I), in the precision of the weights."""
+        return histories.dense(self.n_columns).to(self.precision or torch.float32)
+
+    def loss(self, histories: Histories, generator: torch.Generator, step: int) -> torch.Tensor:
+        """Training loss of a batch of histories; ``step`` counts the batches since the start."""
         raise NotImplementedError(f"{type(self).__name__} has no training loss: train it in its own framework")
 
     def network(self) -> Network | None:

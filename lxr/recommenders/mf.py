@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from lxr.data.histories import Rows
+from lxr.data.histories import Histories, Rows
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.first_layer import first_layer, score_candidates
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
@@ -14,23 +14,46 @@ from lxr.utils.weights import initialize
 
 
 class WholeRowLoss(Recommender):
-    """Training loss shared by :class:`MF` and :class:`NCF`: whole rows, weighted positives, history dropout."""
+    """Training loss shared by :class:`MF` and :class:`NCF`: whole rows, weighted positives, history dropout.
+
+    With ``negatives`` the sum over the unseen items of a row is estimated, without bias, from as many items drawn at random:
+    a step then takes time for these and for the entries of the histories, not for the catalogue.
+    """
 
     dropout: float
     positive_weight: float
+    negatives: int | None
 
-    def weigh(self, dropout: float, positive_weight: float) -> None:
-        """Check and keep the two options of the loss."""
+    def weigh(self, dropout: float, positive_weight: float, negatives: int | None) -> None:
+        """Check and keep the options of the loss."""
         check_dropout(dropout=dropout)
         check_positive_numbers(positive_weight=positive_weight)
-        self.dropout, self.positive_weight = dropout, positive_weight
+        if negatives is not None:
+            check_positive(negatives=negatives)
+        self.dropout, self.positive_weight, self.negatives = dropout, positive_weight, negatives
 
-    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
+    def loss(self, histories: Histories, generator: torch.Generator, step: int) -> torch.Tensor:
         """Binary cross-entropy of whole rows (B, I), mean over users and items."""
+        if self.negatives is not None:
+            return self._estimated_loss(histories, self.negatives, generator)
+        history = self.dense_rows(histories)
         logits = self.of_items(self(drop(history, self.dropout, generator)))
         consumed = self.of_items(history)
         weight = 1 + (self.positive_weight - 1) * consumed
         return F.binary_cross_entropy_with_logits(logits, consumed, weight)
+
+    def _estimated_loss(self, histories: Histories, negatives: int, generator: torch.Generator) -> torch.Tensor:
+        """:meth:`loss`, estimated from the items of the histories and items drawn uniformly, each user's own."""
+        keep = drop(histories.real.float(), self.dropout, generator)
+        drawn = torch.randint(self.n_items, (len(histories), negatives), generator=generator).to(histories.device)
+        items = histories.items.clamp(max=self.n_items - 1)  # user features count as nothing
+        logits = self.logits(histories, keep, torch.cat([items, drawn], dim=1))
+        consumed = (histories.real & (histories.items < self.n_items)).float() * self.positive_weight
+        unseen = self.n_items / negatives * histories.unseen(self.n_columns).gather(1, drawn)
+        weight = torch.cat([consumed, unseen], dim=1)
+        label = torch.cat([torch.ones_like(consumed), torch.zeros_like(unseen)], dim=1)
+        total = F.binary_cross_entropy_with_logits(logits, label.to(logits), weight.to(logits), reduction="sum")
+        return total / (len(histories) * self.n_items)
 
 
 class MF(WholeRowLoss):
@@ -45,6 +68,8 @@ class MF(WholeRowLoss):
         dropout: share of a training history that is hidden from the input.
         positive_weight: weight of a consumed item in the loss, where each other item weighs 1. It sets the level of the
             probabilities and hardly changes the ranking; 60 brings a top recommendation to about 0.98.
+        negatives: unseen items drawn for each user and step, from which the loss is estimated, for large catalogues; None
+            for all.
         seed: seed of the initial weights.
         n_features: number of user features; their columns follow the items.
 
@@ -70,12 +95,13 @@ class MF(WholeRowLoss):
         n_factors: int = 64,
         dropout: float = 0.3,
         positive_weight: float = 60.0,
+        negatives: int | None = None,
         seed: int = 0,
         n_features: int = 0,
     ):
         super().__init__(n_items, n_features=n_features, seed=seed)
         check_positive(n_factors=n_factors)
-        self.weigh(dropout, positive_weight)
+        self.weigh(dropout, positive_weight, negatives)
         self.n_factors = n_factors
         self.history_encoder = ItemTable(self.n_columns, n_factors)
         self.item_encoder = ItemTable(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
@@ -86,7 +112,7 @@ class MF(WholeRowLoss):
         user, bias = first_layer(self.history_encoder, history), self.item_encoder.bias  # (B, n_factors)
         if candidates is None:
             return user @ (self.item_encoder.weight + bias[:, None])
-        return score_candidates(user, self.item_encoder.table[candidates] + bias)
+        return score_candidates(user, F.embedding(candidates, self.item_encoder.table) + bias)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""

@@ -34,7 +34,7 @@ class NCF(WholeRowLoss):
         n_items: number of items.
         n_factors: width of the vectors of both branches.
         layers: widths of the tower.
-        dropout, positive_weight: as for :class:`MF`.
+        dropout, positive_weight, negatives: as for :class:`MF`.
         branches: ``"both"``, or ``"gmf"`` or ``"mlp"`` alone, for training them one after the other
             (:meth:`start_from`).
         max_pairs: pairs of user and item to score at a time.
@@ -63,6 +63,7 @@ class NCF(WholeRowLoss):
         layers: Sequence[int] = (16, 8),
         dropout: float = 0.3,
         positive_weight: float = 60.0,
+        negatives: int | None = None,
         branches: Branches = "both",
         max_pairs: int = 2**18,
         seed: int = 0,
@@ -72,7 +73,7 @@ class NCF(WholeRowLoss):
         check_choice(get_args(Branches), branches=branches)
         check_all_positive(layers=layers)
         check_positive(n_factors=n_factors, max_pairs=max_pairs)
-        self.weigh(dropout, positive_weight)
+        self.weigh(dropout, positive_weight, negatives)
         self.n_factors, self.layers, self.branches, self.max_pairs = n_factors, layers, branches, max_pairs
         self.is_linear = branches == "gmf"
         if branches != "mlp":

@@ -8,6 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
+from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix, check_model
 from lxr.data.interactions import Interactions
 from lxr.data.splits import split_users
@@ -24,7 +25,6 @@ from lxr.utils.checks import (
     check_seed,
     default_options,
 )
-from lxr.utils.sparse import dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 
 HOLDOUT_METRIC = "NDCG@100"
@@ -90,8 +90,7 @@ def fit(
     step = itertools.count()
 
     def loss_of(users: np.ndarray) -> torch.Tensor:
-        history = dense(train_matrix[users], model.device)
-        return model.loss(history.to(model.precision or history.dtype), generator, next(step))
+        return model.loss(Histories.of_matrix(train_matrix[users], model.device), generator, next(step))
 
     def train() -> float:
         with learning(model), with_gradients():

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 
-from lxr.data.histories import Rows
+from lxr.data.histories import Histories, Rows
 from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.first_layer import first_layer, normalized, score_candidates
 from lxr.recommenders.mf import drop
@@ -90,8 +90,9 @@ class VAE(Recommender):
         mu, _ = self.encode(normalized(history))
         return self.decode(mu, candidates)
 
-    def loss(self, history: torch.Tensor, generator: torch.Generator, step: int) -> torch.Tensor:
+    def loss(self, histories: Histories, generator: torch.Generator, step: int) -> torch.Tensor:
         """Negative evidence lower bound with an annealed KL term, mean over users."""
+        history = self.dense_rows(histories)
         mu, log_variance = self.encode(drop(F.normalize(history, dim=1), self.dropout, generator))
         noise = torch.randn(mu.shape, generator=generator).to(mu.device)
         log_p = F.log_softmax(self.of_items(self.decode(mu + noise * (log_variance / 2).exp())), dim=1)

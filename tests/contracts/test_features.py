@@ -72,7 +72,7 @@ def test_a_feature_changes_the_logits_of_items(model, users):
 
 def test_a_feature_is_no_negative_in_training(model, users):
     def loss():
-        return model.loss(users, torch.Generator().manual_seed(0), step=10_000)
+        return model.loss(lxr.Histories.of_dense(users), torch.Generator().manual_seed(0), step=10_000)
 
     before = loss()
     before.backward()

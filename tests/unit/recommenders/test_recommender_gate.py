@@ -315,8 +315,9 @@ class Network(lxr.Recommender):
         self.modes.append((self.net[2].training, torch.is_grad_enabled()))
         return self.net(history)
 
-    def loss(self, history, generator, step):
+    def loss(self, histories, generator, step):
         """Cross-entropy of whole rows."""
+        history = self.dense_rows(histories)
         return nn.functional.binary_cross_entropy_with_logits(self(history), history)
 
 

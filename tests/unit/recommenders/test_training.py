@@ -79,9 +79,9 @@ class NotANumber(lxr.Recommender):
         """Map histories (B, I) to logits (B, I)."""
         return self.scale * history
 
-    def loss(self, history, generator, step):
+    def loss(self, histories, generator, step):
         """0 / 0."""
-        return (self(history) * 0).sum() / 0
+        return (self(self.dense_rows(histories)) * 0).sum() / 0
 
 
 def test_a_loss_that_is_not_finite_is_refused(planted):
