@@ -205,7 +205,8 @@ def test_of_its_own_orders_each_user_keeps_the_best(model, train_matrix, history
     def values(scores):
         return lxr.evaluate_fidelity(model, history, target, scores).per_user()[criterion].to_numpy()
 
-    own, looks = trained.explain(history, target), trained.network.signals(model, history, target)[:, :10].T
+    signals = trained.network.signals(model, lxr.Histories.of_dense(history), target)
+    own, looks = trained.explain(history, target), signals[:, :10].T
     candidates = [own]
     for weight in (1.0, 2.0):
         for look in looks:
