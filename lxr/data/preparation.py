@@ -1,7 +1,7 @@
 """Preparation of histories from a ratings frame: thresholds, the k-core, user features."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from lxr.data.datasets import load_ratings, preparation_rule
 from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
-from lxr.data.ratings import REPEATS, Repeats, check_attributes, checked_ratings, seconds, without_repeats
+from lxr.data.ratings import REPEATS, CheckedRatings, Repeats, check_attributes, checked_ratings, seconds, without_repeats
 from lxr.utils.checks import (
     check_choice,
     check_positive,
@@ -23,6 +23,7 @@ from lxr.utils.sparse import rows
 from lxr.utils.storage import DataError, text_array
 
 USER_FEATURES = "ratings.attrs['user_features']"
+Stay = tuple[np.ndarray, np.ndarray]  # which users and which items stay, as bool
 
 
 def prepare(
@@ -86,15 +87,26 @@ def prepare(
     checked = checked_ratings(ratings)
     check_attributes(ratings.attrs)
     counted = without_repeats(checked, min_rating, repeats)
-    liked = counted[counted["rating"] >= min_rating] if "rating" in counted else counted
+    liked = counted["rating"].to_numpy() >= min_rating if "rating" in counted else np.ones(len(counted), dtype=bool)
     core = {"min_items_per_user": min_items_per_user, "min_users_per_item": min_users_per_item}
-    pairs = liked[["user", "item"]]
-    kept = k_core(pairs.drop_duplicates() if repeats == "keep" else pairs, **core)
-    if kept.empty:
-        raise _nothing_left(checked, {"min_rating": min_rating} | core)
-    kept, complete_users = _without_complete_users(kept, **core)
-    entries = liked[liked["user"].isin(kept["user"]) & liked["item"].isin(kept["item"])]
-    data = replace(_numbered(entries, ratings), n_duplicates=len(ratings) - len(counted), complete_users=complete_users)
+    pairs = _first_of_pairs(counted, liked) if repeats == "keep" else liked
+    users, items = counted["user"].to_numpy(), counted["item"].to_numpy()
+
+    def find_core(pairs: np.ndarray) -> Stay:
+        return k_core(users, items, (len(checked.user_ids), len(checked.item_ids)), pairs, **core)
+
+    stay, complete = _without_complete_users(users, items, pairs, find_core)
+    if not stay[0].any():
+        raise _nothing_left(checked.rows, {"min_rating": min_rating} | core)
+    complete_users = tuple(checked.user_ids[complete].tolist())
+    if complete_users:
+        message = "left out because they have all items, so nothing can be recommended to them"
+        warnings.warn(f"{message}: {named(complete_users)}", stacklevel=2)
+    data = replace(
+        _numbered(counted, liked, checked, stay, ratings.attrs),
+        n_duplicates=len(ratings) - len(counted),
+        complete_users=complete_users,
+    )
     return _with_features(data, ratings.attrs["user_features"]) if "user_features" in ratings.attrs else data
 
 
@@ -107,27 +119,52 @@ def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> Dat
     return DataError(f"no interaction is left of {len(checked)} ratings{scale} with {rule}{advice}")
 
 
-def _numbered(kept: pd.DataFrame, ratings: pd.DataFrame) -> Interactions:
-    """Histories from one row per entry, with titles and groups if the ratings have them."""
-    user_ids, users = np.unique(_id_array(kept["user"]), return_inverse=True)
-    item_ids, items = np.unique(_id_array(kept["item"]), return_inverse=True)
-    keys = (kept["timestamp"].to_numpy(),) if "timestamp" in kept else ()
-    order = np.lexsort((items, *keys, users))  # stable: the order of rows is last
+def _first_of_pairs(rows: pd.DataFrame, liked: np.ndarray) -> np.ndarray:
+    """(n,) bool, the first of the liked rows of every pair of user and item."""
+    first = liked.copy()
+    first[liked] = ~rows.loc[liked, ["user", "item"]].duplicated().to_numpy()
+    return first
+
+
+def _numbered(
+    rows: pd.DataFrame, liked: np.ndarray, checked: CheckedRatings, stay: Stay, attributes: Mapping
+) -> Interactions:
+    """Histories from the liked rows of the users and items that stay, with titles and groups if the ratings have them."""
+    users, items = rows["user"].to_numpy(), rows["item"].to_numpy()
+    user_ids, item_ids = checked.user_ids[stay[0]], checked.item_ids[stay[1]]
+    order = np.flatnonzero(liked & _both(users, items, stay)).astype(np.int32)
+    order = order[stable_order(items[order], len(stay[1]))]
+    if "timestamp" in rows:
+        order = order[np.argsort(rows["timestamp"].to_numpy()[order], kind="stable")]
+    order = order[stable_order(users[order], len(stay[0]))]
     entries = EntryLists(
-        items[order],
-        np.append(0, np.bincount(users).cumsum()),
+        (stay[1].cumsum() - 1)[items[order]],
+        np.append(0, np.bincount(users[order], minlength=len(stay[0]))[stay[0]].cumsum()),
         len(item_ids),
-        times=seconds(kept["timestamp"])[order] if "timestamp" in kept else None,
-        weights=kept["rating"].to_numpy()[order] if "rating" in kept else None,
+        times=seconds(rows["timestamp"].iloc[order]) if "timestamp" in rows else None,
+        weights=rows["rating"].to_numpy()[order] if "rating" in rows else None,
     )
     return Interactions(
         matrix=entries.matrix(),
         user_ids=user_ids,
         item_ids=item_ids,
-        item_titles=item_titles(ratings, item_ids),
-        item_groups=item_groups(ratings, item_ids),
+        item_titles=item_titles(attributes, item_ids),
+        item_groups=item_groups(attributes, item_ids),
         entries=entries,
     )
+
+
+def stable_order(codes: np.ndarray, n_codes: int) -> np.ndarray:
+    """Places (n,) int32 that sort codes (n,) from 0 to n_codes − 1; equal codes stay in their order.
+
+    Transposing a sparse row is a counting sort: several times faster than ``np.argsort``.
+
+    Example:
+        >>> stable_order(np.array([2, 0, 2, 0], dtype=np.int32), n_codes=3)
+        array([1, 3, 0, 2], dtype=int32)
+    """
+    places = np.arange(len(codes), dtype=np.int32)
+    return sp.csr_matrix((places, codes, np.array([0, len(codes)])), shape=(1, n_codes)).tocsc().data
 
 
 def _check_rule(min_rating: float, min_items_per_user: int, min_users_per_item: int, repeats: Repeats | None) -> None:
@@ -208,45 +245,75 @@ def _feature_entries(features: Mapping, user_ids: np.ndarray) -> tuple[list[int]
     return users, known
 
 
-def _id_array(ids: pd.Series) -> np.ndarray:
-    """Ids as an array of numbers or of Python strings."""
-    array = ids.infer_objects().to_numpy()
-    return text_array([str(value) for value in array]) if array.dtype == object else array
+def k_core(
+    users: np.ndarray,
+    items: np.ndarray,
+    shape: tuple[int, int],
+    pairs: np.ndarray,
+    min_items_per_user: int,
+    min_users_per_item: int,
+) -> Stay:
+    """Drop users and items with too few partners, until nothing changes.
+
+    Args:
+        users, items: (n,) numbers from 0.
+        shape: number of users, number of items.
+        pairs: (n,) bool, the rows that count; each pair of user and item counts once.
+        min_items_per_user, min_users_per_item: minimum counts of at least 1.
+
+    Returns:
+        Which users (n_users,) and which items (n_items,) stay, as bool.
+
+    Example:
+        >>> users, items = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 2])
+        >>> user_stays, item_stays = k_core(users, items, (3, 3), np.ones(5, dtype=bool), 2, 2)
+        >>> user_stays.tolist(), item_stays.tolist()
+        ([True, True, False], [True, True, False])
+    """
+    of_user, of_item = np.bincount(users[pairs], minlength=shape[0]), np.bincount(items[pairs], minlength=shape[1])
+    left = pairs
+    while True:
+        stay = of_user >= min_items_per_user, of_item >= min_users_per_item
+        gone = left & ~_both(users, items, stay)
+        if not gone.any():
+            return stay
+        left = left & ~gone
+        of_user -= np.bincount(users[gone], minlength=shape[0])
+        of_item -= np.bincount(items[gone], minlength=shape[1])
 
 
-def k_core(pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int) -> pd.DataFrame:
-    """Drop users and items with too few partners, until nothing changes."""
-    size = None
-    while size != len(pairs):
-        size = len(pairs)
-        pairs = pairs[pairs["item"].map(pairs["item"].value_counts()) >= min_users_per_item]
-        pairs = pairs[pairs["user"].map(pairs["user"].value_counts()) >= min_items_per_user]
-    return pairs
+def _both(users: np.ndarray, items: np.ndarray, stay: Stay) -> np.ndarray:
+    """(n,) bool, rows of a user and an item that both stay."""
+    return stay[0][users] & stay[1][items]
 
 
 def _without_complete_users(
-    pairs: pd.DataFrame, min_items_per_user: int, min_users_per_item: int
-) -> tuple[pd.DataFrame, tuple[int | str, ...]]:
-    """Drop users who have all items and repeat the k-core, unless no user would remain.
+    users: np.ndarray, items: np.ndarray, pairs: np.ndarray, find_core: Callable[[np.ndarray], Stay]
+) -> tuple[Stay, np.ndarray]:
+    """Find the k-core without users who have all its items, unless no user would remain.
+
+    Args:
+        users, items: (n,) numbers from 0.
+        pairs: (n,) bool, the rows that count.
+        find_core: rows that count → which users and items stay.
 
     Returns:
-        The remaining pairs, and the sorted ids of the dropped users.
-
-    Warns:
-        UserWarning: names the users.
+        Which users and items stay, and the numbers of the dropped users, ascending.
     """
-    rest, dropped = pairs, []
-    while len(complete := _complete_users_of(rest)):
-        dropped += complete.tolist()
-        rest = k_core(rest[~rest["user"].isin(complete)], min_items_per_user, min_users_per_item)
-    if not dropped or rest.empty:
-        return pairs, ()
-    message = f"left out because they have all items, so nothing can be recommended to them: {named(dropped)}"
-    warnings.warn(message, stacklevel=3)
-    return rest, tuple(sorted(dropped))
+    first = stay = find_core(pairs)
+    dropped = np.zeros(len(stay[0]), dtype=bool)
+    while stay[0].any():
+        pairs = pairs & _both(users, items, stay)
+        complete = np.bincount(users[pairs], minlength=len(dropped)) == stay[1].sum()
+        if not complete.any():
+            return stay, dropped.nonzero()[0]
+        dropped |= complete
+        pairs = pairs & ~complete[users]
+        stay = find_core(pairs)
+    return first, np.empty(0, dtype=np.int64)
 
 
-def named(users: list[int | str]) -> str:
+def named(users: Sequence[int | str]) -> str:
     """Return how many users there are, and the ids of ten of them."""
     more = f" and {len(users) - 10} others" if len(users) > 10 else ""
     return f"{len(users)} user{'s' * (len(users) > 1)} ({', '.join(map(repr, sorted(users)[:10]))}{more})"
@@ -273,15 +340,9 @@ def check_candidates(data: Interactions) -> None:
         )
 
 
-def _complete_users_of(pairs: pd.DataFrame) -> pd.Index:
-    """Users who have all items."""
-    sizes = pairs["user"].value_counts()
-    return sizes.index[sizes == pairs["item"].nunique()]
-
-
-def item_titles(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+def item_titles(attributes: Mapping, item_ids: np.ndarray) -> np.ndarray | None:
     """Titles in the order of ``item_ids``; the id replaces a missing title."""
-    titles = ratings.attrs.get("titles")
+    titles = attributes.get("titles")
     return None if titles is None else text_array([_title_of(item, titles.get(item)) for item in item_ids.tolist()])
 
 
@@ -290,13 +351,13 @@ def _title_of(item: object, title: object) -> str:
     return str(item if pd.isna(title) else title).encode(errors="replace").decode()
 
 
-def item_groups(ratings: pd.DataFrame, item_ids: np.ndarray) -> np.ndarray | None:
+def item_groups(attributes: Mapping, item_ids: np.ndarray) -> np.ndarray | None:
     """Planted groups in the order of ``item_ids``.
 
     Raises:
         DataError: an item without a group.
     """
-    groups = ratings.attrs.get("groups")
+    groups = attributes.get("groups")
     if groups is None:
         return None
     ungrouped = [item for item in item_ids.tolist() if not is_integer(groups.get(item))]

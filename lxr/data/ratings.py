@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,15 +23,30 @@ REPEATS: dict[Repeats, str] = {
 }
 
 
-def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True)
+class CheckedRatings:
+    """Checked rows of ratings, with users and items as numbers.
+
+    Attributes:
+        rows: columns ``user`` and ``item``, int32 places in the ids, and, if present, ``rating`` and ``timestamp``, without
+            time zones; the index counts the rows from 0.
+        user_ids: (n_users,) original ids, ascending.
+        item_ids: (n_items,) original ids, ascending.
+    """
+
+    rows: pd.DataFrame
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+
+
+def checked_ratings(ratings: pd.DataFrame) -> CheckedRatings:
     """Check a ratings frame: every row needs ids and, if there are ratings, a number.
 
     Args:
         ratings: as for :func:`lxr.prepare`.
 
     Returns:
-        Its columns ``user`` and ``item`` and, if present, ``rating`` and ``timestamp``, without time zones; the index counts
-        the rows from 0.
+        Its rows, with users and items as numbers.
 
     Raises:
         DataError: it is not a frame, has no rows, lacks or repeats a column, or a row has no id, no
@@ -43,7 +59,9 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
         raise DataError("ratings: expected at least one row, found none")
     frame = ratings.reset_index(drop=True).rename_axis("row")
     frame.attrs = {}  # pandas would copy attrs deeply at every step
-    checked = {name: exact_ids(frame[name], name, "ratings") for name in ("user", "item")}
+    users, user_ids = _numbers_of(exact_ids(frame["user"], "user", "ratings"))
+    items, item_ids = _numbers_of(exact_ids(frame["item"], "item", "ratings"))
+    checked: dict[str, np.ndarray | pd.Series] = {"user": users, "item": items}
     if "rating" in frame:
         text = frame["rating"].map(lambda value: isinstance(value, str)) if _not_numeric(frame["rating"]) else None
         if text is not None:
@@ -51,7 +69,14 @@ def checked_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
         checked["rating"] = numeric(frame, "rating", "ratings")
     if "timestamp" in frame:
         checked["timestamp"] = _without_zone(times(frame, "timestamp", "ratings"))
-    return pd.DataFrame(checked)
+    return CheckedRatings(pd.DataFrame(checked, copy=False), user_ids, item_ids)
+
+
+def _numbers_of(ids: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Places (n,) int32 of ids among the distinct ids, and these, ascending: numbers or Python strings."""
+    place, distinct = pd.factorize(ids)
+    ascending, places = np.unique(distinct.to_numpy(), return_inverse=True)
+    return places.astype(np.int32)[place], ascending
 
 
 def _not_numeric(values: pd.Series) -> bool:
@@ -91,11 +116,11 @@ def check_attributes(attributes: Mapping) -> None:
             raise DataError(f"ratings.attrs['titles'], item {item!r}: expected text without NUL, found {title!r}")
 
 
-def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats | None) -> pd.DataFrame:
+def without_repeats(checked: CheckedRatings, min_rating: float, repeats: Repeats | None) -> pd.DataFrame:
     """One row for every pair of user and item, or all rows if ``repeats`` is ``"keep"``.
 
     Args:
-        ratings: from :func:`checked_ratings`.
+        checked: from :func:`checked_ratings`.
         min_rating: smallest rating that counts.
         repeats: as for :func:`lxr.prepare`.
 
@@ -105,10 +130,10 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
     Warns:
         UserWarning: ``repeats`` is None, and there are repeated pairs.
     """
-    repeated = ratings.duplicated(["user", "item"], keep=False)
-    if repeats == "keep" or not repeated.any():
+    ratings = checked.rows
+    if repeats == "keep" or not _has_repeats(checked):
         return ratings
-    chosen = repeats or _usual(ratings[repeated], min_rating)
+    chosen = repeats or _usual(checked, min_rating)
     unique = _in_time(ratings).drop_duplicates(["user", "item"], keep="first" if chosen == "first" else "last")
     if chosen == "sum" and "rating" in ratings:
         unique = unique.assign(rating=ratings.groupby(["user", "item"])["rating"].transform("sum"))
@@ -118,7 +143,16 @@ def without_repeats(ratings: pd.DataFrame, min_rating: float, repeats: Repeats |
     return unique
 
 
-def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
+def _has_repeats(checked: CheckedRatings) -> bool:
+    """Return whether a pair of user and item has several rows."""
+    pairs = checked.rows["user"].to_numpy(dtype=np.int64, copy=True)
+    pairs *= len(checked.item_ids)
+    pairs += checked.rows["item"].to_numpy()
+    pairs.sort()  # several times faster than a table of pairs
+    return bool((pairs[1:] == pairs[:-1]).any())
+
+
+def _usual(checked: CheckedRatings, min_rating: float) -> Repeats:
     """Default treatment of repeated pairs.
 
     Re-ratings replace each other, plays add up, and a frame does not say which of the two it holds. The newest counts,
@@ -126,14 +160,15 @@ def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
     of 1, as in a log; otherwise the frame is ambiguous.
 
     Args:
-        repeated: the rows of all repeated pairs.
+        checked: all rows.
         min_rating: smallest rating that counts.
 
     Raises:
         DataError: the frame is ambiguous; names the first row of such a pair.
     """
-    if "rating" not in repeated:
+    if "rating" not in checked.rows:
         return "last"
+    repeated = checked.rows[checked.rows.duplicated(["user", "item"], keep=False)]
     pairs = repeated.groupby(["user", "item"], sort=False)["rating"]
     together = (pairs.transform("max") < min_rating) & (pairs.transform("sum") >= min_rating)
     if not together.any():
@@ -144,8 +179,8 @@ def _usual(repeated: pd.DataFrame, min_rating: float) -> Repeats:
     user, item = repeated.loc[row, "user"], repeated.loc[row, "item"]
     own = repeated.loc[(repeated["user"] == user) & (repeated["item"] == item), "rating"].tolist()
     raise DataError(
-        f"ratings, row {row}: user {user} and item {item} are there {len(own)} times, with the ratings "
-        f"{', '.join(f'{rating:g}' for rating in own[:5])}{', …' if len(own) > 5 else ''}, which reach "
+        f"ratings, row {row}: user {checked.user_ids[user]} and item {checked.item_ids[item]} are there {len(own)} times, "
+        f"with the ratings {', '.join(f'{rating:g}' for rating in own[:5])}{', …' if len(own) > 5 else ''}, which reach "
         f"min_rating={min_rating:g} only together: expected repeats='sum' for plays that add up, or repeats='last' for "
         "ratings of which the newest counts"
     )
