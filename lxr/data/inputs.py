@@ -203,6 +203,21 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
     return histories, items
 
 
+def as_list_scores(lists: EntryLists, history: object, importance: object) -> np.ndarray:
+    """Finite scores (N,) of the checked entries of many users.
+
+    Args:
+        lists: the entries.
+        history: the same histories as they were given.
+        importance: (N,) scores if these were :class:`lxr.EntryLists`, else (n, I) as :func:`as_scores` takes them.
+    """
+    if not isinstance(history, EntryLists):
+        return as_scores(lists.matrix(), importance=importance).data
+    scores = as_importance(importance, lists.items.shape, torch.device("cpu")).cpu().numpy()
+    check_finite(lists.users, lists.items, scores)
+    return scores
+
+
 def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:
     """Finite scores of exactly the entries of checked histories.
 

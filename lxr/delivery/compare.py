@@ -158,8 +158,9 @@ def compare(
 ) -> Comparison:
     """Compare explainers on a recommender, to choose one of them.
 
-    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users and evaluated
-    on a sample of test users. If the recommender was trained on all users, these are not unseen.
+    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, as rows
+    without an order, and evaluated on a sample of test users. If the recommender was trained on all users, these are not
+    unseen.
 
     Args:
         model: the recommender.
@@ -193,7 +194,8 @@ def compare(
             f"explainers: expected two or more that can explain this recommender, found {', '.join(specs) or 'none'}"
         )
     train, validation, test = split_users(data.matrix.shape[0], seed=seed)
-    histories = histories_of(model, data, test[sampled(len(test), n_users, np.random.default_rng(seed))])
+    rows = test[sampled(len(test), n_users, np.random.default_rng(seed))]
+    histories = histories_of(model, data, rows, ordered=any(spec.cls.is_ordered for spec in specs.values()))
     target = top_item(model, histories)
     results, costs, sizes = {}, {}, {}
     for name in progress_bar(list(specs), desc="comparing", unit="explainer"):

@@ -113,7 +113,7 @@ def explain_with(
         ['Group H, item 12', 'Group B, item 4']
     """
     check_positive(n_recommendations=n_recommendations, users_per_batch=users_per_batch)
-    asked = _asked(by.model, by.data, users, rows, histories)
+    asked = _asked(by, users, rows, histories)
     check_memory(3 * 4 * min(users_per_batch, len(asked.users)) * by.model.n_columns, "users_per_batch")
     columns = None if items is None else by.data.columns_of(items)
     if columns is not None:
@@ -136,22 +136,23 @@ class Asked(NamedTuple):
     rows: np.ndarray
 
 
-def _asked(model: Recommender, data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
+def _asked(by: Delivery, users: Any, rows: Any, histories: Any) -> Asked:
     """Non-empty histories of a call of :func:`explain_with`."""
     given = [name for name, value in {"users": users, "rows": rows, "histories": histories}.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{', '.join(given)}: expected only one of users, rows and histories, found {len(given)} of them")
     if histories is not None:
-        return _of_lists(model, data, histories)
+        return _of_lists(by, histories)
+    data = by.data
     chosen = rows_of(data, users, rows)
-    lists = histories_of(model, data, chosen)
+    lists = histories_of(by.model, data, chosen, ordered=by.explainer.is_ordered)
     empty = lists.lengths == 0
     if empty.any():
         raise ValueError(f"users: user {data.user_ids[chosen[first(empty)]]} has an empty history: expected an item")
     return Asked(lists, data.user_ids[chosen], chosen)
 
 
-def _of_lists(model: Recommender, data: Interactions, histories: Any) -> Asked:
+def _of_lists(by: Delivery, histories: Any) -> Asked:
     """Histories from lists of item ids, or from a mapping of them."""
     named = histories if isinstance(histories, Mapping) else dict(enumerate(histories))
     if not named:
@@ -161,15 +162,16 @@ def _of_lists(model: Recommender, data: Interactions, histories: Any) -> Asked:
         if isinstance(ids, str) or pd.api.types.is_scalar(ids) or not len(ids):
             raise ValueError(f"histories, {name!r}: expected a list of one or more item ids, found {ids!r}")
         try:
-            found = data.columns_of(ids)
-            columns.append(found if model.is_ordered else np.unique(found))
+            found = by.data.columns_of(ids)
         except ValueError as error:
             raise ValueError(f"histories, {name!r}: {str(error).removeprefix('items: ')}") from error
+        distinct = pd.unique(found) if by.explainer.is_ordered else np.unique(found)
+        columns.append(found if by.model.is_ordered else distinct)
     names = np.array(list(named))
     if len({type(name) for name in named}) > 1 or names.dtype.kind not in "iuU":
         raise ValueError("histories: expected names of one kind, integers or texts")
     indptr = np.cumsum([0, *map(len, columns)])
-    lists = EntryLists(np.concatenate(columns), indptr, data.n_columns, distinct=not model.is_ordered)
+    lists = EntryLists(np.concatenate(columns), indptr, by.data.n_columns, distinct=not by.model.is_ordered)
     return Asked(lists, names, np.full(len(columns), -1))
 
 

@@ -87,13 +87,24 @@ def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
     return as_rows(len(data.user_ids), rows) if users is None else data.rows_of(users)
 
 
-def histories_of(model: Recommender, data: Interactions, rows: np.ndarray) -> EntryLists:
+def histories_of(model: Recommender, data: Interactions, rows: np.ndarray, *, ordered: bool = False) -> EntryLists:
     """Histories of some users (m,), by row, for a recommender.
 
     If it uses the order of entries, these are all entries, oldest first; else the rows of ``data.matrix``, with every item
     once.
+
+    Args:
+        model: the recommender.
+        data: the histories.
+        rows: (m,) rows.
+        ordered: whether something else uses the order, such as an explainer.
+
+    Raises:
+        ValueError: ``ordered``, and the data has no order.
     """
-    return data.histories(rows) if model.is_ordered else EntryLists.of_matrix(data.matrix[rows])
+    if ordered and data.entries is None:
+        raise ValueError("data: expected entries with an order, as lxr.prepare makes them of a column timestamp, found none")
+    return data.histories(rows) if ordered or model.is_ordered else EntryLists.of_matrix(data.matrix[rows])
 
 
 def best_items(model: Recommender, histories: Histories, n: int, seen: Histories | None = None) -> pd.DataFrame:

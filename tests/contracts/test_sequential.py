@@ -13,7 +13,9 @@ from lxr.app import Exploration
 from lxr.app.models import Models
 from lxr.counterfactuals import ChangesList, Enters, LeavesTop, added_items, counterfactual_sets, smallest_set
 from lxr.delivery.people import read_people
+from lxr.evaluation import counterfactual_study, greedy_bound, least_influential_item, random_bound, stability
 from lxr.metrics import necessary_and_sufficient
+from lxr.runs.plan import explainers_of
 
 N_USERS, N_ITEMS = 12, 9
 
@@ -212,3 +214,68 @@ def test_the_app_deletes_entries_and_adds_the_newest(model, data):
         assert rank == 1 + ranked(model, rest, items).index(reasons.target)
     exploration.add(other := expected[0])
     assert exploration.recommendation.target == ranked(model, [*items, other], [*items, other])[0]
+
+
+def test_bounds_hold_for_ordered_histories(model, data):
+    histories, target = data.histories(), lxr.top_item(model, data.histories())
+    greedy, random = greedy_bound(model, histories, target), random_bound(model, histories, target, n_orders=3)
+    scores = lxr.explainers.LeaveOneOut(model).explain(histories, target)
+    result = lxr.evaluate_fidelity(model, histories, target, scores)
+    for bound in (greedy, random):
+        np.testing.assert_array_equal(bound.rank, result.rank)  # the whole histories, in order
+        np.testing.assert_allclose(bound.prob, result.prob, rtol=1e-5)
+    assert (greedy.fixed["DEL"][:, 0] <= result.fixed["DEL"][:, 0] + 1e-6).all()  # single removals are all tried
+
+
+def test_sanity_checks_delete_entries(model, data):
+    histories, target = data.histories(), lxr.top_item(model, data.histories())
+    removed = least_influential_item(model, histories, target)
+    for items, item, least in zip(lists_of(data), target.tolist(), removed.tolist(), strict=True):
+        changes = [abs(float((logits_of(model, items) - logits_of(model, without(items, [one])))[item])) for one in items]
+        assert changes[items.index(least)] == pytest.approx(min(changes), abs=1e-5)
+    explainer = lxr.explainers.LeaveOneOut(model, objective="logit")
+    scores = explainer.explain(histories, target)
+    shares = stability(explainer, scores, target, removed, count=1, histories=histories)
+    rests = [without(items, [least]) for items, least in zip(lists_of(data), removed.tolist(), strict=True)]
+    for row, (items, rest) in enumerate(zip(lists_of(data), rests, strict=True)):
+        first = {}
+        for name, whole in {"before": items, "after": rest}.items():
+            left = {one: float(logits_of(model, without(whole, [one]))[target[row]]) for one in rest}
+            first[name] = min(left, key=left.get)
+        assert shares[row] == (first["before"] == first["after"])
+
+
+def test_studies_of_sets_use_ordered_histories(model, data):
+    histories, target = data.histories(), lxr.top_item(model, data.histories())
+    scores = lxr.explainers.LeaveOneOut(model).explain(histories, target)
+    study = counterfactual_study(model, histories, target, {"leave-one-out": scores}, ks=[1])
+    found = lxr.counterfactuals.smallest_prefix(model, histories, target, scores)
+    sizes = study.by_k[1].sizes.loc["leave-one-out"].to_numpy()
+    np.testing.assert_array_equal(sizes, np.where(found.found, found.size, np.nan))
+    assert (study.by_k[1].smallest <= sizes)[found.found].all()
+
+
+@pytest.mark.parametrize("make", [Fading, lxr.MF])
+def test_recent_items_come_first_for_any_recommender(make, data):
+    model = make(data.n_items)
+    for explanation, items in zip(lxr.explain(model, data, explainer="recent"), lists_of(data), strict=True):
+        assert explanation.items.tolist() == items[::-1] and explanation.importance.tolist() == [4, 3, 2, 1, 0]
+    (cart,) = lxr.explain(model, data, histories=[data.item_ids[[5, 8, 2]].tolist()], explainer="recent")
+    assert cart.items.tolist() == [2, 8, 5]
+    table = lxr.compare(model, data, explainers=["recent", "random"]).table
+    assert sorted(table.index) == ["random", "recent"]
+
+
+def test_recent_is_known_by_name_alone_and_needs_an_order(data):
+    assert "recent" in lxr.EXPLAINERS and "recent" not in list(lxr.EXPLAINERS) + lxr.EXPLAINERS.names()
+    model = lxr.MF(data.n_items)
+    explainer = lxr.EXPLAINERS["recent"](model, data.matrix)
+    with pytest.raises(ValueError, match=r"history: NewestFirst uses the order of entries: .* found csr_matrix"):
+        explainer.explain(data.matrix, lxr.top_item(model, data.matrix))
+    unordered = lxr.Interactions(data.matrix, data.user_ids, data.item_ids)
+    with pytest.raises(ValueError, match=r"data: expected entries with an order"):
+        lxr.explain(model, unordered, explainer="recent")
+    with pytest.raises(ValueError, match=r"explainers: recent uses the order of entries, and MF does not"):
+        Models(model, data, explainers=["recent"])
+    with pytest.raises(ValueError, match=r"explainer 'recent': it needs the order of entries"):
+        explainers_of(["recent", "random"])
