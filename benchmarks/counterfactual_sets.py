@@ -51,7 +51,7 @@ def greedy_sizes(model: lxr.Recommender, matrix: sp.csr_matrix, target: np.ndarr
     """Sizes (n,) of the sets of greedy removal by the falls of single items; NaN if no such set reaches the goal."""
     sizes = np.full(len(target), np.nan)
     for row, item in enumerate(target):
-        question = Question(model, lxr.utils.dense(matrix[[row]]), int(item), LeavesTop(k))
+        question = Question(model, lxr.Histories.of_matrix(matrix[[row]]), int(item), LeavesTop(k))
         events = question.pairs.events(question.whole[0].double().numpy(), question.falls)
         found = greedy_set(events)
         if found is not None and question.reached(question.mask(found))[0]:

@@ -17,6 +17,7 @@ OF_FAMILIES = {
 OF_NAMES = {
     "random": "A random order, to compare with.",
     "popularity": "Popular items first, whatever is recommended.",
+    "recent": "The newest items first, whatever is recommended.",
     "accent": "Looks for the fewest items whose removal lets another item pass.",
 }
 

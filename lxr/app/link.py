@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
-import torch
-
 from lxr.utils.extras import extra
 from lxr.utils.markup import plain, quoted
 
@@ -41,7 +39,7 @@ def query_of(explorer: "Explorer") -> str:
     exploration, models, keys = explorer.exploration, explorer.exploration.models, explorer.exploration.models.keys
     state = {"models": explorer.source.value} if len(explorer.source.options) > 1 else {}
     if exploration.user is None:
-        state["history"] = BETWEEN.join(keys[item] for item in exploration.history[0].nonzero().ravel().tolist())
+        state["history"] = BETWEEN.join(keys[item] for item in exploration.history.entries.tolist())
     else:
         state["user"] = plain(models.data.user_ids[exploration.user])
     if exploration.recommendation:
@@ -74,9 +72,8 @@ def restore(explorer: "Explorer", query: str) -> None:
     if "user" in state:
         explorer.choose_user(users[_known("user", state["user"], users)])
     elif "history" in state:
-        columns = [items[_known("item", key, items)] for key in state["history"].split(BETWEEN)]
-        explorer.choose_history(torch.zeros_like(explorer.exploration.history).index_fill(1, torch.tensor(columns), 1.0))
-    consumed = {keys[item] for item in explorer.exploration.history[0].nonzero().ravel().tolist()}
+        explorer.choose_items([items[_known("item", key, items)] for key in state["history"].split(BETWEEN)])
+    consumed = {keys[item] for item in explorer.exploration.history.entries.tolist()}
     if "item" in state:
         explorer.choose_target(items[_known("item", state["item"], set(keys[: models.data.n_items]) - consumed)])
     explorer.leave_out([items[_known("item", key, consumed)] for key in state.get("without", "").split(BETWEEN) if key])

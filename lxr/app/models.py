@@ -103,7 +103,10 @@ class Models:
     def _accept(self, explainer: str | Explainer) -> str:
         """Name of an explainer that is given, kept if it is made already."""
         if isinstance(explainer, str):
-            return EXPLAINERS.primary(explainer)
+            name = EXPLAINERS.primary(explainer)
+            if EXPLAINERS[name].cls.is_ordered and not self.model.is_ordered:
+                raise ValueError(f"explainers: {name} uses the order of entries, and {type(self.model).__name__} does not")
+            return name
         made, name = as_explainer(explainer, self.model, self.data)
         self.made[name] = made
         return name

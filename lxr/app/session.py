@@ -1,6 +1,6 @@
 """The session of the explorer without its widgets: a history, a recommendation, a what-if."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from lxr.app.models import Models
-from lxr.recommenders.recommendations import best_items
+from lxr.data.histories import Histories
+from lxr.recommenders.recommendations import best_items, histories_of
 from lxr.reporting.explanation import TargetRank, UserExplanation, explain_history, rank_without
-from lxr.utils.sparse import dense
 
 STEPS = 10  # reasons that are left out one after the other
 
@@ -23,7 +23,7 @@ class Recommendation:
 
     Attributes:
         models: the recommender and its explainers.
-        history: (1, I).
+        history: history of one user.
         user: row of the user; None if the history is one's own.
         target: the explained item.
         explanations, falls: so far, by explainer.
@@ -32,7 +32,7 @@ class Recommendation:
     """
 
     models: Models
-    history: torch.Tensor
+    history: Histories
     user: int | None
     target: int
     explanations: dict[str, UserExplanation] = field(default_factory=dict)
@@ -68,12 +68,11 @@ class Recommendation:
         """Ranks of the target without the first 0, 1, … reasons of an explainer; at most ``STEPS`` are left out."""
         if name not in self.falls:
             reasons = self.explanation(name).items[:STEPS]
-            histories = self.history.repeat(len(reasons) + 1, 1)
-            for step, item in enumerate(reasons.tolist(), start=1):
-                histories[step:, item] = 0
+            histories = self.history.repeat(len(reasons) + 1)
+            stays = ~histories.among([reasons[:step] for step in range(len(reasons) + 1)])
             with torch.no_grad():
-                logits = self.models.model(histories)
-            candidates = logits.masked_fill(self.history > 0, -torch.inf)
+                logits = self.models.model.logits_after_deletion(histories, stays)
+            candidates = logits.masked_fill(~self.history.unseen(logits.shape[1]), -torch.inf)
             self.falls[name] = (1 + (candidates > logits[:, [self.target]]).sum(dim=1)).tolist()
         return self.falls[name]
 
@@ -127,23 +126,30 @@ class Exploration:
 
     def choose_user(self, user: int) -> None:
         """Take the history of a user, by row."""
-        self.take(dense(self.models.data.matrix[[user]]), user)
+        lists = histories_of(self.models.model, self.models.data, np.array([user]))
+        self.take(lists.batch(device=self.models.model.device), user)
 
     def start_empty(self) -> None:
         """Begin an empty custom history."""
-        self.take(torch.zeros_like(self.history), None)
+        self.take_items([])
 
     def add(self, item: int) -> None:
-        """Put an item into the history, which is one's own from now on."""
-        self.take(self.history.index_fill(1, torch.tensor([item]), 1.0), None)
+        """Put an item into the history, as its newest entry; the history is one's own from now on."""
+        self.take_items([*self.history.entries.tolist(), item])
 
-    def take(self, history: torch.Tensor, user: int | None) -> None:
-        """Explain the top recommendation of a history (1, I)."""
+    def take_items(self, items: Sequence[int]) -> None:
+        """Take a custom history of items, oldest first; a repeated item counts if the recommender uses the order."""
+        model = self.models.model
+        entries = list(items if model.is_ordered else dict.fromkeys(items))
+        self.take(Histories.of_lists([entries], model.n_columns).to(model.device), None)
+
+    def take(self, history: Histories, user: int | None) -> None:
+        """Explain the top recommendation of the history of one user."""
         self.history, self.user = history, user
         self.recommendation: Recommendation | None = None
         self.removed: set[int] = set()
         first = self.recommendations(1)["item"].tolist()
-        if history.any() and first:
+        if history.real.any() and first:
             self.choose_target(*first)
 
     def choose_target(self, item: int) -> None:
@@ -164,11 +170,15 @@ class Exploration:
 
     def recommendations_without(self, count: int = 10) -> pd.DataFrame:
         """The first recommendations without the removed items, which are none of them."""
-        rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
-        return self._recommended(rest, count)
+        return self._recommended(self._rest, count)
 
-    def _recommended(self, history: torch.Tensor, count: int) -> pd.DataFrame:
-        """The best items for a history (1, I) that are not in the whole history, by rank."""
+    @property
+    def _rest(self) -> Histories:
+        """The history without the removed items."""
+        return self.history.keep(~self.history.among([sorted(self.removed)]))
+
+    def _recommended(self, history: Histories, count: int) -> pd.DataFrame:
+        """The best items for a history that are not in the whole history, by rank."""
         best = best_items(self.models.model, history, count, seen=self.history).set_index("rank").rename_axis(None)
         return best.assign(title=self.models.data.titles(best["item"].to_numpy()))[["item", "title", "score", "probability"]]
 
@@ -177,11 +187,10 @@ class Exploration:
         if self.recommendation is None:
             return []
         model, target = self.models.model, self.recommendation.target
-        rest = self.history.index_fill(1, torch.tensor(sorted(self.removed), dtype=torch.long), 0.0)
         with torch.no_grad():
-            logits = model(torch.cat([self.history, rest]))
+            logits = torch.cat([model.logits(self.history), model.logits(self._rest)])
         probability = model.log_activation(logits)[1].exp()
-        before, after = logits.masked_fill(self.history > 0, -torch.inf)
+        before, after = logits.masked_fill(~self.history.unseen(model.n_columns), -torch.inf)
         order = after.argsort(descending=True, stable=True)[: min(count, int((after > -torch.inf).sum()))].tolist()
         items = order if target in order else [*order, target]
         ranks = [*range(1, len(order) + 1), 1 + int((after > after[target]).sum())]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lxr.app.fall import fall_of
 from lxr.app.link import is_page, open_page, query_of
@@ -118,7 +117,7 @@ class Explorer:
         self.on_choice(self.users.view, self.find_user)
         self.on_choice(self.search.view, self.add)
         self.next_user.on_click(self.reacting(lambda _: self.choose_next_user()))
-        self.empty.on_click(self.reacting(lambda _: self.choose_history(torch.zeros_like(self.exploration.history))))
+        self.empty.on_click(self.reacting(lambda _: self.choose_items([])))
         self.restore.on_click(self.reacting(lambda _: self.leave_out([])))
         for place, button in enumerate(self.ranking.buttons):
             self.on_choice(button, lambda _, place=place: self.press(place))
@@ -218,9 +217,9 @@ class Explorer:
         present = users.index(self.exploration.user) if self.exploration.user in users else -1
         self.choose_user(users[(present + 1) % len(users)])
 
-    def choose_history(self, history: torch.Tensor) -> None:
-        """Switch to a custom history (1, I)."""
-        self.exploration.take(history, None)
+    def choose_items(self, items: Sequence[int]) -> None:
+        """Switch to a custom history of items, oldest first."""
+        self.exploration.take_items(items)
         self.draw_history()
 
     def add(self, title: str) -> None:
@@ -336,7 +335,7 @@ class Explorer:
         if exploration.recommendation is None:
             return ""
         baseline, title = exploration.recommendation.baseline, quoted(exploration.recommendation.title)
-        rows, left_out, length = self.ranking.rows, len(exploration.removed), int(exploration.history.sum())
+        rows, left_out, length = self.ranking.rows, len(exploration.removed), len(exploration.history.entries)
         target = next(row for row in rows if row.item == exploration.recommendation.target)
         if not left_out:
             now = f"{title} has rank {target.rank} and probability {target.probability:.1%}."

@@ -11,7 +11,7 @@ from lxr.utils.markup import plain, quoted
 
 def whom(exploration: Exploration) -> str:
     """The user in words: ``"user 7, from 26 items"``."""
-    length = int(exploration.history.sum())
+    length = len(exploration.history.entries)
     user = "you" if exploration.user is None else f"user {plain(exploration.models.data.user_ids[exploration.user])}"
     return f"{user}, from {length} {'item' if length == 1 else 'items'}"
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lxr.data.inputs import as_explained
+from lxr.data.histories import Histories
+from lxr.data.inputs import as_entries
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_positive, check_positive_numbers
 
@@ -41,11 +42,11 @@ def added_items(
 
     Each step tries every item outside the history and adds the one that brings the wanted item nearest to place K. The
     first step is exhaustive: a set of one item is a smallest one, and so is a set of two. Candidates are the items outside
-    the given history: adding an item removes no rival.
+    the given history: adding an item removes no rival. An added item is the newest entry.
 
     Args:
         model: recommender of I items.
-        history: (1, I) binary history of at least one item.
+        history: history of one user: :class:`lxr.Histories`, or a (1, I) binary history; at least one item.
         wanted: the wanted item, outside the history.
         k: length K of the list of recommendations.
         time_limit: seconds after which the search stops.
@@ -67,27 +68,33 @@ def added_items(
     """
     check_positive(k=k, batch_size=batch_size)
     check_positive_numbers(time_limit=time_limit)
-    x, chosen = as_explained(model, history, [wanted])
-    given, started, added = x, time.perf_counter(), list[int]()
-    if _distance(model, x, chosen, given, k)[0] <= 0:
+    x, chosen = as_entries(model, history, [wanted])
+    unseen, started, added = x.unseen(model.n_columns), time.perf_counter(), list[int]()
+    if _distance(model, x, chosen, unseen, k)[0] <= 0:
         return AddedItems(np.empty(0, dtype=int), 0, time.perf_counter() - started)
     while time.perf_counter() < started + time_limit:
-        free = (x == 0).scatter(1, chosen[:, None], False)[0, : model.n_items].nonzero().ravel()
+        free = x.unseen(model.n_columns).scatter(1, chosen[:, None], False)[0, : model.n_items].nonzero().ravel()
         if not len(free):
             break
-        rows = (x.expand(len(part), -1).scatter(1, part[:, None], 1.0) for part in free.split(batch_size))
-        distance = torch.cat([_distance(model, row, chosen.expand(len(row)), given, k) for row in rows])
+        longer = (_with_newest(x, part) for part in free.split(batch_size))
+        distance = torch.cat([_distance(model, each, chosen.expand(len(each)), unseen, k) for each in longer])
         best = int(distance.argmin())
         added.append(int(free[best]))
-        x = x.index_fill(1, free[best], 1.0)
+        x = _with_newest(x, free[[best]])
         if distance[best] <= 0:
             return AddedItems(np.array(added), min(len(added), 2), time.perf_counter() - started)
     return AddedItems(None, min(len(added), 1) + 1, time.perf_counter() - started)
 
 
-def _distance(model: Recommender, x: torch.Tensor, wanted: torch.Tensor, given: torch.Tensor, k: int) -> torch.Tensor:
-    """Distance of the wanted items (R,) from place K for histories x (R, I), among the items outside one history (1, I)."""
-    logits = model(x)
-    others = logits.masked_fill(given > 0, -torch.inf).scatter(1, wanted[:, None], -torch.inf)
+def _with_newest(history: Histories, items: torch.Tensor) -> Histories:
+    """One history, with each of R other items (R,) as its newest entry."""
+    newest = Histories(items[:, None], torch.ones_like(items[:, None], dtype=torch.bool), distinct=True)
+    return history.repeat(len(items)).joined(newest)
+
+
+def _distance(model: Recommender, x: Histories, wanted: torch.Tensor, unseen: torch.Tensor, k: int) -> torch.Tensor:
+    """Distance of the wanted items (R,) from place K for R histories, among the unseen items (1, I) of one history."""
+    logits = model.logits(x)
+    others = logits.masked_fill(~unseen, -torch.inf).scatter(1, wanted[:, None], -torch.inf)
     place = others.topk(min(k, others.shape[1]), dim=1).values[:, -1]
     return place - logits.gather(1, wanted[:, None]).squeeze(1)

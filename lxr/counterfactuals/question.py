@@ -8,6 +8,7 @@ import torch
 
 from lxr.counterfactuals.events import Pairs, pairs_of
 from lxr.counterfactuals.goals import Goal
+from lxr.data.histories import Histories
 from lxr.recommenders.base import Recommender
 
 
@@ -15,16 +16,18 @@ from lxr.recommenders.base import Recommender
 class Question:
     """Checks of sets of one user against a goal; sets are masks (R, n) over the history items.
 
+    A removed item leaves with all of its entries.
+
     Attributes:
         model: the recommender.
-        history: (1, I) binary history.
+        history: history of one user.
         target: the explained item.
         goal: the goal of the sets.
         batch_size: histories per forward pass.
     """
 
     model: Recommender
-    history: torch.Tensor
+    history: Histories
     target: int
     goal: Goal
     batch_size: int = 512
@@ -32,18 +35,23 @@ class Question:
     @cached_property
     def items(self) -> np.ndarray:
         """(n,) history items, ascending."""
-        return self.history[0].nonzero().ravel().cpu().numpy()
+        return np.unique(self.history.entries.cpu().numpy())
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """(1, L) position in :attr:`items` of the item of each entry; any number at the padding."""
+        return np.searchsorted(self.items, self.history.items.cpu().numpy()).clip(max=len(self.items) - 1)
 
     @cached_property
     def candidates(self) -> torch.Tensor:
         """(1, I) items outside the history."""
-        return self.history == 0
+        return self.history.unseen(self.model.n_columns)
 
     @cached_property
     def whole(self) -> torch.Tensor:
         """(1, I) logits of the whole history."""
         with torch.no_grad():
-            return self.model(self.history)
+            return self.model.logits(self.history)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -59,16 +67,11 @@ class Question:
             row[removed] = True
         return masks
 
-    def rest(self, removed: np.ndarray) -> torch.Tensor:
-        """Histories (R, I) without the sets (R, n)."""
-        x = torch.zeros(len(removed), self.history.shape[1])
-        x[:, self.items] = torch.from_numpy(~removed).float()
-        return x.to(self.history.device)
-
     @torch.no_grad()
     def logits(self, removed: np.ndarray) -> torch.Tensor:
         """Logits (R, I) without the sets (R, n)."""
-        return self.model(self.rest(removed))
+        stays = torch.from_numpy(~removed[:, self.place[0]]).to(self.history.device)  # (R, L)
+        return self.model.logits_after_deletion(self.history.repeat(len(removed)), stays)
 
     def reached(self, removed: np.ndarray) -> np.ndarray:
         """Whether the goal is reached without the sets (R, n): (R,)."""

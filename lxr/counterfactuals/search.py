@@ -83,7 +83,8 @@ def _shortest(question: Question, order: np.ndarray) -> np.ndarray | None:
 def _ruled_out(question: Question, best: np.ndarray | None, deadline: float) -> tuple[np.ndarray | None, int]:
     """The best set found, and the smallest size that is not ruled out."""
     n, bound, slack, pairs = len(question.items), 1, rounding(question), question.pairs
-    network = question.model.network() if len(pairs.upper) <= MOST_PAIRS else None
+    bounded = len(pairs.upper) <= MOST_PAIRS and not question.history.repeats
+    network = question.model.network() if bounded else None
     limit = (n if best is None else len(best)) - 1
     if network is not None and not network.is_normalized and limit > 1:  # bounds also hold for smaller sets
         events = optimistic_events(network, question.items, pairs, limit).shifted(slack)

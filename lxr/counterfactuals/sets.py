@@ -11,11 +11,10 @@ from lxr.counterfactuals.linear import linear_set
 from lxr.counterfactuals.prefix import check_goal
 from lxr.counterfactuals.question import Question
 from lxr.counterfactuals.search import searched_set
-from lxr.data.inputs import as_explained, as_users
+from lxr.data.inputs import as_entries, as_lists
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_logits, check_positive, check_positive_numbers
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import dense
 
 Certificate = Literal["optimal", "bound", "none"]
 
@@ -74,7 +73,8 @@ def smallest_set(
 
     Args:
         model: recommender of I items.
-        history: (1, I) binary history of at least one item.
+        history: history of one user: :class:`lxr.Histories`, or a (1, I) binary history; at least one item. A removed item
+            leaves with all of its entries.
         target: the explained item, outside the history; for :class:`Enters` the wanted item.
         goal: the change: :class:`LeavesTop`, :class:`Enters` or :class:`ChangesList`.
         time_limit: seconds until the best set so far and its bound are returned.
@@ -97,8 +97,8 @@ def smallest_set(
     check_goal(goal)
     check_positive_numbers(time_limit=time_limit)
     check_positive(batch_size=batch_size)
-    x, chosen = as_explained(model, history, [target])
-    return _smallest(Question(model, x, int(chosen), goal, batch_size), time_limit)
+    histories, chosen = as_entries(model, history, [target])
+    return _smallest(Question(model, histories, int(chosen), goal, batch_size), time_limit)
 
 
 def counterfactual_sets(
@@ -115,7 +115,7 @@ def counterfactual_sets(
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories, at least one item each, dense or CSR.
+        history: :class:`lxr.EntryLists`, or (B, I) binary histories, dense or CSR; at least one item each.
         target: (B,) explained items, outside the histories.
         goal: the change.
         time_limit: seconds for each user.
@@ -137,10 +137,12 @@ def counterfactual_sets(
     check_goal(goal)
     check_positive_numbers(time_limit=time_limit)
     check_positive(batch_size=batch_size)
-    matrix, items = as_users(model, history, target)
-    users = progress_bar(range(matrix.shape[0]), desc=label, unit="user", disable=label is None)
+    lists, items = as_lists(model, history, target)
+    users = progress_bar(range(len(lists)), desc=label, unit="user", disable=label is None)
     return [
-        _smallest(Question(model, dense(matrix[[user]], model.device), int(items[user]), goal, batch_size), time_limit)
+        _smallest(
+            Question(model, lists.batch(slice(user, user + 1), model.device), int(items[user]), goal, batch_size), time_limit
+        )
         for user in users
     ]
 

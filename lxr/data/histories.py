@@ -201,6 +201,14 @@ class Histories:
         row = torch.zeros(len(self), n_columns, dtype=values.dtype, device=self.device)
         return row.scatter_add(1, self.items, values.masked_fill(~self.real, 0))
 
+    def among(self, sets: Sequence[Sequence[int] | np.ndarray]) -> torch.Tensor:
+        """(B, L) bool, entries of one set of items for each user."""
+        found = [
+            torch.isin(row, torch.as_tensor(items, dtype=torch.int64, device=self.device))
+            for row, items in zip(self.items, sets, strict=True)
+        ]
+        return torch.stack(found) & self.real
+
     def unseen(self, n_columns: int) -> torch.Tensor:
         """(B, I) bool, items outside the histories."""
         count = torch.zeros(len(self), n_columns, dtype=torch.uint8, device=self.device)
@@ -299,9 +307,12 @@ class EntryLists:
     def __getitem__(self, users: np.ndarray | slice) -> "EntryLists":
         """Entries of some users (b,)."""
         users = np.arange(len(self))[users]
+        return self.taken(self.places_of(users), np.append(0, self.lengths[users].cumsum()))
+
+    def places_of(self, users: np.ndarray) -> np.ndarray:
+        """(M,) places of the entries of some users (b,), by row."""
         length = self.lengths[users]
-        place = np.arange(length.sum()) + (self.indptr[:-1][users] - (length.cumsum() - length)).repeat(length)
-        return self.taken(place, np.append(0, length.cumsum()))
+        return np.arange(length.sum()) + (self.indptr[:-1][users] - (length.cumsum() - length)).repeat(length)
 
     def taken(self, place: np.ndarray, indptr: np.ndarray) -> "EntryLists":
         """The entries at some places: (m,) indices or (N,) bool; the pointers (b + 1,) say to which users they belong."""

@@ -48,30 +48,6 @@ def as_histories(n_columns: int, history: object, device: torch.device | str = "
     return x.float()
 
 
-def as_explained(model, history: object, target: object) -> tuple[torch.Tensor, torch.Tensor]:
-    """Dense histories and targets that can be explained for a recommender.
-
-    Args:
-        model: recommender of I items.
-        history: (B, I) histories, at least one item each, as :func:`as_histories` takes them.
-        target: (B,) items outside the histories: tensor, array, series or list of integers.
-
-    Returns:
-        (B, I) float32 and (B,) int64, on one device.
-
-    Raises:
-        ValueError: anything else; names the argument and the row.
-    """
-    check_model(model)
-    history = as_histories(model.n_columns, history, model.device)
-    items = as_items("target", target, history.shape[0])
-    chosen = torch.from_numpy(items).to(history.device)
-    inside = chosen.clamp(0, model.n_columns - 1)
-    consumed = history.gather(1, inside[:, None]).squeeze(1) > 0
-    check_rows(model.n_items, history.sum(dim=1).cpu().numpy(), items, consumed.cpu().numpy())
-    return history, chosen
-
-
 def as_entries(model, history: object, target: object) -> tuple[Histories, torch.Tensor]:
     """Histories as entries, and targets, that can be explained for a recommender.
 
@@ -92,12 +68,12 @@ def as_entries(model, history: object, target: object) -> tuple[Histories, torch
         >>> histories.items
         tensor([[1, 2]])
     """
-    if not isinstance(history, Histories):
-        x, chosen = as_explained(model, history, target)
-        return Histories.of_dense(x), chosen
     check_model(model)
-    histories = check_entries(model.n_columns, history)
-    items = as_items("target", target, len(history))
+    if isinstance(history, Histories):
+        histories = check_entries(model.n_columns, history)
+    else:
+        histories = Histories.of_dense(as_histories(model.n_columns, history, model.device))
+    items = as_items("target", target, len(histories))
     chosen = torch.from_numpy(items).to(histories.device)
     consumed = ((histories.items == chosen[:, None]) & histories.real).any(dim=1)
     check_rows(model.n_items, histories.lengths.cpu().numpy(), items, consumed.cpu().numpy())
@@ -105,30 +81,40 @@ def as_entries(model, history: object, target: object) -> tuple[Histories, torch
 
 
 def as_lists(model, history: object, target: object) -> tuple[EntryLists, np.ndarray]:
-    """:func:`as_entries` for many users: :class:`lxr.EntryLists`, or histories (n, I) as :func:`as_matrix` takes them.
+    """:func:`as_entries` for many users, as :func:`as_entry_lists` takes their histories.
 
     Returns:
         The entries, and the targets (n,) int64.
     """
-    if not isinstance(history, EntryLists):
-        check_model(model)
-        matrix, items = as_users(model, as_matrix(model.n_columns, history=history), target)
-        return EntryLists.of_matrix(matrix), items
     check_model(model)
-    check_lists(model.n_columns, history)
-    items = as_items("target", target, len(history))
+    lists = as_entry_lists(model.n_columns, history=history)
+    items = as_items("target", target, len(lists))
     consumed = np.zeros(len(items), dtype=bool)
-    np.logical_or.at(consumed, history.users, history.items == items[history.users])
-    check_rows(model.n_items, history.lengths, items, consumed)
-    return history, items
+    np.logical_or.at(consumed, lists.users, lists.items == items[lists.users])
+    check_rows(model.n_items, lists.lengths, items, consumed)
+    return lists, items
 
 
-def check_lists(n_columns: int, lists: EntryLists) -> None:
-    """Refuse entries of another catalogue, and no user."""
-    if not len(lists) or lists.n_columns != n_columns:
-        raise ValueError(
-            f"history: expected users of {n_columns} items, found {len(lists)} users of {lists.n_columns} items"
-        )
+def as_entry_lists(n_columns: int, **histories: object) -> EntryLists:
+    """Entries of many users.
+
+    Args:
+        n_columns: width I of histories.
+        histories: :class:`lxr.EntryLists`, or (n, I) histories as :func:`as_matrix` takes them, by the name of the argument.
+
+    Raises:
+        ValueError: no user, another catalogue, or anything else that :func:`as_matrix` refuses.
+
+    Example:
+        >>> as_entry_lists(3, matrix=[[0, 1, 1]]).items
+        array([1, 2])
+    """
+    ((name, value),) = histories.items()
+    if not isinstance(value, EntryLists):
+        return EntryLists.of_matrix(as_matrix(n_columns, **histories))
+    if not len(value) or value.n_columns != n_columns:
+        raise ValueError(f"{name}: expected users of {n_columns} items, found {len(value)} users of {value.n_columns} items")
+    return value
 
 
 def check_entries(n_columns: int, histories: Histories) -> Histories:
@@ -215,6 +201,21 @@ def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.n
     consumed = np.asarray(histories[np.arange(len(items)), inside]).ravel() > 0
     check_rows(model.n_items, np.diff(histories.indptr), items, consumed)
     return histories, items
+
+
+def as_list_scores(lists: EntryLists, history: object, importance: object) -> np.ndarray:
+    """Finite scores (N,) of the checked entries of many users.
+
+    Args:
+        lists: the entries.
+        history: the same histories as they were given.
+        importance: (N,) scores if these were :class:`lxr.EntryLists`, else (n, I) as :func:`as_scores` takes them.
+    """
+    if not isinstance(history, EntryLists):
+        return as_scores(lists.matrix(), importance=importance).data
+    scores = as_importance(importance, lists.items.shape, torch.device("cpu")).cpu().numpy()
+    check_finite(lists.users, lists.items, scores)
+    return scores
 
 
 def as_scores(matrix: sp.csr_matrix, **scores: object) -> sp.csr_matrix:

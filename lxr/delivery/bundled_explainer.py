@@ -26,7 +26,7 @@ FILES = (TRAINED, *(f"{name}.npz" for name in MATRICES))
 
 def classes() -> dict[str, type[Explainer]]:
     """Name → class of the explainers in :data:`lxr.EXPLAINERS`."""
-    return {spec.cls.__name__: spec.cls for spec in EXPLAINERS.values()}
+    return {spec.cls.__name__: spec.cls for spec in [*EXPLAINERS.values(), *EXPLAINERS.by_name.values()]}
 
 
 def write_explainer(explainer: Explainer, model: Recommender, again: Recommender, directory: Path) -> dict:

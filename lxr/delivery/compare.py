@@ -19,10 +19,10 @@ from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommendations import top_item
+from lxr.recommenders.recommendations import histories_of, top_item
 from lxr.utils.checks import check_instance, check_positive
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import sample_users
+from lxr.utils.sparse import sampled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,8 +158,9 @@ def compare(
 ) -> Comparison:
     """Compare explainers on a recommender, to choose one of them.
 
-    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users and evaluated
-    on a sample of test users. If the recommender was trained on all users, these are not unseen.
+    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, as rows
+    without an order, and evaluated on a sample of test users. If the recommender was trained on all users, these are not
+    unseen.
 
     Args:
         model: the recommender.
@@ -192,20 +193,21 @@ def compare(
         raise ValueError(
             f"explainers: expected two or more that can explain this recommender, found {', '.join(specs) or 'none'}"
         )
-    train, validation, test = (data.matrix[users] for users in split_users(data.matrix.shape[0], seed=seed))
-    matrix = sample_users(test, n_users, np.random.default_rng(seed))
-    target = top_item(model, matrix)
+    train, validation, test = split_users(data.matrix.shape[0], seed=seed)
+    rows = test[sampled(len(test), n_users, np.random.default_rng(seed))]
+    histories = histories_of(model, data, rows, ordered=any(spec.cls.is_ordered for spec in specs.values()))
+    target = top_item(model, histories)
     results, costs, sizes = {}, {}, {}
     for name in progress_bar(list(specs), desc="comparing", unit="explainer"):
         with warnings.catch_warnings(action="ignore"):  # the table shows the quality of each
             with measure_cost(model) as making:
-                explainer = specs[name](model, train, validation, seed=seed)
+                explainer = specs[name](model, data.matrix[train], data.matrix[validation], seed=seed)
             with measure_cost(model) as explaining:
-                scores = explainer.explain(matrix, target)
-        results[name], costs[name] = evaluate_fidelity(model, matrix, target, scores), (making, explaining)
-        prefixes = smallest_prefix(model, matrix, target, scores)
+                scores = explainer.explain(histories, target)
+        results[name], costs[name] = evaluate_fidelity(model, histories, target, scores), (making, explaining)
+        prefixes = smallest_prefix(model, histories, target, scores)
         sizes[name] = np.where(prefixes.found, prefixes.size, np.nan)
-    smallest = counterfactual_sets(model, matrix[:PROVEN_USERS], target[:PROVEN_USERS], time_limit=PROOF_SECONDS)
+    smallest = counterfactual_sets(model, histories[:PROVEN_USERS], target[:PROVEN_USERS], time_limit=PROOF_SECONDS)
     return Comparison(results, costs, sizes, smallest)
 
 

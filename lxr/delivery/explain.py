@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.delivery.explainers import as_explainer
 from lxr.delivery.explanations import Delivery, Explanations
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommendations import best_items, check_catalogue, places_of, rows_of
+from lxr.recommenders.recommendations import best_items, check_catalogue, histories_of, places_of, rows_of
 from lxr.utils.checks import check_positive, first
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import batches, binary_matrix, dense
+from lxr.utils.sparse import batches
 
 
 def explain(
@@ -41,7 +41,8 @@ def explain(
         users: user ids, in the order of the result; all users of ``data`` by default.
         rows: rows of ``data.matrix`` instead of user ids.
         histories: lists of item ids instead of users, for example shopping carts. Their ``user`` is the position of the
-            list; give a mapping to name them. A repeated item counts once.
+            list; give a mapping to name them. A recommender that uses the order gets them as they are, oldest first; for
+            others, a repeated item counts once.
         items: id or ids of the items to explain to every user; the best items by default.
         n_recommendations: number of best items to explain to every user, without ``items``; a user with fewer unseen items
             gets fewer.
@@ -49,7 +50,7 @@ def explain(
             training and validation users of :func:`lxr.split_users`. The default needs no training:
             :func:`lxr.delivery.default_explainer`.
         seed: seed of the split and of an explainer given by name.
-        users_per_batch: dense histories at a time; bounds the memory.
+        users_per_batch: histories at a time; bounds the memory.
         options: options of an explainer given by name.
 
     Returns:
@@ -112,46 +113,46 @@ def explain_with(
         ['Group H, item 12', 'Group B, item 4']
     """
     check_positive(n_recommendations=n_recommendations, users_per_batch=users_per_batch)
-    asked = _asked(by.data, users, rows, histories)
+    asked = _asked(by, users, rows, histories)
     check_memory(3 * 4 * min(users_per_batch, len(asked.users)) * by.model.n_columns, "users_per_batch")
     columns = None if items is None else by.data.columns_of(items)
     if columns is not None:
         _check_unseen(by.data, asked, columns)
     progress = progress and len(asked.users) > users_per_batch
-    places = _places(by.model, asked.matrix, columns, n_recommendations, users_per_batch, progress)
+    places = _places(by.model, asked.histories, columns, n_recommendations, users_per_batch, progress)
     row = places.pop("row").to_numpy()
-    matrix, label = asked.matrix[row], f"{by.name} explains" if progress else None
+    lists, label = asked.histories[row], f"{by.name} explains" if progress else None
+    importance = np.empty(0, dtype=np.float32)
     if len(row):
-        scores = by.explainer.explain(matrix, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
-    else:
-        scores = matrix
-    return Explanations(by, scores, asked.users[row], asked.rows[row], places)
+        importance = by.explainer.explain(lists, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
+    return Explanations(by, lists, importance, asked.users[row], asked.rows[row], places)
 
 
 class Asked(NamedTuple):
-    """Histories (n, I) to explain, with ids (n,) and rows (n,) of their users."""
+    """Histories of n users to explain, with ids (n,) and rows (n,) of the users."""
 
-    matrix: sp.csr_matrix
+    histories: EntryLists
     users: np.ndarray
     rows: np.ndarray
 
 
-def _asked(data: Interactions, users: Any, rows: Any, histories: Any) -> Asked:
+def _asked(by: Delivery, users: Any, rows: Any, histories: Any) -> Asked:
     """Non-empty histories of a call of :func:`explain_with`."""
     given = [name for name, value in {"users": users, "rows": rows, "histories": histories}.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"{', '.join(given)}: expected only one of users, rows and histories, found {len(given)} of them")
     if histories is not None:
-        return _of_lists(data, histories)
+        return _of_lists(by, histories)
+    data = by.data
     chosen = rows_of(data, users, rows)
-    matrix = data.matrix[chosen]
-    empty = np.diff(matrix.indptr) == 0
+    lists = histories_of(by.model, data, chosen, ordered=by.explainer.is_ordered)
+    empty = lists.lengths == 0
     if empty.any():
         raise ValueError(f"users: user {data.user_ids[chosen[first(empty)]]} has an empty history: expected an item")
-    return Asked(matrix, data.user_ids[chosen], chosen)
+    return Asked(lists, data.user_ids[chosen], chosen)
 
 
-def _of_lists(data: Interactions, histories: Any) -> Asked:
+def _of_lists(by: Delivery, histories: Any) -> Asked:
     """Histories from lists of item ids, or from a mapping of them."""
     named = histories if isinstance(histories, Mapping) else dict(enumerate(histories))
     if not named:
@@ -161,37 +162,39 @@ def _of_lists(data: Interactions, histories: Any) -> Asked:
         if isinstance(ids, str) or pd.api.types.is_scalar(ids) or not len(ids):
             raise ValueError(f"histories, {name!r}: expected a list of one or more item ids, found {ids!r}")
         try:
-            columns.append(np.unique(data.columns_of(ids)))
+            found = by.data.columns_of(ids)
         except ValueError as error:
             raise ValueError(f"histories, {name!r}: {str(error).removeprefix('items: ')}") from error
+        distinct = pd.unique(found) if by.explainer.is_ordered else np.unique(found)
+        columns.append(found if by.model.is_ordered else distinct)
     names = np.array(list(named))
     if len({type(name) for name in named}) > 1 or names.dtype.kind not in "iuU":
         raise ValueError("histories: expected names of one kind, integers or texts")
     indptr = np.cumsum([0, *map(len, columns)])
-    matrix = binary_matrix(np.concatenate(columns), indptr, (len(columns), data.n_columns))
-    return Asked(matrix, names, np.full(len(columns), -1))
+    lists = EntryLists(np.concatenate(columns), indptr, by.data.n_columns, distinct=not by.model.is_ordered)
+    return Asked(lists, names, np.full(len(columns), -1))
 
 
 def _check_unseen(data: Interactions, asked: Asked, columns: np.ndarray) -> None:
     """Refuse items (k,) that are in one of the histories."""
-    row, place = asked.matrix[:, columns].nonzero()
-    if len(row):
-        item, user = data.item_ids[columns[place[0]]], asked.users[row[0]]
+    consumed = np.flatnonzero(np.isin(asked.histories.items, columns))
+    if len(consumed):
+        item, user = data.item_ids[asked.histories.items[consumed[0]]], asked.users[asked.histories.users[consumed[0]]]
         raise ValueError(f"items: expected items outside the history, found item {item} in the history of user {user}")
 
 
 def _places(
     model: Recommender,
-    matrix: sp.csr_matrix,
+    lists: EntryLists,
     columns: np.ndarray | None,
     n_best: int,
     users_per_batch: int,
     progress: bool,
 ) -> pd.DataFrame:
-    """Explained items, one row each: ``row`` in the matrix (n, I), ``item`` (column) and its score and rank."""
-    found, groups = [], list(batches(matrix.shape[0], users_per_batch))
+    """Explained items, one row each: ``row`` of the user, ``item`` (column) and its score and rank."""
+    found, groups = [], list(batches(len(lists), users_per_batch))
     for group in progress_bar(groups, desc="recommending", unit="batch", disable=not progress):
-        history = dense(matrix[group], model.device)
-        best = best_items(model, history, n_best) if columns is None else places_of(model, history, columns)
+        histories = lists.batch(group, model.device)
+        best = best_items(model, histories, n_best) if columns is None else places_of(model, histories, columns)
         found.append(best.assign(row=group[best["row"].to_numpy()]))
     return pd.concat(found, ignore_index=True)

@@ -9,8 +9,8 @@ from typing import Any, get_args, overload
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-import torch
 
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.delivery import summaries
 from lxr.delivery.explainers import explainer_fingerprint, recommender_fingerprint
@@ -21,7 +21,7 @@ from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
 from lxr.reporting.explanation import UserExplanation
 from lxr.utils.checks import check_choice, check_positive, check_positive_numbers
-from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ class Explanations(Sequence[UserExplanation]):
 
     Attributes:
         by: the recommender, its data and the explainer.
-        scores: (m, I) CSR importance, one entry for each history item.
+        histories: histories of m users.
+        importance: (N,) importance of their entries, in their order.
         users: (m,) user ids; positions or names of custom histories.
         rows: (m,) rows of the users in ``data.matrix``; −1 for custom histories.
         places: m rows: ``item`` (column of the explained item), ``score`` (logit), ``probability`` and ``rank``.
@@ -63,7 +64,8 @@ class Explanations(Sequence[UserExplanation]):
     """
 
     by: Delivery
-    scores: sp.csr_matrix
+    histories: EntryLists
+    importance: np.ndarray
     users: np.ndarray
     rows: np.ndarray
     places: pd.DataFrame
@@ -79,29 +81,32 @@ class Explanations(Sequence[UserExplanation]):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            parts = {name: getattr(self, name)[index] for name in ("scores", "users", "rows", "places")}
-            return replace(self, **parts)
+            parts = {name: getattr(self, name)[index] for name in ("histories", "users", "rows", "places")}
+            chosen = np.arange(len(self))[index]
+            return replace(self, importance=self.importance[self.histories.places_of(chosen)], **parts)
         place, by = range(len(self))[index], self.by
-        entries = slice(*self.scores.indptr[place : place + 2])
-        items, row = self.scores.indices[entries], int(self.rows[place])
-        history = torch.zeros(1, by.model.n_columns, device=by.model.device)
-        history[0, torch.from_numpy(items).long()] = 1.0
-        scores = np.zeros(by.model.n_columns, dtype=self.scores.dtype)
-        scores[items] = self.scores.data[entries]
+        history = self.histories.batch(slice(place, place + 1), by.model.device)
+        scores, row = self.importance[slice(*self.histories.indptr[place : place + 2])], int(self.rows[place])
         target, user = int(self.places["item"].iloc[place]), None if row < 0 else row
         return UserExplanation(by.model, by.data, history, target, scores, by.name, user, by.explainer.is_signed)
 
     def __repr__(self) -> str:
         return f"Explanations({len(self)} by {self.by.name!r})"
 
+    @property
+    def scores(self) -> sp.csr_matrix:
+        """(m, I) CSR importance, with one entry for each entry of the histories, in their order."""
+        lists = self.histories
+        return sp.csr_matrix((self.importance, lists.items, lists.indptr), (len(self), lists.n_columns))
+
     @cached_property
     def order(self) -> np.ndarray:
-        """(nnz,) entries of ``scores``, the most important first within each row, ties by ascending item."""
-        return np.lexsort((self.scores.indices, -self.scores.data, rows(self.scores)))
+        """(N,) entries, the most important first within each history, ties by ascending item."""
+        return np.lexsort((self.histories.items, -self.importance, self.histories.users))
 
     def first_entries(self, place: int, count: int) -> np.ndarray:
-        """Entries (at most ``count``) of ``scores`` with the most important items of one explanation."""
-        start, end = self.scores.indptr[place : place + 2]
+        """The most important entries (at most ``count``) of one explanation."""
+        start, end = self.histories.indptr[place : place + 2]
         return self.order[start : min(end, start + count)]
 
     def to_frame(self, *, reasons: int = REASONS) -> pd.DataFrame:
@@ -119,11 +124,11 @@ class Explanations(Sequence[UserExplanation]):
             ValueError: ``reasons`` is not positive.
         """
         check_positive(reasons=reasons)
-        lengths = np.minimum(np.diff(self.scores.indptr), reasons)
+        lengths = np.minimum(self.histories.lengths, reasons)
         place = np.repeat(np.arange(len(self)), lengths)  # (n,)
         within = np.arange(len(place)) - np.repeat(lengths.cumsum() - lengths, lengths)
-        entry = self.order[self.scores.indptr[place] + within]
-        about, column, importance = self.places.iloc[place], self.scores.indices[entry], self.scores.data[entry]
+        entry = self.order[self.histories.indptr[place] + within]
+        about, column, importance = self.places.iloc[place], self.histories.items[entry], self.importance[entry]
         data = self.by.data
         item, is_item = about["item"].to_numpy(), column < data.n_items
         ids = data.item_ids[np.where(is_item, column, 0)]
@@ -235,12 +240,13 @@ class Explanations(Sequence[UserExplanation]):
         """Records of a few explanations (g,), with a joint search of counterfactual sets."""
         about, by = {name: column.to_numpy()[group] for name, column in self.places.items()}, self.by
         targets, ranks = about["item"], about["rank"]
-        falls = falls_of(by.model, by.data, self.scores[group], targets, ranks, **how)
+        explained = self.histories[group], self.importance[self.histories.places_of(group)]
+        falls = falls_of(by.model, by.data, *explained, targets, ranks, **how)
         users, items = (plain_ids(ids) for ids in (self.users[group], by.data.item_ids[targets]))
         titles = by.data.titles(targets)
         for row, (place, fall) in enumerate(zip(group, falls, strict=True)):
             entries = self.first_entries(place, reasons)
-            columns, importance = self.scores.indices[entries], self.scores.data[entries].astype(float)
+            columns, importance = self.histories.items[entries], self.importance[entries].astype(float)
             parts = fall.removed, fall.instead, fall.certificate, fall.bound
             found = counterfactual_record(by.data, *parts) if len(fall.removed) else None
             yield {

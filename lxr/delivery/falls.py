@@ -1,18 +1,19 @@
 """Falls: history items whose removal makes an explained item lose its place, and the items that pass it."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.sparse as sp
+import pandas as pd
 
 from lxr.counterfactuals import CounterfactualSet, LeavesTop, counterfactual_sets, smallest_prefix
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.delivery.records import Certificate
 from lxr.recommenders.base import Recommender
 from lxr.reporting.sentences import set_sentences
 from lxr.utils.checks import check_choice
-from lxr.utils.sparse import binary_matrix, dense
 
 Sets = Literal["prefix", "smallest"]
 
@@ -38,7 +39,8 @@ class Fall:
 def falls_of(
     model: Recommender,
     data: Interactions,
-    scores: sp.csr_matrix,
+    histories: EntryLists,
+    importance: np.ndarray,
     targets: np.ndarray,
     ranks: np.ndarray,
     *,
@@ -50,7 +52,8 @@ def falls_of(
     Args:
         model: the recommender.
         data: for the titles.
-        scores: (g, I) CSR importance, one entry for each history item.
+        histories: histories of g users.
+        importance: (N,) importance of their entries.
         targets: (g,) columns of the explained items.
         ranks: (g,) their ranks from 1; an item loses its place if its rank becomes worse.
         sets: ``"prefix"``, the shortest prefix of the reasons with this effect; or ``"smallest"``, the smallest set of
@@ -58,7 +61,7 @@ def falls_of(
         time_limit: seconds for each smallest set.
 
     Returns:
-        One for each row of ``scores``.
+        One for each user.
 
     Raises:
         ValueError: an unknown kind of sets.
@@ -66,40 +69,42 @@ def falls_of(
     Example:
         >>> import lxr, torch  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> data = Interactions(sp.csr_matrix((1, 4)), np.array([0]), np.array(list("abcd")))
-        >>> falls_of(model, data, sp.csr_matrix([[2.0, 1, 0, 0]]), np.array([3]), np.array([1]))[0].sentence
+        >>> entries = EntryLists(np.array([0, 1]), np.array([0, 2]), n_columns=4)
+        >>> data = Interactions(entries.matrix(), np.array([0]), np.array(list("abcd")))
+        >>> falls_of(model, data, entries, np.array([2.0, 1]), np.array([3]), np.array([1]))[0].sentence
         'Without “a”, “c” would have been recommended instead of “d”.'
     """
     check_choice(get_args(Sets), sets=sets)
-    histories = binary_matrix(scores.indices, scores.indptr, scores.shape)
     falls: dict[int, Fall] = {}
     for rank in np.unique(ranks).tolist():
         group = np.flatnonzero(ranks == rank)
-        of_rank, importance = (histories[group], targets[group]), scores[group]
+        of_rank, scores = (histories[group], targets[group]), importance[histories.places_of(group)]
         if sets == "prefix":
-            found = _prefixes(model, *of_rank, importance, LeavesTop(rank))
+            found = _prefixes(model, *of_rank, scores, LeavesTop(rank))
         else:
             found = counterfactual_sets(model, *of_rank, LeavesTop(rank), time_limit=time_limit)
-        sentences = set_sentences(model, data, dense(of_rank[0], model.device), of_rank[1], found, rank)
-        for place, each, row, sentence in zip(group.tolist(), found, importance.toarray(), sentences, strict=True):
-            falls[place] = _fall(each, row, sets, sentence)
+        sentences = set_sentences(model, data, of_rank[0].batch(device=model.device), of_rank[1], found, rank)
+        items_of, scores_of = (np.split(each, of_rank[0].indptr[1:-1]) for each in (of_rank[0].items, scores))
+        falls_of_rank = map(partial(_fall, sets), found, items_of, scores_of, sentences)
+        falls |= dict(zip(group.tolist(), falls_of_rank, strict=True))
     return [falls[place] for place in range(len(targets))]
 
 
 def _prefixes(
-    model: Recommender, histories: sp.csr_matrix, targets: np.ndarray, scores: sp.csr_matrix, goal: LeavesTop
+    model: Recommender, histories: EntryLists, targets: np.ndarray, scores: np.ndarray, goal: LeavesTop
 ) -> list[CounterfactualSet]:
     """Shortest prefixes of reasons, with the trivial bound of one item."""
     found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
-    sets = zip(found.removed, found.replacement.tolist(), np.diff(histories.indptr).tolist(), strict=True)
+    sets = zip(found.removed, found.replacement.tolist(), histories.lengths.tolist(), strict=True)
     return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
 
 
-def _fall(found: CounterfactualSet, importance: np.ndarray, sets: Sets, sentence: str) -> Fall:
-    """A fall by a set, ordered by importance (I,); a prefix is proven to be smallest if it is one item."""
+def _fall(sets: Sets, found: CounterfactualSet, items: np.ndarray, scores: np.ndarray, sentence: str) -> Fall:
+    """A fall by a set, ordered by the scores (n,) of history items (n,); a prefix of one item is proven to be smallest."""
     if found.removed is None:
         return Fall(np.empty(0, dtype=int), -1, "none", None, sentence)
-    order = np.lexsort((found.removed, -importance[found.removed]))
+    ordered = pd.unique(items[np.lexsort((items, -scores))])
+    removed = ordered[np.isin(ordered, found.removed)]
     if sets == "prefix" and len(found.removed) > 1:
-        return Fall(found.removed[order], found.replacement, "none", None, sentence)
-    return Fall(found.removed[order], found.replacement, found.certificate, found.bound, sentence)
+        return Fall(removed, found.replacement, "none", None, sentence)
+    return Fall(removed, found.replacement, found.certificate, found.bound, sentence)

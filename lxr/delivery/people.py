@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.utils.checks import first
-from lxr.utils.sparse import binary_matrix
 from lxr.utils.storage import DataError, short
 
 
@@ -18,7 +18,8 @@ def read_people(path: str | Path, data: Interactions) -> Interactions:
     Args:
         path: ``.jsonl`` with an object ``{"user": id, "items": [ids]}`` on each line, or ``.csv`` with the columns ``user``
             and ``item`` and a row for each pair. Item ids are those of ``data``; user ids are of the same kind as in
-            ``data``: integers or texts. A repeated pair counts once.
+            ``data``: integers or texts. Items are oldest first, for recommenders that use the order; for others, a
+            repeated pair counts once.
         data: items, titles and user features; these people have no features.
 
     Returns:
@@ -48,10 +49,10 @@ def read_people(path: str | Path, data: Interactions) -> Interactions:
         bad = first(column < 0)
         raise DataError(f"{path}, {pairs.index[bad]}: expected an item of the data, found {item.tolist()[bad]!r}")
     row, users = pd.factorize(user)
-    entries = np.unique(np.stack([row, column]), axis=1)
-    indptr = np.searchsorted(entries[0], np.arange(len(users) + 1))
-    matrix = binary_matrix(entries[1], indptr, (len(users), data.n_columns))
-    return Interactions(matrix, np.asarray(users), data.item_ids, data.item_titles, feature_kinds=data.feature_kinds)
+    indptr = np.append(0, np.bincount(row).cumsum())
+    entries = EntryLists(column[np.argsort(row, kind="stable")], indptr, data.n_columns)
+    about = np.asarray(users), data.item_ids, data.item_titles
+    return Interactions(entries.matrix(), *about, feature_kinds=data.feature_kinds, entries=entries)
 
 
 def _csv_pairs(path: Path) -> pd.DataFrame:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from lxr.data.interactions import Interactions
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import rows
 
 if TYPE_CHECKING:
     from lxr.delivery.explanations import Explanations
@@ -33,19 +32,19 @@ def entries_of(explanations: "Explanations", reasons: int) -> pd.DataFrame:
         ValueError: ``reasons`` is not positive.
     """
     check_positive(reasons=reasons)
-    scores, place = explanations.scores, rows(explanations.scores)
+    histories, place = explanations.histories, explanations.histories.users
     first = np.zeros(len(place), dtype=bool)
-    first[explanations.order] = np.arange(len(place)) - scores.indptr[place] < reasons
-    values, start = scores.data.astype(float), scores.indptr[:-1]
+    first[explanations.order] = np.arange(len(place)) - histories.indptr[place] < reasons
+    values, start = explanations.importance.astype(float), histories.indptr[:-1]
     if not len(values):
-        return pd.DataFrame({"place": place, "column": scores.indices, "importance": values, "first": first})
+        return pd.DataFrame({"place": place, "column": histories.items, "importance": values, "first": first})
     low, high = (function.reduceat(values, start)[place] for function in (np.minimum, np.maximum))
     if explanations.by.explainer.is_signed:
         size = np.maximum(np.abs(low), np.abs(high))
         scaled = np.divide(values, size, out=np.zeros_like(values), where=size > 0)
     else:
         scaled = np.divide(values - low, high - low, out=np.ones_like(values), where=high > low)
-    return pd.DataFrame({"place": place, "column": scores.indices, "importance": scaled, "first": first})
+    return pd.DataFrame({"place": place, "column": histories.items, "importance": scaled, "first": first})
 
 
 def by_list(explanations: "Explanations", reasons: int) -> pd.DataFrame:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_entries, as_users
+from lxr.data.histories import EntryLists, Histories
+from lxr.data.inputs import as_entries, as_lists
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.leave_one_out import change_one
 from lxr.explainers.objectives import Objective, RankMargin, after_deletion, target_log_prob
@@ -153,13 +152,13 @@ def greedy_bound(
 
     Args:
         model: recommender of I items, on the device to compute on.
-        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
+        matrix: :class:`lxr.EntryLists`, or (n, I) histories, CSR or dense; read one batch of users at a time.
         target: (n,) explained items.
         singles: steps of a single item from the most important one on. (There are none from the least important one on,
             where metrics of fixed length have no use for them.)
         share: share of the history that each later step takes.
         batch_size: histories per forward pass; bounds the memory.
-        users_per_batch: dense users at a time.
+        users_per_batch: users at a time.
         label: label of progress bars; None for no bars.
         options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
 
@@ -172,12 +171,12 @@ def greedy_bound(
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
+        >>> matrix, target = [[1, 1, 0, 0]], [3]
         >>> greedy, random = greedy_bound(model, matrix, target), random_bound(model, matrix, target, n_orders=20)
         >>> greedy.fixed["POS@1"][:, 0], random.fixed["POS@1"][:, 0]  # is item 3 still first after one removal?
         (array([0.]), array([0.5]))
     """
-    matrix, target = as_users(model, matrix, target)
+    lists, target = as_lists(model, matrix, target)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
     explainers: dict[str, Explainer] = {}
     if model.differentiable:
@@ -189,7 +188,7 @@ def greedy_bound(
     options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
     return FidelityResult.best_of(
         [
-            _fidelity_of(explainer, matrix, target, label and f"{label}: {name}", **options)
+            _fidelity_of(explainer, lists, target, label and f"{label}: {name}", **options)
             for name, explainer in explainers.items()
         ]
     )
@@ -223,26 +222,26 @@ def random_bound(
     Example: see :func:`greedy_bound`.
     """
     check_positive(n_orders=n_orders, batch_size=batch_size, users_per_batch=users_per_batch)
-    matrix, target = as_users(model, matrix, target)
+    lists, target = as_lists(model, matrix, target)
     seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
     options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
     return FidelityResult.mean_of(
-        [_fidelity_of(RandomOrder(model, seed=seed), matrix, target, label, **options) for seed in seeds]
+        [_fidelity_of(RandomOrder(model, seed=seed), lists, target, label, **options) for seed in seeds]
     )
 
 
 def _fidelity_of(
     explainer: Explainer,
-    matrix: sp.csr_matrix,
+    lists: EntryLists,
     target: np.ndarray,
     label: str | None,
     users_per_batch: int,
     **options,
 ) -> FidelityResult:
     """Explain many users and evaluate the explanations."""
-    scores = explainer.explain(matrix, target, users_per_batch=users_per_batch, label=label)
+    scores = explainer.explain(lists, target, users_per_batch=users_per_batch, label=label)
     options |= {"users_per_batch": users_per_batch, "label": label}
-    return evaluate_fidelity(explainer.model, matrix, target, scores, **options)
+    return evaluate_fidelity(explainer.model, lists, target, scores, **options)
 
 
 def fidelity_gain(
@@ -266,8 +265,8 @@ def fidelity_gain(
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> matrix, target = sp.csr_matrix([[1.0, 1, 0, 0]]), np.array([3])
-        >>> scores = {"good": sp.csr_matrix([[2.0, 1, 0, 0]]), "bad": sp.csr_matrix([[1.0, 2, 0, 0]])}
+        >>> matrix, target = [[1, 1, 0, 0]], [3]
+        >>> scores = {"good": [[2.0, 1, 0, 0]], "bad": [[1.0, 2, 0, 0]]}
         >>> results = {name: lxr.evaluate_fidelity(model, matrix, target, each) for name, each in scores.items()}
         >>> bounds = random_bound(model, matrix, target, n_orders=20), greedy_bound(model, matrix, target)
         >>> fidelity_gain(results, *bounds, metrics=["NDCG", "INS"]).round(2).to_dict("index")

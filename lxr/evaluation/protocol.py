@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lxr.data.inputs import as_matrix, check_model
+from lxr.data.inputs import as_entry_lists, check_model
 from lxr.metrics.names import kind_of
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.recommendations import best_items
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import USERS_PER_BATCH, batches, dense
+from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 TARGET_METRICS = ("POS@5", "POS@10", "POS@20", "relative NDCG", "relative CDCG@Ke=5", "DEL", "INS")
 
@@ -21,9 +21,9 @@ def target_of_rank(model: Recommender, matrix: object, rank: int, *, users_per_b
 
     Args:
         model: recommender of I items.
-        matrix: (n, I) histories, CSR or dense; they become dense one batch of users at a time.
+        matrix: :class:`lxr.EntryLists`, or (n, I) histories, CSR or dense.
         rank: rank among the items outside the history, from 1; ties go to the lowest item.
-        users_per_batch: dense users at a time.
+        users_per_batch: users at a time.
 
     Returns:
         (n,) item indices.
@@ -39,12 +39,12 @@ def target_of_rank(model: Recommender, matrix: object, rank: int, *, users_per_b
     """
     check_model(model)
     check_positive(rank=rank, users_per_batch=users_per_batch)
-    histories = as_matrix(model.n_columns, matrix=matrix)
+    lists = as_entry_lists(model.n_columns, matrix=matrix)
     found = []
-    for users in batches(histories.shape[0], users_per_batch):
-        best = best_items(model, dense(histories[users], model.device), rank)
+    for users in batches(len(lists), users_per_batch):
+        best = best_items(model, lists.batch(users, model.device), rank)
         best = best[best["rank"] == rank]
-        if len(best) < len(histories[users].indptr) - 1:
+        if len(best) < len(users):
             raise ValueError(f"rank: expected at least {rank} items outside every history, found a user with fewer")
         found.append(best["item"].to_numpy())
     return np.concatenate(found)

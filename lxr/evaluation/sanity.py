@@ -11,7 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from lxr.data.inputs import as_matrix
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_entry_lists, as_matrix
 from lxr.explainers.base import Explainer
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.metrics.agreement import top_overlap
@@ -122,12 +123,12 @@ def _exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.ran
     item[first], item[second] = item[second], item[first]
 
 
-def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np.ndarray) -> np.ndarray:
+def least_influential_item(model: Recommender, matrix: object, target: np.ndarray) -> np.ndarray:
     """History item of each user whose removal changes the target's log-odds least, the same for all explainers.
 
     Args:
         model: the recommender.
-        matrix: (n, I) CSR histories.
+        matrix: :class:`lxr.EntryLists`, or (n, I) histories, CSR or dense.
         target: (n,) explained items.
 
     Returns:
@@ -139,19 +140,19 @@ def least_influential_item(model: Recommender, matrix: sp.csr_matrix, target: np
         >>> least_influential_item(model, sp.csr_matrix([[1, 1, 0, 0]]), target=np.array([3])).tolist()
         [1]
     """
-    change = LeaveOneOut(model, objective="log-odds").explain(matrix, target)
-    return change.indices[np.lexsort((change.indices, np.abs(change.data), rows(change)))[change.indptr[:-1]]]
-
-
-def _without_items(matrix: sp.csr_matrix, items: np.ndarray) -> sp.csr_matrix:
-    """A CSR matrix (n, I) without one item of ``items`` (n,) per row; other entries stay, zeros included."""
-    kept = matrix.indices != items[rows(matrix)]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows(matrix)[kept], minlength=matrix.shape[0]))])
-    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+    lists = as_entry_lists(model.n_columns, matrix=matrix)
+    change = LeaveOneOut(model, objective="log-odds").explain(lists, target)
+    return lists.items[np.lexsort((lists.items, np.abs(change), lists.users))[lists.indptr[:-1]]]
 
 
 def stability(
-    explainer: Explainer, scores: sp.csr_matrix, target: np.ndarray, removed: np.ndarray, *, count: int = 5
+    explainer: Explainer,
+    scores: sp.csr_matrix | np.ndarray,
+    target: np.ndarray,
+    removed: np.ndarray,
+    *,
+    count: int = 5,
+    histories: EntryLists | None = None,
 ) -> np.ndarray:
     """Overlap of explanations before and after an item without influence leaves the history.
 
@@ -160,10 +161,11 @@ def stability(
 
     Args:
         explainer: any explainer.
-        scores: (n, I) CSR, its explanation of the whole histories.
+        scores: its explanation of the whole histories: (n, I) CSR, or (N,) for ``histories``.
         target: (n,) explained items.
         removed: (n,) history items to remove, from :func:`least_influential_item`.
         count: length of an explanation.
+        histories: the explained entries, if they have an order; every item once.
 
     Returns:
         (n,) shares of common items; NaN if no history is left. If at most ``count`` items are left, the share is 1 for
@@ -182,9 +184,19 @@ def stability(
         array([1.])
     """
     check_positive(count=count)
-    long = np.diff(scores.indptr) >= 2
-    before = _without_items(scores[long], removed[long])
-    after = explainer.explain(binary_matrix(before.indices, before.indptr, before.shape), target[long])
+    lists = EntryLists.of_matrix(scores) if histories is None else histories
+    values = scores.data if histories is None else scores
+    long = np.flatnonzero(lists.lengths >= 2)
+    place = lists.places_of(long)
+    place = place[lists.items[place] != removed[lists.users[place]]]
+    lengths = np.bincount(lists.users[place], minlength=len(lists))[long]
+    rest = lists.taken(place, np.append(0, lengths.cumsum()))
+    after = explainer.explain(rest, target[long])
     shares = np.full(len(target), np.nan)
-    shares[long] = top_overlap(before, after, count)
+    shares[long] = top_overlap(_as_rows(rest, values[place]), _as_rows(rest, after), count)
     return shares
+
+
+def _as_rows(lists: EntryLists, scores: np.ndarray) -> sp.csr_matrix:
+    """CSR (n, I) of the scores (N,) of entries."""
+    return sp.csr_matrix((scores, lists.items, lists.indptr), shape=(len(lists), lists.n_columns))

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from lxr.counterfactuals.goals import LeavesTop
 from lxr.counterfactuals.prefix import smallest_prefix
 from lxr.counterfactuals.sets import CounterfactualSet, counterfactual_sets
-from lxr.data.inputs import as_scores, as_users
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_list_scores, as_lists
 from lxr.metrics.counterfactual_sets import necessary_and_sufficient, size_metrics
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_all_positive, check_different
 from lxr.utils.progress import progress_bar
-from lxr.utils.sparse import rows
 
 SMALLEST = "smallest set"
 
@@ -120,9 +119,9 @@ def counterfactual_study(
 
     Args:
         model: recommender of I items.
-        matrix: (B, I) histories, CSR or dense.
+        matrix: :class:`lxr.EntryLists`, or (B, I) histories, CSR or dense.
         target: (B,) explained items, the first recommendations.
-        scores: explainer → (B, I) scores of their items.
+        scores: explainer → (N,) scores of entry lists, or (B, I) scores of rows.
         ks: lengths K of the list that the target must leave.
         time_limit: seconds for each smallest set.
         batch_size: histories per forward pass.
@@ -147,16 +146,16 @@ def counterfactual_study(
     """
     check_all_positive(ks=ks)
     check_different(ks=ks)
-    histories, items = as_users(model, matrix, target)
-    read = {name: as_scores(histories, scores=values) for name, values in scores.items()}
+    histories, items = as_lists(model, matrix, target)
+    read = {name: as_list_scores(histories, matrix, values) for name, values in scores.items()}
     return SetStudy({k: _leaving(model, histories, items, read, k, time_limit, batch_size, label) for k in ks})
 
 
 def _leaving(
     model: Recommender,
-    histories: sp.csr_matrix,
+    histories: EntryLists,
     items: np.ndarray,
-    scores: dict[str, sp.csr_matrix],
+    scores: dict[str, np.ndarray],
     k: int,
     time_limit: float,
     batch_size: int,
@@ -176,9 +175,9 @@ def _leaving(
         prefixes = smallest_prefix(model, histories, items, scores[name], LeavesTop(k), batch_size=batch_size)
         seconds[name] = (time.perf_counter() - started) / len(items)
         sizes[name] = np.where(prefixes.found, prefixes.size, np.nan)
-        order = np.lexsort((-scores[name].data, rows(histories)))
+        order = np.lexsort((histories.items, -scores[name], histories.users))
         first = [
-            histories.indices[order[start : start + len(one)]]
+            histories.items[order[start : start + len(one)]]
             for start, one in zip(histories.indptr[:-1], removed, strict=True)
         ]
         judged[name] = necessary_and_sufficient(model, histories, items, first, k, batch_size=batch_size)

@@ -27,7 +27,7 @@ from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec, register
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
-from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
+from lxr.explainers.similarity import Cosine, Jaccard, NewestFirst, PopularItems, RandomOrder, TfIdf
 
 __all__ = [
     "ACCENT",
@@ -51,6 +51,7 @@ __all__ = [
     "LXRSettings",
     "LearnedExplainer",
     "LeaveOneOut",
+    "NewestFirst",
     "PathGradients",
     "PathLXR",
     "PathSettings",

@@ -54,6 +54,7 @@ class Explainer(Made):
         is_signed: whether a score below zero means that the item speaks against the recommendation: without the item, the
             explained quantity (the target's score, say) would be higher. Otherwise only the order of the scores has a
             meaning, and figures show them on a scale from 0 to 1.
+        is_ordered: whether the scores depend on the order of the entries, whatever the recommender: dense rows are refused.
         max_history: longest history for the sampling budget; None if there is no budget.
         overflow_note: treatment of longer histories, for a warning.
         search_space: values of the options that :mod:`lxr.tuning` may choose.
@@ -77,6 +78,7 @@ class Explainer(Made):
 
     needs_gradient = False
     is_signed: ClassVar[bool] = False
+    is_ordered: ClassVar[bool] = False
     max_history: int | None = None
     overflow_note = ""
     search_space: ClassVar[dict] = {}
@@ -135,6 +137,9 @@ class Explainer(Made):
             >>> cosine.explain(sp.csr_matrix([[1, 0, 1, 0]]), [1]).toarray().round(2)
             array([[0.82, 0.  , 0.58, 0.  ]], dtype=float32)
         """
+        if self.is_ordered and not isinstance(history, Histories | EntryLists):
+            expected = f"{type(self).__name__} uses the order of entries: expected lxr.Histories or lxr.EntryLists"
+            raise ValueError(f"history: {expected}, found {type(history).__name__}")
         if sp.issparse(history) or isinstance(history, EntryLists):
             lists, target = as_lists(self.model, history, target)
             flat = self._explain_lists(lists, target, users_per_batch, label)

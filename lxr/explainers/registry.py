@@ -21,7 +21,7 @@ from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
 from lxr.explainers.lxr_settings import LXRSettings, Variant, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
-from lxr.explainers.similarity import Cosine, Jaccard, PopularItems, RandomOrder, TfIdf
+from lxr.explainers.similarity import Cosine, Jaccard, NewestFirst, PopularItems, RandomOrder, TfIdf
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_options, check_seed, default_options
 from lxr.utils.registry import Registry
@@ -234,6 +234,7 @@ EXPLAINERS: Registry[ExplainerSpec] = Registry(
         "rank-margin-path": made_by_class(RankMarginPath, "path"),
         "soft-rank-path": made_by_class(SoftRankPath, "path"),
     },
+    by_name={"recent": made_by_class(NewestFirst, "similarity")},  # for histories with an order
 )
 """Name → spec, called as ``(model, train_matrix, validation_matrix=None, seed=0, **options)``. Figures keep this order."""
 

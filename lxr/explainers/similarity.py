@@ -1,4 +1,6 @@
-"""Explainers that do not use the recommender: item similarities of the training users, popularity, random order."""
+"""Explainers that do not use the recommender: item similarities of the training users, popularity, recency, random order."""
+
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -133,6 +135,29 @@ class PopularItems(SimilarityExplainer):
     def similarity(self, items: np.ndarray) -> np.ndarray:
         """The same counts for every item: items (m,) → (m, I)."""
         return np.broadcast_to(self.counts, (len(items), len(self.counts)))
+
+
+class NewestFirst(Explainer):
+    """Importance by recency, for any target: the place of the entry in the history, 0 for the oldest.
+
+    Histories need an order: rows are refused. So the registry has it by name only (``"recent"``).
+
+    Args:
+        model: the explained recommender (not consulted).
+
+    Example:
+        >>> import lxr
+        >>> histories = Histories.of_lists([[2, 0, 1], [3]], n_columns=5)
+        >>> NewestFirst(lxr.MF(5)).explain(histories, torch.tensor([4, 4]))
+        tensor([[0., 1., 2.],
+                [0., 0., 0.]])
+    """
+
+    is_ordered: ClassVar[bool] = True
+
+    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Numbers of older entries."""
+        return histories.real.cumsum(dim=1).float() - 1
 
 
 class RandomOrder(Explainer):

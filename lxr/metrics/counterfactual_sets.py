@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lxr.data.inputs import as_users
+from lxr.data.inputs import as_lists
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import dense
 
 
 def necessary_and_sufficient(
@@ -28,7 +27,7 @@ def necessary_and_sufficient(
 
     Args:
         model: recommender of I items.
-        history: (B, I) binary histories, at least one item each, dense or CSR.
+        history: :class:`lxr.EntryLists`, or (B, I) binary histories, dense or CSR; at least one item each.
         target: (B,) explained items, outside the histories.
         sets: B arrays of history items.
         k: length K of the list of recommendations.
@@ -49,21 +48,20 @@ def necessary_and_sufficient(
         (array([ True, False]), array([ True, False]))
     """
     check_positive(k=k, batch_size=batch_size)
-    matrix, items = as_users(model, history, target)
+    lists, items = as_lists(model, history, target)
     if len(sets) != len(items):
         raise ValueError(f"sets: expected {len(items)}, one for each user, found {len(sets)}")
     necessary, sufficient = np.empty((2, len(items)), dtype=bool)
     size = max(1, batch_size // 2)
     for start in range(0, len(items), size):
         users = slice(start, start + size)
-        whole = dense(matrix[users], model.device)
-        kept = torch.zeros_like(whole)
-        for row, items_of_set in zip(kept, sets[users], strict=True):
-            row[torch.as_tensor(items_of_set, dtype=torch.long)] = 1
+        histories = lists.batch(users, model.device)
+        kept = histories.among(sets[users])
         chosen = torch.from_numpy(items[users]).to(model.device)
         with torch.no_grad():
-            logits = model(torch.cat([whole - kept, kept]))
-        before = (logits > logits.gather(1, chosen.repeat(2)[:, None])) & (whole == 0).repeat(2, 1)
+            logits = model.logits_after_deletion(histories.repeat(2), torch.cat([~kept, kept]))
+        unseen = histories.unseen(model.n_columns).repeat(2, 1)
+        before = (logits > logits.gather(1, chosen.repeat(2)[:, None])) & unseen
         inside = (before.sum(dim=1) < k).view(2, -1).cpu().numpy()
         necessary[users], sufficient[users] = ~inside[0], inside[1]
     return necessary, sufficient

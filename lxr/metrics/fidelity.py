@@ -16,12 +16,12 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.histories import EntryLists, Histories
-from lxr.data.inputs import as_entries, as_importance, as_lists, as_scores
+from lxr.data.inputs import as_entries, as_importance, as_list_scores, as_lists
 from lxr.metrics.names import CUTOFFS, LENGTHS
 from lxr.metrics.result import FidelityResult
 from lxr.metrics.trajectory import only_most, part_sizes, ranks, score_stretches, without_most
 from lxr.recommenders.base import Recommender
-from lxr.utils.checks import check_all_positive, check_different, check_finite, check_positive
+from lxr.utils.checks import check_all_positive, check_different, check_positive
 from lxr.utils.memory import check_memory
 from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import USERS_PER_BATCH, batches
@@ -114,11 +114,7 @@ def scored_batches(
         yield histories, chosen, histories.at(rows)
         return
     lists, items = as_lists(model, history, target)
-    if isinstance(history, EntryLists):
-        scores = as_importance(importance, lists.items.shape, torch.device("cpu")).cpu().numpy()
-        check_finite(lists.users, lists.items, scores)
-    else:
-        scores = as_scores(lists.matrix(), importance=importance).data
+    scores = as_list_scores(lists, history, importance)
     groups = list(batches(len(lists), users_per_batch))
     for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
         histories = lists.batch(users, model.device)

@@ -38,7 +38,7 @@ class WholeRowLoss(Recommender):
             return self._estimated_loss(histories, self.negatives, generator)
         history = self.dense_rows(histories)
         logits = self.of_items(self(drop(history, self.dropout, generator)))
-        consumed = self.of_items(history)
+        consumed = self.of_items(history).clamp(max=1)  # repeats count once
         weight = 1 + (self.positive_weight - 1) * consumed
         return F.binary_cross_entropy_with_logits(logits, consumed, weight)
 

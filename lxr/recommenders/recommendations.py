@@ -8,12 +8,12 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.histories import EntryLists, Histories
-from lxr.data.inputs import as_histories, as_matrix, check_entries, check_lists, check_model
+from lxr.data.inputs import as_entry_lists, as_histories, check_entries, check_model
 from lxr.data.interactions import Interactions, as_rows
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive, first
 from lxr.utils.memory import check_memory
-from lxr.utils.sparse import batches, dense, item_counts
+from lxr.utils.sparse import batches, item_counts
 
 
 def recommend(
@@ -33,7 +33,7 @@ def recommend(
         users: user ids, in the order of the result; all users of ``data`` by default.
         rows: rows of ``data.matrix`` instead of user ids.
         n: items per user; a user with fewer unseen items gets fewer.
-        users_per_batch: dense histories at a time; bounds the memory.
+        users_per_batch: histories at a time; bounds the memory.
 
     Returns:
         One row per recommendation, the best first within each user: ``user`` and ``item`` (ids), ``title`` (or the id if
@@ -58,7 +58,7 @@ def recommend(
     chosen = rows_of(data, users, rows)
     check_memory(3 * 4 * min(users_per_batch, len(chosen)) * model.n_columns, "users_per_batch")
     groups = [chosen[group] for group in batches(len(chosen), users_per_batch)]
-    found_items = [best_items(model, dense(data.matrix[group], model.device), n) for group in groups]
+    found_items = [best_items(model, histories_of(model, data, group).batch(device=model.device), n) for group in groups]
     best = pd.concat(
         [items.assign(user=data.user_ids[group[items["row"]]]) for group, items in zip(groups, found_items, strict=True)],
         ignore_index=True,
@@ -87,14 +87,34 @@ def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
     return as_rows(len(data.user_ids), rows) if users is None else data.rows_of(users)
 
 
-def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Tensor | None = None) -> pd.DataFrame:
+def histories_of(model: Recommender, data: Interactions, rows: np.ndarray, *, ordered: bool = False) -> EntryLists:
+    """Histories of some users (m,), by row, for a recommender.
+
+    If it uses the order of entries, these are all entries, oldest first; else the rows of ``data.matrix``, with every item
+    once.
+
+    Args:
+        model: the recommender.
+        data: the histories.
+        rows: (m,) rows.
+        ordered: whether something else uses the order, such as an explainer.
+
+    Raises:
+        ValueError: ``ordered``, and the data has no order.
+    """
+    if ordered and data.entries is None:
+        raise ValueError("data: expected entries with an order, as lxr.prepare makes them of a column timestamp, found none")
+    return data.histories(rows) if ordered or model.is_ordered else EntryLists.of_matrix(data.matrix[rows])
+
+
+def best_items(model: Recommender, histories: Histories, n: int, seen: Histories | None = None) -> pd.DataFrame:
     """The n best items of each history, by column.
 
     Args:
         model: the recommender.
-        history: (B, I) histories.
+        histories: histories of B users.
         n: items per history, or fewer if fewer are left.
-        seen: (B, I), items that are not recommended; the history by default.
+        seen: histories of B users with the items that are not recommended; the same by default.
 
     Returns:
         One row per recommendation: ``row`` of the history, ``item`` (its column), ``score``, ``probability``, ``rank``.
@@ -103,9 +123,9 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
         ValueError: a logit that is not a number.
     """
     with torch.no_grad():
-        logits = model(history)  # (B, I)
+        logits = model.logits(histories)  # (B, I)
     check_logits(logits)
-    candidates = logits.masked_fill((history if seen is None else seen) > 0, -torch.inf)
+    candidates = logits.masked_fill(~(histories if seen is None else seen).unseen(model.n_columns), -torch.inf)
     worst = candidates.topk(min(max(n, 1), model.n_columns), dim=1).values[:, -1:]  # (B, 1)
     row, item = ((candidates >= worst) & (candidates > -torch.inf)).nonzero(as_tuple=True)  # all items of equal scores
     columns = {
@@ -122,12 +142,12 @@ def best_items(model: Recommender, history: torch.Tensor, n: int, seen: torch.Te
     return pd.DataFrame({name: values[order[kept]] for name, values in found.items()} | {"rank": rank[kept]})
 
 
-def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> pd.DataFrame:
+def places_of(model: Recommender, histories: Histories, items: np.ndarray) -> pd.DataFrame:
     """Scores and ranks of given items for each history, by column.
 
     Args:
         model: the recommender.
-        history: (B, I) histories without these items.
+        histories: histories of B users without these items.
         items: (k,) columns.
 
     Returns:
@@ -140,16 +160,16 @@ def places_of(model: Recommender, history: torch.Tensor, items: np.ndarray) -> p
     Example:
         >>> import lxr
         >>> popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1], [0, 1, 1], [0, 1, 1]]))
-        >>> places_of(popular, torch.tensor([[0.0, 0, 0], [0, 1, 0]]), np.array([2]))[["row", "item", "rank"]]
+        >>> places_of(popular, Histories.of_lists([[], [1]]), np.array([2]))[["row", "item", "rank"]]
            row  item  rank
         0    0     2     2
         1    1     2     1
     """
     with torch.no_grad():
-        logits = model(history)  # (B, I)
+        logits = model.logits(histories)  # (B, I)
     check_logits(logits)
-    candidates = logits.masked_fill(history > 0, -torch.inf)
-    column = torch.arange(model.n_columns, device=history.device)
+    candidates = logits.masked_fill(~histories.unseen(model.n_columns), -torch.inf)
+    column = torch.arange(model.n_columns, device=histories.device)
     probability = model.log_activation(logits).exp()
     frames = []
     for item in items.tolist():
@@ -199,8 +219,7 @@ def top_item(model: Recommender, history: Any, *, batch_size: int = 512) -> Any:
         return _best_of(model, check_entries(model.n_columns, history))
     if not sp.issparse(history) and not isinstance(history, EntryLists):
         return _best_of(model, Histories.of_dense(as_histories(model.n_columns, history, model.device)))
-    lists = history if isinstance(history, EntryLists) else EntryLists.of_matrix(as_matrix(model.n_columns, history=history))
-    check_lists(model.n_columns, lists)
+    lists = as_entry_lists(model.n_columns, history=history)
     check_memory(3 * 4 * min(batch_size, len(lists)) * model.n_columns, "batch_size")
     _check_candidates(item_counts(lists.matrix(), model.n_features) == model.n_items)
     groups = batches(len(lists), batch_size)

@@ -8,13 +8,14 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix, check_model
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_entry_lists, check_model
 from lxr.data.interactions import Interactions
 from lxr.data.splits import split_users
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import learning, with_gradients
 from lxr.recommenders.ranking import hide_share, holdout_ndcg
+from lxr.recommenders.recommendations import histories_of
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import (
     check_instance,
@@ -34,8 +35,8 @@ FIT_SPACE = {"learning_rate": (5e-4, 1e-2, "log"), "batch_size": [64, 128, 256, 
 
 def fit(
     model: Recommender,
-    train_matrix: sp.csr_matrix,
-    validation_matrix: sp.csr_matrix,
+    train_matrix: sp.csr_matrix | EntryLists,
+    validation_matrix: sp.csr_matrix | EntryLists,
     *,
     seed: int = 0,
     epochs: int = 200,
@@ -53,8 +54,8 @@ def fit(
 
     Args:
         model: the recommender, on the device to train on.
-        train_matrix: (n, I) CSR histories of the training users.
-        validation_matrix: (m, I) CSR histories of the validation users.
+        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`, which have an order.
+        validation_matrix: histories of the validation users, in one of these forms.
         seed: seed of the order of users, of dropout and of the hidden items.
         epochs: upper limit.
         batch_size: users per step.
@@ -78,23 +79,23 @@ def fit(
         (['epoch', 'loss', 'NDCG@100'], 4)
     """
     check_model(model)
-    train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
-    validation_matrix = as_matrix(model.n_columns, validation_matrix=validation_matrix)
+    train_lists = as_entry_lists(model.n_columns, train_matrix=train_matrix)
+    validation_lists = as_entry_lists(model.n_columns, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
     seed = check_seed(seed)
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    rest, hidden = hide_share(validation_matrix, 0.2, seed, model.n_features)
+    rest, hidden = hide_share(validation_lists, 0.2, seed, model.n_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     step = itertools.count()
 
     def loss_of(users: np.ndarray) -> torch.Tensor:
-        return model.loss(Histories.of_matrix(train_matrix[users], model.device), generator, next(step))
+        return model.loss(train_lists.batch(users, model.device), generator, next(step))
 
     def train() -> float:
         with learning(model), with_gradients():
-            return train_epoch(optimizer, loss_of, shuffle.permutation(train_matrix.shape[0]), batch_size)
+            return train_epoch(optimizer, loss_of, shuffle.permutation(len(train_lists)), batch_size)
 
     training = train_and_keep_best(
         model,
@@ -138,5 +139,5 @@ def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options
     check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
     model = cls(data.n_items, seed=seed, n_features=data.n_features, **options)
-    fit(model, data.matrix[train], data.matrix[validation], seed=seed)
+    fit(model, histories_of(model, data, train), histories_of(model, data, validation), seed=seed)
     return model

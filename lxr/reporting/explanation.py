@@ -11,7 +11,7 @@ import torch
 from lxr.counterfactuals.goals import LeavesTop
 from lxr.counterfactuals.sets import CounterfactualSet, smallest_set
 from lxr.data.histories import Histories
-from lxr.data.inputs import as_explained, as_items
+from lxr.data.inputs import as_entries, as_items
 from lxr.data.interactions import Interactions
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
@@ -56,9 +56,9 @@ class UserExplanation:
     Attributes:
         model: the recommender.
         data: histories with the titles.
-        history: (1, I) binary history.
+        history: history of one user, with n entries.
         target: the explained item.
-        scores: (I,) importance of the history items; 0 elsewhere.
+        scores: (n,) importance of the entries, in their order.
         explainer: name of the explainer.
         user: row of the user in ``data.matrix``; None for a custom history.
         is_signed: whether a score below zero speaks against the target, see :class:`lxr.explainers.base.Explainer`.
@@ -73,7 +73,7 @@ class UserExplanation:
 
     model: Recommender
     data: Interactions
-    history: torch.Tensor
+    history: Histories
     target: int
     scores: np.ndarray
     explainer: str
@@ -83,8 +83,22 @@ class UserExplanation:
     @cached_property
     def items(self) -> np.ndarray:
         """(n,) history items, the most important first, ties by ascending item."""
-        items = self.history[0].nonzero().ravel().cpu().numpy()
-        return items[np.argsort(-self.scores[items], kind="stable")]
+        return self._entries[self._order]
+
+    @cached_property
+    def importance(self) -> np.ndarray:
+        """(n,) scores of :attr:`items`."""
+        return self.scores[self._order]
+
+    @cached_property
+    def _entries(self) -> np.ndarray:
+        """(n,) items of the entries, in their order."""
+        return self.history.entries.cpu().numpy()
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        """(n,) entries, the most important first."""
+        return np.lexsort((self._entries, -self.scores))
 
     @cached_property
     def shown(self) -> np.ndarray:
@@ -92,7 +106,7 @@ class UserExplanation:
 
         Other scores are rescaled to the range from 0 (least important item of the history) to 1 (most important).
         """
-        scores = self.scores[self.items]
+        scores = self.importance
         if self.is_signed:
             return scores
         low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
@@ -119,7 +133,7 @@ class UserExplanation:
         return self.without([])
 
     def without(self, items) -> TargetRank:
-        """Rank of the explained item without some history items; masking never adds candidates.
+        """Rank of the explained item without some history items; leaving items out never adds candidates.
 
         Args:
             items: (m,) indices; ``explanation.items[:3]`` are the three most important.
@@ -149,7 +163,7 @@ class UserExplanation:
         if count is not None:
             check_natural(count=count)
         items = self.items[:count]
-        columns = {"item": items, "title": self.data.titles(items), "importance": self.scores[items]}
+        columns = {"item": items, "title": self.data.titles(items), "importance": self.importance[:count]}
         return pd.DataFrame(columns, index=range(1, len(items) + 1))
 
     def plot(self, count: int = SHOWN, ax: "Axes | None" = None) -> "Axes":
@@ -214,7 +228,7 @@ class UserExplanation:
 def explain_history(
     model: Recommender,
     data: Interactions,
-    history: torch.Tensor,
+    history: Histories,
     explainer: Explainer,
     name: str,
     target: int,
@@ -225,7 +239,7 @@ def explain_history(
     Args:
         model: the recommender.
         data: histories with the titles.
-        history: (1, I) binary history.
+        history: history of one user.
         explainer: an explainer of ``model``.
         name: name of the explainer.
         target: column of the explained item.
@@ -234,32 +248,31 @@ def explain_history(
     Raises:
         ValueError: an empty history, or a target inside the history or outside the catalogue.
     """
-    history, chosen = as_explained(model, history, [target])
-    histories = Histories.of_dense(history)
-    scores = histories.spread(explainer._explain_checked(histories, chosen), model.n_columns)[0].cpu().numpy()
+    history, chosen = as_entries(model, history, [target])
+    scores = explainer._explain_checked(history, chosen)[history.real].cpu().numpy()
     return UserExplanation(model, data, history, int(chosen), scores, name, user, explainer.is_signed)
 
 
-def rank_without(model: Recommender, history: torch.Tensor, target: int, removed) -> TargetRank:
-    """Rank of an item for a history (1, I) without the items ``removed`` (m,)."""
+def rank_without(model: Recommender, history: Histories, target: int, removed) -> TargetRank:
+    """Rank of an item for the history of one user without the items ``removed`` (m,)."""
     logits = logits_without(model, history, removed)
-    candidates = logits.masked_fill(history > 0, -torch.inf)[0]
+    candidates = logits.masked_fill(~history.unseen(model.n_columns), -torch.inf)[0]
     probability = float(model.log_activation(logits)[0, target].exp())
     return TargetRank(1 + int((candidates > logits[0, target]).sum()), probability, int(candidates.argmax()))
 
 
-def logits_without(model: Recommender, history: torch.Tensor, removed) -> torch.Tensor:
-    """Logits (1, I) for a history (1, I) without the items ``removed`` (m,).
+def logits_without(model: Recommender, history: Histories, removed) -> torch.Tensor:
+    """Logits (1, I) for the history of one user without the items ``removed`` (m,).
 
     Raises:
         ValueError: an item that is not in the history.
     """
-    removed = torch.from_numpy(as_items("items", removed)).to(history.device)
-    absent = set(removed.tolist()) - set(history[0].nonzero().ravel().tolist())
+    removed = as_items("items", removed)
+    absent = set(removed.tolist()) - set(history.entries.tolist())
     if absent:
         raise ValueError(f"items: expected items of the history, found {min(absent)}")
     with torch.no_grad():
-        return model(history.index_fill(1, removed, 0.0))
+        return model.logits_after_deletion(history, ~history.among([removed]))
 
 
 def bars_of(shown: np.ndarray) -> list[str]:

@@ -7,6 +7,7 @@ import torch
 
 from lxr.counterfactuals.goals import before
 from lxr.counterfactuals.sets import CounterfactualSet
+from lxr.data.histories import Histories
 from lxr.data.interactions import Interactions
 from lxr.recommenders.base import Recommender
 from lxr.utils.markup import quoted
@@ -84,7 +85,7 @@ def fall_sentence(
 def set_sentences(
     model: Recommender,
     data: Interactions,
-    history: torch.Tensor,
+    histories: Histories,
     target: np.ndarray,
     found: Sequence[CounterfactualSet],
     rank: int,
@@ -94,7 +95,7 @@ def set_sentences(
     Args:
         model: the recommender.
         data: histories with the titles.
-        history: (B, I) histories on the device of the model.
+        histories: histories of B users, on the device of the model.
         target: (B,) explained items.
         found: B sets, for the goal that the target loses this rank.
         rank: rank of the targets with the whole history, from 1.
@@ -104,13 +105,11 @@ def set_sentences(
     """
     if rank == 1:
         return [counterfactual_sentence(data, item, each) for item, each in zip(target.tolist(), found, strict=True)]
-    rest, candidates = history.clone(), history == 0
-    for row, each in enumerate(found):
-        if each.removed is not None:
-            rest[row, torch.from_numpy(each.removed).to(rest.device)] = 0.0
-    items = torch.from_numpy(target).to(rest.device)
+    stays = ~histories.among([() if each.removed is None else each.removed for each in found])
+    candidates, items = histories.unseen(model.n_columns), torch.from_numpy(target).to(histories.device)
     with torch.no_grad():
-        logits, ahead = model(rest), before(model(history), items, candidates)
+        logits = model.logits_after_deletion(histories, stays)
+        ahead = before(model.logits(histories), items, candidates)
     after = before(logits, items, candidates)
     passing = [_best_first(row, chosen) for row, chosen in zip(logits, after & ~ahead, strict=True)]
     parts = zip(target.tolist(), found, (1 + after.sum(dim=1)).tolist(), passing, strict=True)

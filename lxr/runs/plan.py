@@ -82,4 +82,6 @@ def explainers_of(names: Iterable[str]) -> list[str]:
     """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all."""
     given = set(names)
     wanted = {EXPLAINERS.primary(name) for name in (EXPLAINERS if ALL in given else given)}
+    if ordered := wanted & EXPLAINERS.by_name.keys():
+        raise ValueError(f"explainer {min(ordered)!r}: it needs the order of entries, which runs do not have")
     return [name for name in EXPLAINERS if name in wanted]

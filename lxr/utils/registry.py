@@ -14,6 +14,7 @@ class Registry(dict[str, Entry]):
     Args:
         kind: kind of the entries, for the message.
         entries: name → entry.
+        by_name: further entries that only their names find: iteration, length and :meth:`names` leave them out.
 
     Example:
         >>> Registry("fruit", {"apple": 1, "pear": 2})["plum"]
@@ -22,9 +23,9 @@ class Registry(dict[str, Entry]):
         ValueError: unknown fruit 'plum': expected one of apple, pear
     """
 
-    def __init__(self, kind: str, entries: dict[str, Entry]):
+    def __init__(self, kind: str, entries: dict[str, Entry], by_name: dict[str, Entry] | None = None):
         super().__init__(entries)
-        self.kind = kind
+        self.kind, self.by_name = kind, by_name or {}
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -37,10 +38,10 @@ class Registry(dict[str, Entry]):
         Raises:
             ValueError: an unknown name.
         """
-        if super().__contains__(name):
+        if super().__contains__(name) or name in self.by_name:
             return name
         if name not in self.aliases:
-            raise ValueError(f"unknown {self.kind} {name!r}: expected one of {', '.join(self)}")
+            raise ValueError(f"unknown {self.kind} {name!r}: expected one of {', '.join([*self, *self.by_name])}")
         return self.aliases[name]
 
     def names(self, *families: str, without: Collection[str] = ()) -> list[str]:
@@ -67,10 +68,10 @@ class Registry(dict[str, Entry]):
         return [name for name, family in family_of.items() if family in wanted]
 
     def __missing__(self, name: str) -> Entry:
-        return self[self.primary(name)]
+        return self.by_name[name] if name in self.by_name else self[self.primary(name)]
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self.aliases
+        return super().__contains__(name) or name in self.aliases or name in self.by_name
 
     def get(self, name, default=None):
         """The entry of a name or an alias, or ``default``."""

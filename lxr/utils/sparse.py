@@ -75,9 +75,12 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
 
 def sample_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
     """At most ``n_users`` random rows, in their order."""
-    if matrix.shape[0] <= n_users:
-        return matrix
-    return matrix[np.sort(rng.choice(matrix.shape[0], n_users, replace=False))]
+    return matrix if matrix.shape[0] <= n_users else matrix[sampled(matrix.shape[0], n_users, rng)]
+
+
+def sampled(n_users: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """At most ``count`` random ones (m,) of the rows 0 … n_users − 1, ascending."""
+    return np.arange(n_users) if n_users <= count else np.sort(rng.choice(n_users, count, replace=False))
 
 
 def random_subhistories(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:

@@ -10,6 +10,7 @@ import torch
 
 import lxr
 from lxr.counterfactuals import CounterfactualSet, smallest_set
+from lxr.data import EntryLists
 from lxr.data.datasets import Dataset
 from lxr.explainers import EXPLAINERS, LXR_FAMILIES
 from lxr.explainers.lime import LIME, LIRE
@@ -117,12 +118,13 @@ def test_features_are_not_recommended():
 def test_quality_is_measured_on_items_alone(users):
     items, both = sp.csr_matrix(users[:, :N_ITEMS].numpy()), sp.csr_matrix(users.numpy())
     for seed in range(5):
-        rest, hidden = hide_one_item(both, seed, N_FEATURES)
-        expected_rest, expected = hide_one_item(items, seed)
+        lists, hidden = hide_one_item(EntryLists.of_matrix(both), seed, N_FEATURES)
+        expected_lists, expected = hide_one_item(EntryLists.of_matrix(items), seed)
+        rest, expected_rest = lists.matrix(), expected_lists.matrix()
         assert hidden.tolist() == expected.tolist()
         assert (rest[:, :N_ITEMS] != expected_rest).nnz == 0 and (rest[:, N_ITEMS:] != both[1:, N_ITEMS:]).nnz == 0
-        rest, hidden = hide_share(both, 0.4, seed, N_FEATURES)
-        expected_rest, expected = hide_share(items, 0.4, seed)
+        rest, hidden = (part.matrix() for part in hide_share(EntryLists.of_matrix(both), 0.4, seed, N_FEATURES))
+        expected_rest, expected = (part.matrix() for part in hide_share(EntryLists.of_matrix(items), 0.4, seed))
         assert (hidden[:, :N_ITEMS] != expected).nnz == 0 == hidden[:, N_ITEMS:].nnz
         assert (rest[:, :N_ITEMS] != expected_rest).nnz == 0 and (rest[:, N_ITEMS:] != both[1:, N_ITEMS:]).nnz == 0
     popular = lxr.Popularity(both, n_features=N_FEATURES)
@@ -133,7 +135,7 @@ def test_epochs_are_chosen_by_hidden_items_alone(monkeypatch, users):
     hidden, matrix = [], sp.vstack([sp.csr_matrix(users.numpy())] * 20, format="csr")
     monkeypatch.setattr("lxr.recommenders.training.holdout_ndcg", lambda model, rest, items: hidden.append(items) or 0.5)
     lxr.fit(lxr.MF(N_ITEMS, n_features=N_FEATURES), matrix, matrix, epochs=1)
-    assert hidden[0].nnz > 0 == hidden[0][:, N_ITEMS:].nnz
+    assert len(hidden[0].items) and (hidden[0].items < N_ITEMS).all()
 
 
 def test_training_learns_what_features_tell(planted):

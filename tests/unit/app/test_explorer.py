@@ -202,10 +202,11 @@ def test_users_and_a_history_by_titles(explorer):
 def test_the_list_is_ranked_anew_without_what_is_left_out(explorer):
     exploration = answered(explorer).exploration
     before, target = labels(explorer)[0], exploration.recommendation.target
-    full, seen = exploration.models.model(exploration.history)[0], exploration.history[0] > 0
+    history = exploration.history.dense()
+    full, seen = exploration.models.model(history)[0], history[0] > 0
     explorer.panels[0].count.value = 8
     explorer.panels[0].first.click()
-    rest = exploration.history.index_fill(1, torch.tensor(sorted(exploration.removed)), 0)
+    rest = history.index_fill(1, torch.tensor(sorted(exploration.removed)), 0)
     then = exploration.models.model(rest)[0]
     old, new = (logits.detach().masked_fill(seen, -torch.inf).argsort(descending=True).tolist() for logits in (full, then))
     expected = new[:10] if target in new[:10] else [*new[:10], target]
@@ -259,7 +260,7 @@ def test_everything_is_there_as_text_and_on_a_page_as_a_link(explorer, trained_r
     explorer.empty.click()
     explorer.search.view.value = "Group B, item 3"
     restore(other, query_of(explorer))
-    assert other.exploration.user is None and other.exploration.history.sum() == 1
+    assert other.exploration.user is None and len(other.exploration.history.entries) == 1
     for wrong in ("?user=nobody", "?item=nothing", "?without=5000", "?by=nobody", "?models=none"):
         with pytest.raises(ValueError, match="which is not here"):
             restore(other, wrong)
@@ -278,7 +279,7 @@ def test_every_explainer_has_one_line_of_help(explorer):
 
 def test_bars_of_an_explainer_without_signs_have_one_colour_and_one_scale(explorer):
     left, right = answered(explorer).panels
-    assert not right.explanation.is_signed and (right.explanation.scores[right.explanation.items] < 0).any()
+    assert not right.explanation.is_signed and (right.explanation.scores < 0).any()
     assert "from 0 (least) to 1 (most)" in right.note.value and "against" not in right.note.value
     right.on.click()
     assert "#b5b5b5" not in right.bars.value and "width: 100.0%" not in right.bars.value
@@ -296,7 +297,7 @@ def test_each_of_two_items_of_one_title_can_be_added(trained_results, tmp_path):
     for item in (4, 90):
         explorer.empty.click()
         explorer.search.view.value = f"Ulee's Gold (1997) [{data.item_ids[item]}]"
-        assert explorer.exploration.history[0].nonzero().ravel().tolist() == [item]
+        assert explorer.exploration.history.entries.tolist() == [item]
 
 
 def test_nobody_waits_for_a_slow_explainer_and_the_latest_question_counts(explorer, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_sets import made
 
+import lxr
 from lxr.counterfactuals import ChangesList, Enters, LeavesTop
 from lxr.counterfactuals.layer_bounds import optimistic_events, relu_lines, tanh_lines
 from lxr.counterfactuals.question import Question
@@ -16,7 +17,7 @@ def question_of(name, goal, n=9):
     history[0, np.random.default_rng(2).choice(20, n, replace=False)] = 1
     with torch.no_grad():
         target = int(model(history).masked_fill(history > 0, -torch.inf).argsort(dim=1, descending=True)[0, 2])
-    return Question(model, history, target, goal)
+    return Question(model, lxr.Histories.of_dense(history), target, goal)
 
 
 def margins(question, removed):

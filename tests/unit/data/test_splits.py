@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 import lxr
-from lxr.data import load_split
+from lxr.data import EntryLists, load_split
 from lxr.recommenders.ranking import hide_one_item, hide_share
 
 
@@ -125,42 +125,59 @@ def histories() -> sp.csr_matrix:
     return sp.csr_matrix(matrix)
 
 
+def hidden_share(matrix, share, seed):
+    """Rest and hidden items of a matrix, as matrices."""
+    return tuple(part.matrix() for part in hide_share(EntryLists.of_matrix(matrix), share, seed))
+
+
+def hidden_item(matrix, seed):
+    """Rest as a matrix, and the hidden items."""
+    rest, hidden = hide_one_item(EntryLists.of_matrix(matrix), seed)
+    return rest.matrix(), hidden
+
+
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5, 1.0])
 def test_hidden_and_rest_are_the_history(histories, share):
-    before = histories.copy()
-    rest, hidden = hide_share(histories, share=share, seed=0)
+    rest, hidden = hidden_share(histories, share, seed=0)
     eligible = histories[np.diff(histories.indptr) >= 2].toarray()
     assert (rest.toarray() + hidden.toarray() == eligible).all()
-    assert rest.nnz + hidden.nnz == eligible.sum()  # no stored zeros
+    assert rest.nnz + hidden.nnz == eligible.sum()
     expected = [min(max(int(share * n), 1), n - 1) for n in eligible.sum(axis=1).astype(int)]
     assert np.diff(hidden.indptr).tolist() == expected
-    assert (histories != before).nnz == 0 and (histories.data == 1).all()
 
 
 def test_one_hidden_item_and_the_rest_are_the_history(histories):
-    rest, hidden = hide_one_item(histories, seed=0)
+    rest, hidden = hidden_item(histories, seed=0)
     eligible = histories[np.diff(histories.indptr) >= 2].toarray()
     assert rest.nnz == eligible.sum() - len(eligible)
     restored = rest.toarray()
     assert (restored[np.arange(len(hidden)), hidden] == 0).all()
     restored[np.arange(len(hidden)), hidden] = 1
     assert (restored == eligible).all()
-    assert (histories.data == 1).all()
 
 
 def test_what_is_hidden_is_a_function_of_the_seed(histories):
-    assert hide_one_item(histories, seed=1)[1].tolist() == hide_one_item(histories, seed=1)[1].tolist()
-    assert hide_one_item(histories, seed=1)[1].tolist() != hide_one_item(histories, seed=2)[1].tolist()
-    first, again, other = (hide_share(histories, 0.3, seed)[1] for seed in (1, 1, 2))
+    assert hidden_item(histories, seed=1)[1].tolist() == hidden_item(histories, seed=1)[1].tolist()
+    assert hidden_item(histories, seed=1)[1].tolist() != hidden_item(histories, seed=2)[1].tolist()
+    first, again, other = (hidden_share(histories, 0.3, seed)[1] for seed in (1, 1, 2))
     assert (first != again).nnz == 0 and (first != other).nnz > 0
 
 
 def test_every_item_of_a_history_can_be_hidden():
     history = sp.csr_matrix(np.array([[1, 0, 1, 1, 0, 1]], dtype=np.float32))
-    assert {int(hide_one_item(history, seed)[1][0]) for seed in range(60)} == {0, 2, 3, 5}
-    assert {int(hide_share(history, 0.25, seed)[1].indices[0]) for seed in range(60)} == {0, 2, 3, 5}
+    assert {int(hidden_item(history, seed)[1][0]) for seed in range(60)} == {0, 2, 3, 5}
+    assert {int(hidden_share(history, 0.25, seed)[1].indices[0]) for seed in range(60)} == {0, 2, 3, 5}
+
+
+def test_the_rest_keeps_its_order_and_user_features():
+    lists = EntryLists(np.array([6, 4, 1, 3, 0, 2, 5, 1]), np.array([0, 4, 5, 8]), n_columns=7)  # 5 and 6 are features
+    rest, hidden = hide_one_item(lists, seed=0, n_features=2, last=True)
+    assert rest.items.tolist() == [6, 4, 1, 2, 5] and rest.lengths.tolist() == [3, 2] and hidden.tolist() == [3, 1]
+    rest, hidden = hide_share(lists, 0.5, seed=0, n_features=2)
+    assert rest.lengths.tolist() == [3, 2] and hidden.lengths.tolist() == [1, 1]
+    assert [item for item in [6, 4, 1, 3] if item in rest.items[:3]] == rest.items[:3].tolist()
 
 
 def test_nothing_can_be_hidden_of_single_items():
     with pytest.raises(ValueError, match="at least one user with two or more items"):
-        hide_one_item(sp.csr_matrix(np.eye(4, dtype=np.float32)), seed=0)
+        hidden_item(sp.csr_matrix(np.eye(4, dtype=np.float32)), seed=0)

@@ -52,7 +52,7 @@ def test_elements_are_explanations_of_one_user(toy):
     second = found[-1]
     assert isinstance(second, lxr.UserExplanation) and second.user == 0 and second.explainer == "gradient"
     assert (second.target, second.items.tolist()) == (4, [0, 1, 2])
-    np.testing.assert_array_equal(second.scores, found.scores[1].toarray()[0])
+    np.testing.assert_array_equal(second.scores, found.scores[1].data)
     assert [each.user for each in found] == [1, 0]
     part = found[1:]
     assert isinstance(part, lxr.Explanations) and part.to_frame()["user"].unique().tolist() == [7]

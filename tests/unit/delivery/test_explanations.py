@@ -139,10 +139,11 @@ def test_smallest_sets_are_no_larger_than_prefixes(model, histories):
 
 def ahead(model, explanation, removed) -> set[int]:
     """Items before the explained one, without some items of the history."""
-    rest = explanation.history.clone()
+    history = explanation.history.dense()
+    rest = history.clone()
     rest[0, removed] = 0
     logits = model(rest).detach()[0]
-    return set(((logits > logits[explanation.target]) & (explanation.history[0] == 0)).nonzero().ravel().tolist())
+    return set(((logits > logits[explanation.target]) & (history[0] == 0)).nonzero().ravel().tolist())
 
 
 def rank_after(model, explanation, size) -> int:

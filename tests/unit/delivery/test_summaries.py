@@ -70,7 +70,7 @@ def test_summaries_are_those_of_a_loop(model, histories, name):
     found = lxr.explain(model, data, n_recommendations=3, explainer=name)
     rows = []
     for user, each in zip(found.users, found, strict=True):
-        scores = each.scores[each.items].astype(float)
+        scores = each.importance.astype(float)
         scaled = scores / np.abs(scores).max() if each.is_signed else each.shown.astype(float)
         values = enumerate(zip(each.items, scaled, strict=True))
         rows += [(user, each.target, item, value, place < 2) for place, (item, value) in values]

@@ -8,7 +8,6 @@ import torch
 from explaining import scores_of
 
 import lxr
-from lxr.evaluation.sanity import _without_items
 from lxr.metrics import (
     rank_correlation,
     top_overlap,
@@ -157,14 +156,6 @@ def test_of_equally_little_influence_the_lowest_item_is_taken(linear):
     weights[:, 4] = [3, -1, 2, 1, 0]
     matrix = sp.csr_matrix(np.array([[1, 1, 1, 1, 0], [1, 0, 1, 0, 0]], dtype=np.float32))
     assert lxr.evaluation.least_influential_item(linear(weights), matrix, np.array([4, 4])).tolist() == [1, 2]
-
-
-def test_one_entry_of_each_row_is_taken_out():
-    scores = scores_of([0, 2, 3], [7], [0, 0])
-    rest = _without_items(scores, np.array([1, 0, 1]))
-    assert rest.indptr.tolist() == [0, 2, 2, 3]
-    assert rest.indices.tolist() == [0, 2, 0]
-    assert rest.data.tolist() == [0, 3, 0]
 
 
 def test_top_overlap_by_hand():

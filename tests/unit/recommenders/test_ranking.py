@@ -4,7 +4,8 @@ import numpy as np
 import oracles
 import pytest
 import scipy.sparse as sp
-from toys import N_ITEMS
+import torch
+from toys import N_ITEMS, Fading
 
 import lxr
 from lxr.recommenders.ranking import hide_one_item
@@ -12,17 +13,17 @@ from lxr.recommenders.ranking import hide_one_item
 
 def test_rank_quality_equals_the_naive_loop(any_model, train_matrix):
     for seed in (0, 1):
-        rest, hidden = hide_one_item(train_matrix, seed)
-        expected = oracles.rank_quality(any_model, rest.toarray().tolist(), hidden.tolist())
+        rest, hidden = hide_one_item(lxr.EntryLists.of_matrix(train_matrix), seed)
+        expected = oracles.rank_quality(any_model, rest.matrix().toarray().tolist(), hidden.tolist())
         assert lxr.rank_quality(any_model, train_matrix, seed=seed) == pytest.approx(expected)
 
 
 def test_hidden_item_is_one_of_the_history(train_matrix):
     matrix = sp.vstack([train_matrix, sp.csr_matrix(np.eye(3, N_ITEMS, dtype=np.float32))]).tocsr()  # and three of one item
     before = matrix.copy()
-    rest, hidden = hide_one_item(matrix, seed=0)
-    assert rest.shape == train_matrix.shape
-    restored = rest.toarray()
+    rest, hidden = hide_one_item(lxr.EntryLists.of_matrix(matrix), seed=0)
+    restored = rest.matrix().toarray()
+    assert restored.shape == train_matrix.shape
     assert (restored[np.arange(60), hidden] == 0).all()
     restored[np.arange(60), hidden] = 1
     np.testing.assert_array_equal(restored, train_matrix.toarray())
@@ -54,3 +55,23 @@ def test_rank_quality_leaves_everything_alone(model, train_matrix, unchanged_mod
 def test_rank_quality_needs_a_user_of_two_items(linear):
     with pytest.raises(ValueError, match="matrix: expected at least one user with two or more items"):
         lxr.rank_quality(linear(np.eye(N_ITEMS)), sp.csr_matrix(np.eye(N_ITEMS, dtype=np.float32)))
+
+
+def test_sequential_recommenders_are_judged_on_ordered_histories():
+    model, lists = Fading(), lxr.EntryLists(np.array([4, 0, 9, 3, 1, 0]), np.array([0, 3, 6]), N_ITEMS)
+    for rest, hidden in (([4, 0], 9), ([3, 1], 0)):
+        logits = model.logits(lxr.Histories.of_lists([rest]))[0].masked_fill(torch.eye(N_ITEMS)[rest].sum(0) > 0, -torch.inf)
+        rank = 1 + int((logits > logits[hidden]).sum())
+        alone = lxr.EntryLists(np.array([*rest, hidden]), np.array([0, 3]), N_ITEMS)
+        assert lxr.rank_quality(model, alone, last=True)["MRR"] == pytest.approx(1 / rank)
+    backwards = lxr.EntryLists(lists.items[::-1], lists.indptr, N_ITEMS)
+    assert lxr.rank_quality(model, lists) != lxr.rank_quality(model, backwards)
+    with pytest.raises(ValueError, match=r"last: expected lxr\.EntryLists, which have an order, found csr_matrix"):
+        lxr.rank_quality(model, lists.matrix(), last=True)
+
+
+def test_a_repeated_item_is_hidden_and_ranked():
+    lists = lxr.EntryLists(np.array([2, 1, 2]), np.array([0, 3]), n_columns=4)
+    popular = lxr.Popularity(sp.csr_matrix([[1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]], dtype=np.float32))
+    quality = lxr.rank_quality(popular, lists, last=True)  # 2 among 0, 2 and 3
+    assert quality["MRR"] == 0.5 and quality["MPR"] == 0.5

@@ -153,7 +153,7 @@ def test_the_sign_is_shown_where_it_means_something(toy, explanation):
 
 
 def test_equal_scores_are_all_one():
-    explanation = lxr.UserExplanation(None, None, torch.ones(1, 3), 0, np.full(3, -2.0), "constant")
+    explanation = lxr.UserExplanation(None, None, lxr.Histories.of_lists([[0, 1, 2]]), 0, np.full(3, -2.0), "constant")
     assert explanation.shown.tolist() == [1, 1, 1]
 
 
