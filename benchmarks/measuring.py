@@ -47,14 +47,14 @@ class Peak(threading.Thread):
 
 
 def measured(work: Callable[[], object]) -> tuple[object, dict]:
-    """Return the result of a stage, its wall time, and the peak memory of the process during it."""
-    peak, started = Peak(), time.perf_counter()
+    """Return the result of a stage, its wall and processor time, and the peak memory of the process during it."""
+    peak, started, processor = Peak(), time.perf_counter(), time.process_time()
     peak.start()
     result = work()
-    seconds = time.perf_counter() - started
+    taken = {"seconds": time.perf_counter() - started, "processor seconds": time.process_time() - processor}
     peak.over.set()
     peak.join()
-    return result, {"seconds": seconds, "peak [GB]": peak.highest / 1024**3}
+    return result, taken | {"peak [GB]": peak.highest / 1024**3}
 
 
 def dataset_at_hand(data_dir: Path | None) -> str:
