@@ -16,6 +16,7 @@ from lxr.delivery.people import read_people
 from lxr.evaluation import counterfactual_study, greedy_bound, least_influential_item, random_bound, stability
 from lxr.metrics import necessary_and_sufficient
 from lxr.runs.plan import explainers_of
+from lxr.tuning import ExplainerTuning
 
 N_USERS, N_ITEMS = 12, 9
 
@@ -279,3 +280,14 @@ def test_recent_is_known_by_name_alone_and_needs_an_order(data):
         Models(model, data, explainers=["recent"])
     with pytest.raises(ValueError, match=r"explainer 'recent': it needs the order of entries"):
         explainers_of(["recent", "random"])
+
+
+def test_fidelity_and_tuning_ask_with_ordered_histories(model, data):
+    histories, target = data.histories(), lxr.top_item(model, data.histories())
+    explainer = lxr.explainers.LeaveOneOut(model)
+    found = lxr.explainers.mean_fidelity(explainer, histories, metric="INS")
+    expected = lxr.evaluate_fidelity(model, histories, target, explainer.explain(histories, target)).per_user()["INS"].mean()
+    assert found == pytest.approx(expected)
+    tuning = ExplainerTuning("leave-one-out", model, histories, histories, metric="INS")
+    assert tuning.evaluate({"objective": "log-prob"}, lambda *_: None) == pytest.approx(expected)
+    assert tuning.about["users"] == N_USERS
