@@ -51,9 +51,9 @@ def _first_set(question: Question) -> np.ndarray | None:
     if len(events.margin) < events.needed:
         return None
     decisive = np.partition(events.margin - events.gain, events.needed - 1, axis=1)[:, events.needed - 1]  # (n,)
-    best = _shortest(question, np.argsort(decisive, kind="stable"))
+    best = shortest_prefix(question, np.argsort(decisive, kind="stable"))
     length = n if best is None else len(best) - 1
-    greedy = _shortest(question, np.fromiter(islice(greedy_order(events), length), dtype=int))
+    greedy = shortest_prefix(question, np.fromiter(islice(greedy_order(events), length), dtype=int))
     return best if greedy is None else greedy
 
 
@@ -65,14 +65,14 @@ def _found_around(question: Question, removed: np.ndarray, limit: int, deadline:
     logits = question.logits(around[None])[0].double().cpu().numpy()
     there = question.pairs.events(logits, question.falls_around(around))
     events = Events(there.margin + there.gain[removed].sum(axis=0), there.gain, there.needed)
-    found = _shortest(question, np.fromiter(islice(greedy_order(events), limit), dtype=int))
+    found = shortest_prefix(question, np.fromiter(islice(greedy_order(events), limit), dtype=int))
     if found is not None:
         return found
     program, _ = smallest(events, limit, SHARE * remaining(deadline))
     return program if program is not None and question.reached(question.mask(program))[0] else None
 
 
-def _shortest(question: Question, order: np.ndarray) -> np.ndarray | None:
+def shortest_prefix(question: Question, order: np.ndarray) -> np.ndarray | None:
     """Shortest prefix of an order (m,) that reaches the goal, or None."""
     if not len(order):
         return None

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lxr.counterfactuals import CounterfactualSet, LeavesTop, counterfactual_sets, smallest_prefix
+from lxr.counterfactuals.question import Question
+from lxr.counterfactuals.search import shortest_prefix
 from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.delivery.records import Certificate
@@ -94,9 +96,24 @@ def _prefixes(
     model: Recommender, histories: EntryLists, targets: np.ndarray, scores: np.ndarray, goal: LeavesTop
 ) -> list[CounterfactualSet]:
     """Shortest prefixes of reasons, with the trivial bound of one item."""
+    if not histories.distinct:
+        users = enumerate(zip(targets.tolist(), np.split(scores, histories.indptr[1:-1]), strict=True))
+        return [_prefix_of_items(model, histories[user : user + 1], item, values, goal) for user, (item, values) in users]
     found = smallest_prefix(model, histories, targets, scores, goal, users_per_batch=len(targets))
     sets = zip(found.removed, found.replacement.tolist(), histories.lengths.tolist(), strict=True)
     return [CounterfactualSet(items if len(items) else None, item, 1, length, 0.0) for items, item, length in sets]
+
+
+def _prefix_of_items(
+    model: Recommender, history: EntryLists, target: int, scores: np.ndarray, goal: LeavesTop
+) -> CounterfactualSet:
+    """Shortest prefix of one user's reasons; an item that is consumed repeatedly leaves with all of its entries."""
+    question = Question(model, history.batch(device=model.device), target, goal)
+    items = pd.unique(history.items[np.lexsort((history.items, -scores))])
+    found = shortest_prefix(question, np.searchsorted(question.items, items))
+    if found is None:
+        return CounterfactualSet(None, -1, 1, len(items), 0.0)
+    return CounterfactualSet(question.items[found], question.successor(question.mask(found)[0]), 1, len(items), 0.0)
 
 
 def _fall(sets: Sets, found: CounterfactualSet, items: np.ndarray, scores: np.ndarray, sentence: str) -> Fall:

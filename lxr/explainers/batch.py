@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_csr, as_matrix
+from lxr.data.inputs import as_csr, as_entry_lists, as_matrix
 from lxr.explainers.base import Explainer, check_explainer
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.names import check_metric
@@ -15,13 +15,13 @@ from lxr.utils.storage import REPAIR, DataError, read_npz, save_npz
 
 
 def mean_fidelity(
-    explainer: Explainer, matrix: sp.csr_matrix, target: np.ndarray | None = None, *, metric: str = "POS@20"
+    explainer: Explainer, matrix: object, target: np.ndarray | None = None, *, metric: str = "POS@20"
 ) -> float:
     """One fidelity metric, mean over users: the criterion for the choice of epochs and hyperparameters.
 
     Args:
         explainer: any explainer.
-        matrix: (n, I) CSR histories.
+        matrix: :class:`lxr.EntryLists`, or (n, I) histories, CSR or dense.
         target: (n,) explained items; the top recommendations by default.
         metric: a metric of :meth:`lxr.FidelityResult.per_user`; curves count with the mean over their steps. POS@K and NDCG
             take a third of the time of the others.
@@ -41,10 +41,10 @@ def mean_fidelity(
     """
     check_metric(metric)
     check_explainer(explainer)
-    matrix = as_matrix(explainer.model.n_columns, matrix=matrix)
-    target = top_item(explainer.model, matrix) if target is None else target
-    scores = explainer.explain(matrix, target, users_per_batch=512)
-    return fidelity_of_scores(explainer.model, matrix, target, scores, metric)
+    lists = as_entry_lists(explainer.model.n_columns, matrix=matrix)
+    target = top_item(explainer.model, lists) if target is None else target
+    scores = explainer.explain(lists, target, users_per_batch=512)
+    return fidelity_of_scores(explainer.model, lists, target, scores, metric)
 
 
 def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:

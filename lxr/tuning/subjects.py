@@ -9,7 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.inputs import as_matrix, check_model
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_entry_lists, as_matrix, check_model
 from lxr.explainers.batch import mean_fidelity
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec
 from lxr.metrics.names import LOWER, check_metric, direction
@@ -20,7 +21,6 @@ from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import FIT_SPACE, HOLDOUT_METRIC, fit
 from lxr.tuning.spaces import Space, drop_fixed
 from lxr.utils.checks import check_choice, check_options, check_seed, default_options
-from lxr.utils.sparse import dense
 
 RANK_METRICS = ("HR@10", "HR@50", "HR@100", "NDCG@10", "MRR")  # metrics of rank_quality for which higher is better
 # Called after each step of a trial with its number and the metric so far; ends an unpromising trial.
@@ -63,7 +63,7 @@ class RecommenderTuning(Tuning):
 
     Attributes:
         name: key of :data:`lxr.RECOMMENDERS`.
-        train_matrix, validation_matrix: CSR histories of the training and the validation users.
+        train_matrix, validation_matrix: histories of the training and the validation users, CSR or :class:`lxr.EntryLists`.
         metric: ``"NDCG@100"``, the metric of early stopping in :func:`lxr.fit`, or one of :func:`lxr.rank_quality`:
             ``"HR@10"``, ``"HR@50"``, ``"HR@100"``, ``"NDCG@10"``, ``"MRR"``.
         fixed: options of the recommender and of :func:`lxr.fit` that are not tuned.
@@ -84,8 +84,8 @@ class RecommenderTuning(Tuning):
     """
 
     name: str
-    train_matrix: sp.csr_matrix
-    validation_matrix: sp.csr_matrix
+    train_matrix: sp.csr_matrix | EntryLists
+    validation_matrix: sp.csr_matrix | EntryLists
     _: KW_ONLY
     metric: str = HOLDOUT_METRIC
     fixed: Mapping = field(default_factory=dict)
@@ -96,8 +96,9 @@ class RecommenderTuning(Tuning):
 
     def __post_init__(self):
         check_choice((HOLDOUT_METRIC, *RANK_METRICS), metric=self.metric)
-        self.train_matrix = as_matrix(train_matrix=self.train_matrix)
-        self.validation_matrix = as_matrix(self.train_matrix.shape[1], validation_matrix=self.validation_matrix)
+        self.train_matrix = _checked(None, train_matrix=self.train_matrix)
+        self.n_columns = _as_rows(self.train_matrix).shape[1]
+        self.validation_matrix = _checked(self.n_columns, validation_matrix=self.validation_matrix)
         self.seed = check_seed(self.seed)
         self.cls = RECOMMENDERS[self.name]
         check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
@@ -111,7 +112,7 @@ class RecommenderTuning(Tuning):
         """Validation metric of a recommender that is trained with these options."""
         options = dict(self.fixed) | options
         fitting = {option: options.pop(option) for option in default_options(fit) if option in options}
-        n_items = self.train_matrix.shape[1] - options.get("n_features", 0)
+        n_items = self.n_columns - options.get("n_features", 0)
         model = self.cls(n_items, **options, seed=self.seed).to(self.device)
         data = (model, self.train_matrix, self.validation_matrix)
         if self.metric == HOLDOUT_METRIC:
@@ -127,7 +128,8 @@ class ExplainerTuning(Tuning):
     Attributes:
         name: key of :data:`lxr.EXPLAINERS`; the explainer must have a search space.
         model: the explained recommender.
-        train_matrix, validation_matrix: CSR histories of the training and the validation users.
+        train_matrix, validation_matrix: histories of the training and the validation users, CSR or :class:`lxr.EntryLists`.
+            Explainers are made with these as rows, without an order.
         metric: any of :meth:`lxr.FidelityResult.per_user`: ``"POS@20"``, ``"INS"``, ``"CDCG@Ke=5"``;
             :func:`lxr.metrics.direction` states whether lower is better.
         fixed: options that are not tuned.
@@ -144,8 +146,8 @@ class ExplainerTuning(Tuning):
 
     name: str
     model: Recommender
-    train_matrix: sp.csr_matrix
-    validation_matrix: sp.csr_matrix
+    train_matrix: sp.csr_matrix | EntryLists
+    validation_matrix: sp.csr_matrix | EntryLists
     _: KW_ONLY
     metric: str = "POS@20"
     fixed: Mapping = field(default_factory=dict)
@@ -157,12 +159,12 @@ class ExplainerTuning(Tuning):
     def __post_init__(self):
         check_model(self.model)
         check_metric(self.metric)
-        self.train_matrix = as_matrix(self.model.n_columns, train_matrix=self.train_matrix)
-        self.validation_matrix = as_matrix(self.model.n_columns, validation_matrix=self.validation_matrix)
+        self.train_matrix = _checked(self.model.n_columns, train_matrix=self.train_matrix)
+        self.validation_matrix = _checked(self.model.n_columns, validation_matrix=self.validation_matrix)
         self.seed = check_seed(self.seed)
         if not self.make.search_space:
             raise ValueError(f"name: expected an explainer with options to tune, found {self.name!r}")
-        defaults = self.make.defaults(self.model, self.train_matrix)
+        defaults = self.make.defaults(self.model, _as_rows(self.train_matrix))
         check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
@@ -185,8 +187,27 @@ class ExplainerTuning(Tuning):
         options = learning | dict(self.fixed) | dict(self.given) | options
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not clearly better than a random order")  # the trials show this
-            explainer = self.make(self.model, self.train_matrix, self.validation_matrix, self.seed, **options)
+            users = _as_rows(self.train_matrix), _as_rows(self.validation_matrix)
+            explainer = self.make(self.model, *users, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, metric=self.metric)
+
+
+def _checked(n_columns: int | None, **histories: object) -> sp.csr_matrix | EntryLists:
+    """Checked histories in their form: entry lists, or a CSR matrix."""
+    ((_, value),) = histories.items()
+    if isinstance(value, EntryLists):
+        return as_entry_lists(n_columns or value.n_columns, **histories)
+    return as_matrix(n_columns, **histories)
+
+
+def _as_rows(histories: sp.csr_matrix | EntryLists) -> sp.csr_matrix:
+    """Histories as rows, without an order."""
+    return histories.matrix() if isinstance(histories, EntryLists) else histories
+
+
+def _as_lists(histories: sp.csr_matrix | EntryLists) -> EntryLists:
+    """Histories as entries."""
+    return histories if isinstance(histories, EntryLists) else EntryLists.of_matrix(histories)
 
 
 def _about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
@@ -194,13 +215,18 @@ def _about(tuning: RecommenderTuning | ExplainerTuning, subject: str) -> dict:
     matrices = (tuning.train_matrix, tuning.validation_matrix)
     return {
         "dataset": tuning.dataset,
-        "data": digest([part for matrix in matrices for part in (matrix.indptr, matrix.indices)]),
+        "data": digest([part for each in matrices for part in _entries_of(each)]),
         "tuned": subject,
         "metric": tuning.metric,
-        "users": tuning.validation_matrix.shape[0],
+        "users": len(_as_lists(tuning.validation_matrix)),
         "fixed": dict(tuning.fixed),
         "seed": tuning.seed,
     }
+
+
+def _entries_of(histories: sp.csr_matrix | EntryLists) -> tuple[np.ndarray, np.ndarray]:
+    """Pointers and items of histories."""
+    return histories.indptr, histories.items if isinstance(histories, EntryLists) else histories.indices
 
 
 def digest(arrays) -> str:
@@ -211,8 +237,8 @@ def digest(arrays) -> str:
     return total.hexdigest()[:16]
 
 
-def _model_digest(model: Recommender, matrix: sp.csr_matrix) -> str:
+def _model_digest(model: Recommender, histories: sp.csr_matrix | EntryLists) -> str:
     """Short hash of a recommender's weights, or of its scores of some users if it has no weights."""
     weights = list(model.state_dict().values())
     with torch.no_grad():
-        return digest(weights or [model(dense(matrix[:8], model.device))])
+        return digest(weights or [model.logits(_as_lists(histories)[:8].batch(device=model.device))])

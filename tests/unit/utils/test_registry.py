@@ -19,6 +19,14 @@ def test_names_of_families():
     assert FRUIT.names("pome", without=("pome",)) == []
 
 
+def test_some_entries_are_found_by_their_names_alone():
+    fruit = Registry("fruit", ENTRIES, by_name={"fig": SimpleNamespace(family="pome")})
+    assert fruit["fig"].family == "pome" and fruit.primary("fig") == "fig" and "fig" in fruit
+    assert list(fruit) == fruit.names() == ["apple", "plum", "pear"] and len(fruit) == 3
+    with pytest.raises(ValueError, match="unknown fruit 'nut': expected one of apple, plum, pear, fig"):
+        fruit["nut"]
+
+
 @pytest.mark.parametrize("arguments", [{"families": ("nut",)}, {"without": ("nut",)}])
 def test_an_unknown_family_is_named(arguments):
     expected = "unknown fruit family 'nut': expected one of pome, stone"

@@ -16,6 +16,7 @@ from lxr.delivery.people import read_people
 from lxr.evaluation import counterfactual_study, greedy_bound, least_influential_item, random_bound, stability
 from lxr.metrics import necessary_and_sufficient
 from lxr.runs.plan import explainers_of
+from lxr.tuning import ExplainerTuning
 
 N_USERS, N_ITEMS = 12, 9
 
@@ -279,3 +280,31 @@ def test_recent_is_known_by_name_alone_and_needs_an_order(data):
         Models(model, data, explainers=["recent"])
     with pytest.raises(ValueError, match=r"explainer 'recent': it needs the order of entries"):
         explainers_of(["recent", "random"])
+
+
+def test_fidelity_and_tuning_ask_with_ordered_histories(model, data):
+    histories, target = data.histories(), lxr.top_item(model, data.histories())
+    explainer = lxr.explainers.LeaveOneOut(model)
+    found = lxr.explainers.mean_fidelity(explainer, histories, metric="INS")
+    expected = lxr.evaluate_fidelity(model, histories, target, explainer.explain(histories, target)).per_user()["INS"].mean()
+    assert found == pytest.approx(expected)
+    tuning = ExplainerTuning("leave-one-out", model, histories, histories, metric="INS")
+    assert tuning.evaluate({"objective": "log-prob"}, lambda *_: None) == pytest.approx(expected)
+    assert tuning.about["users"] == N_USERS
+
+
+@pytest.mark.parametrize("sets", ["prefix", "smallest"])
+def test_records_of_repeated_items_are_true(model, data, sets):
+    ids, lists = data.item_ids, [[1, 4, 1, 6], [8, 8, 2, 0, 8], [3, 5, 3, 5, 7]]
+    histories = [ids[items].tolist() for items in lists]
+    explainer = lxr.explainers.LeaveOneOut(model, objective="logit")
+    found = lxr.explain(model, data, histories=histories, explainer=explainer, n_recommendations=3)
+    falls = 0
+    for record, explanation in zip(found.records(sets=sets), found, strict=True):
+        assert explanation.history.items[0].tolist() in lists
+        if record["counterfactual"] is not None:
+            falls, items = falls + 1, explanation.history.items[0].tolist()
+            removed = data.columns_of([each["item"] for each in record["counterfactual"]["removed"]]).tolist()
+            assert len(set(removed)) == len(removed)
+            assert ranked(model, without(items, removed), items).index(explanation.target) + 1 > record["rank"]
+    assert falls
