@@ -454,7 +454,7 @@ def test_numpy_options_come_back_as_plain_ones(name, options, tmp_path, historie
     x = lxr.utils.dense(histories)
     assert torch.equal(lxr.load(path)(x), model.eval()(x))
     saved = torch.load(path, weights_only=True)["options"]
-    assert {type(value) for value in saved.values()} <= {int, float, str, tuple, list}
+    assert {type(value) for value in saved.values()} <= {int, float, str, tuple, list, type(None)}
 
 
 @pytest.mark.parametrize(
