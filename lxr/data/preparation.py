@@ -119,30 +119,30 @@ def _nothing_left(checked: pd.DataFrame, thresholds: Mapping[str, float]) -> Dat
     return DataError(f"no interaction is left of {len(checked)} ratings{scale} with {rule}{advice}")
 
 
-def _first_of_pairs(rows: pd.DataFrame, liked: np.ndarray) -> np.ndarray:
+def _first_of_pairs(counted: pd.DataFrame, liked: np.ndarray) -> np.ndarray:
     """(n,) bool, the first of the liked rows of every pair of user and item."""
     first = liked.copy()
-    first[liked] = ~rows.loc[liked, ["user", "item"]].duplicated().to_numpy()
+    first[liked] = ~counted.loc[liked, ["user", "item"]].duplicated().to_numpy()
     return first
 
 
 def _numbered(
-    rows: pd.DataFrame, liked: np.ndarray, checked: CheckedRatings, stay: Stay, attributes: Mapping
+    counted: pd.DataFrame, liked: np.ndarray, checked: CheckedRatings, stay: Stay, attributes: Mapping
 ) -> Interactions:
     """Histories from the liked rows of the users and items that stay, with titles and groups if the ratings have them."""
-    users, items = rows["user"].to_numpy(), rows["item"].to_numpy()
+    users, items = counted["user"].to_numpy(), counted["item"].to_numpy()
     user_ids, item_ids = checked.user_ids[stay[0]], checked.item_ids[stay[1]]
     order = np.flatnonzero(liked & _both(users, items, stay)).astype(np.int32)
     order = order[stable_order(items[order], len(stay[1]))]
-    if "timestamp" in rows:
-        order = order[np.argsort(rows["timestamp"].to_numpy()[order], kind="stable")]
+    if "timestamp" in counted:
+        order = order[np.argsort(counted["timestamp"].to_numpy()[order], kind="stable")]
     order = order[stable_order(users[order], len(stay[0]))]
     entries = EntryLists(
         (stay[1].cumsum() - 1)[items[order]],
         np.append(0, np.bincount(users[order], minlength=len(stay[0]))[stay[0]].cumsum()),
         len(item_ids),
-        times=seconds(rows["timestamp"].iloc[order]) if "timestamp" in rows else None,
-        weights=rows["rating"].to_numpy()[order] if "rating" in rows else None,
+        times=seconds(counted["timestamp"].iloc[order]) if "timestamp" in counted else None,
+        weights=counted["rating"].to_numpy()[order] if "rating" in counted else None,
     )
     return Interactions(
         matrix=entries.matrix(),
