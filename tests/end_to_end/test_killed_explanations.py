@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -64,7 +65,12 @@ def test_a_run_may_be_killed_at_any_moment(command, undisturbed, tmp_path, trial
 def test_an_interrupted_run_says_so_and_goes_on(command, undisturbed, tmp_path, jobs):
     words = [*command, "--out", str(tmp_path / "out"), "--jobs", str(jobs)]
     process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     while process.poll() is None and len(files(tmp_path / "out")) < 3:
         time.sleep(0.01)
