@@ -57,7 +57,7 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     "09_lxr_path_ablation": {"epochs": 20, "n_users": 5000, "fewer_users": [100, 300, 1000, 3000]},
     "12_evaluation": {"n_resamples": 1000},
     "13_bounds": {"n_users": 200, "n_exhaustive": 100},
-    "17_counterfactual_sets": {"n_users": 100},
+    "17_counterfactual_sets": {"n_users": 100, "time_limit": 2.0},
     # The recommender is trained for every weight, and LXR for each recommender.
     PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
     f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},
