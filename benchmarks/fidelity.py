@@ -111,11 +111,12 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
 def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXRSettings, rounds: int) -> dict[str, float]:
     """Time of an LXR epoch, validation included, and its ratio to its bare forward and backward passes."""
     target = torch.from_numpy(lxr.top_item(model, matrix))
-    network = start_network(model, settings, seed=0)
+    network = start_network(model, settings, 0, matrix)
     groups = [(lxr.Histories.of_matrix(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
 
     def floor():
         for histories, explained in groups:
+            network.zero_grad()
             mask = torch.sigmoid(network(histories, explained))
             (
                 model.log_prob_of(histories, explained, mask) + model.log_prob_of(histories, explained, 1 - mask)
