@@ -220,6 +220,15 @@ def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Gener
     return np.random.default_rng(np.concatenate([np.array([seed, target], dtype=np.uint32), items.astype(np.uint32)]))
 
 
+def ascending_items(items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The items (h,) of one history, ascending, and the place (h,) of each entry among them.
+
+    Random numbers are drawn for ascending items, so they do not depend on the order of the entries.
+    """
+    order = items.argsort(kind="stable")
+    return items[order], order.argsort()
+
+
 def in_batches(function: Callable[..., torch.Tensor], size: int, *rows: Histories | torch.Tensor) -> torch.Tensor:
     """Apply a function to ``size`` rows of all arguments at a time, and join the results."""
     return torch.cat([function(*part) for part in zip(*(each.split(size) for each in rows), strict=True)])

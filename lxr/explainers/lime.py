@@ -14,7 +14,7 @@ import torch
 
 from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, user_generator
+from lxr.explainers.base import Explainer, ascending_items, user_generator
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
@@ -69,16 +69,6 @@ def mask_function(
         return values
 
     return score
-
-
-def by_item(one: Histories) -> tuple[np.ndarray, np.ndarray]:
-    """The items (h,) of one history, ascending, and the place (h,) of each entry among them.
-
-    Samples are drawn of ascending items, so they do not depend on the order of the entries.
-    """
-    items = one.lists()[0]
-    order = items.argsort(kind="stable")
-    return items[order], order.argsort()
 
 
 class LIME(Explainer):
@@ -155,7 +145,7 @@ class LIME(Explainer):
         """Coefficients, one user at a time."""
         found = []
         for one, item in zip(histories.keep(histories.real).split(1), target.tolist(), strict=True):
-            items, place = by_item(one)
+            items, place = ascending_items(one.lists()[0])
             kept, added = self.neighborhood(items, item, user_generator(self.seed, item, items))
             score = mask_function(self.model, one.trimmed(), item, objective=self.objective, batch_size=self.batch_size)
             values = score(kept[:, place], added)

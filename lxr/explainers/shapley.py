@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, user_generator
-from lxr.explainers.lime import by_item, mask_function
+from lxr.explainers.base import Explainer, ascending_items, user_generator
+from lxr.explainers.lime import mask_function
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import (
@@ -81,7 +81,7 @@ class SHAPItems(Explainer):
 
         found = []
         for one, item in zip(histories.keep(histories.real).split(1), target.tolist(), strict=True):
-            items, place = by_item(one)
+            items, place = ascending_items(one.lists()[0])
             score = mask_function(self.model, one.trimmed(), item, objective=self.objective, batch_size=self.batch_size)
 
             def of_items(masks: np.ndarray, score=score, place: np.ndarray = place) -> np.ndarray:

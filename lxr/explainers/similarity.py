@@ -8,7 +8,7 @@ import torch
 
 from lxr.data.histories import Histories
 from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, user_generator
+from lxr.explainers.base import Explainer, ascending_items, user_generator
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_seed
 from lxr.utils.extras import extra
@@ -183,7 +183,6 @@ class RandomOrder(Explainer):
         """Uniform draws, one for each entry; their order is that of the items."""
         draws = []
         for items, item in zip(histories.lists(), target.tolist(), strict=True):
-            order = items.argsort(kind="stable")
-            drawn = user_generator(self.seed, item, items[order]).random(len(items))
-            draws.append(drawn[order.argsort(kind="stable")])
+            ascending, place = ascending_items(items)
+            draws.append(user_generator(self.seed, item, ascending).random(len(items))[place])
         return histories.padded(torch.from_numpy(np.concatenate(draws)).float().to(histories.device))

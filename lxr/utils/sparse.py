@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-USERS_PER_BATCH = 512  # users whose histories are dense at a time
+USERS_PER_BATCH = 512  # users whose histories are read at a time
 
 
 def rows(matrix: sp.csr_matrix) -> np.ndarray:
