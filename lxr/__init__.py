@@ -69,15 +69,15 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.mf import MF
-from lxr.recommenders.ncf import NCF
-from lxr.recommenders.popularity import Popularity
+from lxr.recommenders.built_in.mf import MF
+from lxr.recommenders.built_in.ncf import NCF
+from lxr.recommenders.built_in.popularity import Popularity
+from lxr.recommenders.built_in.vae import VAE
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.sequential import SequentialRecommender
 from lxr.recommenders.training import fit, train_recommender
-from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
 from lxr.reporting.explanation import UserExplanation
 from lxr.runs.plugins import load_plugins_of_run

@@ -13,8 +13,8 @@ from lxr.delivery.explainers import as_explainer, default_explainer
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.loading import load
-from lxr.recommenders.mf import MF
 from lxr.recommenders.recommendations import check_catalogue, rows_of
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import fit

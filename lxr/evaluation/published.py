@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lxr.recommenders.mf import MF
+from lxr.recommenders.built_in.mf import MF
 from lxr.utils.checks import check_choice, check_natural
 from lxr.utils.storage import DataError, short
 from lxr.utils.weights import restore_weights

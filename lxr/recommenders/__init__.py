@@ -10,17 +10,17 @@ Example:
 """
 
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.mf import MF
+from lxr.recommenders.built_in.ncf import NCF
+from lxr.recommenders.built_in.popularity import Popularity
+from lxr.recommenders.built_in.vae import VAE
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.loading import load
-from lxr.recommenders.mf import MF
-from lxr.recommenders.ncf import NCF
-from lxr.recommenders.popularity import Popularity
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.sequential import SequentialRecommender
 from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
-from lxr.recommenders.vae import VAE
 from lxr.recommenders.wrapped import wrap
 
 __all__ = [

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from lxr.data.histories import Rows
+from lxr.recommenders.built_in.mf import WholeRowLoss
 from lxr.recommenders.first_layer import first_layer, score_candidates
-from lxr.recommenders.mf import WholeRowLoss
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
 from lxr.utils.item_table import ItemTable

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from lxr.data.histories import Histories, Rows
 from lxr.recommenders.base import Activation, Recommender
+from lxr.recommenders.built_in.mf import drop
 from lxr.recommenders.first_layer import first_layer, normalized, score_candidates
-from lxr.recommenders.mf import drop
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
 from lxr.utils.item_table import ItemTable

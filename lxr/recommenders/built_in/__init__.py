@@ -1,0 +1,1 @@
+"""Recommenders that this package trains, one file each."""
