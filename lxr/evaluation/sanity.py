@@ -5,6 +5,8 @@ Source: Adebayo et al.: Sanity Checks for Saliency Maps. NeurIPS 2018.
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,10 +17,9 @@ from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_entry_lists, as_matrix
 from lxr.explainers.base import Explainer
 from lxr.explainers.leave_one_out import LeaveOneOut
-from lxr.metrics.agreement import top_overlap
+from lxr.metrics.agreement import Scores, entry_scores, top_overlap
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_natural, check_positive, check_seed
-from lxr.utils.sparse import binary_matrix, rows
 from lxr.utils.weights import own_weights
 
 
@@ -71,20 +72,30 @@ def _redraw(layer: nn.Module, generator: torch.Generator) -> None:
         parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
 
 
-def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10, n_features: int = 0) -> sp.csr_matrix:
-    """Shuffle histories: every user keeps the number of items, every item the number of users.
+@overload
+def shuffled_histories(histories: EntryLists, *, seed: int = 0, rounds: int = 10, n_features: int = 0) -> EntryLists: ...
+
+
+@overload
+def shuffled_histories(
+    histories: sp.csr_matrix, *, seed: int = 0, rounds: int = 10, n_features: int = 0
+) -> sp.csr_matrix: ...
+
+
+def shuffled_histories(histories, *, seed=0, rounds=10, n_features=0):
+    """Shuffle histories: every user keeps the number of entries, every item the number of users.
 
     Each round pairs all interactions at random; the two of a pair exchange their items unless one of the users already has
     the other item. This changes no count, makes no duplicates, and ends for a matrix of any density.
 
     Args:
-        matrix: (n, I) CSR histories; not changed.
+        histories: :class:`lxr.EntryLists`, or (n, I) CSR histories; not changed.
         seed: seed of the pairs.
         rounds: exchanges proposed per interaction.
         n_features: number of user features in the last columns, which are not shuffled.
 
     Returns:
-        (n, I) CSR histories, column indices sorted within each row.
+        Histories in the same form; the columns of rows are sorted.
 
     Raises:
         ValueError: not a binary CSR matrix, or ``rounds`` is not positive.
@@ -97,19 +108,19 @@ def shuffled_histories(matrix: sp.csr_matrix, *, seed: int = 0, rounds: int = 10
         >>> shuffled.sum(axis=0).tolist() == matrix.sum(axis=0).tolist(), bool((shuffled != matrix).nnz)
         (True, True)
     """
-    matrix = as_matrix(matrix=matrix)
+    by_rows = not isinstance(histories, EntryLists)
+    lists = EntryLists.of_matrix(as_matrix(histories=histories)) if by_rows else histories
     check_positive(rounds=rounds)
     check_natural(n_features=n_features)
     generator = np.random.default_rng(check_seed(seed))
-    is_item = matrix.indices < matrix.shape[1] - n_features
-    row, item = rows(matrix)[is_item], matrix.indices[is_item].astype(np.int64)
+    is_item = lists.items < lists.n_columns - n_features
+    user, item = lists.users[is_item], lists.items[is_item]
     for _ in range(rounds):
-        _exchange(row, item, matrix.shape[1], generator)
-    indices = matrix.indices.astype(np.int64)
-    indices[is_item] = item
-    shuffled = binary_matrix(indices, matrix.indptr.copy(), matrix.shape)
-    shuffled.sort_indices()
-    return shuffled
+        _exchange(user, item, lists.n_columns, generator)
+    items = lists.items.copy()
+    items[is_item] = item
+    shuffled = replace(lists, items=items)
+    return shuffled.matrix() if by_rows else shuffled
 
 
 def _exchange(row: np.ndarray, item: np.ndarray, n_items: int, generator: np.random.Generator) -> None:
@@ -147,7 +158,7 @@ def least_influential_item(model: Recommender, matrix: object, target: np.ndarra
 
 def stability(
     explainer: Explainer,
-    scores: sp.csr_matrix | np.ndarray,
+    scores: Scores,
     target: np.ndarray,
     removed: np.ndarray,
     *,
@@ -184,8 +195,7 @@ def stability(
         array([1.])
     """
     check_positive(count=count)
-    lists = EntryLists.of_matrix(scores) if histories is None else histories
-    values = scores.data if histories is None else scores
+    lists, values = entry_scores(histories, scores=scores)
     long = np.flatnonzero(lists.lengths >= 2)
     place = lists.places_of(long)
     place = place[lists.items[place] != removed[lists.users[place]]]
@@ -193,10 +203,5 @@ def stability(
     rest = lists.taken(place, np.append(0, lengths.cumsum()))
     after = explainer.explain(rest, target[long])
     shares = np.full(len(target), np.nan)
-    shares[long] = top_overlap(_as_rows(rest, values[place]), _as_rows(rest, after), count)
+    shares[long] = top_overlap(values[place], after, count, rest)
     return shares
-
-
-def _as_rows(lists: EntryLists, scores: np.ndarray) -> sp.csr_matrix:
-    """CSR (n, I) of the scores (N,) of entries."""
-    return sp.csr_matrix((scores, lists.items, lists.indptr), shape=(len(lists), lists.n_columns))

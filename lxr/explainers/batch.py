@@ -2,12 +2,15 @@
 
 import hashlib
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_csr, as_entry_lists, as_matrix
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_entry_lists, as_matrix
 from lxr.explainers.base import Explainer, check_explainer
+from lxr.metrics.agreement import entry_scores
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.names import check_metric
 from lxr.recommenders.recommendations import top_item
@@ -47,61 +50,73 @@ def mean_fidelity(
     return fidelity_of_scores(explainer.model, lists, target, scores, metric)
 
 
-def save_scores(scores: sp.csr_matrix, path: str | Path) -> None:
-    """Write an explainer's scores of a CSR matrix to one ``.npz`` file, atomically.
+def save_scores(scores: sp.csr_matrix | np.ndarray, path: str | Path, histories: EntryLists | None = None) -> None:
+    """Write an explainer's scores to one ``.npz`` file, atomically.
 
     Args:
-        scores: (n, I) CSR; the file holds their values and a checksum of their entries. Reading them needs the histories.
+        scores: (N,) scores of the entries of ``histories``, or (n, I) CSR scores of rows. The file holds their values and a
+            checksum of their entries. Reading them needs the histories.
         path: the file.
+        histories: the explained entries; None for rows.
 
     Raises:
-        ValueError: not a matrix of scores, or scores that are not finite; nothing is written.
+        ValueError: scores in neither form, or scores that are not finite; nothing is written.
 
     Example: see :func:`load_scores`.
     """
-    if not sp.issparse(scores):  # a dense matrix does not show which zeros are scores
+    if histories is None and not sp.issparse(scores):  # a dense matrix does not show which zeros are scores
         raise ValueError(f"scores: expected a CSR matrix with a score per history item, found {type(scores).__name__}")
-    scores = as_csr("scores", scores)
-    values = scores.data if np.issubdtype(scores.dtype, np.floating) else scores.data.astype(float)
+    lists, values = entry_scores(histories, scores=scores)
+    values = values if np.issubdtype(values.dtype, np.floating) else values.astype(float)
     if not np.isfinite(values).all():
         raise ValueError(f"scores: expected finite numbers, found {values[~np.isfinite(values)][0]}")
-    save_npz(path, scores=values, entries=_digest_of_entries(scores))
+    save_npz(path, scores=values, entries=_digest_of_entries(lists))
 
 
-def load_scores(path: str | Path, matrix: sp.csr_matrix) -> sp.csr_matrix:
+@overload
+def load_scores(path: str | Path, histories: EntryLists) -> np.ndarray: ...
+
+
+@overload
+def load_scores(path: str | Path, histories: sp.csr_matrix) -> sp.csr_matrix: ...
+
+
+def load_scores(path, histories):
     """Read a file of :func:`save_scores`.
 
     Args:
         path: the file.
-        matrix: (n, I) CSR histories that the scores explain; the items of a history may be in any order.
+        histories: the explained histories: :class:`lxr.EntryLists`, or (n, I) CSR with the items of a history in any order.
 
     Returns:
-        (n, I) CSR scores with exactly the entries of ``matrix``, zeros included, items ascending.
+        (N,) scores of the entries, or (n, I) CSR scores with exactly the entries of the rows, zeros included, items
+        ascending.
 
     Raises:
         ValueError: histories that are not binary.
         DataError: the file is missing or damaged, or its scores belong to other histories.
 
     Example:
-        >>> import tempfile
-        >>> matrix, scores = sp.csr_matrix([[1, 0, 1]]), sp.csr_matrix([[0.2, 0, 0.7]])
+        >>> import lxr, tempfile
+        >>> histories, scores = lxr.EntryLists(np.array([2, 0]), np.array([0, 2]), n_columns=3), np.array([0.7, 0.2])
         >>> with tempfile.TemporaryDirectory() as directory:
-        ...     save_scores(scores, f"{directory}/scores.npz")
-        ...     load_scores(f"{directory}/scores.npz", matrix).toarray()
-        array([[0.2, 0. , 0.7]])
+        ...     save_scores(scores, f"{directory}/scores.npz", histories)
+        ...     load_scores(f"{directory}/scores.npz", histories)
+        array([0.7, 0.2])
     """
     arrays = read_npz(path, required=("scores", "entries"))
-    values, matrix = arrays["scores"], as_matrix(matrix=matrix)
+    values, by_rows = arrays["scores"], not isinstance(histories, EntryLists)
+    lists = EntryLists.of_matrix(as_matrix(histories=histories)) if by_rows else histories
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
         raise DataError(f"{path} is damaged: expected finite numbers in one dimension: {REPAIR}")
-    if len(values) != matrix.nnz:
-        raise DataError(f"{path}: expected {matrix.nnz} scores, one per history item, found {len(values)}")
-    if not np.array_equal(arrays["entries"], _digest_of_entries(matrix)):
+    if len(values) != len(lists.items):
+        raise DataError(f"{path}: expected {len(lists.items)} scores, one per history item, found {len(values)}")
+    if not np.array_equal(arrays["entries"], _digest_of_entries(lists)):
         raise DataError(f"{path}: expected scores of these histories, found scores of other users or items")
-    return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sp.csr_matrix((values, lists.items, lists.indptr), shape=(len(lists), lists.n_columns)) if by_rows else values
 
 
-def _digest_of_entries(matrix: sp.csr_matrix) -> np.ndarray:
-    """SHA-256, as (32,) bytes, of the positions of the entries of a matrix in canonical form."""
-    parts = (np.array(matrix.shape), matrix.indptr, matrix.indices)
+def _digest_of_entries(lists: EntryLists) -> np.ndarray:
+    """SHA-256, as (32,) bytes, of users, items and their order."""
+    parts = (np.array([len(lists), lists.n_columns]), lists.indptr, lists.items)
     return np.frombuffer(hashlib.sha256(b"".join(part.astype("<i8").tobytes() for part in parts)).digest(), dtype=np.uint8)

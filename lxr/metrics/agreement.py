@@ -1,7 +1,8 @@
 """Agreement of two explanations of the same recommendations: rank correlation, overlap of the orders.
 
-Scores are results of :meth:`lxr.Explainer.explain` for a CSR matrix: one row per user, one entry per history item, zeros
-included. All users are compared at once, by arrays with one element per entry.
+Scores are results of :meth:`lxr.Explainer.explain`: for :class:`lxr.EntryLists` an array with one number per entry, to be
+given with these histories; for rows a CSR matrix with one entry per history item, zeros included. All users are compared at
+once.
 """
 
 from collections.abc import Mapping
@@ -10,17 +11,59 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_pair
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_csr, as_pair
 from lxr.utils.checks import check_numbers, check_positive
-from lxr.utils.sparse import row_sums, rows
+
+Scores = sp.csr_matrix | np.ndarray
 
 
-def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
+def entry_scores(histories: EntryLists | None, **scores: Scores) -> tuple[EntryLists, np.ndarray]:
+    """Histories as entries, and the scores (N,) of these.
+
+    Args:
+        histories: the explained entries; None for scores of rows.
+        scores: (N,) scores of the entries, or (n, I) CSR scores of rows, by the name of the argument.
+
+    Raises:
+        ValueError: another number of scores; names the argument.
+
+    Example:
+        >>> lists, values = entry_scores(None, a=sp.csr_matrix([[3.0, 0, 1]]))
+        >>> lists.items, values
+        (array([0, 2]), array([3., 1.]))
+    """
+    ((name, value),) = scores.items()
+    if histories is None:
+        matrix = as_csr(name, value)
+        return EntryLists.of_matrix(matrix), matrix.data
+    if not isinstance(value, np.ndarray) or value.shape != histories.items.shape:
+        found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise ValueError(f"{name}: expected {len(histories.items)} scores, one per entry of the histories, found {found}")
+    return histories, value
+
+
+def entry_pair(histories: EntryLists | None, **scores: Scores) -> tuple[EntryLists, np.ndarray, np.ndarray]:
+    """:func:`entry_scores` of two explanations, by the names of the arguments."""
+    if histories is None:
+        a, b = as_pair(**scores)
+        return EntryLists.of_matrix(a), a.data, b.data
+    a, b = (entry_scores(histories, **{name: value})[1] for name, value in scores.items())
+    return histories, a, b
+
+
+def sums(lists: EntryLists, values: np.ndarray) -> np.ndarray:
+    """Sums (n,) over each user of values (N,) of the entries."""
+    return np.bincount(lists.users, values, minlength=len(lists))
+
+
+def rank_correlation(a: Scores, b: Scores, histories: EntryLists | None = None) -> np.ndarray:
     """Spearman's rank correlation of two explanations of each user; equal scores share the mean of their ranks.
 
     Args:
-        a: (n, I) CSR scores.
-        b: (n, I) CSR scores of the same history items.
+        a: (N,) scores of the entries of ``histories``, or (n, I) CSR scores of rows.
+        b: scores of the same entries.
+        histories: the explained entries; None for rows.
 
     Returns:
         (n,) from −1 to 1; NaN where it is undefined: a single item, or equal scores for all items.
@@ -33,15 +76,14 @@ def rank_correlation(a: sp.csr_matrix, b: sp.csr_matrix) -> np.ndarray:
         >>> rank_correlation(a, b)
         array([0.5])
     """
-    a, b = as_pair(a=a, b=b)
-    row, length = rows(a), np.diff(a.indptr)
-    centre = (length[row] + 1) / 2  # the mean rank, ties or not
-    x, y = average_ranks(a) - centre, average_ranks(b) - centre
+    lists, x, y = entry_pair(histories, a=a, b=b)
+    centre = (lists.lengths[lists.users] + 1) / 2  # the mean rank, ties or not
+    x, y = average_ranks(lists, x) - centre, average_ranks(lists, y) - centre
     with np.errstate(invalid="ignore"):  # 0 / 0 where nothing varies
-        return row_sums(a, x * y) / np.sqrt(row_sums(a, x**2) * row_sums(a, y**2))
+        return sums(lists, x * y) / np.sqrt(sums(lists, x**2) * sums(lists, y**2))
 
 
-def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -> np.ndarray:
+def rank_biased_overlap(a: Scores, b: Scores, histories: EntryLists | None = None, *, p: float = 0.9) -> np.ndarray:
     """Rank-biased overlap of two orders of each user's history: the overlap at every depth, shallow depths weighing more.
 
     With X_d the number of items that are among the first d of both,
@@ -52,8 +94,10 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -
     same users only.)
 
     Args:
-        a: (n, I) CSR scores; items are ordered by descending score, ties by ascending item.
-        b: (n, I) CSR scores of the same history items.
+        a: (N,) scores of the entries of ``histories``, or (n, I) CSR scores of rows. Entries are ordered by descending
+            score, ties by ascending item.
+        b: scores of the same entries.
+        histories: the explained entries; None for rows.
         p: persistence, between 0 and 1: probability that a reader goes on to the next item; at 0.9 the first ten items have
             86 % of the weight.
 
@@ -70,12 +114,12 @@ def rank_biased_overlap(a: sp.csr_matrix, b: sp.csr_matrix, *, p: float = 0.9) -
         >>> rank_biased_overlap(a, b).round(3), rank_biased_overlap(a, c).round(3)  # last and first two exchanged
         (array([0.955]), array([0.9]))
     """
-    a, b = as_pair(a=a, b=b)
-    return _overlap_of_positions(positions(a), positions(b), a.indptr, p)
+    lists, *scores = entry_pair(histories, a=a, b=b)
+    return _overlap_of_positions(*(positions(each, lists) for each in scores), lists, p)
 
 
-def _overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndarray, p: float) -> np.ndarray:
-    """:func:`rank_biased_overlap` (n,) of two orders, given as :func:`positions` (nnz,) in the rows of ``indptr`` (n + 1,).
+def _overlap_of_positions(first: np.ndarray, second: np.ndarray, lists: EntryLists, p: float) -> np.ndarray:
+    """:func:`rank_biased_overlap` (n,) of two orders, given as :func:`positions` (N,) of the entries.
 
     An item is among the first d of both from the depth of its worse position on. So the sum over depths is a sum over items
     of the weight of all depths from there: one pass over the entries of all users.
@@ -84,21 +128,21 @@ def _overlap_of_positions(first: np.ndarray, second: np.ndarray, indptr: np.ndar
         ValueError: p is outside (0, 1).
     """
     check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, p=p)
-    length = np.diff(indptr)
+    length = lists.lengths
     depth = np.arange(1, length.max(initial=0) + 1)
     weight = np.concatenate([[0], np.cumsum(p**depth / depth)])  # (longest + 1,), total weight of the first d depths
-    row = np.repeat(np.arange(len(length)), length)
-    below = weight[length[row]] - weight[np.maximum(first, second)]
-    return p**length + (1 - p) / p * np.bincount(row, below, minlength=len(length))
+    below = weight[length[lists.users]] - weight[np.maximum(first, second)]
+    return p**length + (1 - p) / p * sums(lists, below)
 
 
-def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
+def top_overlap(a: Scores, b: Scores, count: int, histories: EntryLists | None = None) -> np.ndarray:
     """Share of the ``count`` most important items (all of a shorter history) that two explanations have in common.
 
     Args:
-        a: (n, I) CSR scores.
-        b: (n, I) CSR scores of the same history items.
+        a: (N,) scores of the entries of ``histories``, or (n, I) CSR scores of rows.
+        b: scores of the same entries.
         count: length of the explanations.
+        histories: the explained entries; None for rows.
 
     Returns:
         (n,) from 0 to 1.
@@ -110,17 +154,18 @@ def top_overlap(a: sp.csr_matrix, b: sp.csr_matrix, count: int) -> np.ndarray:
         >>> top_overlap(sp.csr_matrix([[3.0, 2, 1]]), sp.csr_matrix([[3.0, 1, 2]]), count=2)
         array([0.5])
     """
-    a, b = as_pair(a=a, b=b)
+    lists, x, y = entry_pair(histories, a=a, b=b)
     check_positive(count=count)
-    common = (positions(a) < count) & (positions(b) < count)
-    return row_sums(a, common) / np.minimum(count, np.diff(a.indptr))
+    common = (positions(x, lists) < count) & (positions(y, lists) < count)
+    return sums(lists, common) / np.minimum(count, lists.lengths)
 
 
-def agreement_table(scores: Mapping[str, sp.csr_matrix], *, p: float = 0.9) -> pd.DataFrame:
+def agreement_table(scores: Mapping[str, Scores], histories: EntryLists | None = None, *, p: float = 0.9) -> pd.DataFrame:
     """Explainers × explainers: :func:`rank_biased_overlap` of their orders, mean over users.
 
     Args:
-        scores: explainer → (n, I) CSR importance of the same history items.
+        scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of the same rows.
+        histories: the explained entries; None for rows.
         p: persistence; the higher, the deeper an order is read.
 
     Returns:
@@ -133,42 +178,43 @@ def agreement_table(scores: Mapping[str, sp.csr_matrix], *, p: float = 0.9) -> p
         a  1.00  0.96
         b  0.96  1.00
     """
-    first = next(iter(scores.values()))
-    found = {name: positions(as_pair(first=first, **{name: matrix})[1]) for name, matrix in scores.items()}
-    return pd.DataFrame(
-        {a: {b: _overlap_of_positions(found[a], found[b], first.indptr, p).mean() for b in found} for a in found}
-    )
+    first, found = next(iter(scores.values())), {}
+    for name, each in scores.items():
+        lists, _, values = entry_pair(histories, first=first, **{name: each})
+        found[name] = positions(values, lists)
+    return pd.DataFrame({a: {b: _overlap_of_positions(found[a], found[b], lists, p).mean() for b in found} for a in found})
 
 
-def positions(scores: sp.csr_matrix) -> np.ndarray:
-    """Position of every entry in the order of its row: 0 for the highest score, ties by ascending item.
+def positions(scores: Scores, histories: EntryLists | None = None) -> np.ndarray:
+    """Position of every entry in the order of its history: 0 for the highest score, ties by ascending item.
 
     Args:
-        scores: (n, I) CSR.
+        scores: (N,) scores of the entries of ``histories``, or (n, I) CSR scores of rows.
+        histories: the explained entries; None for rows.
 
     Returns:
-        (nnz,) positions.
+        (N,) positions.
 
     Example:
         >>> positions(sp.csr_matrix([[0.2, 0.7, 0.7], [0, 0, 0.1]]))
         array([2, 0, 1, 0])
     """
-    row = rows(scores)
-    order = np.lexsort((scores.indices, -scores.data, row))
-    position = np.empty(scores.nnz, dtype=np.int64)
-    position[order] = np.arange(scores.nnz) - scores.indptr[row]
+    lists, values = entry_scores(histories, scores=scores)
+    order = np.lexsort((lists.items, -values, lists.users))
+    position = np.empty(len(values), dtype=np.int64)
+    position[order] = np.arange(len(values)) - lists.indptr[lists.users]
     return position
 
 
-def average_ranks(scores: sp.csr_matrix) -> np.ndarray:
-    """Rank (nnz,) of every entry in its row, 1 for the lowest score; equal scores share the mean of their ranks."""
-    row = rows(scores)
-    order = np.lexsort((scores.data, row))
-    data = scores.data[order]
-    starts = np.ones(scores.nnz, dtype=bool)  # of a run of equal scores in one row
-    starts[1:] = (np.diff(data) != 0) | (np.diff(row) != 0)
+def average_ranks(lists: EntryLists, scores: np.ndarray) -> np.ndarray:
+    """Rank (N,) of every entry by its score (N,), 1 for the lowest; equal scores share the mean of their ranks."""
+    user = lists.users
+    order = np.lexsort((scores, user))
+    ascending = scores[order]
+    starts = np.ones(len(scores), dtype=bool)  # of a run of equal scores of one user
+    starts[1:] = (np.diff(ascending) != 0) | (np.diff(user) != 0)
     run = np.cumsum(starts) - 1
-    position = np.arange(scores.nnz) - scores.indptr[row] + 1
-    ranks = np.empty(scores.nnz)
+    position = np.arange(len(scores)) - lists.indptr[user] + 1
+    ranks = np.empty(len(scores))
     ranks[order] = (np.bincount(run, position) / np.bincount(run))[run]
     return ranks

@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 
 import pandas as pd
-import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
-from lxr.metrics.agreement import positions
+from lxr.metrics.agreement import Scores, entry_scores, positions
 
 
-def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, *, count: int = 5) -> pd.DataFrame:
+def feature_table(
+    scores: Mapping[str, Scores], data: Interactions, histories: EntryLists | None = None, *, count: int = 5
+) -> pd.DataFrame:
     """Shares of the first reasons that are user features, one row per explainer.
 
     Args:
-        scores: explainer → (n, I) CSR importance.
+        scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
         data: histories with user features.
+        histories: the explained entries; None for rows.
         count: reasons that people read.
 
     Returns:
@@ -35,11 +38,12 @@ def feature_table(scores: Mapping[str, sp.csr_matrix], data: Interactions, *, co
     if data.feature_kinds is None:
         raise ValueError("data: expected user features, found none")
     kinds, rows = list(dict.fromkeys(data.feature_kinds)), {}
-    for name, matrix in scores.items():
-        position = positions(matrix)
+    for name, each in scores.items():
+        lists, values = entry_scores(histories, scores=each)
+        position = positions(values, lists)
         row: dict[str, float] = {}
         for length, label in ((1, "first"), (count, f"first {count}")):
-            reasons = matrix.indices[position < length]
+            reasons = lists.items[position < length]
             named = data.feature_kinds[reasons[reasons >= len(data.item_ids)] - len(data.item_ids)]
             row |= {f"{kind}, {label}": (named == kind).sum() / len(reasons) for kind in kinds}
             row[f"all, {label}"] = len(named) / len(reasons)

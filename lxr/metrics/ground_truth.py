@@ -6,41 +6,43 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lxr.data.inputs import as_matrix, as_pair
-from lxr.metrics.agreement import average_ranks, positions
+from lxr.data.histories import EntryLists
+from lxr.data.inputs import as_matrix
+from lxr.metrics.agreement import Scores, average_ranks, entry_pair, positions, sums
 from lxr.metrics.statistics import bootstrap_interval
 from lxr.utils.checks import check_positive
-from lxr.utils.sparse import row_sums, rows
 
 
-def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) -> sp.csr_matrix:
+def true_reasons(histories: EntryLists | sp.csr_matrix, target: np.ndarray, groups: np.ndarray) -> Scores:
     """True reasons of recommendations for planted tastes: the history items of the target's own taste group.
 
     Args:
-        matrix: (n, I) histories, CSR or dense.
+        histories: :class:`lxr.EntryLists`, or (n, I) histories, CSR or dense.
         target: (n,) explained items.
         groups: (I,) taste group of each item, ``item_groups`` of :class:`lxr.Interactions`.
 
     Returns:
-        (n, I) CSR with exactly the entries of ``matrix``: 1 for a reason, else 0.
+        1 for a reason, else 0: an array (N,) for the entries, or (n, I) CSR with exactly the entries of the rows.
 
     Example:
         >>> groups = np.array([0, 1, 0, 1])  # items 0 and 2 are of one taste, 1 and 3 of another
         >>> true_reasons(sp.csr_matrix([[1, 1, 1, 0]]), target=np.array([3]), groups=groups).toarray()
         array([[0., 1., 0., 0.]], dtype=float32)
     """
-    matrix = as_matrix(matrix=matrix)
-    own = groups[matrix.indices] == groups[target][rows(matrix)]
-    return sp.csr_matrix((own.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    by_rows = not isinstance(histories, EntryLists)
+    lists = EntryLists.of_matrix(as_matrix(histories=histories)) if by_rows else histories
+    own = (groups[lists.items] == groups[target][lists.users]).astype(np.float32)
+    return sp.csr_matrix((own, lists.items, lists.indptr), shape=(len(lists), lists.n_columns)) if by_rows else own
 
 
-def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.ndarray:
+def precision(scores: Scores, truth: Scores, count: int, histories: EntryLists | None = None) -> np.ndarray:
     """Share of true reasons among the ``count`` most important items of each user.
 
     Args:
-        scores: (n, I) CSR importance; ties by ascending item.
-        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0.
+        scores: (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows; ties by ascending item.
+        truth: 1 for a true reason, else 0, in the same form.
         count: length of the explanation.
+        histories: the explained entries; None for rows.
 
     Returns:
         (n,); NaN where there are fewer than ``count`` true reasons, so no explanation could be fully right.
@@ -53,18 +55,19 @@ def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.nda
         >>> precision(sp.csr_matrix([[0.1, 0.9, 0.5, 0]]), truth, count=1)
         array([1.])
     """
-    scores, truth = as_pair(scores=scores, truth=truth)
+    lists, values, true = entry_pair(histories, scores=scores, truth=truth)
     check_positive(count=count)
-    found = row_sums(scores, truth.data * (positions(scores) < count))
-    return np.where(row_sums(truth, truth.data) >= count, found / count, np.nan)
+    found = sums(lists, true * (positions(values, lists) < count))
+    return np.where(sums(lists, true) >= count, found / count, np.nan)
 
 
-def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
+def area_under_roc(scores: Scores, truth: Scores, histories: EntryLists | None = None) -> np.ndarray:
     """Probability that a true reason scores higher than another history item, equal scores counting half.
 
     Args:
-        scores: (n, I) CSR importance.
-        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0.
+        scores: (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
+        truth: 1 for a true reason, else 0, in the same form.
+        histories: the explained entries; None for rows.
 
     Returns:
         (n,); NaN where all items or none are true reasons.
@@ -79,17 +82,18 @@ def area_under_roc(scores: sp.csr_matrix, truth: sp.csr_matrix) -> np.ndarray:
         >>> area_under_roc(sp.csr_matrix([[0.9, 0.5, 0.1, 0]]), truth)  # of the others, one is above the reason
         array([0.5])
     """
-    scores, truth = as_pair(scores=scores, truth=truth)
-    n_true = row_sums(truth, truth.data)
-    n_other = np.diff(truth.indptr) - n_true
-    wins = row_sums(scores, average_ranks(scores) * truth.data) - n_true * (n_true + 1) / 2
+    lists, values, true = entry_pair(histories, scores=scores, truth=truth)
+    n_true = sums(lists, true)
+    n_other = lists.lengths - n_true
+    wins = sums(lists, average_ranks(lists, values) * true) - n_true * (n_true + 1) / 2
     with np.errstate(invalid="ignore"):  # 0 / 0 if one kind is missing
         return wins / (n_true * n_other)
 
 
 def ground_truth_table(
-    scores: Mapping[str, sp.csr_matrix],
-    truth: sp.csr_matrix,
+    scores: Mapping[str, Scores],
+    truth: Scores,
+    histories: EntryLists | None = None,
     *,
     cutoffs: Sequence[int] = (1, 3, 5),
     n_resamples: int = 1000,
@@ -98,8 +102,9 @@ def ground_truth_table(
     """Agreement of explanations with true reasons, one row per explainer.
 
     Args:
-        scores: explainer → (n, I) CSR importance.
-        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, from :func:`true_reasons`.
+        scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
+        truth: 1 for a true reason, else 0, in the same form, from :func:`true_reasons`.
+        histories: the explained entries; None for rows.
         cutoffs: the K of precision@K.
         n_resamples: bootstrap samples of the interval.
         seed: seed of the resampling.
@@ -119,9 +124,9 @@ def ground_truth_table(
         {'good': [1.0, 1.0, False], 'bad': [0.0, 0.0, True]}
     """
     rows = {}
-    for name, matrix in scores.items():
-        values = pd.DataFrame({f"precision@{count}": precision(matrix, truth, count) for count in cutoffs})
-        values["AUC"] = area_under_roc(matrix, truth)
+    for name, each in scores.items():
+        values = pd.DataFrame({f"precision@{count}": precision(each, truth, count, histories) for count in cutoffs})
+        values["AUC"] = area_under_roc(each, truth, histories)
         areas = values[["AUC"]].dropna().to_numpy()
         if not len(areas):
             raise ValueError("truth: expected at least one user with both reasons and other items, found none")

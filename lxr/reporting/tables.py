@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
+from lxr.metrics.agreement import Scores, entry_scores
 from lxr.metrics.names import LOWER, direction
 
 
@@ -163,30 +164,43 @@ def tuning_table(records: Mapping[str, Mapping], explainers: Sequence[str]) -> p
     return pd.DataFrame(rows).T.rename_axis("tuned")
 
 
-def explanation_table(scores: Mapping[str, sp.csr_matrix], row: int, data: Interactions, *, count: int = 5) -> pd.DataFrame:
+def explanation_table(
+    scores: Mapping[str, Scores],
+    row: int,
+    data: Interactions,
+    histories: EntryLists | None = None,
+    *,
+    count: int = 5,
+) -> pd.DataFrame:
     """The most important history items of one user, one column per explainer.
 
     Args:
-        scores: explainer → (n, I) CSR importance.
+        scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
         row: row of the user in the scores.
         data: histories with the titles.
+        histories: the explained entries; None for rows.
         count: number of items.
 
     Returns:
         Titles, indexed by their position from 1.
 
     Example:
+        >>> import scipy.sparse as sp
         >>> data = Interactions(sp.csr_matrix((1, 3)), np.array([0]), np.arange(3), np.array(["A", "B", "C"]))
         >>> explanation_table({"lxr": sp.csr_matrix([[0.1, 0.7, 0.2]])}, 0, data, count=2)
           lxr
         1   B
         2   C
     """
-    columns = {name: data.titles(_top_explanation(matrix, row, count)) for name, matrix in scores.items()}
+    columns = {}
+    for name, each in scores.items():
+        lists, values = entry_scores(histories, scores=each)
+        columns[name] = data.titles(_top_explanation(lists, values, row, count))
     return pd.DataFrame({name: pd.Series(titles) for name, titles in columns.items()}).rename(index=lambda i: i + 1)
 
 
-def _top_explanation(scores: sp.csr_matrix, row: int, count: int) -> np.ndarray:
-    """The most important items of one row, ties by ascending item."""
-    begin, end = scores.indptr[row], scores.indptr[row + 1]
-    return scores.indices[begin:end][np.argsort(-scores.data[begin:end], kind="stable")[:count]]
+def _top_explanation(lists: EntryLists, scores: np.ndarray, row: int, count: int) -> np.ndarray:
+    """The most important items of one user, ties by ascending item."""
+    begin, end = lists.indptr[row], lists.indptr[row + 1]
+    items, values = lists.items[begin:end], scores[begin:end]
+    return items[np.lexsort((items, -values))[:count]]

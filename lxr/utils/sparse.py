@@ -1,4 +1,4 @@
-"""Sparse matrices of histories and scores: creation, batches, sums over rows, dense copies."""
+"""Sparse matrices of histories and scores: creation, batches, dense copies."""
 
 from collections.abc import Iterator
 
@@ -59,11 +59,6 @@ def batches(n_users: int, batch_size: int, order: np.ndarray | None = None) -> I
     order = np.arange(n_users) if order is None else order
     for start in range(0, n_users, batch_size):
         yield order[start : start + batch_size]
-
-
-def row_sums(scores: sp.csr_matrix, values: np.ndarray) -> np.ndarray:
-    """Sums (n,) over each row of values (nnz,), one per entry of ``scores``."""
-    return np.bincount(rows(scores), values, minlength=scores.shape[0])
 
 
 def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:

@@ -662,6 +662,17 @@ def test_scores_come_back_at_their_items_in_whatever_order(histories, tmp_path):
     assert not shuffled(histories).has_sorted_indices  # arguments stay as they are
 
 
+def test_scores_of_entries_come_back_in_their_order(tmp_path):
+    entries = lxr.EntryLists(np.array([4, 1, 4, 0]), np.array([0, 3, 4]), n_columns=6)
+    other = lxr.EntryLists(np.array([1, 4, 4, 0]), np.array([0, 3, 4]), n_columns=6)  # the same items in another order
+    lxr.explainers.save_scores(np.array([0.5, 2, 1, 3]), tmp_path / "scores.npz", entries)
+    assert lxr.explainers.load_scores(tmp_path / "scores.npz", entries).tolist() == [0.5, 2, 1, 3]
+    with pytest.raises(lxr.DataError, match=r"scores\.npz: expected scores of these histories"):
+        lxr.explainers.load_scores(tmp_path / "scores.npz", other)
+    with pytest.raises(ValueError, match="scores: expected 4 scores, one per entry of the histories, found shape"):
+        lxr.explainers.save_scores(np.ones(3), tmp_path / "scores.npz", entries)
+
+
 def test_scores_of_other_histories_are_refused(histories, tmp_path):
     lxr.explainers.save_scores(scores_of(histories), tmp_path / "scores.npz")
     other = histories.copy()

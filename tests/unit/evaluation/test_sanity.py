@@ -129,6 +129,17 @@ def test_shuffling_leaves_no_structure():
     assert shuffled.multiply(data.matrix).nnz < 0.25 * data.matrix.nnz
 
 
+def test_entries_are_shuffled_like_their_rows_and_keep_their_places():
+    data = lxr.load_dataset("synthetic")
+    entries = data.histories()
+    shuffled = lxr.evaluation.shuffled_histories(entries, seed=0)
+    assert (shuffled.items != entries.items).mean() > 0.9
+    np.testing.assert_array_equal(shuffled.indptr, entries.indptr)
+    np.testing.assert_array_equal(shuffled.times, entries.times)
+    np.testing.assert_array_equal(np.bincount(shuffled.items), np.bincount(entries.items))
+    assert len(shuffled.matrix().indices) == len(entries.items)  # no item twice
+
+
 def test_shuffling_ends_where_little_or_nothing_can_be_exchanged():
     everything = sp.csr_matrix(np.ones((4, 5), dtype=np.float32))
     assert (lxr.evaluation.shuffled_histories(everything, seed=0) != everything).nnz == 0

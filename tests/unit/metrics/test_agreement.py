@@ -2,10 +2,12 @@
 
 import numpy as np
 import oracles
+import pandas as pd
 import pytest
 from explaining import lists_of, scores_of
 from scipy import stats
 
+from lxr.data.histories import EntryLists
 from lxr.metrics import (
     agreement_table,
     area_under_roc,
@@ -13,8 +15,9 @@ from lxr.metrics import (
     precision,
     rank_biased_overlap,
     rank_correlation,
+    top_overlap,
 )
-from lxr.metrics.agreement import average_ranks
+from lxr.metrics.agreement import average_ranks, entry_scores
 from lxr.reporting.plots import plot_agreement
 
 # --- rank correlation
@@ -35,7 +38,7 @@ def test_rank_correlation_equals_scipys(drawn):
 
 def test_average_ranks_equal_scipys(drawn):
     expected = np.concatenate([stats.rankdata(user) for user in lists_of(drawn[0])])
-    np.testing.assert_array_equal(average_ranks(drawn[0]), expected)
+    np.testing.assert_array_equal(average_ranks(*entry_scores(None, drawn=drawn[0])), expected)
 
 
 # --- rank-biased overlap
@@ -75,6 +78,32 @@ def test_scores_of_other_items_are_refused(compare):
     options = (1,) if compare is precision else ()
     with pytest.raises(ValueError, match=r"(b|truth): expected scores of the same 3 history items"):
         compare(scores_of([1, 2, 3]), scores_of([1, 2], [3]), *options)
+
+
+def test_scores_of_entries_in_any_order_compare_like_those_of_rows(matrix, drawn):
+    """Entries in an order of their own: the same numbers as for rows, and ties by ascending item."""
+    rng, users = np.random.default_rng(3), np.arange(matrix.shape[0]).repeat(np.diff(matrix.indptr))
+    order = np.lexsort((rng.random(matrix.nnz), users))
+    entries = EntryLists(matrix.indices[order].astype(np.int64), matrix.indptr.astype(np.int64), matrix.shape[1])
+    by_rows = drawn[0].copy()
+    by_rows.data = (drawn[0].data > np.median(drawn[0].data)).astype(float)
+    a, b, truth = (scores.data[order] for scores in (*drawn, by_rows))
+    for found, expected in (
+        (rank_correlation(a, b, entries), rank_correlation(*drawn)),
+        (rank_biased_overlap(a, b, entries), rank_biased_overlap(*drawn)),
+        (top_overlap(a, b, 2, entries), top_overlap(*drawn, 2)),
+        (positions(a, entries), positions(drawn[0])[order]),
+        (precision(b, truth, 1, entries), precision(drawn[1], by_rows, 1)),
+        (area_under_roc(b, truth, entries), area_under_roc(drawn[1], by_rows)),
+    ):
+        np.testing.assert_allclose(found, expected)
+    pd.testing.assert_frame_equal(
+        agreement_table({"a": a, "b": b}, entries), agreement_table({"a": drawn[0], "b": drawn[1]})
+    )
+    with pytest.raises(
+        ValueError, match=rf"b: expected {len(a)} scores, one per entry of the histories, found shape \(3,\)"
+    ):
+        rank_correlation(a, b[:3], entries)
 
 
 @pytest.mark.parametrize("p", [0, 1, -0.5, np.nan])
