@@ -6,6 +6,7 @@ once.
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_csr, as_pair
 from lxr.utils.checks import check_numbers, check_positive
 
-Scores = sp.csr_matrix | np.ndarray
+Scores: TypeAlias = sp.csr_matrix | np.ndarray
 
 
 def entry_scores(histories: EntryLists | None, **scores: Scores) -> tuple[EntryLists, np.ndarray]:
@@ -114,8 +115,8 @@ def rank_biased_overlap(a: Scores, b: Scores, histories: EntryLists | None = Non
         >>> rank_biased_overlap(a, b).round(3), rank_biased_overlap(a, c).round(3)  # last and first two exchanged
         (array([0.955]), array([0.9]))
     """
-    lists, *scores = entry_pair(histories, a=a, b=b)
-    return _overlap_of_positions(*(positions(each, lists) for each in scores), lists, p)
+    lists, x, y = entry_pair(histories, a=a, b=b)
+    return _overlap_of_positions(positions(x, lists), positions(y, lists), lists, p)
 
 
 def _overlap_of_positions(first: np.ndarray, second: np.ndarray, lists: EntryLists, p: float) -> np.ndarray:
