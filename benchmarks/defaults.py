@@ -21,7 +21,7 @@ import torch
 import lxr
 from lxr.data.synthetic import synthetic_ratings
 from lxr.explainers import mean_fidelity
-from lxr.explainers.lxr_settings import VARIANTS, LXRSettings, Variant, default_settings, published_settings
+from lxr.explainers.learned.lxr_settings import VARIANTS, LXRSettings, Variant, default_settings, published_settings
 
 SEED, N_FACTORS, ROUNDS = 42, 32, 5
 METRICS = ("POS@20", "NDCG")

@@ -17,7 +17,7 @@ import torch
 from measuring import dataset_at_hand, measured, oracles, side_by_side
 
 import lxr
-from lxr.explainers.lxr_network import start_network
+from lxr.explainers.learned.lxr_network import start_network
 from lxr.utils.sparse import batches
 
 CUTOFFS, LENGTHS, STEPS = (1, 5, 10, 20, 50, 100), (1, 2, 3, 4, 5), 10

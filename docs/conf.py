@@ -59,7 +59,7 @@ nitpick_ignore_regex = [("py:class", r"(?!lxr\.).*")]  # words that look like ty
 
 
 def resolve(app, env, node, content):
-    """Resolve a reference to a name by any path: `lxr.LXR` and `lxr.explainers.lxr_network.LXR` are one class.
+    """Resolve a reference to a name by any path: `lxr.LXR` and `lxr.explainers.learned.lxr_network.LXR` are one class.
 
     A private name leads to its package. A name that does not exist gives a warning, which ends the build.
     """

@@ -61,9 +61,10 @@ from lxr.delivery.compare import compare
 from lxr.delivery.explain import explain
 from lxr.delivery.explanations import Explanations
 from lxr.explainers.base import Explainer
-from lxr.explainers.lxr_network import LXR, train_lxr
-from lxr.explainers.lxr_path import PathLXR, PathSettings, train_path_lxr
-from lxr.explainers.lxr_settings import LXRSettings
+from lxr.explainers.learned.lxr_network import LXR, train_lxr
+from lxr.explainers.learned.lxr_path import PathLXR, train_path_lxr
+from lxr.explainers.learned.lxr_path_settings import PathSettings
+from lxr.explainers.learned.lxr_settings import LXRSettings
 from lxr.explainers.objectives import OBJECTIVES
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.fidelity import evaluate_fidelity

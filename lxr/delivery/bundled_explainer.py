@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from lxr.data.inputs import as_matrix
 from lxr.delivery.explainers import load_explainer
 from lxr.explainers.base import Explainer, check_explainer
-from lxr.explainers.learned import LearnedExplainer
+from lxr.explainers.learned.base import LearnedExplainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint

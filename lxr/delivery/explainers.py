@@ -14,7 +14,7 @@ from torch import nn
 from lxr.data.interactions import Interactions
 from lxr.data.splits import split_users
 from lxr.explainers.base import Explainer
-from lxr.explainers.learned import LearnedExplainer
+from lxr.explainers.learned.base import LearnedExplainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lxr.delivery.bundled_model import quiet
-from lxr.explainers.lxr_network import LXR, ExplainerNetwork
+from lxr.explainers.learned.lxr_network import LXR, ExplainerNetwork
 from lxr.recommenders.modes import evaluating
 from lxr.utils.checks import check_instance
 from lxr.utils.extras import extra

@@ -11,8 +11,9 @@ import torch
 from lxr.data.histories import Histories
 from lxr.data.inputs import as_users
 from lxr.explainers.gradients import gradient
-from lxr.explainers.lxr_path import Examples, PathLXR
-from lxr.explainers.lxr_path_signals import relative
+from lxr.explainers.learned.lxr_path import PathLXR
+from lxr.explainers.learned.lxr_path_lessons import Examples
+from lxr.explainers.learned.lxr_path_signals import relative
 from lxr.explainers.objectives import Objective
 from lxr.metrics.agreement import positions, rank_correlation
 from lxr.metrics.fidelity import fidelity_of_scores

@@ -15,14 +15,15 @@ from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.batch import load_scores, mean_fidelity, save_scores
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
-from lxr.explainers.learned import LXR_FAMILIES, LearnedExplainer
+from lxr.explainers.learned.base import LXR_FAMILIES, LearnedExplainer
+from lxr.explainers.learned.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
+from lxr.explainers.learned.lxr_path import PathLXR, train_path_lxr
+from lxr.explainers.learned.lxr_path_settings import PathSettings, default_path_settings
+from lxr.explainers.learned.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers
+from lxr.explainers.learned.lxr_refined import ChosenPathLXR, RefinedLXR
+from lxr.explainers.learned.lxr_settings import LXRSettings, default_settings, published_settings
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE, mask_function
-from lxr.explainers.lxr_network import LXR, ExplainerNetwork, lxr_loss, train_lxr
-from lxr.explainers.lxr_path import PathLXR, PathSettings, default_path_settings, train_path_lxr
-from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers
-from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
-from lxr.explainers.lxr_settings import LXRSettings, default_settings, published_settings
 from lxr.explainers.objectives import OBJECTIVES, RankMargin, SoftRank
 from lxr.explainers.paths import GradientPath, InsertionPath, RankMarginPath, SoftRankPath
 from lxr.explainers.registry import EXPLAINERS, ExplainerSpec, register

@@ -11,14 +11,15 @@ import scipy.sparse as sp
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
-from lxr.explainers.learned import LearnedExplainer
+from lxr.explainers.learned.base import LearnedExplainer
+from lxr.explainers.learned.lxr_network import LXR, train_lxr
+from lxr.explainers.learned.lxr_path import PathLXR, train_path_lxr
+from lxr.explainers.learned.lxr_path_settings import SEARCH_SPACE as PATH_SEARCH_SPACE
+from lxr.explainers.learned.lxr_path_settings import Aim, Kind, PathSettings, default_path_settings
+from lxr.explainers.learned.lxr_refined import ChosenPathLXR, RefinedLXR
+from lxr.explainers.learned.lxr_settings import LXRSettings, Variant, default_settings, search_space, settings_from
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.lime import LIME, LIRE
-from lxr.explainers.lxr_network import LXR, train_lxr
-from lxr.explainers.lxr_path import SEARCH_SPACE as PATH_SEARCH_SPACE
-from lxr.explainers.lxr_path import Aim, Kind, PathLXR, PathSettings, default_path_settings, train_path_lxr
-from lxr.explainers.lxr_refined import ChosenPathLXR, RefinedLXR
-from lxr.explainers.lxr_settings import LXRSettings, Variant, default_settings, search_space, settings_from
 from lxr.explainers.paths import RankMarginPath, SoftRankPath
 from lxr.explainers.shapley import SHAPClusters, SHAPItems
 from lxr.explainers.similarity import Cosine, Jaccard, NewestFirst, PopularItems, RandomOrder, TfIdf

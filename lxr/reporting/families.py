@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lxr.explainers.learned import LXR_FAMILIES
+from lxr.explainers.learned.base import LXR_FAMILIES
 from lxr.explainers.registry import EXPLAINERS
 
 PATH_RED, OTHERS = "#a50026", "registered"

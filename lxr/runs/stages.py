@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from lxr.explainers.learned import LXR_FAMILIES
-from lxr.explainers.lxr_settings import Variant, published_settings
+from lxr.explainers.learned.base import LXR_FAMILIES
+from lxr.explainers.learned.lxr_settings import Variant, published_settings
 from lxr.explainers.registry import EXPLAINERS
 from lxr.runs.options import RunOptions
 from lxr.runs.plan import (

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 import torch
 
 import lxr
-from lxr.explainers import lxr_network as network_module
-from lxr.explainers.lxr_network import start_network
-from lxr.explainers.lxr_settings import VARIANTS, default_settings, published_settings, settings_from
+from lxr.explainers.learned import lxr_network as network_module
+from lxr.explainers.learned.lxr_network import start_network
+from lxr.explainers.learned.lxr_settings import VARIANTS, default_settings, published_settings, settings_from
 
 QUICK = lxr.LXRSettings(epochs=3, hidden_size=8, learning_rate=0.01, batch_size=64)
 

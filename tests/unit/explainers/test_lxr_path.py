@@ -7,8 +7,10 @@ import torch
 
 import lxr
 from lxr.explainers import ChosenPathLXR
-from lxr.explainers.lxr_path import Examples, default_path_settings, pair_loss, position_loss, teacher_positions
-from lxr.explainers.lxr_path_signals import PathGradients
+from lxr.explainers.learned.lxr_path import pair_loss, position_loss
+from lxr.explainers.learned.lxr_path_lessons import Examples, teacher_positions
+from lxr.explainers.learned.lxr_path_settings import default_path_settings
+from lxr.explainers.learned.lxr_path_signals import PathGradients
 from lxr.metrics import positions
 from lxr.utils.sparse import random_subhistories, sample_users
 

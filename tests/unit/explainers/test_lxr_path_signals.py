@@ -6,7 +6,7 @@ import torch
 import lxr
 from lxr import Histories
 from lxr.explainers.gradients import gradient
-from lxr.explainers.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers, single_answers
+from lxr.explainers.learned.lxr_path_signals import CoarsePath, PathGradients, SingleItemAnswers, single_answers
 from lxr.explainers.paths import GradientPath
 from lxr.metrics.trajectory import ranks
 

@@ -16,7 +16,7 @@ from toys import NEED_GRADIENT
 
 import lxr
 from lxr.explainers import LXR_FAMILIES
-from lxr.explainers.learned import report_unlearned
+from lxr.explainers.learned.base import report_unlearned
 from lxr.explainers.objectives import unrounded
 from lxr.recommenders.modes import learning
 from lxr.recommenders.probes import check_answers

@@ -9,8 +9,9 @@ import torch
 import lxr
 from lxr.evaluation import path_agreement_table, reliance_table, signal_table
 from lxr.explainers.gradients import GradientTimesInput, gradient
-from lxr.explainers.lxr_path import Examples, OrderNetwork, signals_of
-from lxr.explainers.lxr_path_signals import PathGradients, SingleItemAnswers
+from lxr.explainers.learned.lxr_path import OrderNetwork, signals_of
+from lxr.explainers.learned.lxr_path_lessons import Examples
+from lxr.explainers.learned.lxr_path_signals import PathGradients, SingleItemAnswers
 from lxr.metrics import rank_correlation
 from lxr.reporting.path_plots import plot_growth, plot_path_agreement, plot_reliance, plot_signals
 from lxr.reporting.style import colour

@@ -130,12 +130,16 @@ PATHS = "08_lxr_path_analysis"
         ("app/widgets.py", set(), set()),
         ("runs/verify.py", set(), set()),
         ("data/synthetic.py", {"01_data_preparation"}, {"02_mf", "03_vae"}),
-        ("recommenders/ncf.py", set(), set()),
-        ("recommenders/vae.py", {"03_vae", "05_lxr-vae"}, {"02_mf", "05_lxr-mf"}),
+        ("recommenders/built_in/ncf.py", set(), set()),
+        ("recommenders/built_in/vae.py", {"03_vae", "05_lxr-vae"}, {"02_mf", "05_lxr-mf"}),
         ("recommenders/base.py", {"02_mf", "03_vae"} | every("05_lxr"), {"01_data_preparation"}),
         ("explainers/lime.py", every("10_baselines", *JUDGING), {"02_mf", "03_vae"} | every("05_lxr", "07_lxr_path", PATHS)),
-        ("explainers/lxr_path.py", every("07_lxr_path", PATHS, *JUDGING), {"02_mf"} | every("05_lxr", "10_baselines")),
-        ("explainers/published_hyperparameters.csv", every("05_lxr"), {"02_mf", "03_vae"}),
+        (
+            "explainers/learned/lxr_path_lessons.py",
+            every("07_lxr_path", PATHS, *JUDGING),
+            {"02_mf"} | every("05_lxr", "10_baselines"),
+        ),
+        ("explainers/learned/published_hyperparameters.csv", every("05_lxr"), {"02_mf", "03_vae"}),
     ],
 )
 def test_an_edit_makes_stale_what_can_use_it_and_nothing_else(finished, monkeypatch, name, stale, kept):

@@ -4,7 +4,7 @@ import pytest
 from toy_studies import STEPS, Parabola
 
 import lxr
-from lxr.explainers.lxr_settings import settings_from
+from lxr.explainers.learned.lxr_settings import settings_from
 from lxr.recommenders.training import FIT_SPACE
 from lxr.reporting import tuning_table
 from lxr.reporting.families import PATH_RED

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from toy_studies import states
 
 import lxr
-from lxr.explainers.lxr_settings import VARIANTS, published_settings, search_space
+from lxr.explainers.learned.lxr_settings import VARIANTS, published_settings, search_space
 from lxr.recommenders.training import FIT_SPACE
 from lxr.tuning.records import tuning_record
 from lxr.tuning.spaces import distributions, points_inside

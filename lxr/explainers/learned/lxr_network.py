@@ -19,8 +19,8 @@ from lxr.data.histories import Histories, Rows
 from lxr.data.inputs import as_users
 from lxr.data.splits import with_validation
 from lxr.explainers.batch import mean_fidelity
-from lxr.explainers.learned import HiddenNetwork, LearnedExplainer, report_unlearned
-from lxr.explainers.lxr_settings import (
+from lxr.explainers.learned.base import HiddenNetwork, LearnedExplainer, report_unlearned
+from lxr.explainers.learned.lxr_settings import (
     CHOICES,
     HIDDEN_ACTIVATIONS,
     HiddenActivation,

@@ -8,9 +8,9 @@ import torch
 from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.gradients import BestExplanation
-from lxr.explainers.lxr_network import LXR, frozen, lxr_loss
-from lxr.explainers.lxr_path import PathLXR
-from lxr.explainers.lxr_path_signals import PathGradients, relative
+from lxr.explainers.learned.lxr_network import LXR, frozen, lxr_loss
+from lxr.explainers.learned.lxr_path import PathLXR
+from lxr.explainers.learned.lxr_path_signals import PathGradients, relative
 from lxr.utils.checks import check_instance, check_positive, check_positive_numbers
 
 

@@ -73,8 +73,8 @@ class LXRSettings:
         initialisation: initial weights, ``"xavier"`` or ``"torch"``, PyTorch's default for linear layers.
         warm_start: ``True`` starts the encoders from the recommender's, as the authors' first release does; their width is
             then the ``hidden_size``. ``"answers"`` starts all layers from the recommender's answers to training users
-            (:func:`lxr.explainers.lxr_network.start_from_answers`), which needs no encoders. ``False`` starts from random
-            weights.
+            (:func:`lxr.explainers.learned.lxr_network.start_from_answers`), which needs no encoders. ``False`` starts from
+            random weights.
         criterion: metric on the validation users for the choice of the epoch, any of :meth:`lxr.FidelityResult.per_user`;
             :func:`lxr.metrics.direction` states whether lower is better.
 
