@@ -77,5 +77,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused(offline, tmp_path, m
 
 def test_an_unknown_dataset_lists_the_known_ones(tmp_path):
     for load in (lxr.load_ratings, lxr.load_dataset):
-        with pytest.raises(ValueError, match="unknown dataset 'netflix': expected one of synthetic, ml-100k, ml-1m"):
+        with pytest.raises(
+            ValueError, match="unknown dataset 'netflix': expected one of synthetic, synthetic-sequences, ml-100k"
+        ):
             load("netflix", tmp_path)
