@@ -9,7 +9,8 @@ import pytest
 from raw_files import contents, message_of
 
 import lxr
-from lxr.data import download, movielens, pinterest, yahoo_music
+from lxr.data import movielens, pinterest, yahoo_music
+from lxr.data.reading import download
 from lxr.utils.environment import PROJECT_ROOT, data_directory
 
 
