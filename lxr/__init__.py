@@ -51,10 +51,10 @@ from lxr import (
 )
 from lxr.app.explore import explore
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
-from lxr.data.files import read_ratings_file
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
+from lxr.data.reading.files import read_ratings_file
 from lxr.data.splits import split_last, split_users
 from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import compare

@@ -1,4 +1,4 @@
-"""Agreement of explanations with true reasons, which are known for planted tastes (dataset ``synthetic``)."""
+"""Agreement of explanations with true reasons, which are known for generated data (``synthetic…``)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix
 from lxr.metrics.agreement import Scores, average_ranks, entry_pair, positions, sums
 from lxr.metrics.statistics import bootstrap_interval
-from lxr.utils.checks import check_positive
+from lxr.utils.checks import check_instance, check_positive
 
 
 def true_reasons(histories: EntryLists | sp.csr_matrix, target: np.ndarray, groups: np.ndarray) -> Scores:
@@ -33,6 +33,32 @@ def true_reasons(histories: EntryLists | sp.csr_matrix, target: np.ndarray, grou
     lists = EntryLists.of_matrix(as_matrix(histories=histories)) if by_rows else histories
     own = (groups[lists.items] == groups[target][lists.users]).astype(np.float32)
     return sp.csr_matrix((own, lists.items, lists.indptr), shape=(len(lists), lists.n_columns)) if by_rows else own
+
+
+def latest_reasons(entries: EntryLists, target: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """True reasons of recommendations for planted sequences: the newest history item of the target's own series.
+
+    Args:
+        entries: histories of n users, oldest first, as :meth:`lxr.Interactions.histories` returns them.
+        target: (n,) explained items.
+        groups: (I,) series of each item, ``item_groups`` of :class:`lxr.Interactions` (dataset ``synthetic-sequences``).
+
+    Returns:
+        (N,) for the entries: 1 for the reason, of which a user has at most one, else 0.
+
+    Raises:
+        ValueError: not entries.
+
+    Example:
+        >>> entries = EntryLists(np.array([3, 0, 2]), np.array([0, 3]), n_columns=5)  # 3 is the oldest
+        >>> latest_reasons(entries, target=np.array([4]), groups=np.array([0, 1, 0, 1, 0]))
+        array([0., 0., 1.], dtype=float32)
+    """
+    check_instance(EntryLists, "entries, as data.histories() returns them", entries=entries)
+    own = np.flatnonzero(true_reasons(entries, target, groups))
+    reason = np.zeros(len(entries.items), dtype=np.float32)
+    reason[own[np.diff(entries.users[own], append=len(entries)) > 0]] = 1
+    return reason
 
 
 def precision(scores: Scores, truth: Scores, count: int, histories: EntryLists | None = None) -> np.ndarray:
@@ -103,7 +129,8 @@ def ground_truth_table(
 
     Args:
         scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
-        truth: 1 for a true reason, else 0, in the same form, from :func:`true_reasons`.
+        truth: 1 for a true reason, else 0, in the same form, from :func:`true_reasons` or
+            :func:`latest_reasons`.
         histories: the explained entries; None for rows.
         cutoffs: the K of precision@K.
         n_resamples: bootstrap samples of the interval.

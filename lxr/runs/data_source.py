@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from lxr.data.datasets import load_ratings
-from lxr.data.files import read_ratings_file
 from lxr.data.preparation import check_candidates, named, prepare
 from lxr.data.ratings import Repeats
+from lxr.data.reading.files import read_ratings_file
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
 

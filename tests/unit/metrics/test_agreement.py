@@ -100,9 +100,7 @@ def test_scores_of_entries_in_any_order_compare_like_those_of_rows(matrix, drawn
     pd.testing.assert_frame_equal(
         agreement_table({"a": a, "b": b}, entries), agreement_table({"a": drawn[0], "b": drawn[1]})
     )
-    with pytest.raises(
-        ValueError, match=rf"b: expected {len(a)} scores, one per entry of the histories, found"
-    ):
+    with pytest.raises(ValueError, match=rf"b: expected {len(a)} scores, one per entry of the histories, found"):
         rank_correlation(a, b[:3], entries)
 
 

@@ -23,6 +23,22 @@ def test_true_reasons_are_the_items_of_the_targets_group():
     assert truth.data.tolist() == [1, 0, 0, 1, 0]
 
 
+def test_the_latest_reason_is_the_newest_item_of_the_targets_series():
+    groups = np.array([0, 1, 0, 1, 0, 1])
+    lists = lxr.EntryLists(np.array([4, 1, 2, 3, 1, 0, 5]), np.array([0, 3, 5, 5, 7]), n_columns=6)
+    truth = lxr.metrics.latest_reasons(lists, np.array([0, 4, 1, 3]), groups)
+    assert truth.tolist() == [0, 0, 1, 0, 0, 0, 1]  # none of the second user's series, no entry of the third
+    older_first = lxr.metrics.latest_reasons(lxr.EntryLists(np.array([2, 1, 4]), np.array([0, 3]), 6), np.array([0]), groups)
+    assert older_first.tolist() == [0, 0, 1]
+    repeated = lxr.EntryLists(np.array([2, 2]), np.array([0, 2]), n_columns=6)
+    assert lxr.metrics.latest_reasons(repeated, np.array([0]), groups).tolist() == [0, 1]
+
+
+def test_latest_reasons_need_entries():
+    with pytest.raises(ValueError, match="expected entries, as data"):
+        lxr.metrics.latest_reasons(sp.csr_matrix([[1, 0]]), np.array([1]), np.array([0, 0]))
+
+
 def test_precision_and_area_by_hand():
     truth = scores_of([1, 0, 1, 0], [0, 1], [1, 1])
     scores = scores_of([4, 3, 2, 1], [2, 1], [1, 2])
