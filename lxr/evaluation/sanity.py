@@ -95,7 +95,7 @@ def shuffled_histories(histories, *, seed=0, rounds=10, n_features=0):
         n_features: number of user features in the last columns, which are not shuffled.
 
     Returns:
-        Histories in the same form; the columns of rows are sorted.
+        Histories in the same form. Items ascend if they did before; otherwise each entry has a new item in its place.
 
     Raises:
         ValueError: not a binary CSR matrix, or ``rounds`` is not positive.
@@ -117,8 +117,10 @@ def shuffled_histories(histories, *, seed=0, rounds=10, n_features=0):
     user, item = lists.users[is_item], lists.items[is_item]
     for _ in range(rounds):
         _exchange(user, item, lists.n_columns, generator)
-    items = lists.items.copy()
+    items, start = lists.items.copy(), lists.users * lists.n_columns
     items[is_item] = item
+    if (np.diff(start + lists.items) > 0).all():
+        items = np.sort(start + items) - start
     shuffled = replace(lists, items=items)
     return shuffled.matrix() if by_rows else shuffled
 

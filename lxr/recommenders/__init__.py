@@ -17,7 +17,7 @@ from lxr.recommenders.built_in.vae import VAE
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.loading import load
 from lxr.recommenders.ranking import rank_quality
-from lxr.recommenders.recommendations import recommend, top_item
+from lxr.recommenders.recommendations import histories_of, recommend, top_item
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.sequential import SequentialRecommender
 from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
@@ -34,6 +34,7 @@ __all__ = [
     "Recommender",
     "SequentialRecommender",
     "fit",
+    "histories_of",
     "load",
     "rank_quality",
     "recommend",

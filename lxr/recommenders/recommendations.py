@@ -87,20 +87,31 @@ def rows_of(data: Interactions, users: Any, rows: Any) -> np.ndarray:
     return as_rows(len(data.user_ids), rows) if users is None else data.rows_of(users)
 
 
-def histories_of(model: Recommender, data: Interactions, rows: np.ndarray, *, ordered: bool = False) -> EntryLists:
+def histories_of(
+    model: Recommender | type[Recommender], data: Interactions, rows: np.ndarray, *, ordered: bool = False
+) -> EntryLists:
     """Histories of some users (m,), by row, for a recommender.
 
     If it uses the order of entries, these are all entries, oldest first; else the rows of ``data.matrix``, with every item
     once.
 
     Args:
-        model: the recommender.
+        model: the recommender, or its class.
         data: the histories.
         rows: (m,) rows.
         ordered: whether something else uses the order, such as an explainer.
 
     Raises:
         ValueError: ``ordered``, and the data has no order.
+
+    Example:
+        >>> import lxr
+        >>> plays = pd.DataFrame({"user": [1, 1, 2, 2], "item": ["b", "a", "c", "a"], "timestamp": [1, 2, 3, 4]})
+        >>> data = lxr.prepare(plays, min_users_per_item=1)
+        >>> histories_of(lxr.MF(3), data, np.array([0])).items
+        array([0, 1])
+        >>> histories_of(lxr.MF(3), data, np.array([0]), ordered=True).items  # oldest first
+        array([1, 0])
     """
     if ordered and data.entries is None:
         raise ValueError("data: expected entries with an order, as lxr.prepare makes them of a column timestamp, found none")

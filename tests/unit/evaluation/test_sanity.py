@@ -138,6 +138,9 @@ def test_entries_are_shuffled_like_their_rows_and_keep_their_places():
     np.testing.assert_array_equal(shuffled.times, entries.times)
     np.testing.assert_array_equal(np.bincount(shuffled.items), np.bincount(entries.items))
     assert len(shuffled.matrix().indices) == len(entries.items)  # no item twice
+    ascending = lxr.EntryLists.of_matrix(data.matrix)
+    rows = lxr.evaluation.shuffled_histories(data.matrix, seed=0)
+    np.testing.assert_array_equal(lxr.evaluation.shuffled_histories(ascending, seed=0).items, rows.indices)
 
 
 def test_shuffling_ends_where_little_or_nothing_can_be_exchanged():
