@@ -12,6 +12,7 @@ Example:
 from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
+from lxr.evaluation.order import MaskedOneOut, age_table, correlation_table, order_effect
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
 from lxr.evaluation.protocol import target_of_rank, target_table
 from lxr.evaluation.published import (
@@ -28,12 +29,15 @@ __all__ = [
     "Cost",
     "GreedySearch",
     "LeavingTop",
+    "MaskedOneOut",
     "SetStudy",
     "against_table",
+    "age_table",
     "authors_recommender",
     "bars_table",
     "between_table",
     "compare_with_published",
+    "correlation_table",
     "cost_table",
     "counterfactual_study",
     "exhaustive_optimum",
@@ -43,6 +47,7 @@ __all__ = [
     "least_influential_item",
     "measure_cost",
     "one_shot_rivals",
+    "order_effect",
     "path_agreement_table",
     "published_fidelity",
     "published_test_users",

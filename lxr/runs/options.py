@@ -14,7 +14,16 @@ from lxr.data.ratings import REPEATS, Repeats
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.data_source import OptionError, Source, source_of
-from lxr.runs.plan import ALL, EXPLORE, QUICKSTART, REPORT, TINY_DATASET, default_explainers, explainers_of
+from lxr.runs.plan import (
+    ALL,
+    EXPLORE,
+    QUICKSTART,
+    REPORT,
+    TINY_DATASET,
+    TINY_SEQUENCES,
+    default_explainers,
+    explainers_of,
+)
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
 from lxr.tuning.records import load_tuned
@@ -50,7 +59,8 @@ class RunOptions:
         dataset: name of a registered dataset, or of a file; by default the name of ``ratings``, or MovieLens 100K.
         recommenders: names in :data:`lxr.RECOMMENDERS`.
         explainers: names in :data:`lxr.EXPLAINERS`, or ``"all"``; by default those of :func:`lxr.compare` and of plugins,
-            or all in a tiny run and with ``tune``, ``before`` and ``verify``.
+            or all in a tiny run and with ``tune``, ``before`` and ``verify``. ``"recent"`` explains only recommenders that
+            use the order of entries, also by default.
         plugins: Python files that register explainers.
         seed: seed of the split, the training and the explainers.
         seeds: seeds of repeated trainings on the same split.
@@ -152,7 +162,7 @@ class RunOptions:
     @property
     def is_tiny(self) -> bool:
         """Whether notebooks keep their own parameters."""
-        return self.smoke or self.dataset == TINY_DATASET
+        return self.smoke or self.dataset in (TINY_DATASET, TINY_SEQUENCES)
 
     @property
     def dataset_name(self) -> str:
@@ -167,7 +177,7 @@ class RunOptions:
     def results_root(self) -> Path:
         """Directory of all results of runs of this kind: ``results``, or a directory below it."""
         root = self.results
-        if self.smoke and self.dataset_name != TINY_DATASET:  # keep tiny results apart from full ones
+        if self.smoke and self.dataset_name not in (TINY_DATASET, TINY_SEQUENCES):  # keep tiny results apart from full ones
             root /= SMOKE
         if self.user_features and root.name != WITH_FEATURES:  # keep results with user features apart
             root /= WITH_FEATURES
@@ -195,7 +205,7 @@ class RunOptions:
 
     @cached_property
     def chosen_explainers(self) -> list[str]:
-        """Primary names of the explainers in the order of the registry, each once."""
+        """Primary names of the explainers of any recommender in the order of the registry, each once."""
         for path in self.plugins:
             try:
                 load_plugin(path)
@@ -203,7 +213,17 @@ class RunOptions:
                 raise OptionError("plugins", str(error)) from error
         for name in {*(self.explainers or ())} - {ALL}:
             _check_choice("explainers", name, EXPLAINERS)
-        return explainers_of(self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify))
+        found = list(dict.fromkeys(name for each in self.recommenders for name in self.explainers_for(each)))
+        if not found:
+            raise OptionError(
+                "explainers", f"none of {' '.join(self.explainers or ())} explains {' '.join(self.recommenders)}"
+            )
+        return explainers_of(found, ordered=True)
+
+    def explainers_for(self, recommender: str) -> list[str]:
+        """Primary names of the explainers of a recommender in the order of the registry, each once."""
+        names = self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify)
+        return explainers_of(names, ordered=RECOMMENDERS[recommender].is_ordered)
 
     @cached_property
     def source(self) -> Source:

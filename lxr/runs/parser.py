@@ -87,7 +87,8 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         "--explainers",
         nargs="+",
         metavar="NAME",
-        help=f"all, or some of {' '.join(EXPLAINERS)} ({' '.join(COMPARED)}, and those of plugins)",
+        help=f"all, or some of {' '.join(EXPLAINERS)} ({' '.join(COMPARED)}, and those of plugins); "
+        f"of recommenders that use the order of entries also {' '.join(EXPLAINERS.by_name)}",
     )
     group.add_argument(
         "--plugin",

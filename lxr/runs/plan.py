@@ -6,18 +6,27 @@ from typing import Any
 from lxr.delivery.compare import COMPARED
 from lxr.explainers.registry import EXPLAINERS
 
-TINY_DATASET = "synthetic"
+TINY_DATASET, TINY_SEQUENCES = "synthetic", "synthetic-sequences"
 ALL = "all"  # stands for all names of explainers
-RECOMMENDER_NOTEBOOKS = {"mf": "02_mf", "vae": "03_vae", "ncf": "04_ncf"}
+RECOMMENDER_NOTEBOOKS = {
+    "mf": "02_mf",
+    "vae": "03_vae",
+    "ncf": "04_ncf",
+    "ease": "19_ease",
+    "lightgcn": "20_lightgcn",
+    "sasrec": "21_sasrec",
+    "gru4rec": "22_gru4rec",
+}
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 PATH_ANALYSIS = "08_lxr_path_analysis"
 ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
+ORDER = "23_order"  # of recommenders that use the order of entries
 EXPLORE = "explore"  # not a stage of a run, but an argument of --before
 QUICKSTART = "00_quickstart"  # not a stage of a run; it needs no stages
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, to keep all processors busy at the end.
-JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
+JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ORDER, ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers in the comparison with one-shot methods: LXR on paths, the paths, and the published LXR.
@@ -27,6 +36,7 @@ ONE_SHOT_OPPONENTS = {"lxr", "leave-one-out", *EXPLAINERS.names("path", "lxr-pat
 HEADLINE = (
     "random",
     "cosine",
+    "recent",
     "lxr",
     "lxr-path-rank",
     "leave-one-out",
@@ -41,11 +51,19 @@ TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {
     "mf": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
     "ncf": {"n_factors": 64, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
+    "ease": {"regularization": 500.0},
+    "lightgcn": {"n_factors": 64, "n_layers": 2, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
+    "sasrec": {"n_factors": 64, "n_layers": 2, "dropout": 0.3, "batch_size": 128, "learning_rate": 0.001},
+    "gru4rec": {"n_factors": 64, "dropout": 0.3, "batch_size": 128, "learning_rate": 0.002},
 }
 FIXED_PARAMETERS: dict[str, dict[str, Any]] = {
     "mf": {"epochs": 300},
     "vae": {"epochs": 200, "anneal_steps": 500},
     "ncf": {"epochs": 200},
+    "ease": {},
+    "lightgcn": {"epochs": 200},
+    "sasrec": {"epochs": 200},
+    "gru4rec": {"epochs": 200},
 }
 FIT_OPTIONS = ("epochs", "batch_size", "learning_rate")  # hyperparameters of the training, not of the class
 
@@ -64,7 +82,8 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     # Explanations and the training of LXR are repeated for every changed recommender: fewer users and epochs if slow.
     "14_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
     "14_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
-    "14_sanity-ncf": {"n_users": 30, "lxr_epochs": 2},
+    **{f"14_sanity-{name}": {"n_users": 30, "lxr_epochs": 2} for name in ("ncf", "ease", "lightgcn", "sasrec", "gru4rec")},
+    ORDER: {"n_users": 500},
 }
 
 
@@ -74,14 +93,21 @@ def notebook_of(explainer: str) -> str:
 
 
 def default_explainers(*reasons: object) -> list[str]:
-    """Default explainers of a run: those of :func:`lxr.compare` and of plugins, or all if there is a reason."""
-    return [name for name, spec in EXPLAINERS.items() if any(reasons) or name in COMPARED or spec.family == "registered"]
+    """Default explainers of a run: those of :func:`lxr.compare`, of plugins and by order, or all if there is a reason."""
+    if any(reasons):
+        return [ALL]
+    shown = [name for name, spec in EXPLAINERS.items() if name in COMPARED or spec.family == "registered"]
+    return [*shown, *EXPLAINERS.by_name]
 
 
-def explainers_of(names: Iterable[str]) -> list[str]:
-    """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all."""
+def explainers_of(names: Iterable[str], *, ordered: bool) -> list[str]:
+    """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all.
+
+    Args:
+        names: names of explainers.
+        ordered: whether a recommender uses the order of entries. If not, explainers by order, ``"recent"``, are left out.
+    """
     given = set(names)
-    wanted = {EXPLAINERS.primary(name) for name in (EXPLAINERS if ALL in given else given)}
-    if ordered := wanted & EXPLAINERS.by_name.keys():
-        raise ValueError(f"explainer {min(ordered)!r}: it needs the order of entries, which runs do not have")
-    return [name for name in EXPLAINERS if name in wanted]
+    known = [*EXPLAINERS.names("similarity"), *EXPLAINERS.by_name, *EXPLAINERS.names(without=("similarity",))]
+    wanted = {EXPLAINERS.primary(name) for name in (known if ALL in given else given)}
+    return [name for name in known if name in wanted and (ordered or name not in EXPLAINERS.by_name)]

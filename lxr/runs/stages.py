@@ -7,6 +7,7 @@ from pathlib import Path
 from lxr.explainers.learned.base import LXR_FAMILIES
 from lxr.explainers.learned.lxr_settings import Variant, published_settings
 from lxr.explainers.registry import EXPLAINERS
+from lxr.recommenders.registry import RECOMMENDERS
 from lxr.runs.options import RunOptions
 from lxr.runs.plan import (
     ABLATIONS,
@@ -23,6 +24,7 @@ from lxr.runs.plan import (
     LXR_NOTEBOOK,
     ONE_SHOT,
     ONE_SHOT_OPPONENTS,
+    ORDER,
     PATH_ANALYSIS,
     PATH_NOTEBOOK,
     PROTOCOL,
@@ -142,16 +144,14 @@ class _Graph:
         """Whether this is a repetition, with another training or on another split."""
         return bool(self.folder)
 
-    @property
-    def headline(self) -> list[str]:
-        """The headline explainers of the run."""
-        return [name for name in self.options.chosen_explainers if name in HEADLINE]
+    def headline(self, recommender: str) -> list[str]:
+        """The headline explainers of a recommender."""
+        return [name for name in self.options.explainers_for(recommender) if name in HEADLINE]
 
-    @property
-    def explainers(self) -> list[str]:
-        """Explainers of this training; on another split by default only the headline explainers."""
+    def explainers(self, recommender: str) -> list[str]:
+        """Explainers of a recommender in this training; on another split by default only the headline explainers."""
         is_short = self.split is not None and (not self.options.explainers or ALL in self.options.explainers)
-        return self.headline if is_short else self.options.chosen_explainers
+        return self.headline(recommender) if is_short else self.options.explainers_for(recommender)
 
     def add_everything(self, *, explore: bool) -> None:
         """Add all stages but the report."""
@@ -179,12 +179,12 @@ class _Graph:
     @property
     def compares_one_shot(self) -> bool:
         """Whether the run has all explainers of the comparison with one-shot methods."""
-        return set(self.explainers) >= ONE_SHOT_OPPONENTS
+        return all(set(self.explainers(name)) >= ONE_SHOT_OPPONENTS for name in self.options.recommenders)
 
     @property
     def has_protocol(self) -> bool:
-        """Whether the run has several headline explainers, whose order other targets and metrics may change."""
-        return len(self.headline) > 1
+        """Whether every recommender has several headline explainers, whose order other targets and metrics may change."""
+        return all(len(self.headline(name)) > 1 for name in self.options.recommenders)
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:
         """``"recommender"`` and explainers → existing records of their tuning on this dataset.
@@ -259,7 +259,7 @@ class _Graph:
                 parameters["fixed"] = {"recommender": FIXED_PARAMETERS[recommender]}
                 parameters["start"] = {"recommender": TUNABLE_PARAMETERS[recommender]}
         else:
-            tuned = [name for name in self.options.chosen_explainers if EXPLAINERS[name].search_space]
+            tuned = [name for name in self.options.explainers_for(recommender) if EXPLAINERS[name].search_space]
             parameters["tuned"] = tuned
             if not self.options.is_tiny:
                 parameters["fixed"] = self._fixed(recommender, tuned)
@@ -277,7 +277,7 @@ class _Graph:
         """Add the explainers of a recommender."""
         tuned, added = self.tuned_options(recommender), []
         for notebook in EXPLAINING:
-            names = [name for name in self.explainers if notebook_of(name) == notebook]
+            names = [name for name in self.explainers(recommender) if notebook_of(name) == notebook]
             if names:
                 needed = {*names, *(EXPLAINERS[name].depends_on for name in names)}
                 parameters = {"explainers": names, "options": {name: tuned[name] for name in tuned if name in needed}}
@@ -286,7 +286,8 @@ class _Graph:
 
     def analyse_paths(self, recommender: str, needs: list[str]) -> None:
         """Add the analysis of the first trained explainer that imitates paths, if there is one."""
-        names = [EXPLAINERS[name].depends_on or name for name in self.explainers if notebook_of(name) == PATH_NOTEBOOK]
+        chosen = [name for name in self.explainers(recommender) if notebook_of(name) == PATH_NOTEBOOK]
+        names = [EXPLAINERS[name].depends_on or name for name in chosen]
         if names:
             self.add(PATH_ANALYSIS, {"explainer": names[0], "device": self.options.device}, needs, recommender)
 
@@ -298,7 +299,7 @@ class _Graph:
 
     def judge(self, recommender: str, needs: list[str]) -> None:
         """Add the evaluation of the explanations of a recommender."""
-        explainers = self.explainers
+        explainers = self.explainers(recommender)
         options = {name: value for name, value in self.tuned_options(recommender).items() if name in explainers}
         one_shot = [name for name in explainers if EXPLAINERS[name].family not in ("path", *LXR_FAMILIES)]
         # Explaining and the training of LXR are repeated for every changed recommender: one represents its family or class.
@@ -311,11 +312,17 @@ class _Graph:
             ONE_SHOT: {"one_shot": one_shot},
             "13_bounds": {"explainers": explainers},
             "17_counterfactual_sets": {"explainers": explainers},
-            PROTOCOL: {"explainers": self.headline, "options": options} | fit_options,
+            PROTOCOL: {"explainers": self.headline(recommender), "options": options} | fit_options,
+            ORDER: {},
             "14_sanity": {"explainers": sane, "options": options} | fit_options,
         }
+        possible = {
+            ONE_SHOT: self.compares_one_shot,
+            PROTOCOL: self.has_protocol,
+            ORDER: RECOMMENDERS[recommender].is_ordered,
+        }
         for notebook in JUDGING_OF_REPEATED_SEEDS if self.is_repeated else JUDGING:
-            if {ONE_SHOT: self.compares_one_shot, PROTOCOL: self.has_protocol}.get(notebook, True):
+            if possible.get(notebook, True):
                 self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
 
     def report(self, needs: Sequence[str]) -> None:

@@ -278,8 +278,8 @@ def test_recent_is_known_by_name_alone_and_needs_an_order(data):
         lxr.explain(model, unordered, explainer="recent")
     with pytest.raises(ValueError, match=r"explainers: recent uses the order of entries, and MF does not"):
         Models(model, data, explainers=["recent"])
-    with pytest.raises(ValueError, match=r"explainer 'recent': it needs the order of entries"):
-        explainers_of(["recent", "random"])
+    assert explainers_of(["recent", "random"], ordered=False) == ["random"]
+    assert explainers_of(["lime", "recent", "random"], ordered=True) == ["random", "recent", "lime"]
 
 
 def test_fidelity_and_tuning_ask_with_ordered_histories(model, data):
