@@ -5,6 +5,7 @@ need. Cells are numbered 1 … N, and only text outputs are kept. So two canonic
 --nbval` can compare them.
 """
 
+import ast
 import os
 import sys
 from pathlib import Path
@@ -14,8 +15,7 @@ from tqdm.auto import tqdm
 from lxr.runs.execution import KERNEL
 from lxr.runs.options import RunOptions, notebook_names
 from lxr.runs.pipeline import Pipeline
-from lxr.runs.plan import TINY_DATASET
-from lxr.runs.stage import Stage
+from lxr.runs.stage import Stage, read_code
 from lxr.runs.stages import plan_stages
 from lxr.utils.extras import extra
 from lxr.utils.locks import only_run
@@ -36,7 +36,9 @@ def make_inputs(notebook: Path) -> None:
     """
     if notebook.stem not in notebook_names():  # the quick start and examples need no stages
         return
-    options = RunOptions(dataset=TINY_DATASET, recommenders=("mf",), before=notebook.stem, wait=True)
+    defaults = {name: ast.literal_eval(value) for name, value in read_code(notebook).defaults.items()}
+    recommender = defaults.get("recommender", "mf")
+    options = RunOptions(dataset=defaults["dataset"], recommenders=(recommender,), before=notebook.stem, wait=True)
     stages, root = plan_stages(options), options.root
     if all(_is_made(stage, root) for stage in stages):
         return

@@ -213,12 +213,12 @@ class RunOptions:
                 raise OptionError("plugins", str(error)) from error
         for name in {*(self.explainers or ())} - {ALL}:
             _check_choice("explainers", name, EXPLAINERS)
-        found = list(dict.fromkeys(name for each in self.recommenders for name in self.explainers_for(each)))
-        if not found:
-            raise OptionError(
-                "explainers", f"none of {' '.join(self.explainers or ())} explains {' '.join(self.recommenders)}"
-            )
-        return explainers_of(found, ordered=True)
+        found = {each: self.explainers_for(each) for each in self.recommenders}
+        for recommender, names in found.items():
+            if not names:
+                expected = f"expected one for {recommender}, which does not use the order of entries"
+                raise OptionError("explainers", f"{expected}, found {' '.join(self.explainers or ())}")
+        return explainers_of([name for names in found.values() for name in names], ordered=True)
 
     def explainers_for(self, recommender: str) -> list[str]:
         """Primary names of the explainers of a recommender in the order of the registry, each once."""
