@@ -39,11 +39,11 @@ suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # the latter: a 
 # Executed notebooks with figures: of the run on MovieLens 100K, else of the tiny run, else as committed.
 WIDGET = "application/vnd.jupyter.widget-view+json"
 EXECUTED = Path(__file__).parent / "tutorials/executed"
-RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic")]
+RUNS = [ROOT / "results" / dataset / "notebooks" for dataset in ("ml-100k", "synthetic", "synthetic-sequences")]
 shutil.rmtree(EXECUTED, ignore_errors=True)
 (EXECUTED / "examples").mkdir(parents=True)
 for notebook in (path for pattern in ("*.ipynb", "examples/*.ipynb") for path in (ROOT / "notebooks").glob(pattern)):
-    copies = [run / f"{notebook.stem}{of}.ipynb" for run in RUNS for of in ("", "-mf")]
+    copies = [run / f"{notebook.stem}{of}.ipynb" for run in RUNS for of in ("", "-mf", "-sasrec")]
     executed = nbformat.read(next((copy for copy in copies if copy.is_file()), notebook), as_version=4)
     executed.metadata.pop("widgets", None)  # progress bars, whose scripts would come from another server
     for cell in (cell for cell in executed.cells if cell.cell_type == "code"):

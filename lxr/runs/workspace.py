@@ -3,10 +3,10 @@
 A run of one dataset lives in ``<results>/<dataset>/``:
 
     interactions.npz, split.npz           data (01)
-    <recommender>/recommender.pt          weights (02, 03, 04)
+    <recommender>/recommender.pt          weights (02 to 04, 19 to 22)
     <recommender>/<explainer>.pt          explainer networks (05, 07)
     <recommender>/studies/*.journal       studies; <recommender>/tuned/*.json their results (11)
-    <recommender>/importance/<name>.npz   scores of every explainer for the test users (05, 07, 10)
+    <recommender>/importance/<name>.npz   scores of the entries of the test users (05, 07, 10)
     <recommender>/cost/<name>.parquet     cost of explaining (05, 07, 10)
     <recommender>/fidelity/<name>.parquet every metric of every test user (12)
     tables/, figures/                     results for readers; tables/marks/ marks of tables

@@ -53,6 +53,11 @@ def test_all_notebooks_are_there():
         "16_protocol",
         "17_counterfactual_sets",
         "18_report",
+        "19_ease",
+        "20_lightgcn",
+        "21_sasrec",
+        "22_gru4rec",
+        "23_order",
         "bring_your_own_recommender",
         "explore",
     ]

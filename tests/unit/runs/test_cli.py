@@ -14,6 +14,7 @@ import lxr
 from lxr.data.datasets import DATASETS, Dataset
 from lxr.delivery import COMPARED
 from lxr.runs import cli
+from lxr.runs.options import OptionError, RunOptions
 from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
 from lxr.runs.stage import read_code
 from lxr.runs.stages import build_stages, plan_stages, restrict
@@ -223,6 +224,26 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
     assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "10_baselines-mf", "14_sanity-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "10_baselines")] == ["01_data_preparation", "02_mf"]
+
+
+def test_recommenders_that_use_the_order_have_one_more_notebook_and_baseline():
+    command = ["--recommenders", "mf", "sasrec", "--explainers", "random", "recent", "lime", "--dataset", "ml-100k"]
+    told = {stage.name: stage.parameters for stage in build_stages(cli.parse(command))}
+    assert told["21_sasrec"]["n_layers"] == 2 and "23_order-mf" not in told
+    assert told["23_order-sasrec"]["n_users"] == 500
+    assert told["10_baselines-mf"]["explainers"] == ["random", "lime"]
+    assert told["10_baselines-sasrec"]["explainers"] == ["random", "recent", "lime"] == told["18_report"]["explainers"]
+    for default in ([], ["--explainers", "all"], ["--smoke"]):
+        command = ["--recommenders", "gru4rec", "mf", *default]
+        told = {stage.name: stage.parameters for stage in build_stages(cli.parse(command))}
+        assert "recent" in told["12_evaluation-gru4rec"]["explainers"]
+        assert "recent" not in told["12_evaluation-mf"]["explainers"]
+    assert [stage.name for stage in plan_stages(cli.parse(["--before", "23_order", "--recommenders", "sasrec"]))] == [
+        "01_data_preparation",
+        "21_sasrec",
+    ]
+    with pytest.raises(OptionError, match=r"explainers: expected one for mf, which does not use the order of entries"):
+        RunOptions(recommenders=("mf", "sasrec"), explainers=("recent",))
 
 
 def test_the_first_trained_imitator_of_paths_is_analysed_once():
