@@ -160,6 +160,26 @@ def positions(scores: sp.csr_matrix) -> np.ndarray:
     return position
 
 
+def by_place(scores: np.ndarray, indptr: np.ndarray) -> sp.csr_matrix:
+    """Scores (N,) of entries, as explainers return them for :class:`lxr.EntryLists`, as a matrix with a column per place.
+
+    Args:
+        scores: (N,) scores, user after user.
+        indptr: (n + 1,) where the entries of each user begin, and N.
+
+    Returns:
+        (n, L) CSR, L the longest history.
+
+    Example:
+        >>> by_place(np.array([0.2, 0.7, 0.1]), np.array([0, 2, 3])).toarray()
+        array([[0.2, 0.7],
+               [0.1, 0. ]])
+    """
+    length = np.diff(indptr)
+    place = np.arange(len(scores)) - indptr[:-1].repeat(length)
+    return sp.csr_matrix((scores, place, indptr), shape=(len(length), length.max(initial=0)))
+
+
 def average_ranks(scores: sp.csr_matrix) -> np.ndarray:
     """Rank (nnz,) of every entry in its row, 1 for the lowest score; equal scores share the mean of their ranks."""
     row = rows(scores)
