@@ -17,6 +17,7 @@ import torch
 from measuring import dataset_at_hand, measured, oracles, side_by_side
 
 import lxr
+from lxr.explainers.base import training_lists
 from lxr.explainers.learned.lxr_network import start_network
 from lxr.utils.sparse import batches
 
@@ -111,7 +112,7 @@ def fidelity_costs(model: lxr.Recommender, history: torch.Tensor, rounds: int, s
 def training_costs(model: lxr.Recommender, matrix, validation, settings: lxr.LXRSettings, rounds: int) -> dict[str, float]:
     """Time of an LXR epoch, validation included, and its ratio to its bare forward and backward passes."""
     target = torch.from_numpy(lxr.top_item(model, matrix))
-    network = start_network(model, settings, 0, matrix)
+    network = start_network(model, settings, 0, training_lists(model, train_matrix=matrix))
     groups = [(lxr.Histories.of_matrix(matrix[users]), target[users]) for users in batches(len(target), settings.batch_size)]
 
     def floor():

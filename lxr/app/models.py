@@ -15,7 +15,7 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.loading import load
-from lxr.recommenders.recommendations import check_catalogue, rows_of
+from lxr.recommenders.recommendations import check_catalogue, rows_of, training_users
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.training import fit
 from lxr.runs.workspace import stage_parameters
@@ -189,8 +189,8 @@ class TrainedModels(Models):
             return load(path, self.model)
         if spec.depends_on:
             options = options | {"explainer": self.explainer(spec.depends_on)}
-        histories = self.data.matrix[self.train], self.data.matrix[self.validation]
-        return spec(self.model, *histories, seed=self.recorded["seed"], **options)
+        train, validation = (training_users(self.model, self.data, rows) for rows in (self.train, self.validation))
+        return spec(self.model, train, validation, seed=self.recorded["seed"], **options)
 
     def scores_asked(self, name: str) -> float | None:
         """Scores of histories that an explainer asks for, per user, if the run has measured it."""

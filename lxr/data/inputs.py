@@ -180,29 +180,6 @@ def as_matrix(n_columns: int | None = None, **matrices: object) -> sp.csr_matrix
     return matrix if matrix.dtype == np.float32 else matrix.astype(np.float32)
 
 
-def as_users(model, matrix: object, target: object) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Sparse histories and targets that can be explained for a recommender.
-
-    Args:
-        model: recommender of I items.
-        matrix: (n, I) histories, at least one item each, as :func:`as_matrix` takes them.
-        target: (n,) items outside the histories: array, tensor, series or list of integers.
-
-    Returns:
-        (n, I) CSR in canonical form and (n,) int64.
-
-    Raises:
-        ValueError: anything else; names the argument and the row.
-    """
-    check_model(model)
-    histories = as_matrix(model.n_columns, matrix=matrix)
-    items = as_items("target", target, histories.shape[0])
-    inside = np.clip(items, 0, model.n_columns - 1)
-    consumed = np.asarray(histories[np.arange(len(items)), inside]).ravel() > 0
-    check_rows(model.n_items, np.diff(histories.indptr), items, consumed)
-    return histories, items
-
-
 def as_list_scores(lists: EntryLists, history: object, importance: object) -> np.ndarray:
     """Finite scores (N,) of the checked entries of many users.
 

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 
 from lxr.data.histories import EntryLists
-from lxr.data.inputs import as_matrix
 from lxr.data.interactions import check_kind
 from lxr.utils.checks import check_instance, check_natural, check_numbers, check_seed, first
 from lxr.utils.memory import check_memory
@@ -77,32 +75,6 @@ def split_last(entries: EntryLists) -> tuple[EntryLists, np.ndarray]:
     is_last = np.zeros(len(entries.items), dtype=bool)
     is_last[entries.indptr[1:] - 1] = True
     return entries.taken(~is_last, entries.indptr - np.arange(len(entries.indptr))), entries.items[is_last]
-
-
-def with_validation(
-    n_columns: int, train_matrix: sp.csr_matrix, validation_matrix: sp.csr_matrix | None, seed: int
-) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Training and validation histories in canonical form.
-
-    Args:
-        n_columns: width I of histories.
-        train_matrix: (n, I) histories of the training users.
-        validation_matrix: (m, I) histories to validate on; None takes a random tenth of the training users.
-        seed: seed of this choice.
-
-    Raises:
-        ValueError: not binary matrices of this catalogue, or too few training users to draw from.
-    """
-    train_matrix = as_matrix(n_columns, train_matrix=train_matrix)
-    if validation_matrix is not None:
-        validation_matrix = as_matrix(n_columns, validation_matrix=validation_matrix)
-    elif train_matrix.shape[0] < 2:
-        raise ValueError("train_matrix: expected at least two users without a validation_matrix, found one")
-    if validation_matrix is not None:
-        return train_matrix, validation_matrix
-    order = np.random.default_rng(seed).permutation(train_matrix.shape[0])
-    cut = max(1, len(order) // 10)
-    return train_matrix[np.sort(order[cut:])], train_matrix[np.sort(order[:cut])]
 
 
 def save_split(train: np.ndarray, validation: np.ndarray, test: np.ndarray, path: str | Path) -> None:

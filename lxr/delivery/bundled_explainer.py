@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix
 from lxr.delivery.explainers import load_explainer
-from lxr.explainers.base import Explainer, check_explainer
+from lxr.explainers.base import Explainer, check_explainer, training_lists
 from lxr.explainers.learned.base import LearnedExplainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
@@ -61,9 +62,7 @@ def write_explainer(explainer: Explainer, model: Recommender, again: Recommender
         record["refines"] = type(options.pop("explainer")).__name__
     for key in MATRICES:
         if options.get(key) is not None:
-            matrix = as_matrix(model.n_columns, **{key: options.pop(key)})
-            arrays = {"indices": matrix.indices, "indptr": matrix.indptr, "shape": np.array(matrix.shape)}
-            save_npz(directory / f"{key}.npz", **arrays)
+            save_npz(directory / f"{key}.npz", **_arrays_of(training_lists(model, **{key: options.pop(key)})))
             record.setdefault("histories", []).append(key)
     try:
         return record | {"options": plain(options, "options")}
@@ -95,7 +94,7 @@ def read_explainer(record: dict, model: Recommender, directory: Path) -> Explain
         with warnings.catch_warnings(action="ignore"):  # about the recommender: the original raised them already
             if issubclass(cls, LearnedExplainer):
                 return load_explainer(directory / TRAINED, model)
-            options = {name: _read_matrix(directory / f"{name}.npz") for name in record.get("histories", ())}
+            options = {name: _read_histories(directory / f"{name}.npz", model) for name in record.get("histories", ())}
             options |= record["options"]
             if "refines" not in record:
                 return cls(model, **options)
@@ -119,7 +118,21 @@ def _class_of(name: object, directory: Path) -> type[Explainer]:
     return classes()[name]
 
 
-def _read_matrix(path: Path) -> sp.csr_matrix:
-    """Histories (n, I) from a file."""
+def _arrays_of(lists: EntryLists) -> dict[str, np.ndarray]:
+    """Arrays of histories for a file; times only if there are any."""
+    arrays = {
+        "indices": lists.items,
+        "indptr": lists.indptr,
+        "shape": np.array([len(lists), lists.n_columns]),
+        "distinct": np.array(lists.distinct),
+    }
+    return arrays if lists.times is None else arrays | {"times": lists.times}
+
+
+def _read_histories(path: Path, model: Recommender) -> EntryLists | sp.csr_matrix:
+    """Histories from a file: entries if the recommender uses their order, else a matrix (n, I)."""
     arrays = read_npz(path, required=("indices", "indptr", "shape"))
-    return as_matrix(histories=binary_matrix(arrays["indices"], arrays["indptr"], tuple(arrays["shape"].tolist())))
+    items, indptr, shape = arrays["indices"], arrays["indptr"], tuple(arrays["shape"].tolist())
+    if model.is_ordered:
+        return EntryLists(items, indptr, shape[1], arrays.get("times"), distinct=bool(arrays["distinct"]))
+    return as_matrix(histories=binary_matrix(items, indptr, shape))

@@ -19,7 +19,7 @@ from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.names import LOWER, direction
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommendations import histories_of, top_item
+from lxr.recommenders.recommendations import histories_of, top_item, training_users
 from lxr.utils.checks import check_instance, check_positive
 from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import sampled
@@ -158,9 +158,9 @@ def compare(
 ) -> Comparison:
     """Compare explainers on a recommender, to choose one of them.
 
-    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, as rows
-    without an order, and evaluated on a sample of test users. If the recommender was trained on all users, these are not
-    unseen.
+    The users are split as by :func:`lxr.split_users`. Explainers are made with training and validation users, with all
+    entries in order if the recommender uses it, and evaluated on a sample of test users. If the recommender was trained on
+    all users, these are not unseen.
 
     Args:
         model: the recommender.
@@ -197,11 +197,12 @@ def compare(
     rows = test[sampled(len(test), n_users, np.random.default_rng(seed))]
     histories = histories_of(model, data, rows, ordered=any(spec.cls.is_ordered for spec in specs.values()))
     target = top_item(model, histories)
+    users = training_users(model, data, train), training_users(model, data, validation)
     results, costs, sizes = {}, {}, {}
     for name in progress_bar(list(specs), desc="comparing", unit="explainer"):
         with warnings.catch_warnings(action="ignore"):  # the table shows the quality of each
             with measure_cost(model) as making:
-                explainer = specs[name](model, data.matrix[train], data.matrix[validation], seed=seed)
+                explainer = specs[name](model, *users, seed=seed)
             with measure_cost(model) as explaining:
                 scores = explainer.explain(histories, target)
         results[name], costs[name] = evaluate_fidelity(model, histories, target, scores), (making, explaining)

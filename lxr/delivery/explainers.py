@@ -18,6 +18,7 @@ from lxr.explainers.learned.base import LearnedExplainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
+from lxr.recommenders.recommendations import training_users
 from lxr.utils.storage import DataError
 from lxr.utils.weights import read_weights
 
@@ -74,7 +75,8 @@ def as_explainer(
     if isinstance(explainer, str):
         name = EXPLAINERS.primary(explainer)
         train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
-        return EXPLAINERS[name](model, data.matrix[train], data.matrix[validation], seed=seed, **options), name
+        users = training_users(model, data, train), training_users(model, data, validation)
+        return EXPLAINERS[name](model, *users, seed=seed, **options), name
     if not isinstance(explainer, Explainer) or explainer.model is not model:
         of = "an explainer of another model" if isinstance(explainer, Explainer) else type(explainer).__name__
         raise ValueError(f"explainer: expected a name or an explainer of this model, found {of}")

@@ -38,7 +38,8 @@ def to_onnx(explainer: LXR, path: str | Path) -> None:
         path: the file.
 
     Raises:
-        ValueError: another explainer. (Explainers of the family ``lxr-path`` need the recommender.)
+        ValueError: another explainer, or one of a recommender that uses the order of entries: the inputs have no order.
+            (Explainers of the family ``lxr-path`` need the recommender.)
         ImportError: onnxscript is not installed.
 
     Example:
@@ -48,6 +49,8 @@ def to_onnx(explainer: LXR, path: str | Path) -> None:
         >>> session.run(None, {"history": history.numpy(), "target": target.numpy()})  # doctest: +SKIP
     """
     check_instance(LXR, "a trained LXR", explainer=explainer)
+    if explainer.model.is_ordered:
+        raise ValueError("explainer: expected one of a recommender without an order, found an input for the age of entries")
     with extra("onnx"):
         import onnxscript  # noqa: F401 - torch.onnx needs it
     network = DenseNetwork(copy.deepcopy(explainer.network).cpu())

@@ -29,7 +29,7 @@ from lxr.delivery.records import REASONS, SCHEMA
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.recommendations import check_catalogue
+from lxr.recommenders.recommendations import check_catalogue, training_users
 from lxr.utils.directories import whole_directory
 from lxr.utils.memory import give_back
 from lxr.utils.records import read_json, write_json
@@ -205,7 +205,7 @@ def _explainer_of(job: Job, wanted: str | Path, model: Recommender, data: Intera
         return read, stem if known and known.cls is type(read) else type(read).__name__
     name = EXPLAINERS.primary(wanted)
     spec = EXPLAINERS[name]
-    train, validation = _training_users(job, data)
+    train, validation = (training_users(model, data, rows) for rows in _split_of(job, data))
 
     def trained(which: str) -> Explainer:
         path = job.network or job.run / "explainer.pt"
@@ -219,11 +219,11 @@ def _explainer_of(job: Job, wanted: str | Path, model: Recommender, data: Intera
     return spec(model, train, validation, seed=job.seed, **options), name
 
 
-def _training_users(job: Job, data: Interactions) -> tuple:
-    """Histories of the training and of the validation users."""
+def _split_of(job: Job, data: Interactions) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the training and of the validation users."""
     n_users = data.matrix.shape[0]
     train, validation, _ = load_split(job.split, n_users=n_users) if job.split else split_users(n_users, seed=job.seed)
-    return data.matrix[train], data.matrix[validation]
+    return train, validation
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ Example:
     (array([0.]), True)
 """
 
-from lxr.evaluation.bounds import GreedySearch, exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
+from lxr.evaluation.bounds import exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
 from lxr.evaluation.order import MaskedOneOut, age_table, correlation_table, order_effect
@@ -24,6 +24,7 @@ from lxr.evaluation.published import (
 )
 from lxr.evaluation.sanity import least_influential_item, randomized, shuffled_histories, stability
 from lxr.evaluation.set_study import LeavingTop, SetStudy, counterfactual_study
+from lxr.explainers.greedy import GreedySearch
 
 __all__ = [
     "Cost",

@@ -8,9 +8,8 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_users
-from lxr.explainers.gradients import gradient
+from lxr.data.inputs import as_list_scores, as_lists
+from lxr.explainers.gradients import gradient_at_rest
 from lxr.explainers.learned.lxr_path import PathLXR
 from lxr.explainers.learned.lxr_path_lessons import Examples
 from lxr.explainers.learned.lxr_path_signals import relative
@@ -18,16 +17,16 @@ from lxr.explainers.objectives import Objective
 from lxr.metrics.agreement import positions, rank_correlation
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.recommenders.base import Recommender
-from lxr.utils.sparse import USERS_PER_BATCH, batches, rows
+from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 
 def path_agreement_table(
     model: Recommender,
-    matrix: sp.csr_matrix,
+    history: object,
     target: np.ndarray,
     objective: Objective,
-    path: sp.csr_matrix,
-    scores: Mapping[str, sp.csr_matrix],
+    path: sp.csr_matrix | np.ndarray,
+    scores: Mapping[str, sp.csr_matrix | np.ndarray],
     *,
     shares: Sequence[float] = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
 ) -> pd.DataFrame:
@@ -35,11 +34,11 @@ def path_agreement_table(
 
     Args:
         model: the explained recommender.
-        matrix: (n, I) histories: CSR, or dense.
+        history: histories of n users: :class:`lxr.EntryLists`, or (n, I) CSR.
         target: (n,) explained items.
         objective: g, whose gradient is the reference at a point of the path.
-        path: (n, I) CSR importance, which gives the order of removal.
-        scores: explainer → (n, I) CSR importance.
+        path: importance, which gives the order of removal: (N,) for entry lists, (n, I) CSR for a matrix.
+        scores: explainer → importance in the same form.
         shares: removed shares of the history.
 
     Returns:
@@ -55,25 +54,20 @@ def path_agreement_table(
         >>> table["gradient"].round(2).tolist()
         [1.0, 1.0]
     """
-    matrix, target = as_users(model, matrix, target)
-    gone, length = positions(path), np.diff(matrix.indptr)
-    table = {}
+    lists, target = as_lists(model, history, target)
+    others = {name: as_list_scores(lists, history, each) for name, each in scores.items()}
+    gone, table = positions(as_list_scores(lists, history, path), lists), {}
     for share in shares:
-        stays = gone >= (share * length).repeat(length)
-        indptr = np.append(0, stays.cumsum())[matrix.indptr]
-        left = {
-            name: sp.csr_matrix((each.data[stays], matrix.indices[stays], indptr), matrix.shape)
-            for name, each in scores.items()
-        }
-        now = []
+        stays = gone >= (share * lists.lengths)[lists.users]
+        left, parts = lists.taken(stays, np.append(0, stays.cumsum())[lists.indptr]), []
         for users in batches(len(target), USERS_PER_BATCH):
-            histories = Histories.of_matrix(matrix[users], model.device)
-            there = stays[matrix.indptr[users[0]] : matrix.indptr[users[-1] + 1]]
+            histories = lists.batch(users, model.device)
+            there = stays[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]]
             kept = histories.padded(torch.from_numpy(there).to(model.device))
-            found = gradient(objective, model, histories, kept, torch.from_numpy(target[users]).to(model.device))
-            now.append(found[kept].cpu().numpy())
-        now = sp.csr_matrix((np.concatenate(now), matrix.indices[stays], indptr), matrix.shape)
-        table[share] = {name: np.nanmean(rank_correlation(each, now)) for name, each in left.items()}
+            chosen = torch.from_numpy(target[users]).to(model.device)
+            parts.append(gradient_at_rest(objective, model, histories, kept, chosen)[kept].cpu().numpy())
+        now = np.concatenate(parts)
+        table[share] = {name: np.nanmean(rank_correlation(each[stays], now, left)) for name, each in others.items()}
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("removed")
 
 
@@ -89,14 +83,15 @@ def signal_table(examples: Examples, names: Sequence[str], groups: np.ndarray) -
         Groups × signals, each relative to its mean size over the history, mean over the items.
 
     Example:
-        >>> histories = sp.csr_matrix([[1, 1, 0], [1, 0, 1]])
+        >>> from lxr.data.histories import EntryLists
+        >>> histories = EntryLists(np.array([0, 1, 0, 2]), np.array([0, 2, 4]), n_columns=3)
         >>> examples = Examples(histories, np.array([2, 1]), torch.tensor([[1.0], [3.0], [2.0], [2.0]]))
         >>> signal_table(examples, ["whole"], np.array(["a", "b", "a", "b"]))
            whole
         a   0.75
         b   1.25
     """
-    length = torch.from_numpy(np.diff(examples.matrix.indptr)).long().to(examples.signals.device)
+    length = torch.from_numpy(examples.lists.lengths).long().to(examples.signals.device)
     seen = relative(examples.signals, length).cpu().numpy()
     return pd.DataFrame(seen, columns=list(names)).groupby(groups, observed=True).mean()
 
@@ -124,8 +119,8 @@ def reliance_table(explainer: PathLXR, examples: Examples, metric: str, *, seed:
         >>> reliance_table(explainer, read, "NDCG").index.tolist()[:2]
         ['none', 'whole']
     """
-    network, about = explainer.network, (explainer.model, examples.matrix, examples.target)
-    rng, user = np.random.default_rng(seed), rows(examples.matrix)
+    network, about = explainer.network, (explainer.model, examples.lists, examples.target)
+    rng, user = np.random.default_rng(seed), examples.lists.users
     found = {"none": fidelity_of_scores(*about, examples.scores(network), metric)}
     for column, name in enumerate(network.signals.names):
         signals = examples.signals.clone()

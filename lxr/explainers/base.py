@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -11,7 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.histories import EntryLists, Histories
-from lxr.data.inputs import as_entries, as_lists
+from lxr.data.inputs import as_entries, as_entry_lists, as_lists
 from lxr.metrics.trajectory import check_scores
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
@@ -209,6 +210,36 @@ class Explainer(Made):
 def check_explainer(explainer: object) -> None:
     """Refuse anything but an explainer, such as its name."""
     check_instance(Explainer, "an explainer, as lxr.EXPLAINERS[name](model, train_matrix) makes it", explainer=explainer)
+
+
+def training_lists(model: Recommender, **histories: object) -> EntryLists:
+    """Histories of other users, of which an explainer is made.
+
+    A recommender that uses the order of entries gets them as they are. The others get every item once, ascending: then the
+    result does not depend on the form of the histories.
+
+    Args:
+        model: the explained recommender.
+        histories: :class:`lxr.EntryLists`, or (n, I) histories as :func:`lxr.data.inputs.as_matrix` takes them, by the name
+            of the argument.
+
+    Raises:
+        ValueError: no user, another catalogue, or a matrix for a recommender that uses the order of entries.
+
+    Example:
+        >>> import lxr
+        >>> newest_last = EntryLists(np.array([2, 0, 1]), np.array([0, 2, 3]), n_columns=3)
+        >>> training_lists(lxr.MF(3), train_matrix=newest_last).items
+        array([0, 2, 1])
+    """
+    ((name, value),) = histories.items()
+    if model.is_ordered:
+        if not isinstance(value, EntryLists):
+            uses = f"{type(model).__name__} uses the order of entries"
+            raise ValueError(f"{name}: {uses}: expected data.histories(rows), lxr.EntryLists, found {type(value).__name__}")
+        return replace(as_entry_lists(model.n_columns, **histories), weights=None)  # recommenders are trained on ones
+    rows = value.matrix() if isinstance(value, EntryLists) else value
+    return as_entry_lists(model.n_columns, **{name: rows})
 
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:

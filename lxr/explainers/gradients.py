@@ -8,9 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, in_batches, user_generator
+from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.base import Explainer, in_batches, training_lists, user_generator
 from lxr.explainers.objectives import OBJECTIVES, Objective, RankMargin, after_deletion, at_kept, objective_of
 from lxr.metrics.fidelity import fidelity_per_user
 from lxr.metrics.names import LOWER, check_metric, direction
@@ -34,6 +33,24 @@ def gradient(
         keep = keep.detach().float().clone().requires_grad_()
         g = _check_connected(at_kept(objective, model, histories, keep, target))
         return torch.autograd.grad(g.sum(), keep)[0]
+
+
+def gradient_at_rest(
+    objective: Objective, model: Recommender, histories: Histories, stays: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """The gradient (B, L) at the remaining entries ``stays`` (B, L).
+
+    For a recommender that uses the order of entries it is taken at the shorter histories, after deletion, and is 0 at the
+    deleted entries. For others, deletion and a share of 0 are the same.
+    """
+    if not model.is_ordered:
+        return gradient(objective, model, histories, stays, target)
+    rest = histories.keep(stays)
+    with torch.enable_grad():
+        keep = rest.real.float().requires_grad_()
+        g = _check_connected(objective(model, model.logits(rest, keep), target, histories, stays))
+        found = torch.autograd.grad(g.sum(), keep)[0]
+    return torch.zeros(stays.shape, device=stays.device).masked_scatter(stays & histories.real, found[rest.real])
 
 
 def _check_connected(g: torch.Tensor) -> torch.Tensor:
@@ -125,7 +142,7 @@ class IntegratedGradients(Explainer):
 
     Args:
         model: the explained recommender.
-        train_matrix: (n, I) CSR histories of the training users, the source of baselines.
+        train_matrix: histories of the training users, the source of baselines: (n, I) CSR, or :class:`lxr.EntryLists`.
         baseline: ``"empty"``, or ``"user"``: the history of a random training user, without the target. Items that a
             history shares with its baseline score 0.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them.
@@ -159,7 +176,7 @@ class IntegratedGradients(Explainer):
     def __init__(
         self,
         model: Recommender,
-        train_matrix: sp.csr_matrix,
+        train_matrix: EntryLists | sp.csr_matrix,
         *,
         baseline: Baseline = "empty",
         objective: str | Objective = "log-prob",
@@ -172,7 +189,7 @@ class IntegratedGradients(Explainer):
         check_positive(n_steps=n_steps, batch_size=batch_size)
         check_natural(draw=draw)
         check_choice(get_args(Baseline), baseline=baseline)
-        self.train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
+        self.train_lists = training_lists(model, train_matrix=train_matrix)
         self.baseline, self.objective = baseline, objective_of(objective)
         self.n_steps, self.batch_size, self.seed, self.draw = n_steps, batch_size, check_seed(seed), draw
 
@@ -219,10 +236,10 @@ class IntegratedGradients(Explainer):
             end = histories.real.float()
             return histories, torch.zeros_like(end), end
         users = [
-            user_generator(self.seed, item, np.append(np.sort(items), self.draw)).integers(self.train_matrix.shape[0])
+            user_generator(self.seed, item, np.append(np.sort(items), self.draw)).integers(len(self.train_lists))
             for items, item in zip(histories.lists(), target.tolist(), strict=True)
         ]
-        theirs = Histories.of_matrix(self.train_matrix[users], histories.device)
+        theirs = self.train_lists.batch(np.array(users), histories.device)
         shared = histories.at(theirs.dense()) > 0
         only = theirs.real & (theirs.at(histories.dense()) == 0) & (theirs.items != target[:, None])
         start = torch.cat([shared, only], dim=1).float()
@@ -295,7 +312,7 @@ class SPINRec(BestExplanation):
 
     Args:
         model: the explained recommender.
-        train_matrix: (n, I) CSR histories of the training users.
+        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`.
         n_samples: number N of baselines per user.
         objective: g, a name in :data:`lxr.OBJECTIVES` or a function like them; differentiable.
         criterion: ``"objective"``, the lowest mean of g over the steps of the user's perturbation curve, most important
@@ -339,7 +356,7 @@ class SPINRec(BestExplanation):
     def __init__(
         self,
         model: Recommender,
-        train_matrix: sp.csr_matrix,
+        train_matrix: EntryLists | sp.csr_matrix,
         *,
         n_samples: int = 10,
         objective: str | Objective = "log-prob",

@@ -12,9 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, ascending_items, user_generator
+from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.base import Explainer, ascending_items, training_lists, user_generator
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_integers, check_natural, check_numbers, check_positive, check_positive_numbers, check_seed
@@ -205,7 +204,7 @@ class LIRE(LIME):
 
     Args:
         model: the explained recommender.
-        train_matrix: (n, I) CSR histories of the training users.
+        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`.
         n_samples: perturbed histories per user.
         n_neighbours: number of similar users, or all training users if fewer. 0 gives LIME on the user's own items, not
             LIRE; tuning does not choose it.
@@ -240,7 +239,7 @@ class LIRE(LIME):
     def __init__(
         self,
         model: Recommender,
-        train_matrix: sp.csr_matrix,
+        train_matrix: EntryLists | sp.csr_matrix,
         *,
         n_samples: int = 200,
         n_neighbours: int = 50,
@@ -262,7 +261,8 @@ class LIRE(LIME):
         )
         check_natural(n_neighbours=n_neighbours)
         check_numbers("a number between 0 and 1", lambda value: 0 < value < 1, share=share)
-        self.train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
+        self.train_lists = training_lists(model, train_matrix=train_matrix)
+        self.train_matrix = self.train_lists.matrix()
         self.n_neighbours, self.share = n_neighbours, share
 
     def neighborhood(
@@ -272,13 +272,17 @@ class LIRE(LIME):
         perturbed = generator.random((self.n_samples, len(items))) >= self.share
         own = np.isin(np.arange(self.model.n_columns), items).astype(float)
         cosine = self.train_matrix @ own / np.sqrt(np.maximum(np.diff(self.train_matrix.indptr), 1))  # (n,), up to √h
-        neighbours = self.train_matrix[np.argsort(-cosine, kind="stable")[: self.n_neighbours]]
-        shared = neighbours[:, items].toarray() > 0
-        theirs = neighbours[:, : self.model.n_items]
-        others = [np.setdiff1d(row.indices, np.append(items, target)) for row in theirs]
+        neighbours = np.argsort(-cosine, kind="stable")[: self.n_neighbours]
+        shared = self.train_matrix[neighbours][:, items].toarray() > 0
+        others = [self.others(self.train_lists[user : user + 1].items, np.append(items, target)) for user in neighbours]
         nothing = [np.empty(0, dtype=np.int64)] * (1 + self.n_samples)
         kept = np.concatenate([np.ones((1, len(items))), perturbed, shared])
         return kept, rows_of(nothing + others, self.model.n_columns)
+
+    def others(self, theirs: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """The distinct items of a neighbour, in their order, without user features and without the known items."""
+        new = theirs[(theirs < self.model.n_items) & ~np.isin(theirs, known)]
+        return new[np.sort(np.unique(new, return_index=True)[1])]
 
     @staticmethod
     def distance(n_kept: np.ndarray, n_added: np.ndarray, n_items: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 
 from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer, in_batches
-from lxr.explainers.gradients import gradient
+from lxr.explainers.gradients import gradient, gradient_at_rest
 from lxr.explainers.objectives import Objective, RankMargin, SoftRank, objective_of
 from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
@@ -98,7 +98,7 @@ class GradientPath(Stepwise):
 
     def order(self, stays: torch.Tensor, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """The gradient at the remaining history."""
-        return gradient(self.objective, self.model, histories, stays, target)
+        return gradient_at_rest(self.objective, self.model, histories, stays, target)
 
 
 class InsertionPath(GradientPath):

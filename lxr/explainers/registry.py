@@ -8,6 +8,7 @@ from pathlib import Path
 
 import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.explainers.accent import ACCENT
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput, IntegratedGradients, RankMarginGradient, SPINRec
@@ -44,7 +45,7 @@ class ExplainerSpec:
         make: function of a recommender, training and validation histories, a seed and options.
         options: classes whose arguments with a default are the options.
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
-        defaults: default options for a recommender and (n, I) CSR training histories.
+        defaults: default options for a recommender and histories of the training users.
         aliases: further names.
         preset: options with other defaults than in the class.
         depends_on: name of the trained explainer that this one refines (its option ``explainer``), or None.
@@ -60,7 +61,7 @@ class ExplainerSpec:
     make: Callable[..., Explainer]
     options: tuple[type, ...]
     search_space: Mapping
-    defaults: Callable[[Recommender, sp.csr_matrix], dict]
+    defaults: Callable[[Recommender, EntryLists | sp.csr_matrix], dict]
     aliases: tuple[str, ...] = ()
     preset: Mapping = field(default_factory=dict)
     depends_on: str | None = None
@@ -104,8 +105,8 @@ class ExplainerSpec:
     def __call__(
         self,
         model: Recommender,
-        train_matrix: sp.csr_matrix,
-        validation_matrix: sp.csr_matrix | None = None,
+        train_matrix: EntryLists | sp.csr_matrix,
+        validation_matrix: EntryLists | sp.csr_matrix | None = None,
         seed: int = 0,
         **options,
     ) -> Explainer:
@@ -113,13 +114,15 @@ class ExplainerSpec:
 
         Args:
             model: the explained recommender.
-            train_matrix: (n, I) CSR histories of the training users.
-            validation_matrix: (m, I) CSR histories for the choice of a trained explainer's epoch.
+            train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`. A recommender that uses
+                the order of entries needs the latter.
+            validation_matrix: histories for the choice of a trained explainer's epoch, in the same form.
             seed: seed of all randomness.
             options: options of the explainer.
 
         Raises:
-            ValueError: an unknown or impossible option, or a recommender that lacks a necessary gradient.
+            ValueError: an unknown or impossible option, a recommender that lacks a necessary gradient, or a matrix for a
+                recommender that uses the order of entries.
         """
         return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
@@ -244,8 +247,9 @@ def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> 
     """Add an explainer to :data:`lxr.EXPLAINERS`, for tables, figures, tuning and contract tests.
 
     The constructor takes the recommender first. It gets ``train_matrix``, ``validation_matrix`` and ``seed`` if it has
-    arguments of these names. All others are options and need a default. To include it in a run, put the class and this call
-    into a file: ``run_all.py --plugin my_explainer.py``.
+    arguments of these names: histories in CSR, or :class:`lxr.EntryLists` for a recommender that uses their order. All
+    others are options and need a default. To include it in a run, put the class and this call into a file:
+    ``run_all.py --plugin my_explainer.py``.
 
     Args:
         name: name in the registry, on the command line, in file names and in tables.

@@ -10,9 +10,8 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, ascending_items, user_generator
+from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.base import Explainer, ascending_items, training_lists, user_generator
 from lxr.explainers.lime import mask_function
 from lxr.explainers.objectives import OBJECTIVES, Objective, objective_of
 from lxr.recommenders.base import Recommender
@@ -107,7 +106,8 @@ class SHAPClusters(Explainer):
 
     Args:
         model: the explained recommender.
-        train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means.
+        train_matrix: (n, I) CSR histories of the training users, whose columns are clustered by k-means; or
+            :class:`lxr.EntryLists`.
         n_clusters: number of clusters, at most 12; by default 10, or the number of items if smaller.
         batch_size: histories per forward pass; bounds the memory, except for the table (2^clusters, I) of scores.
         seed: seed of k-means.
@@ -134,7 +134,7 @@ class SHAPClusters(Explainer):
     def __init__(
         self,
         model: Recommender,
-        train_matrix: sp.csr_matrix,
+        train_matrix: EntryLists | sp.csr_matrix,
         *,
         n_clusters: int | None = None,
         batch_size: int = 512,
@@ -144,7 +144,7 @@ class SHAPClusters(Explainer):
             from sklearn.cluster import KMeans
 
         super().__init__(model)
-        train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
+        matrix = training_lists(model, train_matrix=train_matrix).matrix()
         check_positive(batch_size=batch_size)
         seed = check_seed(seed)
         n_clusters = self.catalogue_defaults(model.n_columns)["n_clusters"] if n_clusters is None else n_clusters
@@ -152,7 +152,7 @@ class SHAPClusters(Explainer):
         self.n_clusters, self.batch_size = n_clusters, batch_size
         with one_thread(), warnings.catch_warnings():  # sums of several threads depend on their order
             warnings.filterwarnings("ignore", message="Number of distinct clusters")  # for identical items
-            self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(train_matrix.T.tocsr())  # (I,)
+            self.cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(matrix.T.tocsr())  # (I,)
         self.table = self.score_coalitions()
 
     @classmethod

@@ -6,9 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix
-from lxr.explainers.base import Explainer, ascending_items, user_generator
+from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.base import Explainer, ascending_items, training_lists, user_generator
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_seed
 from lxr.utils.extras import extra
@@ -21,18 +20,18 @@ class SimilarityExplainer(Explainer):
 
     Args:
         model: the explained recommender (not consulted).
-        train_matrix: (n, I) CSR histories of the training users, the source of similarities.
+        train_matrix: histories of the training users, the source of similarities: (n, I) CSR, or :class:`lxr.EntryLists`.
 
     Raises:
-        ValueError: training users of another catalogue.
+        ValueError: training users of another catalogue, or in a matrix for a recommender that uses the order of entries.
 
     Source: Barkan et al., WWW 2024, with the baselines Jaccard and cosine.
     """
 
-    def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
+    def __init__(self, model: Recommender, train_matrix: EntryLists | sp.csr_matrix):
         super().__init__(model)
-        train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
-        self.by_item = sp.csr_matrix(train_matrix.T, dtype=np.float32)  # (I, n)
+        matrix = training_lists(model, train_matrix=train_matrix).matrix()
+        self.by_item = sp.csr_matrix(matrix.T, dtype=np.float32)  # (I, n)
         self.counts = np.diff(self.by_item.indptr).astype(np.float64)  # (I,), C_ii
 
     def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
@@ -96,7 +95,7 @@ class TfIdf(SimilarityExplainer):
 
     Args:
         model: the explained recommender (not consulted).
-        train_matrix: (n, I) CSR histories of the training users.
+        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`.
 
     Example:
         >>> import lxr
@@ -107,7 +106,7 @@ class TfIdf(SimilarityExplainer):
         tensor([[0.5500, 0.4000, 0.0000, 0.0000]])
     """
 
-    def __init__(self, model: Recommender, train_matrix: sp.csr_matrix):
+    def __init__(self, model: Recommender, train_matrix: EntryLists | sp.csr_matrix):
         with extra("explainers"):
             from sklearn.feature_extraction.text import TfidfTransformer  # takes long to import
             from sklearn.preprocessing import normalize

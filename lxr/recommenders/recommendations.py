@@ -118,6 +118,15 @@ def histories_of(
     return data.histories(rows) if ordered or model.is_ordered else EntryLists.of_matrix(data.matrix[rows])
 
 
+def training_users(model: Recommender, data: Interactions, rows: np.ndarray) -> EntryLists | sp.csr_matrix:
+    """Histories of some users (m,), by row, of which explainers of a recommender are made.
+
+    Returns:
+        All entries, oldest first, if the recommender uses their order; else these rows of ``data.matrix``.
+    """
+    return data.histories(rows) if model.is_ordered else data.matrix[rows]
+
+
 def best_items(model: Recommender, histories: Histories, n: int, seen: Histories | None = None) -> pd.DataFrame:
     """The n best items of each history, by column.
 

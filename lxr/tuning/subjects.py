@@ -129,7 +129,7 @@ class ExplainerTuning(Tuning):
         name: key of :data:`lxr.EXPLAINERS`; the explainer must have a search space.
         model: the explained recommender.
         train_matrix, validation_matrix: histories of the training and the validation users, CSR or :class:`lxr.EntryLists`.
-            Explainers are made with these as rows, without an order.
+            Explainers are made with these; as rows, without an order, if the recommender does not use it.
         metric: any of :meth:`lxr.FidelityResult.per_user`: ``"POS@20"``, ``"INS"``, ``"CDCG@Ke=5"``;
             :func:`lxr.metrics.direction` states whether lower is better.
         fixed: options that are not tuned.
@@ -164,7 +164,7 @@ class ExplainerTuning(Tuning):
         self.seed = check_seed(self.seed)
         if not self.make.search_space:
             raise ValueError(f"name: expected an explainer with options to tune, found {self.name!r}")
-        defaults = self.make.defaults(self.model, _as_rows(self.train_matrix))
+        defaults = self.make.defaults(self.model, self._for_making(self.train_matrix))
         check_options(defaults, fixed=self.fixed, start=self.start or {})
         self.space = drop_fixed(self.make.search_space, self.fixed)
         self.start = defaults if self.start is None else self.start
@@ -181,14 +181,18 @@ class ExplainerTuning(Tuning):
         """The registered explainer, looked up in every process because it cannot be pickled."""
         return EXPLAINERS[self.name]
 
+    def _for_making(self, histories: sp.csr_matrix | EntryLists) -> sp.csr_matrix | EntryLists:
+        """Histories in the form in which an explainer of this recommender is made."""
+        return histories if self.model.is_ordered else _as_rows(histories)
+
     def evaluate(self, options: dict, report: Report) -> float:
         """Mean fidelity to the validation users of the explainer with these options."""
         learning = {"criterion": self.metric, "report": report} if self.make.is_trained else {}
         options = learning | dict(self.fixed) | dict(self.given) | options
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not clearly better than a random order")  # the trials show this
-            users = _as_rows(self.train_matrix), _as_rows(self.validation_matrix)
-            explainer = self.make(self.model, *users, self.seed, **options)
+            train, validation = map(self._for_making, (self.train_matrix, self.validation_matrix))
+            explainer = self.make(self.model, train, validation, self.seed, **options)
         return mean_fidelity(explainer, self.validation_matrix, self.target, metric=self.metric)
 
 

@@ -68,20 +68,6 @@ def rows_of(items: list[np.ndarray], n_items: int) -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(items), n_items))
 
 
-def sample_users(matrix: sp.csr_matrix, n_users: int, rng: np.random.Generator) -> sp.csr_matrix:
-    """At most ``n_users`` random rows, in their order."""
-    return matrix if matrix.shape[0] <= n_users else matrix[sampled(matrix.shape[0], n_users, rng)]
-
-
 def sampled(n_users: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """At most ``count`` random ones (m,) of the rows 0 … n_users − 1, ascending."""
     return np.arange(n_users) if n_users <= count else np.sort(rng.choice(n_users, count, replace=False))
-
-
-def random_subhistories(matrix: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
-    """A random part of every history, at least one item: each item stays with a probability drawn for its user."""
-    length = np.diff(matrix.indptr)
-    stays = rng.random(matrix.nnz) < rng.uniform(0.3, 0.9, len(length)).repeat(length)
-    stays[matrix.indptr[:-1] + (rng.random(len(length)) * length).astype(int)] = True
-    indptr = np.append(0, stays.cumsum())[matrix.indptr]
-    return binary_matrix(matrix.indices[stays], indptr, matrix.shape)

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
+import torch
 from torch import nn
 
-from lxr.explainers.base import Explainer
+from lxr.data.histories import EntryLists
+from lxr.explainers.base import Explainer, training_lists
 from lxr.explainers.similarity import RandomOrder
 from lxr.metrics.fidelity import fidelity_per_user
 from lxr.metrics.names import LOWER, direction
@@ -117,8 +118,50 @@ class LearnedExplainer(Explainer):
         return explainer
 
 
+def learning_lists(
+    model: Recommender, train_matrix: object, validation_matrix: object, seed: int
+) -> tuple[EntryLists, EntryLists]:
+    """Training and validation histories of a trained explainer.
+
+    Args:
+        model: the explained recommender.
+        train_matrix: histories of the training users, as :func:`lxr.explainers.base.training_lists` takes them.
+        validation_matrix: histories of the validation users; None takes a random tenth of the training users.
+        seed: seed of this choice.
+
+    Raises:
+        ValueError: not histories for this recommender, or too few training users to draw from.
+    """
+    train = training_lists(model, train_matrix=train_matrix)
+    if validation_matrix is not None:
+        return train, training_lists(model, validation_matrix=validation_matrix)
+    if len(train) < 2:
+        raise ValueError("train_matrix: expected at least two users without a validation_matrix, found one")
+    order = np.random.default_rng(seed).permutation(len(train))
+    cut = max(1, len(order) // 10)
+    return train[np.sort(order[cut:])], train[np.sort(order[:cut])]
+
+
+def ages(lengths: torch.Tensor) -> torch.Tensor:
+    """Number of newer entries (N,) of each entry of histories of lengths (B,), user after user, oldest first.
+
+    Example:
+        >>> ages(torch.tensor([3, 1]))
+        tensor([2, 1, 0, 0])
+    """
+    end = lengths.cumsum(0).repeat_interleave(lengths)
+    return end - 1 - torch.arange(len(end), device=lengths.device)
+
+
 def report_unlearned(
-    model: Recommender, name: str, scores: sp.csr_matrix, target: np.ndarray, metric: str, *, seed: int = 0
+    model: Recommender,
+    name: str,
+    lists: EntryLists,
+    target: np.ndarray,
+    scores: np.ndarray,
+    metric: str,
+    *,
+    seed: int = 0,
 ) -> None:
     """Warn if explanations are not clearly better than a random order: by two standard errors of the paired difference.
 
@@ -127,8 +170,9 @@ def report_unlearned(
     Args:
         model: the explained recommender.
         name: name of the explainer.
-        scores: (n, I) CSR explanations of the validation users.
+        lists: histories of n validation users.
         target: (n,) explained items.
+        scores: (N,) explanations of their entries.
         metric: the criterion of the training.
         seed: seed of the random order.
 
@@ -138,17 +182,16 @@ def report_unlearned(
     Example:
         >>> import torch, lxr  # item 0 speaks for item 3, item 1 half as much for item 2
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
-        >>> good, bad, target = sp.csr_matrix([[2.0, 1, 0, 0]] * 9), sp.csr_matrix([[1.0, 2, 0, 0]] * 9), np.full(9, 3)
+        >>> lists = EntryLists(np.tile([0, 1], 9), 2 * np.arange(10), n_columns=4)
         >>> with warnings.catch_warnings(record=True) as said:
-        ...     report_unlearned(model, "good", good, target, "INS")
-        ...     report_unlearned(model, "bad", bad, target, "INS")
+        ...     report_unlearned(model, "good", lists, np.full(9, 3), np.tile([2.0, 1.0], 9), "INS")
+        ...     report_unlearned(model, "bad", lists, np.full(9, 3), np.tile([1.0, 2.0], 9), "INS")
         >>> [str(warning.message).split(":")[0] for warning in said]
         ['bad']
     """
-    matrix = sp.csr_matrix((np.ones_like(scores.data), scores.indices, scores.indptr), shape=scores.shape)
     with uncounted(model), warnings.catch_warnings(action="ignore"):
-        random = RandomOrder(model, seed=seed).explain(matrix, target)
-        found, chance = (fidelity_per_user(model, matrix, target, each, metric) for each in (scores, random))
+        random = RandomOrder(model, seed=seed).explain(lists, target)
+        found, chance = (fidelity_per_user(model, lists, target, each, metric) for each in (scores, random))
     ahead = (chance - found) * (1 if direction(metric) == LOWER else -1)
     error = ahead.std(ddof=1) / np.sqrt(len(ahead)) if len(ahead) > 1 else np.inf
     if ahead.mean() > max(_CLEARLY * error, 0.0):

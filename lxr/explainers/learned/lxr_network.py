@@ -15,11 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lxr.data.histories import Histories, Rows
-from lxr.data.inputs import as_users
-from lxr.data.splits import with_validation
+from lxr.data.histories import EntryLists, Histories, Rows
+from lxr.data.inputs import as_lists
 from lxr.explainers.batch import mean_fidelity
-from lxr.explainers.learned.base import HiddenNetwork, LearnedExplainer, report_unlearned
+from lxr.explainers.learned.base import HiddenNetwork, LearnedExplainer, ages, learning_lists, report_unlearned
 from lxr.explainers.learned.lxr_settings import (
     CHOICES,
     HIDDEN_ACTIVATIONS,
@@ -48,6 +47,7 @@ from lxr.utils.sparse import batches, dense
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize, linear_layer
 
+AGES = 20  # classes of ages: √2 times as many newer entries make another class
 RIDGE = 0.1  # penalty of a warm start's regression, as a share of the mean squared length of a history
 NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
 
@@ -55,10 +55,15 @@ NEARLY_LINEAR = 0.5  # root mean square of the inputs of a tanh
 class ExplainerNetwork(HiddenNetwork):
     """E(x, y): linear encoders of history and item, then tanh → linear → tanh → linear → sigmoid.
 
+    If the recommender uses the order of entries, the row of the last layer for an entry is the sum of two: one of its item,
+    one of its age. The age is the number of newer entries, in classes of a logarithmic scale. (The encoder of the history
+    has no order.)
+
     Args:
         n_items: number of items I.
         hidden_size: width h of the encoders.
         activation, inputs, initialisation: as for :class:`LXRSettings`.
+        is_ordered: whether the age of an entry is an input.
         seed: seed of the initial weights.
 
     Source: Barkan et al., WWW 2024, section 3. Their code starts from PyTorch's own initialisation, here ``"torch"``; the
@@ -79,6 +84,7 @@ class ExplainerNetwork(HiddenNetwork):
         activation: HiddenActivation = "tanh",
         inputs: Inputs = "both",
         initialisation: Initialization = "xavier",
+        is_ordered: bool = False,
         seed: int = 0,
     ):
         super().__init__()
@@ -95,6 +101,7 @@ class ExplainerNetwork(HiddenNetwork):
             linear_layer(hidden_size, n_items),
         )
         initialize(self, seed) if initialisation == "xavier" else _initialize_uniformly(self, seed)
+        self.ages = nn.Parameter(torch.zeros(AGES, hidden_size + 1)) if is_ordered else None  # rows, and their biases
 
     def forward(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
         """Mask logits (B, L) of the entries of histories for target items (B,); their sigmoid is the mask m.
@@ -104,7 +111,11 @@ class ExplainerNetwork(HiddenNetwork):
         hidden = self.encode(histories.rows(self.history_encoder.in_features), target)  # (B, h)
         of_user = hidden.index_select(0, histories.users)  # (N, h)
         of_item = F.embedding(histories.entries, self.output.weight, sparse=True)
-        return histories.padded((of_user * of_item).sum(dim=1) + self.output.bias.index_select(0, histories.entries))
+        bias = self.output.bias.index_select(0, histories.entries)
+        if self.ages is not None:
+            of_age = self.ages[age_classes(histories.lengths)]  # (N, h + 1)
+            of_item, bias = of_item + of_age[:, :-1], bias + of_age[:, -1]
+        return histories.padded((of_user * of_item).sum(dim=1) + bias)
 
     def encode(self, history: torch.Tensor | Rows, target: torch.Tensor) -> torch.Tensor:
         """Inputs (B, h) of the last layer, of histories (B, I) and target items (B,)."""
@@ -118,6 +129,16 @@ class ExplainerNetwork(HiddenNetwork):
     def output(self) -> nn.Linear:
         """The last layer (h → I)."""
         return cast(nn.Linear, self.head[-1])
+
+
+def age_classes(lengths: torch.Tensor) -> torch.Tensor:
+    """Class (N,) of the age of each entry of histories of lengths (B,), user after user: 0 for the newest.
+
+    Example:
+        >>> age_classes(torch.tensor([5, 1]))
+        tensor([4, 4, 3, 2, 0, 0])
+    """
+    return (2 * (1 + ages(lengths)).log2()).long().clamp(max=AGES - 1)
 
 
 def _initialize_uniformly(module: nn.Module, seed: int) -> None:
@@ -199,14 +220,14 @@ class LXR(LearnedExplainer):
     @classmethod
     def new_network(cls, model: Recommender, settings: LXRSettings, hidden_size: int) -> ExplainerNetwork:
         """An untrained explainer network."""
-        return new_network(model.n_columns, hidden_size, settings)
+        return new_network(model, hidden_size, settings)
 
 
 @with_gradients()
 def train_lxr(
     model: Recommender,
-    train_matrix: sp.csr_matrix,
-    validation_matrix: sp.csr_matrix | None = None,
+    train_matrix: EntryLists | sp.csr_matrix,
+    validation_matrix: EntryLists | sp.csr_matrix | None = None,
     seed: int = 0,
     *,
     settings: LXRSettings | None = None,
@@ -216,8 +237,8 @@ def train_lxr(
 
     Args:
         model: the recommender to explain; it is not changed.
-        train_matrix: (n, I) CSR histories of the training users.
-        validation_matrix: (m, I) CSR histories for the choice of the epoch; None sets a tenth of the training users aside.
+        train_matrix: histories of the training users: :class:`lxr.EntryLists`, or (n, I) CSR if their order has no effect.
+        validation_matrix: histories for the choice of the epoch; None sets a tenth of the training users aside.
         seed: seed of the initial weights and of the order of users.
         settings: weights and hyperparameters; by default :func:`lxr.explainers.default_settings` of the training users.
         report: called after every epoch with its number and the validation criterion; an exception in it stops training.
@@ -226,8 +247,8 @@ def train_lxr(
         The explainer, with a record of its training.
 
     Raises:
-        ValueError: an empty matrix, a loss that is not finite, a warm start from a recommender without encoders, or a
-            recommender without a gradient.
+        ValueError: no users, a matrix for a recommender that uses the order of entries, a loss that is not finite, a warm
+            start from a recommender without encoders, or a recommender without a gradient.
 
     Warns:
         UserWarning: by its criterion, the explainer is not clearly better than a random order on the validation users.
@@ -246,20 +267,20 @@ def train_lxr(
     check_answers(model)
     check_differentiable(model)
     seed = check_seed(seed)
-    train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
-    settings = settings or default_settings(model, train_matrix)
+    train_lists, validation = learning_lists(model, train_matrix, validation_matrix, seed)
+    settings = settings or default_settings(model, train_lists)
     check_instance(LXRSettings, "lxr.LXRSettings", settings=settings)
-    network = start_network(model, settings, seed, train_matrix).to(model.device)
+    network = start_network(model, settings, seed, train_lists).to(model.device)
     optimizer = TableAdam(network.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, settings.learning_rate_decay)
     shuffle = np.random.default_rng(seed)
-    train_matrix, target = as_users(model, train_matrix, top_item(model, train_matrix))
-    validation_target = top_item(model, validation_matrix)
+    _, target = as_lists(model, train_lists, top_item(model, train_lists))
+    validation_target = top_item(model, validation)
 
     rates = []
 
     def loss_of(users: np.ndarray) -> torch.Tensor:
-        histories = Histories.of_matrix(train_matrix[users], model.device)
+        histories = train_lists.batch(users, model.device)
         explained = torch.from_numpy(target[users]).to(model.device)
         return lxr_loss(model, histories, explained, torch.sigmoid(network(histories, explained)), settings)
 
@@ -275,7 +296,7 @@ def train_lxr(
             network,
             settings.epochs,
             train,
-            validate=lambda: mean_fidelity(explainer, validation_matrix, validation_target, metric=settings.criterion),
+            validate=lambda: mean_fidelity(explainer, validation, validation_target, metric=settings.criterion),
             metric=settings.criterion,
             lower_is_better=direction(settings.criterion) == LOWER,
             learning_rate=settings.learning_rate,
@@ -284,8 +305,8 @@ def train_lxr(
         )
     explainer.training = training.assign(learning_rate=rates)
     with uncounted(model):
-        scores = explainer.explain(validation_matrix, validation_target, users_per_batch=512)
-    report_unlearned(model, "LXR", scores, validation_target, settings.criterion, seed=seed)
+        scores = explainer.explain(validation, validation_target, users_per_batch=512)
+    report_unlearned(model, "LXR", validation, validation_target, scores, settings.criterion, seed=seed)
     return explainer
 
 
@@ -302,35 +323,36 @@ def frozen(model: Recommender) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def new_network(n_items: int, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
-    """An untrained explainer network with these settings."""
+def new_network(model: Recommender, hidden_size: int, settings: LXRSettings, seed: int = 0) -> ExplainerNetwork:
+    """An untrained explainer network for a recommender, with these settings."""
     return ExplainerNetwork(
-        n_items,
+        model.n_columns,
         hidden_size,
         activation=settings.activation,
         inputs=settings.inputs,
         initialisation=settings.initialisation,
+        is_ordered=model.is_ordered,
         seed=seed,
     )
 
 
-def start_network(model: Recommender, settings: LXRSettings, seed: int, train_matrix: sp.csr_matrix) -> ExplainerNetwork:
-    """A new network, perhaps with a warm start: from the recommender's encoders or its answers to training users (n, I)."""
+def start_network(model: Recommender, settings: LXRSettings, seed: int, train: EntryLists) -> ExplainerNetwork:
+    """A new network, perhaps with a warm start: from the recommender's encoders or its answers to training users."""
     if settings.warm_start is True:
         history_encoder, item_encoder = model.encoders()
-        network = new_network(model.n_columns, history_encoder.shape[0], settings, seed)
+        network = new_network(model, history_encoder.shape[0], settings, seed)
         with torch.no_grad():
             network.history_encoder.weight.copy_(history_encoder)
             network.item_encoder.weight.copy_(item_encoder)
         return network
-    network = new_network(model.n_columns, settings.hidden_size, settings, seed)
+    network = new_network(model, settings.hidden_size, settings, seed)
     if settings.warm_start == "answers":
-        start_from_answers(network, model, asked_users(train_matrix))
+        start_from_answers(network, model, asked_users(train))
     return network
 
 
 @torch.no_grad()
-def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp.csr_matrix) -> None:
+def start_from_answers(network: ExplainerNetwork, model: Recommender, lists: EntryLists) -> None:
     """Warm start from a recommender's answers: a mask logit then measures how well an item goes with the target.
 
     The answers are logits of items outside the history, minus the mean over users. U Vᵀ is their best approximation of rank
@@ -342,10 +364,10 @@ def start_from_answers(network: ExplainerNetwork, model: Recommender, matrix: sp
     Args:
         network: from :func:`new_network`; its weights are changed in place.
         model: the recommender to explain.
-        matrix: (n, I) CSR histories; all answers are in memory at once.
+        lists: histories of n users; all answers are in memory at once.
     """
-    x = dense(matrix).double()  # (n, I)
-    groups = (Histories.of_matrix(matrix[users], model.device) for users in batches(len(x), 512))
+    x = dense(lists.matrix()).double()  # (n, I)
+    groups = (lists.batch(users, model.device) for users in batches(len(x), 512))
     answers = torch.cat([model.logits(histories).cpu() for histories in groups]).double()
     known = answers.isfinite() & (x == 0)
     answers = answers.masked_fill(~known, 0)

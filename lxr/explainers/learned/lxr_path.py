@@ -16,12 +16,18 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
-from lxr.data.histories import Histories
-from lxr.data.splits import with_validation
-from lxr.explainers.learned.base import HiddenNetwork, LearnedExplainer, report_unlearned
-from lxr.explainers.learned.lxr_path_lessons import Examples, teacher_positions
+from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.learned.base import HiddenNetwork, LearnedExplainer, ages, learning_lists, report_unlearned
+from lxr.explainers.learned.lxr_path_lessons import Examples, teacher_positions, with_parts
 from lxr.explainers.learned.lxr_path_settings import PathSettings, default_path_settings
-from lxr.explainers.learned.lxr_path_signals import RIVALS, PathGradients, Signals, SingleItemAnswers, relative
+from lxr.explainers.learned.lxr_path_signals import (
+    RIVALS,
+    PathGradients,
+    Signals,
+    SingleDeletions,
+    SingleItemAnswers,
+    relative,
+)
 from lxr.metrics.fidelity import fidelity_of_scores
 from lxr.metrics.names import LOWER, direction
 from lxr.recommenders.base import Recommender
@@ -32,7 +38,7 @@ from lxr.utils.checks import (
     check_instance,
     check_seed,
 )
-from lxr.utils.sparse import random_subhistories, sample_users
+from lxr.utils.sparse import sampled
 from lxr.utils.training_loop import train_and_keep_best, train_epoch
 from lxr.utils.weights import initialize
 
@@ -41,19 +47,21 @@ class OrderNetwork(HiddenNetwork):
     """Network that scores each history item by its signals: linear → GELU → linear → GELU → linear.
 
     Inputs are each signal relative to its mean size over the history, the same on a logarithmic scale, and the length of
-    the history.
+    the history. If the recommender uses the order of entries, the age is another input: the number of newer entries, on a
+    logarithmic scale, and as a share of the history.
 
     Args:
         signals: the signals to read; they have no weights, but may hold data of the recommender.
         hidden_size: width of the hidden layers.
+        is_ordered: whether the age of an entry is an input.
         seed: seed of the initial weights.
     """
 
-    def __init__(self, signals: Signals, hidden_size: int, seed: int = 0):
+    def __init__(self, signals: Signals, hidden_size: int, *, is_ordered: bool = False, seed: int = 0):
         super().__init__()
-        self.signals, self.hidden_size = signals, hidden_size
+        self.signals, self.hidden_size, self.is_ordered = signals, hidden_size, is_ordered
         self.layers = nn.Sequential(
-            skip_init(nn.Linear, 2 * signals.n_signals + 1, hidden_size),
+            skip_init(nn.Linear, 2 * signals.n_signals + 1 + 2 * is_ordered, hidden_size),
             nn.GELU(),
             skip_init(nn.Linear, hidden_size, hidden_size),
             nn.GELU(),
@@ -65,6 +73,9 @@ class OrderNetwork(HiddenNetwork):
         """Scores (N,) of items with signals (N, F) in histories of lengths (B,), user after user."""
         size = relative(signals, length)
         inputs = [size, size.sign() * size.abs().log1p(), length.log().repeat_interleave(length)[:, None]]
+        if self.is_ordered:
+            age = ages(length)
+            inputs += [age.float().log1p()[:, None], (age / length.repeat_interleave(length))[:, None]]
         return self.layers(torch.cat(inputs, dim=1)).squeeze(1)
 
 
@@ -94,16 +105,16 @@ class PathLXR(LearnedExplainer):
             return histories.padded(self.network(signals, histories.lengths))
 
     @classmethod
-    def new_network(cls, model: Recommender, settings: PathSettings, hidden_size: int) -> OrderNetwork:
+    def new_network(cls, model: Recommender, settings: PathSettings, hidden_size: int, seed: int = 0) -> OrderNetwork:
         """An untrained network."""
-        return OrderNetwork(signals_of(model, settings), hidden_size)
+        return OrderNetwork(signals_of(model, settings), hidden_size, is_ordered=model.is_ordered, seed=seed)
 
 
 @with_gradients()
 def train_path_lxr(
     model: Recommender,
-    train_matrix: sp.csr_matrix,
-    validation_matrix: sp.csr_matrix | None = None,
+    train_matrix: EntryLists | sp.csr_matrix,
+    validation_matrix: EntryLists | sp.csr_matrix | None = None,
     seed: int = 0,
     *,
     settings: PathSettings | None = None,
@@ -116,8 +127,8 @@ def train_path_lxr(
 
     Args:
         model: the recommender to explain; it is not changed.
-        train_matrix: (n, I) CSR histories of the training users.
-        validation_matrix: (m, I) CSR histories for the choice of the epoch; None sets a tenth of the training users aside.
+        train_matrix: histories of the training users: :class:`lxr.EntryLists`, or (n, I) CSR if their order has no effect.
+        validation_matrix: histories for the choice of the epoch; None sets a tenth of the training users aside.
         seed: seed of all random draws: users, initial weights, pairs.
         settings: settings of the training; the defaults unless given.
         report: called after every epoch with its number and the validation criterion; an exception in it stops training.
@@ -126,7 +137,8 @@ def train_path_lxr(
         The explainer, with a record of its training.
 
     Raises:
-        ValueError: an empty matrix, a loss that is not finite, or a recommender without a gradient.
+        ValueError: no users, a matrix for a recommender that uses the order of entries, a loss that is not finite, or a
+            recommender without a gradient.
 
     Warns:
         UserWarning: by its criterion, the explainer is not clearly better than a random order on the validation users.
@@ -146,19 +158,15 @@ def train_path_lxr(
     check_differentiable(model)
     settings, seed = settings or default_path_settings(), check_seed(seed)
     check_instance(PathSettings, "lxr.PathSettings", settings=settings)
-    train_matrix, validation_matrix = with_validation(model.n_columns, train_matrix, validation_matrix, seed)
+    train, validation_lists = learning_lists(model, train_matrix, validation_matrix, seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    train_matrix = sample_users(train_matrix, settings.n_users, rng)
-    train_matrix = sp.vstack(
-        [train_matrix, *(random_subhistories(train_matrix, rng) for _ in range(settings.augmentation))], "csr"
-    )
-
-    network = OrderNetwork(signals_of(model, settings), settings.hidden_size, seed).to(model.device)
+    train = with_parts(train[sampled(len(train), settings.n_users, rng)], settings.augmentation, rng)
+    network = PathLXR.new_network(model, settings, settings.hidden_size, seed).to(model.device)
     with evaluating(model):
         network.signals.fit(model, seed)
-        lesson = Examples.of(network.signals, model, train_matrix)
+        lesson = Examples.of(network.signals, model, train)
         position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
-        validation = Examples.of(network.signals, model, validation_matrix)
+        validation = Examples.of(network.signals, model, validation_lists)
     optimizer = torch.optim.AdamW(network.layers.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
@@ -170,7 +178,7 @@ def train_path_lxr(
 
     def validate() -> float:
         scores = validation.scores(network)
-        return fidelity_of_scores(model, validation.matrix, validation.target, scores, settings.criterion)
+        return fidelity_of_scores(model, validation.lists, validation.target, scores, settings.criterion)
 
     training = train_and_keep_best(
         network,
@@ -184,7 +192,8 @@ def train_path_lxr(
         report=report,
         later_of_equals=True,  # it has learned more
     )
-    report_unlearned(model, "LXR on paths", validation.scores(network), validation.target, settings.criterion, seed=seed)
+    scores = validation.scores(network)
+    report_unlearned(model, "LXR on paths", validation.lists, validation.target, scores, settings.criterion, seed=seed)
     return PathLXR(model, network, settings, training)
 
 
@@ -194,6 +203,8 @@ def signals_of(model: Recommender, settings: PathSettings) -> Signals:
         kept = settings.looks if settings.objective == "score" else ()
         return PathGradients(settings.g, removed=settings.looks, kept=kept, path_positions=settings.places)
     rivals = sorted({min(k, max(1, model.n_items - 1)) for k in RIVALS})
+    if model.is_ordered:  # a history of one item says little of a sequence
+        return SingleDeletions(model.n_items, rivals=rivals)
     return SingleItemAnswers(model.n_columns, model.n_items, rivals=rivals)
 
 

@@ -10,7 +10,7 @@ from lxr.utils.checks import check_choice, check_natural, check_positive, check_
 
 Aim = Literal["rank", "score"]
 Kind = Literal["gradients", "answers"]
-Teacher = Literal["path", "leave-one-out", "gradient"]
+Teacher = Literal["path", "leave-one-out", "gradient", "search"]
 Loss = Literal["pairs", "positions"]
 CHOICES = {"objective": get_args(Aim), "signals": get_args(Kind), "teacher": get_args(Teacher), "loss": get_args(Loss)}
 LOOKS = {"rank": (1, 2, 3, 5, 0.1, 0.2, 0.3, 0.45, 0.6), "score": (0.1, 0.3, 0.6)}
@@ -33,14 +33,16 @@ class PathSettings:
     Attributes:
         objective: ``"rank"``: the order of removals that lower the target's rank; ``"score"``: the mean of two orders, of
             removals that lower its log-probability and of additions that raise it.
-        signals: ``"gradients"``, a few gradients along the path; or ``"answers"``, of the recommender to single items,
-            which need no gradient after training.
+        signals: ``"gradients"``, a few gradients along the path; or ``"answers"`` of the recommender, which need no
+            gradient after training: to single items, or, if it uses the order of entries, after each single deletion.
         tau, first_tau: τ of the smooth rank, and τ for the first items, as for :class:`lxr.explainers.SoftRank`.
         looks: positions of gradients in addition to the whole history, as for
             :class:`lxr.explainers.learned.lxr_path_signals.PathGradients`; for the score both without and with these items.
         places: whether the order of the coarse path is also a signal, as for
             :class:`lxr.explainers.learned.lxr_path_signals.PathGradients`.
-        teacher: the order to imitate: ``"path"``, or, for comparison, ``"leave-one-out"`` or ``"gradient"``.
+        teacher: the order to imitate: ``"path"`` of gradients; ``"search"``, a greedy search by deletion
+            (:class:`lxr.evaluation.GreedySearch`), with many more passes of the recommender; or, for comparison,
+            ``"leave-one-out"`` or ``"gradient"``.
         loss: ``"pairs"``, which of two items comes first, or ``"positions"``, squared error of the relative position.
         n_users: largest number of training users, drawn at random.
         augmentation: number of random parts of every training history as further examples.

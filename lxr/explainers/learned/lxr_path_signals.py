@@ -12,7 +12,8 @@ from torch import nn
 from lxr.data.histories import Histories
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import gradient
-from lxr.explainers.objectives import Objective
+from lxr.explainers.leave_one_out import leave_one_out
+from lxr.explainers.objectives import OBJECTIVES, Objective, RankMargin, SoftRank
 from lxr.metrics.trajectory import check_scores, ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_between, check_numbers, check_positive
@@ -162,6 +163,45 @@ class CoarsePath(Explainer):
         """Minus the position."""
         _, positions = self.looks.follow(self.model, histories, target)
         return -torch.stack(positions).float().mean(dim=0)
+
+
+class SingleDeletions(Signals):
+    """Answers of the recommender after each single deletion: what the target loses, alone and against its rivals.
+
+    The signals of an entry are the falls of the target's log-probability, of its rank margin over the K best rivals, and of
+    its smooth rank, without this entry. This takes a forward pass per entry, as leave-one-out, and no gradient.
+
+    Args:
+        n_items: number of items I.
+        rivals: the numbers K.
+        batch_size: histories per forward pass; bounds the memory.
+
+    Example:
+        >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
+        >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
+        >>> falls = SingleDeletions(n_items=4, rivals=(1,))
+        >>> falls(model, lxr.Histories.of_lists([[0, 1]], n_columns=4), torch.tensor([3]))[:, 1]  # against item 2
+        tensor([ 2., -1.])
+    """
+
+    def __init__(self, n_items: int, *, rivals: Sequence[int] = RIVALS, batch_size: int = 512):
+        super().__init__()
+        for k in rivals:
+            check_between(1, n_items, rivals=k)
+        self.objectives: tuple[Objective, ...] = (OBJECTIVES["log-prob"], *(RankMargin(k) for k in rivals), SoftRank())
+        self.names = ("log-prob", *(f"lead of {k}" for k in rivals), "rank")
+        self.batch_size = batch_size
+
+    @torch.no_grad()
+    def forward(self, model: Recommender, histories: Histories, target: torch.Tensor) -> torch.Tensor:
+        """Falls, a column per quantity."""
+
+        def g(stays: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+            original, y = histories[user], target[user]
+            logits = model.logits_after_deletion(original, stays)
+            return torch.stack([each(model, logits, y, original, stays) for each in self.objectives], dim=1)
+
+        return leave_one_out(g, histories, self.batch_size)
 
 
 class SingleItemAnswers(Signals):

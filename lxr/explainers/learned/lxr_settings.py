@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 import torch
 from torch import nn
 
-from lxr.data.histories import Histories
-from lxr.data.inputs import as_matrix
+from lxr.data.histories import EntryLists
+from lxr.explainers.base import training_lists
 from lxr.metrics.names import check_metric
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.probes import check_answers
@@ -142,7 +141,7 @@ def published_settings(dataset: str, recommender: str, variant: Variant | Litera
     return LXRSettings(**values | {name: int(values[name]) for name in ("hidden_size", "batch_size")})
 
 
-def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: Variant = "combined") -> LXRSettings:
+def default_settings(model: Recommender, train_matrix: object, variant: Variant = "combined") -> LXRSettings:
     """Settings for any recommender, from its probabilities for training users.
 
     **Weights.** The effect of a λ depends on how far log p of the recommender can fall. Let s be the mean fall from the
@@ -162,17 +161,17 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
 
     Args:
         model: the recommender to explain.
-        train_matrix: (n, I) CSR histories of the training users.
+        train_matrix: histories of the training users: :class:`lxr.EntryLists`, or (n, I) CSR.
         variant: ``"combined"``, ``"pos"`` or ``"neg"``.
 
     Returns:
         The settings.
 
     Raises:
-        ValueError: an unknown variant, or not a binary matrix of this catalogue.
+        ValueError: an unknown variant, or not histories for this recommender.
 
     Example:
-        >>> import lxr, torch
+        >>> import lxr, torch, scipy.sparse as sp
         >>> model = lxr.wrap(lambda x: x.flip(1) * torch.tensor([0.0, 0, 1, 2]), n_items=4, activation="sigmoid")
         >>> settings = default_settings(model, sp.csr_matrix([[1, 1, 0, 0]]))
         >>> fall = np.log(1 / (1 + np.exp(-2))) - np.log(0.5)  # of item 3, from a logit of 2 to one of 0
@@ -181,9 +180,9 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
     """
     check_choice(VARIANTS, variant=variant)
     check_answers(model)
-    train_matrix = as_matrix(model.n_columns, train_matrix=train_matrix)
-    weight = LXRSettings.alpha / max(SMALLEST_FALL, fall_of_log_prob(model, asked_users(train_matrix)))
-    steps_per_epoch = -(-train_matrix.shape[0] // LXRSettings.batch_size)
+    train = training_lists(model, train_matrix=train_matrix)
+    weight = LXRSettings.alpha / max(SMALLEST_FALL, fall_of_log_prob(model, asked_users(train)))
+    steps_per_epoch = -(-len(train) // LXRSettings.batch_size)
     return LXRSettings(
         lambda_pos=0.0 if variant == "neg" else weight,
         lambda_neg=0.0 if variant == "pos" else weight,
@@ -193,18 +192,18 @@ def default_settings(model: Recommender, train_matrix: sp.csr_matrix, variant: V
     )
 
 
-def asked_users(matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """At most ``ASKED`` of the histories (n, I), evenly spaced."""
-    n = matrix.shape[0]
-    return matrix if n <= ASKED else matrix[np.linspace(0, n - 1, ASKED).astype(int)]
+def asked_users(lists: EntryLists) -> EntryLists:
+    """At most ``ASKED`` of the histories, evenly spaced."""
+    n = len(lists)
+    return lists if n <= ASKED else lists[np.linspace(0, n - 1, ASKED).astype(int)]
 
 
 @torch.no_grad()
-def fall_of_log_prob(model: Recommender, matrix: sp.csr_matrix) -> float:
-    """Mean fall of the log-probability of the top recommendation without the whole history (n, I)."""
-    target, falls = top_item(model, matrix), []
-    for users in batches(matrix.shape[0], 512):
-        histories = Histories.of_matrix(matrix[users], model.device)
+def fall_of_log_prob(model: Recommender, lists: EntryLists) -> float:
+    """Mean fall of the log-probability of the top recommendation without the whole history."""
+    target, falls = top_item(model, lists), []
+    for users in batches(len(lists), 512):
+        histories = lists.batch(users, model.device)
         items = torch.from_numpy(target[users]).to(model.device)
         kept = (histories.real, torch.zeros_like(histories.real))
         whole, nothing = (model.target_log_prob(model.logits_after_deletion(histories, each), items) for each in kept)

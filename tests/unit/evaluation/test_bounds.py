@@ -11,7 +11,7 @@ import torch
 from toys import NEED_GRADIENT
 
 import lxr
-from lxr.evaluation.bounds import CRITERIA
+from lxr.explainers.greedy import CRITERIA
 from lxr.reporting.plots import plot_gain
 
 PACES = [(5, 0.1), (0, 7 / 13), (2, 1.0)]  # in single precision 13 · 7 / 13 is more than 7

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 import lxr
+from lxr.explainers.base import training_lists
 from lxr.explainers.learned import lxr_network as network_module
 from lxr.explainers.learned.lxr_network import start_network
 from lxr.explainers.learned.lxr_settings import VARIANTS, default_settings, published_settings, settings_from
@@ -32,6 +33,11 @@ def loss_of(model, history, target, mask, settings) -> torch.Tensor:
     """The loss of dense histories and masks (B, I)."""
     entries = lxr.Histories.of_dense(history)
     return lxr.explainers.lxr_loss(model, entries, target, entries.at(mask), settings)
+
+
+def lists_of(matrix) -> lxr.EntryLists:
+    """The entries of a matrix."""
+    return training_lists(lxr.MF(matrix.shape[1], n_factors=1), train_matrix=matrix)
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -243,7 +249,8 @@ def test_the_first_of_the_best_epochs_is_kept(model, few, monkeypatch):
     seen = []
 
     def scripted(explainer, matrix, target, metric):
-        assert (matrix != validation).nnz == 0 and target.tolist() == lxr.top_item(model, validation).tolist()
+        assert np.array_equal(matrix.items, validation.indices)
+        assert target.tolist() == lxr.top_item(model, validation).tolist()
         seen.append(copy.deepcopy(weights_of(explainer)))
         return next(areas)
 
@@ -295,7 +302,7 @@ def test_training_is_a_function_of_its_seed(model, few):
     assert same(weights_of(again), weights_of(first)) and not same(weights_of(other), weights_of(first))
     pd.testing.assert_frame_equal(again.training, first.training)
     for settings in (settings_from({"warm_start": warm}, QUICK) for warm in (False, True, "answers")):
-        start, elsewhere = (start_network(model, settings, seed, few[0]).state_dict() for seed in (3, 4))
+        start, elsewhere = (start_network(model, settings, seed, lists_of(few[0])).state_dict() for seed in (3, 4))
         assert not torch.equal(start["head.1.weight"], elsewhere["head.1.weight"])
 
 
@@ -329,7 +336,7 @@ def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     train, _ = few
     seen = {}
     monkeypatch.setattr(
-        network_module, "mean_fidelity", lambda _, matrix, *about, **options: seen.setdefault("area", matrix).nnz
+        network_module, "mean_fidelity", lambda _, matrix, *about, **options: len(seen.setdefault("area", matrix))
     )
     loss = network_module.lxr_loss
 
@@ -340,8 +347,8 @@ def test_without_validation_users_a_tenth_is_set_aside(model, few, monkeypatch):
     monkeypatch.setattr(network_module, "lxr_loss", counting)
     first = lxr.train_lxr(model, train, seed=1, settings=settings_from({"epochs": 1}, QUICK))
     assert len(first.training) == 1
-    rows = seen["rows"] + list(map(tuple, seen["area"].toarray().tolist()))
-    assert len(seen["rows"]) == 87 and seen["area"].shape[0] == 9
+    rows = seen["rows"] + list(map(tuple, seen["area"].batch().dense().tolist()))
+    assert len(seen["rows"]) == 87 and len(seen["area"]) == 9
     assert sorted(rows) == sorted(map(tuple, train.toarray().tolist()))  # no user is in both, no user is lost
 
 
@@ -405,7 +412,7 @@ WARM = {
 def test_a_warm_start_copies_the_encoders(few, make, encoders):
     model = make()
     settings = settings_from({"warm_start": True, "learning_rate": 1e-12, "epochs": 1, "hidden_size": 3}, QUICK)
-    network = start_network(model, settings, 0, few[0])
+    network = start_network(model, settings, 0, lists_of(few[0]))
     trained = lxr.train_lxr(model, *few, settings=settings).network
     for found in (network, trained):
         for encoder, expected in zip((found.history_encoder, found.item_encoder), encoders(model), strict=True):
@@ -444,7 +451,7 @@ def correlation(first, second) -> float:
 def test_a_warm_start_from_answers_finds_the_encoders_of_a_product():
     (model, weights), matrix = product(), random_users(400)
     settings = lxr.LXRSettings(hidden_size=4, warm_start="answers")
-    warm = start_network(model, settings, 0, matrix)
+    warm = start_network(model, settings, 0, lists_of(matrix))
     found = warm.history_encoder.weight.T @ warm.item_encoder.weight  # (I, I): what item i adds to the logit of y
     assert correlation(found.detach(), weights) > 0.9
 
@@ -455,7 +462,7 @@ def test_a_network_that_starts_from_answers_knows_which_items_speak_for_the_targ
     expected = weights[entries.items, target[:, None]][entries.real]
     found = {}
     for warm in (False, "answers"):
-        network = start_network(model, lxr.LXRSettings(hidden_size=16, warm_start=warm), 0, matrix)
+        network = start_network(model, lxr.LXRSettings(hidden_size=16, warm_start=warm), 0, lists_of(matrix))
         with torch.no_grad():
             found[warm] = correlation(network(entries, target)[entries.real], expected)
     assert found["answers"] > 0.6 > 0.2 > abs(found[False])
@@ -465,7 +472,7 @@ def test_a_warm_start_does_not_look_at_answers_about_what_is_in_the_history():
     (model, weights), matrix = product(), random_users(60)
     refusing = lxr.wrap(lambda x: (x @ weights.float()).masked_fill(x > 0, -torch.inf), 30, "sigmoid")
     settings = lxr.LXRSettings(hidden_size=4, warm_start="answers")
-    first, second = (start_network(each, settings, 0, matrix).state_dict() for each in (model, refusing))
+    first, second = (start_network(each, settings, 0, lists_of(matrix)).state_dict() for each in (model, refusing))
     for name, weight in first.items():
         torch.testing.assert_close(second[name], weight, rtol=1e-4, atol=1e-5)
 
@@ -474,7 +481,8 @@ def test_a_warm_start_does_not_look_at_answers_about_what_is_in_the_history():
 def test_the_same_answers_to_everybody_are_nothing_to_start_from(n_users):
     model, matrix = lxr.wrap(lambda x: 0 * x + torch.arange(30.0), 30, "sigmoid"), random_users(n_users)
     warm, cold = (
-        start_network(model, lxr.LXRSettings(hidden_size=4, warm_start=each), 0, matrix) for each in ("answers", False)
+        start_network(model, lxr.LXRSettings(hidden_size=4, warm_start=each), 0, lists_of(matrix))
+        for each in ("answers", False)
     )
     assert same(warm.state_dict(), cold.state_dict())
 

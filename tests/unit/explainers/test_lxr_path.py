@@ -8,11 +8,10 @@ import torch
 import lxr
 from lxr.explainers import ChosenPathLXR
 from lxr.explainers.learned.lxr_path import pair_loss, position_loss
-from lxr.explainers.learned.lxr_path_lessons import Examples, teacher_positions
+from lxr.explainers.learned.lxr_path_lessons import Examples, teacher_positions, with_parts
 from lxr.explainers.learned.lxr_path_settings import default_path_settings
 from lxr.explainers.learned.lxr_path_signals import PathGradients
 from lxr.metrics import positions
-from lxr.utils.sparse import random_subhistories, sample_users
 
 QUICK = {"epochs": 2, "hidden_size": 8, "batch_size": 16}
 
@@ -59,7 +58,7 @@ def test_positions_are_by_descending_score_in_each_row():
 
 
 @pytest.mark.parametrize("objective", ["rank", "score"])
-@pytest.mark.parametrize("teacher", ["path", "leave-one-out", "gradient"])
+@pytest.mark.parametrize("teacher", ["path", "leave-one-out", "gradient", "search"])
 def test_what_is_imitated(model, train_matrix, objective, teacher):
     settings = lxr.PathSettings(objective, teacher=teacher)
     examples = Examples.of(PathGradients(settings.g), model, train_matrix)
@@ -67,6 +66,9 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
     goal = lxr.explainers.SoftRank() if objective == "rank" else "log-prob"
     explainers = {
         "leave-one-out": [lxr.EXPLAINERS["leave-one-out"](model, None, objective=goal)],
+        "search": [
+            lxr.evaluation.GreedySearch(model, each) for each in (["rank"] if objective == "rank" else ["del", "ins"])
+        ],
         "gradient": [lxr.EXPLAINERS["gradient"](model, None, objective=goal)],
         "path": [lxr.explainers.paths.GradientPath(model, objective=goal, singles=10, share=0.05)]
         + [lxr.explainers.paths.InsertionPath(model, objective=goal, singles=10, share=0.05)] * (objective == "score"),
@@ -75,21 +77,19 @@ def test_what_is_imitated(model, train_matrix, objective, teacher):
     np.testing.assert_allclose(found, np.mean(orders, axis=0))
 
 
-def test_random_parts_are_parts(train_matrix):
-    parts = random_subhistories(train_matrix, np.random.default_rng(0))
-    assert (parts.multiply(train_matrix) != parts).nnz == 0
-    share = parts.sum(axis=1) / train_matrix.sum(axis=1)
-    assert (parts.sum(axis=1) >= 1).all()
-    assert 0.5 < share.mean() < 0.8
-    assert share.std() > 0.1
-
-
-def test_no_more_users_than_told(train_matrix):
-    few = sample_users(train_matrix, 7, np.random.default_rng(0))
-    rows = {tuple(row) for row in train_matrix.toarray()}
-    assert few.shape == (7, 20)
-    assert all(tuple(row) in rows for row in few.toarray())
-    assert sample_users(train_matrix, 60, np.random.default_rng(0)) is train_matrix
+def test_parts_are_parts_in_their_order():
+    items = np.random.default_rng(1).integers(0, 9, 400)  # with repeats, and in no order
+    lists = lxr.EntryLists(items, np.append(np.arange(0, 400, 7), 400), 9, times=np.arange(400.0))
+    found = with_parts(lists, 2, np.random.default_rng(0))
+    n = len(lists)
+    assert len(found) == 3 * n and np.array_equal(found[:n].items, items)
+    share = found[n:].lengths / np.tile(lists.lengths, 2)
+    assert (found.lengths >= 1).all() and 0.5 < share.mean() < 0.8 and share.std() > 0.1
+    for user in range(3 * n):
+        part, whole = found[[user]], lists[[user % n]]
+        place = part.times.astype(int) - whole.times[0].astype(int)  # times tell entries of the same item apart
+        assert (np.diff(place) > 0).all() and np.array_equal(whole.items[place], part.items)
+    assert np.array_equal(with_parts(lists, 0, np.random.default_rng(0)).items, items)
 
 
 @pytest.mark.slow
@@ -104,10 +104,9 @@ def test_it_learns_the_order_of_the_path(name):
     position = teacher_positions(model, examples, explainer.settings)
 
     def error(values):
-        scores = sp.csr_matrix((values, examples.matrix.indices, examples.matrix.indptr), examples.matrix.shape)
-        return np.abs(positions(scores) - position).mean()
+        return np.abs(positions(values, examples.lists) - position).mean()
 
-    learnt = error(explainer.explain(examples.matrix, examples.target).data)
+    learnt = error(explainer.explain(examples.lists, examples.target))
     assert learnt < 0.5 * error(np.random.default_rng(0).random(len(position)))
     if "pure" not in name:  # it reads more than the first of its signals, one gradient
         assert learnt < error(examples.signals[:, 0].numpy())
@@ -174,7 +173,7 @@ def test_defaults_of_the_objectives():
     [
         ({"objective": "both"}, "objective: expected one of rank, score, found 'both'"),
         ({"signals": "none"}, "signals: expected one of gradients, answers, found 'none'"),
-        ({"teacher": "me"}, "teacher: expected one of path, leave-one-out, gradient, found 'me'"),
+        ({"teacher": "me"}, "teacher: expected one of path, leave-one-out, gradient, search, found 'me'"),
         ({"loss": "none"}, "loss: expected one of pairs, positions, found 'none'"),
         ({"tau": 0.0}, "tau: expected a positive number, found 0.0"),
         ({"looks": (0.1, 1.5)}, "looks: expected shares above 0 and below 1 or numbers of items, found 1.5"),

@@ -16,6 +16,7 @@ from toys import NEED_GRADIENT
 
 import lxr
 from lxr.explainers import LXR_FAMILIES
+from lxr.explainers.base import training_lists
 from lxr.explainers.learned.base import report_unlearned
 from lxr.explainers.objectives import unrounded
 from lxr.recommenders.modes import learning
@@ -548,7 +549,7 @@ def test_saturated_recommenders_are_explained_in_the_order_of_their_log_odds(act
     if activation == "sigmoid":
         expected = torch.as_tensor(weights[:, 0]).float() * history
         assert ((gradient > 0) == (expected > 0)).all()
-    search = lxr.evaluation.bounds.GreedySearch(model, "del")
+    search = lxr.evaluation.GreedySearch(model, "del")
     assert explained(search, history, target).isfinite().all()
 
 
@@ -607,11 +608,12 @@ def test_an_explainer_that_learned_nothing_says_so_with_both_figures(planted):
 
 
 def test_comparing_with_chance_is_no_cost_and_draws_nothing(untouched_rng):
-    model, matrix = tame(*parts()), training_users()
-    target = lxr.top_item(model, matrix)
-    scores = made("leave-one-out", model).explain(matrix, target)
+    model = tame(*parts())
+    lists = training_lists(model, train_matrix=training_users())
+    target = lxr.top_item(model, lists)
+    scores = made("leave-one-out", model).explain(lists, target)
     with lxr.evaluation.measure_cost(model) as cost, untouched_rng():
-        report_unlearned(model, "leave-one-out", scores, target, "INS")
+        report_unlearned(model, "leave-one-out", lists, target, scores, "INS")
     assert cost.n_scored == 0
 
 

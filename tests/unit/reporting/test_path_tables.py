@@ -58,8 +58,8 @@ def test_agreement_is_that_of_what_is_left(model, histories):
 
 
 def test_signals_of_groups_are_relative_to_the_history():
-    matrix = sp.csr_matrix([[1, 1, 0], [1, 0, 1]])
-    examples = Examples(matrix, np.array([2, 1]), torch.tensor([[1.0, 0], [-3, 0], [10, 4], [30, 8]]))
+    lists = lxr.EntryLists(np.array([0, 1, 0, 2]), np.array([0, 2, 4]), 3)
+    examples = Examples(lists, np.array([2, 1]), torch.tensor([[1.0, 0], [-3, 0], [10, 4], [30, 8]]))
     table = signal_table(examples, ["whole", "later"], np.array(["a", "b", "a", "b"]))
     assert table.loc["a"].tolist() == pytest.approx([(1 / 2 + 10 / 20) / 2, (0 + 4 / 6) / 2])
     assert table.loc["b"].tolist() == pytest.approx([(-3 / 2 + 30 / 20) / 2, (0 + 8 / 6) / 2])
