@@ -11,6 +11,7 @@ import torch
 from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_entry_lists, check_model
 from lxr.data.interactions import Interactions
+from lxr.data.order import warn_without_order
 from lxr.data.splits import split_users
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import learning, with_gradients
@@ -76,6 +77,9 @@ def fit(
         ValueError: an empty or mis-shaped matrix, a matrix without an order for a recommender that uses it, or a loss that
             is not finite.
 
+    Warns:
+        UserWarning: the recommender uses the order, and the training users have none: no times, or all equal ones.
+
     Example:
         >>> import lxr
         >>> matrix = lxr.load_dataset("synthetic").matrix
@@ -91,6 +95,8 @@ def fit(
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
     seed = check_seed(seed)
+    if model.is_ordered:
+        warn_without_order("train_matrix", train_lists, model.n_features)
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_lists, 0.2, seed, model.n_features, last=model.is_ordered)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)

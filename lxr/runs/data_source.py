@@ -1,5 +1,6 @@
 """Raw ratings of a run (a registered dataset or a file), the rule of their preparation, and their options."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from lxr.data.datasets import DATASETS, load_ratings, preparation_rule
 from lxr.data.preparation import check_candidates, named, prepare
 from lxr.data.ratings import Repeats
 from lxr.data.reading.files import read_ratings_file
+from lxr.data.reading.sequences import read_sequences_file
 from lxr.data.splits import split_users
 from lxr.reporting.tables import data_table
 from lxr.runs.stage import NOTEBOOKS
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
 RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
+# Parameter of the notebook that prepares the data → the reader of which it has the arguments.
+READERS: dict[str, Callable[..., pd.DataFrame]] = {
+    "ratings_file": read_ratings_file,
+    "sequences_file": read_sequences_file,
+}
 
 
 class OptionError(ValueError):
@@ -51,27 +58,31 @@ class Source:
     Attributes:
         dataset: name of the dataset and of the directory of its results.
         data_dir: directory of registered datasets.
-        ratings_file: arguments of :func:`lxr.read_ratings_file`; empty for a registered dataset.
+        reader: a key of :data:`READERS`; None for a registered dataset.
+        file: arguments of the reader.
         rule: thresholds of :func:`lxr.prepare`.
         repeats: treatment of repeated pairs in a file, an argument of :func:`lxr.prepare`.
     """
 
     dataset: str
     data_dir: Path
-    ratings_file: dict
+    reader: str | None
+    file: dict[str, Any]
     rule: dict
     repeats: Repeats | None = None
 
     @property
     def parameters(self) -> dict:
         """Parameters of the notebook that prepares the data."""
-        own = {"ratings_file": self.ratings_file, **self.rule, "repeats": self.repeats}
-        return own if self.ratings_file else {"data_dir": str(self.data_dir)}
+        if self.reader is None:
+            return {"data_dir": str(self.data_dir)}
+        return {self.reader: self.file, **self.rule, "repeats": self.repeats}
 
     def read(self, user_features: bool = False) -> pd.DataFrame:
         """Read the ratings, with user features if requested."""
-        own = self.ratings_file
-        return read_ratings_file(**own) if own else load_ratings(self.dataset, self.data_dir, user_features=user_features)
+        if self.reader is None:
+            return load_ratings(self.dataset, self.data_dir, user_features=user_features)
+        return READERS[self.reader](**self.file)
 
     def describe(self, seed: int, *, user_features: bool = False, n_test: int | None = None) -> str:
         """Describe the data before and after preparation, and the parts of the split of a seed."""
@@ -79,10 +90,10 @@ class Source:
         data = prepare(ratings, **self.rule, repeats=self.repeats)
         check_candidates(data)
         parts = zip(("training", "validation", "test"), split_users(len(data.user_ids), seed=seed), strict=True)
-        lowest, highest = ratings["rating"].min(), ratings["rating"].max()
+        scale = "; ratings from {:g} to {:g}".format(*ratings["rating"].agg(["min", "max"])) if "rating" in ratings else ""
         lines = [
             f"{self.dataset}: {', '.join(ratings.attrs['source']) or 'generated'}",
-            f"{len(ratings)} rows, {data.n_duplicates} of them duplicates; ratings from {lowest:g} to {highest:g}",
+            f"{len(ratings)} rows, {data.n_duplicates} of them duplicates{scale}",
             ", ".join(f"{name} {value:g}" for name, value in self.rule.items())
             + (f", repeats {self.repeats}" if self.repeats else ""),
             data_table(ratings, data, dict(parts)).to_string(float_format="{:.2f}".format),
@@ -98,31 +109,38 @@ class Source:
 
 
 def source_of(options: "RunOptions") -> Source:
-    """Source of the data: a registered dataset, ``ratings``, or the file of earlier results."""
+    """Source of the data: a registered dataset, ``ratings``, ``sequences``, or the file of earlier results."""
     name, repeats = options.dataset_name, options.repeats
     given = {option: value for option in (*COLUMNS, *RULE) if (value := getattr(options, option)) is not None}
-    if options.ratings:
-        ratings_file = _ratings_file(options, given)
+    reader, file = None, {}
+    if options.sequences:
+        reader, file, repeats = "sequences_file", _sequences_file(options, options.sequences), repeats or "keep"
+        given = {"min_rating": 1, "min_users_per_item": 1} | given  # such files have their thresholds behind them
+    elif options.ratings:
+        reader, file = "ratings_file", _ratings_file(options, given)
         if options.implicit:
             given.setdefault("min_rating", 1)
-        rule = preparation_rule(name, **{option: given[option] for option in RULE if option in given})
     elif given or options.items or options.implicit or repeats:
         raise OptionError("ratings", "required by options of a ratings file, such as --user-column")
-    elif name in DATASETS:
-        ratings_file, rule = {}, preparation_rule(name)
-    else:
+    rule = preparation_rule(name, **{option: given[option] for option in RULE if option in given})
+    if not reader and name not in DATASETS:
         parameters = stage_parameters(options.root, PREPARATION)
-        ratings_file = dict(parameters.get("ratings_file", {}))
-        if not ratings_file:
+        reader, file = _recorded_file(parameters)
+        if not reader:
             known = ", ".join(map(repr, DATASETS))
-            raise OptionError("dataset", f"invalid choice: {name!r} (choose from {known}, or give --ratings)")
+            raise OptionError("dataset", f"invalid choice: {name!r} (choose from {known}, or give --ratings or --sequences)")
         rule, repeats = {option: parameters[option] for option in RULE}, parameters.get("repeats")
-    for key in [key for key in ("path", "items_path") if key in ratings_file]:
-        path = (NOTEBOOKS / ratings_file[key]).resolve()  # a notebook's path may be relative
+    for key in [key for key in ("path", "items_path") if key in file]:
+        path = (NOTEBOOKS / file[key]).resolve()  # a notebook's path may be relative
         if not path.is_file():
-            raise OptionError("ratings", f"expected a file {path}, found none")
-        ratings_file[key] = str(path)
-    return Source(name, options.raw_data, ratings_file, rule, repeats)
+            raise OptionError(f"{reader}".removesuffix("_file"), f"expected a file {path}, found none")
+        file[key] = str(path)
+    return Source(name, options.raw_data, reader, file, rule, repeats)
+
+
+def _recorded_file(parameters: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The reader and its arguments in the parameters of an earlier preparation; None if it had no file."""
+    return next(((name, dict(parameters[name])) for name in READERS if parameters.get(name)), (None, {}))
 
 
 def _ratings_file(options: "RunOptions", given: dict[str, Any]) -> dict[str, Any]:
@@ -138,17 +156,26 @@ def _ratings_file(options: "RunOptions", given: dict[str, Any]) -> dict[str, Any
     ratings_file |= {name: given[name] for name in COLUMNS if name in given}
     if options.implicit:
         ratings_file["rating_column"] = None
-    _check_replaced(options, ratings_file["path"])
+    _check_replaced(options, "ratings", ratings_file["path"])
     return ratings_file
 
 
-def _check_replaced(options: "RunOptions", path: str) -> None:
+def _sequences_file(options: "RunOptions", path: Path) -> dict[str, Any]:
+    """Arguments of :func:`lxr.read_sequences_file`: such a file has no columns, ratings and titles."""
+    for name in ("ratings", "items", "implicit", "min_rating", *COLUMNS):
+        if getattr(options, name) not in (None, False):
+            raise OptionError(name, "cannot be combined with --sequences")
+    _check_replaced(options, "sequences", str(path.resolve()))
+    return {"path": str(path.resolve())}
+
+
+def _check_replaced(options: "RunOptions", option: str, path: str) -> None:
     """Refuse a file with the name of another file, whose results it would replace."""
-    before = stage_parameters(options.root, PREPARATION).get("ratings_file", {}).get("path")
+    before = _recorded_file(stage_parameters(options.root, PREPARATION))[1].get("path")
     if options.dataset is not None or not before or (NOTEBOOKS / before).resolve() == Path(path):
         return
     raise OptionError(
-        "ratings",
+        option,
         f"{options.root} has results of another file, {before}: name this one with --dataset NAME "
         f"(--dataset {options.dataset_name} replaces the other)",
     )

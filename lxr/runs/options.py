@@ -56,7 +56,7 @@ class RunOptions:
     Options that require or exclude another one are None unless they are given. Properties have the value that the run uses.
 
     Attributes:
-        dataset: name of a registered dataset, or of a file; by default the name of ``ratings``, or MovieLens 100K.
+        dataset: name of a registered dataset, or of a file; by default the name of that file, or MovieLens 100K.
         recommenders: names in :data:`lxr.RECOMMENDERS`.
         explainers: names in :data:`lxr.EXPLAINERS`, or ``"all"``; by default those of :func:`lxr.compare` and of plugins,
             or all in a tiny run and with ``tune``, ``before`` and ``verify``. ``"recent"`` explains only recommenders that
@@ -84,6 +84,7 @@ class RunOptions:
         against: commit, branch or tag to compare with.
         tolerance: see :func:`lxr.runs.verify.verify`.
         ratings, items: files of ratings and titles instead of a registered dataset.
+        sequences: a file of :func:`lxr.read_sequences_file` instead.
         user_column, item_column, rating_column, timestamp_column, title_column: columns of these files.
         min_rating, min_items_per_user, min_users_per_item, repeats: see :func:`lxr.prepare`.
         implicit: there are no ratings; every row counts.
@@ -129,6 +130,7 @@ class RunOptions:
     tolerance: float | None = None
     ratings: Path | None = None
     items: Path | None = None
+    sequences: Path | None = None
     user_column: str | None = None
     item_column: str | None = None
     rating_column: str | None = None
@@ -141,7 +143,7 @@ class RunOptions:
     implicit: bool = False
 
     def __post_init__(self):
-        for name in ("results", "ratings", "items", "verify"):
+        for name in ("results", "ratings", "items", "sequences", "verify"):
             value = getattr(self, name)
             if value is not None and value is not True:
                 object.__setattr__(self, name, Path(value).expanduser())
@@ -169,9 +171,14 @@ class RunOptions:
         """Name of the dataset and of the directory of its results."""
         if self.dataset is not None:
             return self.dataset
-        if self.ratings:
-            return Path(self.ratings.name.removesuffix(".gz")).stem  # plays of plays.csv.gz
+        if self.own_file:
+            return Path(self.own_file.name.removesuffix(".gz")).stem  # plays of plays.csv.gz
         return TINY_DATASET if self.smoke else "ml-100k"
+
+    @property
+    def own_file(self) -> Path | None:
+        """The file of ratings or sequences, if there is one."""
+        return self.ratings or self.sequences
 
     @property
     def results_root(self) -> Path:
@@ -227,7 +234,7 @@ class RunOptions:
 
     @cached_property
     def source(self) -> Source:
-        """Source of the data: a registered dataset, ``ratings``, or the file of an earlier run."""
+        """Source of the data: a registered dataset, a file, or the file of an earlier run."""
         return source_of(self)
 
     def in_results(self, results: Path) -> "RunOptions":
@@ -309,13 +316,13 @@ def _check_combinations(options: RunOptions) -> None:
 
 def _check_name(options: RunOptions) -> None:
     """Refuse a dataset's name that is in use or cannot be the name of a directory."""
-    name, ratings = options.dataset_name, options.ratings
-    expected = f"expected a new name for {ratings}, found {name!r}" if ratings else f"expected a name, found {name!r}"
+    name, file = options.dataset_name, options.own_file
+    expected = f"expected a new name for {file}, found {name!r}" if file else f"expected a name, found {name!r}"
     if name.casefold() in RESERVED:
         raise OptionError("dataset", f"{expected}, which is reserved (like {', '.join(RESERVED)})")
     if not name.isprintable() or name != name.strip(" ") or name[:1] in ("", ".", "~", "-") or set(name) & set('/\\:*?"<>|'):
         raise OptionError("dataset", f"{expected}, which is not a valid name of a directory on every system")
-    if ratings and name in DATASETS:
+    if file and name in DATASETS:
         raise OptionError("dataset", f"{expected}, which is a registered dataset")
 
 
