@@ -26,7 +26,7 @@ EXPLORE = "explore"  # not a stage of a run, but an argument of --before
 QUICKSTART = "00_quickstart"  # not a stage of a run; it needs no stages
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, to keep all processors busy at the end.
-JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ORDER, ONE_SHOT)
+JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers in the comparison with one-shot methods: LXR on paths, the paths, and the published LXR.

@@ -163,6 +163,8 @@ class _Graph:
                 self.add(EXPLORE, {}, [*needs, *(name for name in explained if BASELINES not in name)], recommender)
             if not self.is_repeated:
                 self.analyse_paths(recommender, [*needs, *(name for name in explained if PATH_NOTEBOOK in name)])
+                if RECOMMENDERS[recommender].is_ordered:
+                    self.add(ORDER, {"device": self.options.device}, needs, recommender)
             if self.options.ablation and not self.is_repeated:
                 self.ablate(recommender, needs)
             self.judge(recommender, [*needs, *explained])
@@ -313,16 +315,10 @@ class _Graph:
             "13_bounds": {"explainers": explainers},
             "17_counterfactual_sets": {"explainers": explainers},
             PROTOCOL: {"explainers": self.headline(recommender), "options": options} | fit_options,
-            ORDER: {},
             "14_sanity": {"explainers": sane, "options": options} | fit_options,
         }
-        possible = {
-            ONE_SHOT: self.compares_one_shot,
-            PROTOCOL: self.has_protocol,
-            ORDER: RECOMMENDERS[recommender].is_ordered,
-        }
         for notebook in JUDGING_OF_REPEATED_SEEDS if self.is_repeated else JUDGING:
-            if possible.get(notebook, True):
+            if {ONE_SHOT: self.compares_one_shot, PROTOCOL: self.has_protocol}.get(notebook, True):
                 self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
 
     def report(self, needs: Sequence[str]) -> None:
