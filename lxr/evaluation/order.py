@@ -18,10 +18,10 @@ from lxr.utils.checks import check_positive, check_seed
 
 
 class MaskedOneOut(Explainer):
-    """g(x) − g(x with entry i masked in its place) for every entry i: leave-one-out by the soft mask.
+    """g(x) − g(x with entry i masked) for every entry i: leave-one-out by the soft mask.
 
-    The entry gets the share 0 and the others keep their positions. Deletion (:class:`lxr.explainers.LeaveOneOut`) also moves
-    the older or newer entries. For order-free recommenders the two are the same.
+    The entry gets the share 0. Deletion (:class:`lxr.explainers.LeaveOneOut`) also moves the positions of others. The two are
+    the same for order-free recommenders, and for those that treat a share of 0 as deletion: SASRec, GRU4Rec.
 
     Args:
         model: the explained recommender.
