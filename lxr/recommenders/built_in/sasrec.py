@@ -126,8 +126,7 @@ class SASRec(NextItem):
 
     def _inputs(self, items: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """The start and the entries (B, L + 1, n_factors) of items (B, L) with positions (…, L, n_factors)."""
-        entries = self.embedded(items) * self.n_factors**0.5 + position
-        return torch.cat([self.start.expand(len(items), 1, -1), entries], dim=1)
+        return torch.cat([self.start.expand(len(items), 1, -1), self.embedded(items) + position], dim=1)
 
 
 class Layer(nn.Module):
