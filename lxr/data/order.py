@@ -10,8 +10,9 @@ from lxr.data.histories import EntryLists
 def has_order(entries: EntryLists, n_features: int = 0) -> bool:
     """Return whether entries have an order other than that of the item numbers.
 
-    That holds if two entries of some user have different times, or if the items of some user do not ascend. Ratings without
-    times, or with one time for all, have none: :func:`lxr.prepare` puts their entries in the order of the items.
+    That holds if two entries of some user have different times, or if the items of some user do not ascend, or if no user
+    has two entries. Ratings without times, or with one time for all, have none: :func:`lxr.prepare` puts their entries in
+    the order of the items.
 
     Args:
         entries: histories of n users.
@@ -26,7 +27,8 @@ def has_order(entries: EntryLists, n_features: int = 0) -> bool:
     later = np.diff(entries.items[is_item]) < 0
     if entries.times is not None:
         later |= np.diff(entries.times[is_item]) > 0
-    return bool((later & (np.diff(entries.users[is_item]) == 0)).any())
+    follows = np.diff(entries.users[is_item]) == 0
+    return bool((later & follows).any() or not follows.any())
 
 
 def warn_without_order(name: str, entries: EntryLists, n_features: int = 0, *, stacklevel: int = 3) -> None:

@@ -16,7 +16,6 @@ from lxr.data.splits import split_users
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import learning, with_gradients
 from lxr.recommenders.ranking import hide_share, holdout_ndcg
-from lxr.recommenders.recommendations import histories_of
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import (
     check_instance,
@@ -152,6 +151,9 @@ def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options
     Raises:
         ValueError: an unknown name or option, or too few users to split.
 
+    Warns:
+        UserWarning: as for :func:`fit`.
+
     Example:
         >>> import lxr
         >>> model = train_recommender("mf", lxr.load_dataset("synthetic"), n_factors=8)
@@ -163,5 +165,6 @@ def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options
     check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
     model = cls(data.n_items, seed=seed, n_features=data.n_features, **options)
-    fit(model, histories_of(model, data, train), histories_of(model, data, validation), seed=seed)
+    lists = data.histories() if model.is_ordered else EntryLists.of_matrix(data.matrix)
+    fit(model, lists[train], lists[validation], seed=seed)
     return model

@@ -99,6 +99,8 @@ class Source:
             data_table(ratings, data, dict(parts)).to_string(float_format="{:.2f}".format),
         ]
         lines += [f"dialect of {dialect}" for dialect in ratings.attrs.get("dialect", ())]
+        if not data.has_order:
+            lines.append("entries have no order of time: no user has entries of different times")
         if data.complete_users:
             lines.append(f"left out because they have all items: {named(list(data.complete_users))}")
         if data.n_features and data.item_titles is not None:

@@ -71,7 +71,7 @@ def _ids(text: pd.Series, column: str, path: Path) -> pd.Series:
     """Ids of a column of words, whose index is the number of the line.
 
     Raises:
-        DataError: a word is no id, or is not an integer where nearly all are; names the line.
+        DataError: a word is not an id, or not an integer where nearly all are; names the line.
     """
     _refuse_first(text.str.contains(NO_ID), path, text, f"an id as {column}, and blanks or tabs between ids")
     whole = text.str.fullmatch("[0-9]+")

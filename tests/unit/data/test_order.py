@@ -63,6 +63,7 @@ def test_lists_without_times_have_the_order_that_they_are_given_in():
     assert has_order(lxr.EntryLists(np.array([2, 1, 0]), ends, 3))
     assert not has_order(lxr.EntryLists(np.array([2, 0, 1]), ends, 3))  # another user begins with a lower item
     assert not has_order(lxr.EntryLists(np.array([2, 1, 1]), ends, 3))
+    assert has_order(lxr.EntryLists(np.array([2, 1]), np.array([0, 1, 2]), 3))  # of one entry each: nothing to order
 
 
 @pytest.mark.parametrize(("times", "expected"), TIMES.values(), ids=TIMES)

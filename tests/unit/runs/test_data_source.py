@@ -116,6 +116,7 @@ def test_a_sequence_file_reaches_the_notebook_and_keeps_all(tmp_path, capsys):
     rows = {row.split()[0]: row.split()[1:4] for row in shown[4:]}
     assert rows["ratings"] == ["21", "9", "81"]  # users, items, interactions; then without the user of one item
     assert rows["kept"][:2] == ["20", "8"]
+    assert not any("order" in row for row in shown)
     record(tmp_path / "results" / "Visits", told)
     assert preparation(["--dataset", "Visits", "--results", str(tmp_path / "results")]) == told
     (tmp_path / "Visits.csv").touch()
@@ -256,6 +257,7 @@ def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
         "35 rows, 1 of them duplicates; ratings from 3 to 5",
         "min_rating 4, min_items_per_user 2, min_users_per_item 2, repeats last",
     ]
+    assert lines[-1] == "entries have no order of time: no user has entries of different times"
     table = {row.split()[0]: row.split()[1:4] for row in lines[4:]}
     assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
     assert [table[part][0] for part in ("training", "validation", "test")] == ["6", "2", "3"]
