@@ -9,7 +9,7 @@ each imports from lower floors only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
 2. `lxr.data`: ratings, histories, splits, datasets and files
-3. `lxr.recommenders`: MF, VAE, NCF, `wrap`; training, ranking, recommending
+3. `lxr.recommenders`: MF, VAE, NCF, SASRec, GRU4Rec, `wrap`; training, ranking, recommending
 4. `lxr.metrics`: fidelity, agreement, statistics
 5. `lxr.explainers`: LXR and its rivals, objectives
 6. `lxr.counterfactuals`: smallest sets of history items that change a recommendation, with certificates
@@ -70,9 +70,11 @@ from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.gru4rec import GRU4Rec
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
 from lxr.recommenders.built_in.popularity import Popularity
+from lxr.recommenders.built_in.sasrec import SASRec
 from lxr.recommenders.built_in.vae import VAE
 from lxr.recommenders.ranking import rank_quality
 from lxr.recommenders.recommendations import recommend, top_item
@@ -102,6 +104,7 @@ __all__ = [
     "Explainer",
     "Explanations",
     "FidelityResult",
+    "GRU4Rec",
     "Histories",
     "Interactions",
     "LXRSettings",
@@ -109,6 +112,7 @@ __all__ = [
     "PathSettings",
     "Popularity",
     "Recommender",
+    "SASRec",
     "SequentialRecommender",
     "UserExplanation",
     "app",

@@ -75,6 +75,8 @@ TINY = {
     "mf": {"n_factors": 4},
     "vae": {"n_hidden": 16, "n_latent": 4},
     "ncf": {"n_factors": 4, "layers": [6, 3], "max_pairs": 3 * N_ITEMS},
+    "sasrec": {"n_factors": 8, "max_length": 8},
+    "gru4rec": {"n_factors": 8, "max_length": 8},
 }
 
 

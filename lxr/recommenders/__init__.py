@@ -10,9 +10,11 @@ Example:
 """
 
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.gru4rec import GRU4Rec
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
 from lxr.recommenders.built_in.popularity import Popularity
+from lxr.recommenders.built_in.sasrec import SASRec
 from lxr.recommenders.built_in.vae import VAE
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.loading import load
@@ -30,8 +32,10 @@ __all__ = [
     "RECOMMENDERS",
     "VAE",
     "Fingerprint",
+    "GRU4Rec",
     "Popularity",
     "Recommender",
+    "SASRec",
     "SequentialRecommender",
     "fit",
     "load",

@@ -148,10 +148,13 @@ def holdout_ndcg(
     return total / len(rest)
 
 
-def hide_share(lists: EntryLists, share: float, seed: int, n_features: int = 0) -> tuple[EntryLists, EntryLists]:
+def hide_share(
+    lists: EntryLists, share: float, seed: int, n_features: int = 0, *, last: bool = False
+) -> tuple[EntryLists, EntryLists]:
     """Split the history of every user with at least two items: hide ``share`` of it, at least one item and never all.
 
-    The last ``n_features`` columns are user features, which stay.
+    The last ``n_features`` columns are user features, which stay. The hidden entries are drawn at random, or with ``last``
+    the last of the user, the newest where there are times.
 
     Returns:
         (rest, hidden), both of n users, in the order of the entries.
@@ -163,8 +166,9 @@ def hide_share(lists: EntryLists, share: float, seed: int, n_features: int = 0) 
     lists, _, is_item = _of_two_items(lists, n_features)
     lengths, users = _item_counts(lists, is_item), lists.users
     draws = np.ones(len(users))  # features come last
-    draws[is_item] = generator.random(is_item.sum())
-    order = np.lexsort((draws, users))  # a random order within each row
+    n = is_item.sum()
+    draws[is_item] = -np.arange(n) if last else generator.random(n)
+    order = np.lexsort((draws, users))  # those to hide first within each row
     position = np.empty(len(users), dtype=int)
     position[order] = np.arange(len(users)) - lists.indptr[users]
     n_hidden = np.clip((share * lengths).astype(int), 1, lengths - 1)

@@ -49,12 +49,14 @@ def fit(
     """Train a recommender in place and keep the weights of the epoch that is best on validation users.
 
     After every epoch a fifth of each validation user's items is hidden (always the same), and the NDCG@100 of finding them
-    decides. Training stops when it has not improved for ``patience`` epochs. Steps run in training mode, validation in
-    evaluation mode, in which the recommender is afterwards.
+    decides. These items are drawn at random; for a recommender that uses the order, they are the newest. Training stops when
+    it has not improved for ``patience`` epochs. Steps run in training mode, validation in evaluation mode, in which the
+    recommender is afterwards.
 
     Args:
         model: the recommender, on the device to train on.
-        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`, which have an order.
+        train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`, which have an order. A
+            recommender that uses the order needs these.
         validation_matrix: histories of the validation users, in one of these forms.
         seed: seed of the order of users, of dropout and of the hidden items.
         epochs: upper limit.
@@ -68,7 +70,8 @@ def fit(
         One row per epoch: ``epoch``, ``loss`` (mean over batches), ``NDCG@100``.
 
     Raises:
-        ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
+        ValueError: an empty or mis-shaped matrix, a matrix without an order for a recommender that uses it, or a loss that
+            is not finite.
 
     Example:
         >>> import lxr
@@ -79,14 +82,14 @@ def fit(
         (['epoch', 'loss', 'NDCG@100'], 4)
     """
     check_model(model)
-    train_lists = as_entry_lists(model.n_columns, train_matrix=train_matrix)
-    validation_lists = as_entry_lists(model.n_columns, validation_matrix=validation_matrix)
+    train_lists = _lists_for(model, train_matrix=train_matrix)
+    validation_lists = _lists_for(model, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
     seed = check_seed(seed)
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    rest, hidden = hide_share(validation_lists, 0.2, seed, model.n_features)
+    rest, hidden = hide_share(validation_lists, 0.2, seed, model.n_features, last=model.is_ordered)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
     step = itertools.count()
 
@@ -111,6 +114,15 @@ def fit(
     )
     model.eval()
     return training
+
+
+def _lists_for(model: Recommender, **histories: object) -> EntryLists:
+    """Entries of many users, by the name of the argument; a recommender that uses the order must get entries."""
+    lists = as_entry_lists(model.n_columns, **histories)
+    if model.is_ordered:
+        expected = f"lxr.EntryLists, as data.histories() returns them, because {type(model).__name__} uses their order"
+        check_instance(EntryLists, expected, **histories)
+    return lists
 
 
 def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options) -> Recommender:

@@ -51,6 +51,8 @@ PLAIN = {
     "MF": (lxr.MF, lambda **options: lxr.MF(10, **options)),
     "VAE": (lxr.VAE, lambda **options: lxr.VAE(10, **options)),
     "NCF": (lxr.NCF, lambda **options: lxr.NCF(10, **options)),
+    "SASRec": (lxr.SASRec, lambda **options: lxr.SASRec(10, **options)),
+    "GRU4Rec": (lxr.GRU4Rec, lambda **options: lxr.GRU4Rec(10, **options)),
     "fit": (lxr.fit, lambda **options: lxr.fit(lxr.MF(10, n_factors=2), MATRIX, MATRIX, **{"epochs": 1} | options)),
     "LXRSettings": (lxr.LXRSettings, lxr.LXRSettings),
     "PathSettings": (lxr.PathSettings, lxr.PathSettings),

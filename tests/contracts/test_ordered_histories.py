@@ -42,10 +42,24 @@ def data():
     return lxr.prepare(frame, min_users_per_item=1)
 
 
-@pytest.fixture(scope="module")
-def model(data):
+def trained(cls, data, **options):
+    """A model whose scores differ enough for smallest sets to exist."""
+    model = cls(data.n_items, n_factors=8, dropout=0.0, **options)
+    lxr.fit(model, data.histories(), data.histories(), epochs=40, patience=40, batch_size=4, learning_rate=0.01)
+    return model
+
+
+MODELS = {
+    "toy": lambda data: Fading(data.n_items),
+    "sasrec": lambda data: trained(lxr.SASRec, data, n_layers=1),
+    "gru4rec": lambda data: trained(lxr.GRU4Rec, data),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request, data):
     """The score of an item differs by the order of a history."""
-    return Fading(data.n_items)
+    return MODELS[request.param](data)
 
 
 def logits_of(model, items) -> torch.Tensor:
@@ -70,7 +84,7 @@ def lists_of(data) -> list[list[int]]:
     return [data.histories([user]).items.tolist() for user in range(N_USERS)]
 
 
-def test_the_toy_uses_the_order(model, data):
+def test_the_model_uses_the_order(model, data):
     assert any(ranked(model, items, items) != ranked(model, sorted(items), items) for items in lists_of(data))
 
 
@@ -83,6 +97,8 @@ def test_recommendations_are_those_of_the_ordered_histories(model, data):
 def test_training_gets_the_order(data):
     entries = data.histories()
     scrambled = lxr.EntryLists.of_matrix(data.matrix)
+    with pytest.raises(ValueError, match=r"^train_matrix: expected lxr.EntryLists, .* Taught uses their order, found"):
+        lxr.fit(Taught(data.n_items), data.matrix, entries)
     trained = {}
     for name, histories in {"ordered": entries, "ascending": scrambled}.items():
         model = Taught(data.n_items)

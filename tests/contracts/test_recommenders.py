@@ -31,7 +31,7 @@ def name(request):
 
 def test_every_registered_recommender_is_tested():
     assert set(TINY) == set(lxr.RECOMMENDERS)
-    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf"):
+    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf, sasrec, gru4rec"):
         lxr.RECOMMENDERS["nope"]
 
 

@@ -176,6 +176,8 @@ def test_the_rest_keeps_its_order_and_user_features():
     rest, hidden = hide_share(lists, 0.5, seed=0, n_features=2)
     assert rest.lengths.tolist() == [3, 2] and hidden.lengths.tolist() == [1, 1]
     assert [item for item in [6, 4, 1, 3] if item in rest.items[:3]] == rest.items[:3].tolist()
+    rest, hidden = hide_share(lists, 0.7, seed=0, n_features=2, last=True)
+    assert rest.items.tolist() == [6, 4, 2, 5] and hidden.items.tolist() == [1, 3, 1] and hidden.lengths.tolist() == [2, 1]
 
 
 def test_nothing_can_be_hidden_of_single_items():

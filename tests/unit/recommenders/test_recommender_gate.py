@@ -266,13 +266,13 @@ def test_an_unknown_activation_of_a_class_is_refused():
 
 
 def test_double_precision_from_end_to_end():
-    data = lxr.load_dataset("synthetic").matrix
+    data = lxr.load_dataset("synthetic").histories()
     for name in lxr.RECOMMENDERS:
-        model = lxr.RECOMMENDERS[name](data.shape[1]).double()
+        model = lxr.RECOMMENDERS[name](data.n_columns).double()
         lxr.fit(model, data[:80], data[80:120], epochs=1)
         assert next(model.parameters()).dtype == torch.float64
         target = lxr.top_item(model, data[:3])
-        assert np.isfinite(made("gradient", model).explain(data[:3], target).data).all()
+        assert np.isfinite(made("gradient", model).explain(data[:3], target)).all()
 
 
 def test_functions_of_double_tensors_are_wrapped():

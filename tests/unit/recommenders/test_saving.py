@@ -13,7 +13,8 @@ def test_saved_recommender_comes_back(name, history, tmp_path):
     loaded = lxr.load(path)
     assert type(loaded) is type(model)
     assert not loaded.training
-    assert torch.equal(loaded(history), model(history))
+    histories = lxr.Histories.of_dense(history)
+    assert torch.equal(loaded.logits(histories), model.logits(histories))
     assert [file.name for file in path.parent.iterdir()] == ["model.pt"]
 
 

@@ -21,6 +21,7 @@ from lxr.tuning.subjects import digest
 @pytest.mark.parametrize("name", lxr.RECOMMENDERS)
 def test_a_recommender_is_tuned_on_validation_users(journal, planted, name):
     fixed = {"epochs": 3} | ({"n_hidden": 8, "n_latent": 4, "anneal_steps": 5} if name == "vae" else {})
+    planted = [lxr.EntryLists.of_matrix(matrix) for matrix in planted]
     task = lxr.tuning.RecommenderTuning(name, *planted, fixed=fixed, dataset="toy", seed=3)
     assert task.space.keys() == (lxr.RECOMMENDERS[name].search_space | FIT_SPACE).keys() - fixed.keys()
     study = lxr.tuning.tune(task, journal, lxr.tuning.Budget(3))
