@@ -273,6 +273,28 @@ def test_studies_of_sets_use_ordered_histories(model, data):
     assert (study.by_k[1].smallest <= sizes)[found.found].all()
 
 
+@pytest.mark.parametrize("name", ["lxr", "lxr-path-rank", "lxr-path-pure-score"])
+@pytest.mark.filterwarnings("ignore:.*not clearly better than a random order")
+def test_explainers_learn_from_ordered_histories(model, data, name, monkeypatch):
+    asked, logits = set(), type(model).logits
+
+    def noting(self, histories, keep=None, candidates=None):
+        asked.update(tuple(items.tolist()) for items in histories.lists())
+        return logits(self, histories, keep, candidates)
+
+    monkeypatch.setattr(type(model), "logits", noting)
+    (found,) = lxr.explain(model, data, rows=[3], explainer=name, epochs=1, hidden_size=4)
+    assert sorted(found.items) == sorted(lists_of(data)[3])
+    train, validation, _ = lxr.split_users(N_USERS)
+    assert {tuple(lists_of(data)[user]) for user in [*train, *validation]} <= asked
+
+
+@pytest.mark.filterwarnings("ignore:.*not clearly better than a random order")
+def test_learned_explainers_are_compared_on_ordered_histories(data):
+    comparison = lxr.compare(Fading(data.n_items), data, explainers=["lxr-path-rank", "random"], n_users=2)
+    assert sorted(comparison.table.index) == ["lxr-path-rank", "random"]
+
+
 @pytest.mark.parametrize("make", [Fading, lxr.MF])
 def test_recent_items_come_first_for_any_recommender(make, data):
     model = make(data.n_items)
