@@ -57,6 +57,25 @@ def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
     assert quality["HR@10"]["mf"] > quality["HR@10"]["popularity"]
 
 
+def test_a_recommender_that_uses_the_order_goes_through_a_whole_run(tmp_path):
+    options = ["--dataset", "synthetic-sequences", "--recommenders", "gru4rec", "--results", str(tmp_path)]
+    command = [sys.executable, "run_all.py", *options, "--explainers", "random", "recent", "leave-one-out"]
+    finished = subprocess.run(command, cwd=PROJECT_ROOT, **CAPTURED)
+    assert finished.returncode == 0, finished.stderr
+    root = tmp_path / "synthetic-sequences"
+    tables = {
+        name: pd.read_csv(root / "tables" / f"{name}.csv", index_col=0)
+        for name in ("headline_gru4rec", "order_gru4rec", "next_item", "ground_truth_gru4rec", "certificates_gru4rec")
+    }
+    ndcg = tables["headline_gru4rec"]["NDCG"]
+    assert ndcg["leave-one-out"] < ndcg["recent"] < ndcg["random"]
+    assert tables["order_gru4rec"]["ρ with leave-one-out"]["masking"] == 1  # a GRU's mask is deletion
+    assert tables["next_item"]["HR@10"]["gru4rec"] > 2 * tables["next_item"]["HR@10"]["popularity"]
+    found = tables["ground_truth_gru4rec"]["precision@1"]  # the newest item of the recommended item's series
+    assert found["leave-one-out"] > found["recent"] > found["random"]
+    assert "recent" in (root / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A complete tiny run of one recommender in a new directory."""
