@@ -19,6 +19,7 @@ def plot_ages(ages: pd.DataFrame) -> Figure:
     for name, values in ages.items():
         ax.plot(ages.index, values, **line(str(name)))
     ax.set_ylim(0, 1.02)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("age of the entry, 0 is the newest", fontsize=SMALL)
     ax.set_ylabel("share of the ranks below it", fontsize=SMALL)
     ax.grid(alpha=0.3)
