@@ -1,4 +1,4 @@
-"""What order changes: explanations by the soft mask and by deletion, and their dependence on the age of an entry."""
+"""Studies of order: explanations by the soft mask and by deletion, and their dependence on the age of an entry."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -91,6 +91,9 @@ def correlation_table(scores: Mapping[str, Scores], histories: EntryLists | None
     Args:
         scores: explainer → (N,) importance of the entries of ``histories``, or (n, I) CSR importance of rows.
         histories: the explained entries; None for rows.
+
+    Returns:
+        The table, 1 on its diagonal.
 
     Example:
         >>> histories = EntryLists(np.array([4, 1, 2]), np.array([0, 3]), n_columns=5)

@@ -102,6 +102,9 @@ def histories_of(
         rows: (m,) rows.
         ordered: whether something else uses the order, such as an explainer.
 
+    Returns:
+        The histories, in the order of ``rows``.
+
     Raises:
         ValueError: ``ordered``, and the data has no order.
 
