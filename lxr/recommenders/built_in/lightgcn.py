@@ -36,8 +36,8 @@ class LightGCN(Recommender):
     the loss is the multinomial likelihood of hidden items (history dropout). Its softmax over the catalogue is the
     probability that explainers explain.
 
-    After the training, the graph is not needed: the weights are V. Small steps learn little more than popularity: on MovieLens
-    100K a learning rate of 0.01 finds more hidden items of validation users than the default of :func:`lxr.fit`.
+    After the training, the graph is not needed: the weights are V. The learning rate matters: on MovieLens 100K, 0.01 finds
+    more hidden items of validation users than the default of :func:`lxr.fit`.
 
     Args:
         n_items: number of items.
