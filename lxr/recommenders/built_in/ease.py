@@ -28,7 +28,8 @@ class EASE(Recommender):
 
     A score estimates the 0 or 1 of one item, so every item has its own probability σ(a · score + b). The numbers a > 0 and b
     are the same for all items and do not change the ranking. They maximise the likelihood of the histories of up to 300
-    training users (Platt scaling). That is possible without hidden items, because no item is in its own score.
+    training users (Platt scaling), each scored by an EASE without this user. That has a closed form, too, and needs no
+    hidden items, because no item is in its own score.
 
     Args:
         n_items: number of items. The weights are a matrix of this size squared.
@@ -94,21 +95,36 @@ class EASE(Recommender):
         gram.diagonal().add_(self.regularization)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         del gram
-        scale = inverse.diagonal().clone()
-        weights = inverse.div_(-scale)
-        weights.diagonal().zero_()
-        slope, shift = self._level(matrix, weights)
-        self.item_to_item.table.copy_(weights.mul_(slope))
+        diagonal = inverse.diagonal().clone()
+        slope, shift = self._level(matrix, inverse.numpy())
+        table = inverse.div_(-diagonal).mul_(slope)
+        table.diagonal().zero_()
+        self.item_to_item.table.copy_(table)
         self.item_to_item.bias.fill_(shift)
-        return float(self.of_items((1 / scale - self.regularization)[None]).mean()) / len(histories)
+        return float(self.of_items((1 / diagonal - self.regularization)[None]).mean()) / len(histories)
 
-    def _level(self, matrix: sp.csr_matrix, weights: torch.Tensor) -> tuple[float, float]:
-        """Numbers a and b for weights (I, I), from training users (n, I) at regular distances."""
+    def _level(self, matrix: sp.csr_matrix, inverse: np.ndarray) -> tuple[float, float]:
+        """Numbers a and b for P (I, I), from training users (n, I) at regular distances."""
         n_users = matrix.shape[0]
         some = matrix[np.linspace(0, n_users - 1, min(n_users, N_CALIBRATING)).astype(int)]
-        scores = torch.from_numpy(some @ weights.numpy())
-        consumed = torch.from_numpy(some.toarray())
-        return platt_scaling(self.of_items(scores).numpy().ravel(), self.of_items(consumed).numpy().ravel() > 0)
+        consumed = some.toarray()
+        scores = unseen_scores(consumed, some @ inverse, inverse.diagonal())
+        return platt_scaling(scores[:, : self.n_items].ravel(), consumed[:, : self.n_items].ravel() > 0)
+
+
+def unseen_scores(x: np.ndarray, projected: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    """Scores (n, I) of each training user by an EASE that is trained without this user.
+
+    With q = P x, the residual of item j is q_j / P_jj. Without the user it is larger by 1 / (1 − h_j), as in every ridge
+    regression. The leverage of the user in the regression of item j is h_j = xᵀ P x − q_j² / P_jj.
+
+    Args:
+        x: (n, I) histories.
+        projected: (n, I) x P.
+        diagonal: (I,) diagonal of P.
+    """
+    leverage = (x * projected).sum(axis=1, keepdims=True) - projected**2 / diagonal
+    return x - projected / diagonal / (1 - leverage)
 
 
 def platt_scaling(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

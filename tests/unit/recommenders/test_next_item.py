@@ -181,7 +181,8 @@ def test_an_order_is_learned(name):
     generator = np.random.default_rng(0)
     first, length = generator.integers(0, N_ITEMS, 300), generator.integers(3, 8, 300)
     items = np.concatenate([(start + np.arange(n)) % N_ITEMS for start, n in zip(first, length, strict=True)])
-    lists = EntryLists(items, np.append(0, length.cumsum()), N_ITEMS)  # after every item the next one
+    times = np.arange(len(items), dtype=float)
+    lists = EntryLists(items, np.append(0, length.cumsum()), N_ITEMS, times)  # after every item the next one
     model = MAKERS[name](n_factors=16, dropout=0.0)
     record = lxr.fit(model, lists[:200], lists[200:], epochs=30, batch_size=20, learning_rate=0.01)
     assert record["loss"].iloc[-1] < record["loss"].iloc[0]

@@ -119,7 +119,7 @@ def test_without_an_entry_logits_are_finite(histories):
 
 def test_training_stops_by_the_newest_entries():
     runs = torch.arange(4)[:, None] * 3 + torch.arange(6)  # of six entries, the newest is hidden
-    lists = lxr.EntryLists(runs.ravel().numpy(), 6 * np.arange(5), N_ITEMS)
+    lists = lxr.EntryLists(runs.ravel().numpy(), 6 * np.arange(5), N_ITEMS, times=np.arange(24.0))
     assert lxr.fit(Successor(), lists, lists, epochs=1)["NDCG@100"].tolist() == [1.0]
 
 
