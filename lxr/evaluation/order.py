@@ -20,8 +20,8 @@ from lxr.utils.checks import check_positive, check_seed
 class MaskedOneOut(Explainer):
     """g(x) − g(x with entry i masked) for every entry i: leave-one-out by the soft mask.
 
-    The entry gets the share 0. Deletion (:class:`lxr.explainers.LeaveOneOut`) also moves the positions of others. The two are
-    the same for order-free recommenders, and for those that treat a share of 0 as deletion: SASRec, GRU4Rec.
+    The entry gets the share 0. Deletion (:class:`lxr.explainers.LeaveOneOut`) also moves the positions of others. The two
+    are the same for order-free recommenders, and for those that treat a share of 0 as deletion: SASRec, GRU4Rec.
 
     Args:
         model: the explained recommender.

@@ -7,6 +7,7 @@ from lxr.utils.extras import extra
 
 with extra("plots"):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 
 def plot_ages(ages: pd.DataFrame) -> Figure:
@@ -19,7 +20,7 @@ def plot_ages(ages: pd.DataFrame) -> Figure:
     for name, values in ages.items():
         ax.plot(ages.index, values, **line(str(name)))
     ax.set_ylim(0, 1.02)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("age of the entry, 0 is the newest", fontsize=SMALL)
     ax.set_ylabel("share of the ranks below it", fontsize=SMALL)
     ax.grid(alpha=0.3)
