@@ -80,6 +80,7 @@ CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its 
     "sets": "Size of counterfactual sets as a multiple of the smallest: mean, 10th and 90th percentile of users",
     "sanity": "Explanations after the recommender is randomized. Low is good in all columns but the last",
     "groups": "Fidelity in quarters of the users. Where lines cross, the better explainer depends on the user",
+    "ages": "Importance of entries by age. 1: the most important of its history. 0.5: as in a random order",
     "cost": "Fidelity against time. No explainer beats those on the line in both",
 }
 

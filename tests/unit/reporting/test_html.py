@@ -50,7 +50,7 @@ def test_a_recommender_takes_less_than_a_third_of_a_megabyte(tmp_path):
     files = [COMMITTED / f"figures/{kind}_mf.png" for kind in CAPTIONS]
     figures = [ReportFigure(path)._repr_html_() for path in files if path.exists()]
     tables = [ShownTable(pd.read_csv(COMMITTED / f"tables/{name}_mf.csv"))._repr_html_() for name in TABLES]
-    assert len(figures) == len(CAPTIONS) - 1  # no figure of counterfactual sets is committed
+    assert len(figures) == len(CAPTIONS) - 2  # no figures of counterfactual sets and of ages are committed
     page = page_of([*figures, figures[-1], *tables], tmp_path)
     assert page.count("<img") == 7 and page.count("<table") == 16 and len(page.encode()) < 1_000_000 / 3
 
