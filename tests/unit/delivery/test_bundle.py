@@ -19,6 +19,7 @@ from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, network_of, smal
 import lxr
 from lxr.delivery import bundle as bundles
 from lxr.delivery import explainer_fingerprint, recommender_fingerprint
+from lxr.delivery.bundled_explainer import read_explainer, write_explainer
 from lxr.utils.directories import whole_directory
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import sha256
@@ -226,6 +227,19 @@ def test_a_loaded_explainer_says_what_the_saved_one_said(name, make, train_matri
     again = tmp_path / "again"  # a loaded bundle is saved like any other
     lxr.save(again, model=found.model, explainer=found.explainer)
     assert torch.equal(lxr.load(again, trusted=True).explainer.explain(history, target), scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("integrated-gradients", {"baseline": "user", "n_steps": 5}), ("cosine", {}), ("lxr", TRAINED)]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_training_users_of_a_sequential_recommender_keep_their_order(name, options, tmp_path):
+    model, items = lxr.SASRec(N_ITEMS, n_factors=4, n_layers=1), np.random.default_rng(0).permutation(N_ITEMS)
+    lists = lxr.EntryLists(np.append(items, items[:4]), np.array([0, 5, 9, 16, N_ITEMS + 4]), N_ITEMS)
+    explainer, target = lxr.EXPLAINERS[name](model, lists, seed=3, **options), lxr.top_item(model, lists)
+    found = read_explainer(write_explainer(explainer, model, model, tmp_path), model, tmp_path)
+    np.testing.assert_allclose(found.explain(lists, target), explainer.explain(lists, target), rtol=1e-4, atol=1e-6)
+    assert explainer_fingerprint(found) == explainer_fingerprint(explainer)
 
 
 def test_training_users_are_in_the_bundle_of_explainers_that_take_them_alone(train_matrix, tmp_path):
