@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="raw data; by default LXR_DATA_DIR of the environment, or Data/")
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds for the median")
     parser.add_argument("--users", type=int, default=200, help="test users to explain")
-    parser.add_argument("--recommenders", nargs="+", default=list(lxr.RECOMMENDERS), metavar="NAME")
+    parser.add_argument("--recommenders", nargs="+", default=["mf", "vae", "ncf"], metavar="NAME")
     parser.add_argument("--explainers", nargs="+", default=ASKING, metavar="NAME")
     options = parser.parse_args()
     name = dataset_at_hand(options.data_dir)

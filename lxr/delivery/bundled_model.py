@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from torch.export.passes import move_to_device_pass
 
+from lxr.data.histories import Histories
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.fingerprint import Fingerprint
 from lxr.recommenders.loading import load
 from lxr.recommenders.modes import evaluating, uncounted, with_gradients
-from lxr.recommenders.probes import probes
+from lxr.recommenders.probes import answers_to, probes
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.recommenders.wrapped import Wrapped, wrap
 from lxr.utils.checks import check_instance
@@ -154,16 +155,24 @@ def _logits_of(model: Recommender) -> torch.Tensor:
     """Logits (4, n_items) for four histories, with 0 for infinite ones."""
     x = probes(model.n_items, model.n_columns, model.device)
     with torch.no_grad(), uncounted(model):
-        return model.of_items(model(x)).double().cpu().nan_to_num(0, 0, 0)
+        return model.of_items(answers_to(model, x)).double().cpu().nan_to_num(0, 0, 0)
 
 
 def _gradients_of(model: Recommender) -> torch.Tensor:
-    """Gradients (4, n_columns) of a weighted sum of the logits for four histories; (0,) without gradients."""
+    """Gradients of a weighted sum of the logits for four histories; (1,) without gradients.
+
+    They are those in the rows (4, n_columns), or in the shares of entries (4, L) for a recommender that uses the order.
+    """
     if not model.differentiable:
         return torch.zeros(1)
     x = probes(model.n_items, model.n_columns, model.device)
     with with_gradients(), uncounted(model):
-        logits = model.of_items(model(x.requires_grad_()))
+        if model.is_ordered:
+            histories = Histories.of_dense(x)
+            x = torch.ones(histories.shape, device=x.device, requires_grad=True)
+            logits = model.of_items(model.logits(histories, x))
+        else:
+            logits = model.of_items(model(x.requires_grad_()))
         weights = torch.linspace(-1, 2, model.n_items, device=x.device)
         (gradient,) = torch.autograd.grad((logits * weights)[logits.isfinite()].sum(), x)
     return gradient.double().cpu()

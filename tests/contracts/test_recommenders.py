@@ -13,6 +13,8 @@ MAKERS = {
     "mf": lambda train_matrix: small("mf"),
     "vae": lambda train_matrix: small("vae"),
     "ncf": lambda train_matrix: small("ncf"),
+    "sasrec": lambda train_matrix: small("sasrec"),
+    "gru4rec": lambda train_matrix: small("gru4rec"),
     "popularity": lxr.Popularity,
 } | {name: lambda train_matrix, make=make: make() for name, make in WRAPPED.items()}
 
@@ -29,6 +31,18 @@ def name(request):
     return request.param
 
 
+def scores(recommender, history) -> torch.Tensor:
+    """Logits (B, I) of histories (B, I), which a sequential recommender gets as entries."""
+    return recommender.logits(lxr.Histories.of_dense(history)) if recommender.is_ordered else recommender(history)
+
+
+def log_probs(recommender, history) -> torch.Tensor:
+    """Log-probabilities (B, I) of histories (B, I), as :func:`scores`."""
+    if recommender.is_ordered:
+        return recommender.log_activation(scores(recommender, history))
+    return recommender.log_prob(history)
+
+
 def test_every_registered_recommender_is_tested():
     assert set(TINY) == set(lxr.RECOMMENDERS)
     with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf, sasrec, gru4rec"):
@@ -36,7 +50,7 @@ def test_every_registered_recommender_is_tested():
 
 
 def test_one_finite_logit_per_item(recommender, history):
-    logits = recommender(history)
+    logits = scores(recommender, history)
     assert logits.shape == history.shape
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
@@ -47,35 +61,35 @@ def test_one_finite_logit_per_item(recommender, history):
 
 def test_empty_history_has_finite_scores(recommender):
     empty = torch.zeros(2, N_ITEMS)
-    assert torch.isfinite(recommender(empty)).all()
-    assert torch.isfinite(recommender.log_prob(empty)).all()
+    assert torch.isfinite(scores(recommender, empty)).all()
+    assert torch.isfinite(log_probs(recommender, empty)).all()
 
 
 def test_history_and_model_stay_as_they_are(recommender, history, unchanged_model, untouched_rng):
     before = history.clone()
     with unchanged_model(recommender), untouched_rng():
-        recommender(history)
-        recommender.log_prob(history)
+        scores(recommender, history)
+        log_probs(recommender, history)
         lxr.top_item(recommender, history)
     assert torch.equal(history, before)
 
 
 def test_batch_equals_single_users(recommender, history):
-    singles = torch.cat([recommender(history[row : row + 1]) for row in range(len(history))])
-    torch.testing.assert_close(recommender(history), singles)
+    singles = torch.cat([scores(recommender, history[row : row + 1]) for row in range(len(history))])
+    torch.testing.assert_close(scores(recommender, history), singles)
 
 
 def test_inference_is_deterministic(recommender, history):
-    assert torch.equal(recommender(history), recommender(history))
+    assert torch.equal(scores(recommender, history), scores(recommender, history))
 
 
 def test_log_prob_is_the_log_of_the_activated_score(recommender, history):
-    logits = recommender(history).double()
+    logits = scores(recommender, history).double()
     prob = torch.sigmoid(logits) if recommender.activation == "sigmoid" else torch.softmax(logits, dim=1)
-    log_prob = recommender.log_prob(history)
+    log_prob = log_probs(recommender, history)
     torch.testing.assert_close(log_prob, prob.log().float())
     target = torch.arange(len(history))
-    found = recommender.target_log_prob(recommender(history), target)
+    found = recommender.target_log_prob(scores(recommender, history), target)
     torch.testing.assert_close(found, log_prob[torch.arange(len(history)), target])
 
 
@@ -95,7 +109,12 @@ def test_log_prob_of_extreme_logits_is_finite(linear, activation):
 def test_scores_can_be_differentiated_in_the_history(name, train_matrix, history):
     recommender = MAKERS[name](train_matrix)
     assert recommender.differentiable == (name not in ("popularity", "black-box"))
-    if recommender.differentiable:
+    if recommender.is_ordered:
+        histories = lxr.Histories.of_dense(history)
+        keep = torch.ones(histories.shape).requires_grad_()
+        (gradient,) = torch.autograd.grad(recommender.log_activation(recommender.logits(histories, keep)).sum(), keep)
+        assert gradient.isfinite().all() and (gradient[histories.real] != 0).any()
+    elif recommender.differentiable:
         x = history.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(recommender.log_prob(x).sum(), x)
         assert torch.isfinite(gradient).all()
@@ -107,6 +126,8 @@ def test_activations(train_matrix):
         "mf": "sigmoid",
         "vae": "softmax",
         "ncf": "sigmoid",
+        "sasrec": "softmax",
+        "gru4rec": "softmax",
         "popularity": "sigmoid",
         "autoencoder": "softmax",
         "ease": "sigmoid",

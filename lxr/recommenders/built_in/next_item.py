@@ -79,8 +79,8 @@ class NextItem(SequentialRecommender):
         return at(self.states(items, dropped=unchanged), lengths)
 
     def embedded(self, items: torch.Tensor) -> torch.Tensor:
-        """Embeddings (…, n_factors) of items (…)."""
-        return F.embedding(items, self.item.weight)
+        """Embeddings (…, n_factors) of items (…) in a history: larger than those to score, which start small."""
+        return F.embedding(items, self.item.weight) * self.n_factors**0.5
 
     def forward(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Map items (B, L), oldest first, and their kept shares (B, L) to logits (B, I)."""
@@ -102,8 +102,8 @@ class NextItem(SequentialRecommender):
         if self.negatives is None:
             return F.cross_entropy(self.item(states), target)
         drawn = torch.randint(self.n_items, (self.negatives,), generator=generator).to(target.device)
-        wanted = score_candidates(states, self.embedded(target)[:, None]) + self.item.bias[target][:, None]  # (N, 1)
-        others = F.linear(states, self.embedded(drawn), self.item.bias[drawn])  # (N, negatives)
+        wanted = score_candidates(states, self.item.weight[target][:, None]) + self.item.bias[target][:, None]  # (N, 1)
+        others = F.linear(states, self.item.weight[drawn], self.item.bias[drawn])  # (N, negatives)
         others = others.masked_fill(drawn == target[:, None], -torch.inf)
         others = others + torch.tensor(self.n_items / self.negatives).log()
         return (torch.cat([wanted, others], dim=1).logsumexp(dim=1) - wanted[:, 0]).mean()

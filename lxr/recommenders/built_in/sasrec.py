@@ -106,9 +106,9 @@ class SASRec(NextItem):
         """State (B, n_factors) after items (B, L), of which shares (B, L) are kept."""
         x = self._inputs(items, self._positions(keep.cumsum(dim=1) - keep))
         share = F.pad(keep, (1, 0), value=1.0)  # with the start
-        weights = attention_weights(share)
+        bias = attention_bias(share)
         for layer in self._layers():
-            x = layer(x, unchanged, weights)
+            x = layer(x, unchanged, bias)
         newer_are_out = (1 - keep).flip(1).cumprod(dim=1).flip(1)  # and the entry itself
         is_newest = share * F.pad(newer_are_out, (0, 1), value=1.0)
         return torch.einsum("bl,bld->bd", is_newest, normed(x))
@@ -126,8 +126,7 @@ class SASRec(NextItem):
 
     def _inputs(self, items: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """The start and the entries (B, L + 1, n_factors) of items (B, L) with positions (…, L, n_factors)."""
-        entries = self.embedded(items) * self.n_factors**0.5 + position
-        return torch.cat([self.start.expand(len(items), 1, -1), entries], dim=1)
+        return torch.cat([self.start.expand(len(items), 1, -1), self.embedded(items) + position], dim=1)
 
 
 class Layer(nn.Module):
@@ -170,13 +169,13 @@ def normed(x: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(x, x.shape[-1:])
 
 
-def attention_weights(share: torch.Tensor) -> torch.Tensor:
+def attention_bias(share: torch.Tensor) -> torch.Tensor:
     """Numbers (B, 1, L, L) to add to the attention: log-shares (B, L) of earlier entries, 0 for itself, −∞ for later ones.
 
-    A share of 0 counts as ``LEAST_SHARE``, with the gradient that this share has: it is finite, and nearly that at 0.
+    A share of 0 counts as ``LEAST_SHARE``: the weight vanishes in the sum, and the gradient of the attention stays finite.
 
     Example:
-        >>> attention_weights(torch.tensor([[1.0, 0.5, 1.0]])).exp()[0, 0]
+        >>> attention_bias(torch.tensor([[1.0, 0.5, 1.0]])).exp()[0, 0]
         tensor([[1.0000, 0.0000, 0.0000],
                 [1.0000, 1.0000, 0.0000],
                 [1.0000, 0.5000, 1.0000]])

@@ -459,6 +459,17 @@ def test_nothing_of_a_plain_bundle_is_unpickled(saved, monkeypatch):
     assert lxr.load(saved).data.n_items == N_ITEMS
 
 
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_a_bundle_of_a_sequential_recommender_explains_the_same(name, data, tmp_path):
+    model, items = small(name), lxr.Histories.of_lists([[7, 2, 9], [4]], N_ITEMS)
+    explainer = lxr.EXPLAINERS["leave-one-out"](model, data.matrix)
+    lxr.save(tmp_path / "bundle", model=model, explainer=explainer, data=data)
+    loaded = lxr.load(tmp_path / "bundle")
+    assert type(loaded.model) is type(model) and loaded.model.options == model.options
+    target = lxr.top_item(model, items)
+    assert torch.equal(loaded.explainer.explain(items, target), explainer.explain(items, target))
+
+
 def test_a_bundle_replaces_a_bundle_and_nothing_else(saved, tmp_path):
     lxr.save(saved, model=small("vae"))
     assert type(lxr.load(saved).model) is lxr.VAE and not (saved / "interactions.npz").exists()

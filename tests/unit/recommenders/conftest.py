@@ -1,5 +1,8 @@
 """Fixtures shared by the tests of recommenders."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from toys import TINY
 
@@ -21,5 +24,7 @@ def name_of_rows(request):
 @pytest.fixture
 def training_data(name, planted):
     """Histories of training and validation users, in the form that a recommender is trained on."""
-    is_ordered = lxr.RECOMMENDERS[name].is_ordered
-    return tuple(lxr.EntryLists.of_matrix(matrix) for matrix in planted) if is_ordered else planted
+    if not lxr.RECOMMENDERS[name].is_ordered:
+        return planted
+    times = (np.arange(matrix.nnz, dtype=float) for matrix in planted)
+    return tuple(replace(lxr.EntryLists.of_matrix(matrix), times=time) for matrix, time in zip(planted, times, strict=True))

@@ -6,7 +6,7 @@ import torch
 
 import lxr
 from lxr import EntryLists, Histories
-from lxr.recommenders.built_in.next_item import unchanged, within
+from lxr.recommenders.built_in.next_item import drawn_windows, unchanged, within
 
 N_ITEMS = 12
 LISTS = [[5, 0, 3, 0], [7], [], [9, 1, 2, 4, 6, 11, 3]]
@@ -164,12 +164,25 @@ def test_entries_leave_the_window_little_by_little():
     assert within(keep, 4) is keep
 
 
+def test_training_sees_all_parts_of_long_histories():
+    histories, generator = Histories.of_lists([[3, 1, 2, 0, 4], [7, 8]], N_ITEMS), torch.Generator().manual_seed(0)
+    found = set()
+    for _ in range(50):
+        windows, is_start = drawn_windows(histories, 3, generator)
+        long, short = (each.tolist() for each in windows.lists())
+        assert short == [7, 8] and is_start.tolist() == [long[0] == 3, True]
+        found.add(tuple(long))
+    assert found == {(3, 1, 2), (1, 2, 0), (2, 0, 4)}
+    assert drawn_windows(histories, 5, generator)[0].lists()[0].tolist() == [3, 1, 2, 0, 4]
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_order_is_learned(name):
     generator = np.random.default_rng(0)
     first, length = generator.integers(0, N_ITEMS, 300), generator.integers(3, 8, 300)
     items = np.concatenate([(start + np.arange(n)) % N_ITEMS for start, n in zip(first, length, strict=True)])
-    lists = EntryLists(items, np.append(0, length.cumsum()), N_ITEMS)  # after every item the next one
+    times = np.arange(len(items), dtype=float)
+    lists = EntryLists(items, np.append(0, length.cumsum()), N_ITEMS, times)  # after every item the next one
     model = MAKERS[name](n_factors=16, dropout=0.0)
     record = lxr.fit(model, lists[:200], lists[200:], epochs=30, batch_size=20, learning_rate=0.01)
     assert record["loss"].iloc[-1] < record["loss"].iloc[0]

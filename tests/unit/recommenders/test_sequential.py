@@ -1,5 +1,6 @@
 """Recommenders that use the order of a history: soft masks, true deletion, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 from toys import N_ITEMS, Fading
@@ -18,6 +19,23 @@ class Places(lxr.SequentialRecommender):
         """Map items (B, L) and their kept shares (B, L) to logits (B, I)."""
         place = torch.arange(1, items.shape[1] + 1).expand(items.shape)
         return torch.zeros(len(items), self.n_items).scatter_add(1, (items + 1) % self.n_items, keep * place)
+
+
+class Successor(lxr.SequentialRecommender):
+    """After the newest item the next one; there is nothing to learn."""
+
+    def __init__(self):
+        super().__init__(N_ITEMS)
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, items, keep):
+        """Map items (B, L) and their kept shares (B, L) to logits (B, I)."""
+        newest = keep * torch.exp(1 - keep.flip(1).cumsum(1).flip(1))
+        return torch.zeros(len(items), N_ITEMS).scatter_add(1, (items + 1) % N_ITEMS, newest)
+
+    def loss(self, histories, generator, step):
+        """A constant."""
+        return self.scale * 0
 
 
 @pytest.fixture
@@ -97,6 +115,12 @@ def test_without_an_entry_logits_are_finite(histories):
     for model in (Fading(), Places(N_ITEMS)):
         nothing = model.logits_after_deletion(histories, torch.zeros_like(histories.real))
         assert nothing.isfinite().all() and torch.equal(nothing, model.logits(histories, torch.zeros(histories.shape)))
+
+
+def test_training_stops_by_the_newest_entries():
+    runs = torch.arange(4)[:, None] * 3 + torch.arange(6)  # of six entries, the newest is hidden
+    lists = lxr.EntryLists(runs.ravel().numpy(), 6 * np.arange(5), N_ITEMS, times=np.arange(24.0))
+    assert lxr.fit(Successor(), lists, lists, epochs=1)["NDCG@100"].tolist() == [1.0]
 
 
 def test_rows_have_no_order(histories):
