@@ -19,7 +19,6 @@ from toys import N_ITEMS, WRAPPED, als, autoencoder, black_box, network_of, smal
 import lxr
 from lxr.delivery import bundle as bundles
 from lxr.delivery import explainer_fingerprint, recommender_fingerprint
-from lxr.delivery.bundled_explainer import read_explainer, write_explainer
 from lxr.utils.directories import whole_directory
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import sha256
@@ -237,7 +236,8 @@ def test_training_users_of_a_sequential_recommender_keep_their_order(name, optio
     model, items = lxr.SASRec(N_ITEMS, n_factors=4, n_layers=1), np.random.default_rng(0).permutation(N_ITEMS)
     lists = lxr.EntryLists(np.append(items, items[:4]), np.array([0, 5, 9, 16, N_ITEMS + 4]), N_ITEMS)
     explainer, target = lxr.EXPLAINERS[name](model, lists, seed=3, **options), lxr.top_item(model, lists)
-    found = read_explainer(write_explainer(explainer, model, model, tmp_path), model, tmp_path)
+    lxr.save(tmp_path / "bundle", model=model, explainer=explainer)
+    found = lxr.load(tmp_path / "bundle").explainer
     np.testing.assert_allclose(found.explain(lists, target), explainer.explain(lists, target), rtol=1e-4, atol=1e-6)
     assert explainer_fingerprint(found) == explainer_fingerprint(explainer)
 
