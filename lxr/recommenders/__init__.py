@@ -10,7 +10,9 @@ Example:
 """
 
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.ease import EASE
 from lxr.recommenders.built_in.gru4rec import GRU4Rec
+from lxr.recommenders.built_in.lightgcn import LightGCN
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
 from lxr.recommenders.built_in.popularity import Popularity
@@ -26,6 +28,7 @@ from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
 from lxr.recommenders.wrapped import wrap
 
 __all__ = [
+    "EASE",
     "FIT_SPACE",
     "MF",
     "NCF",
@@ -33,6 +36,7 @@ __all__ = [
     "VAE",
     "Fingerprint",
     "GRU4Rec",
+    "LightGCN",
     "Popularity",
     "Recommender",
     "SASRec",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import TINY
+from toys import ORDER_FREE, TINY
 
 import lxr
 
@@ -15,16 +15,22 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=[name for name in TINY if not lxr.RECOMMENDERS[name].is_ordered])
+@pytest.fixture(params=[name for name in TINY if not lxr.RECOMMENDERS[name].is_closed_form])
+def learner(request):
+    """Those that are trained step by step."""
+    return request.param
+
+
+@pytest.fixture(params=ORDER_FREE)
 def name_of_rows(request):
     """Every registered recommender of rows (B, I)."""
     return request.param
 
 
 @pytest.fixture
-def training_data(name, planted):
+def training_data(learner, planted):
     """Histories of training and validation users, in the form that a recommender is trained on."""
-    if not lxr.RECOMMENDERS[name].is_ordered:
+    if not lxr.RECOMMENDERS[learner].is_ordered:
         return planted
     times = (np.arange(matrix.nnz, dtype=float) for matrix in planted)
     return tuple(replace(lxr.EntryLists.of_matrix(matrix), times=time) for matrix, time in zip(planted, times, strict=True))
