@@ -9,6 +9,7 @@ Example:
     {'user': [3, 3], 'rank': [1, 2]}
 """
 
+from lxr.recommenders.adapters.adapt import adapt
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
@@ -33,6 +34,7 @@ __all__ = [
     "Popularity",
     "Recommender",
     "SequentialRecommender",
+    "adapt",
     "fit",
     "load",
     "rank_quality",
