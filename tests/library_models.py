@@ -74,7 +74,7 @@ def of_library(module: str):
 
 def library_matrix(data: lxr.Interactions, padding: int = 0) -> sp.csr_matrix:
     """Training users (n, padding + I) in the order of the library."""
-    return sp.csr_matrix(sp.hstack([sp.csr_matrix((N_USERS, padding)), data.matrix[:, ORDER]]))
+    return sp.hstack([sp.csr_matrix((N_USERS, padding)), data.matrix[:, ORDER]], format="csr", dtype=np.float32)
 
 
 def weights(data: lxr.Interactions, padding: int = 0) -> np.ndarray:
@@ -173,7 +173,7 @@ def of_implicit(module: str, name: str, **options) -> Callable:
 
     def make(data):
         model = getattr(importlib.import_module(module), name)(num_threads=1, **options)
-        model.fit(library_matrix(data).astype(np.float32), show_progress=False)
+        model.fit(library_matrix(data), show_progress=False)
         return model
 
     return make

@@ -100,8 +100,8 @@ def _form_of(model: Any, data: Interactions) -> Form:
     if form is None:
         raise ValueError(
             f"model: expected a fitted model of {', '.join(LIBRARIES)}, a PyTorch module, or an object with "
-            f"{', '.join(list(general.METHODS)[:-1])} or predict, found {type(model).__name__}: lxr.wrap makes a recommender "
-            "of a function of histories"
+            "predict_proba, decision_function or predict, "
+            f"found {type(model).__name__}: lxr.wrap makes a recommender of a function of histories"
         )
     return form
 

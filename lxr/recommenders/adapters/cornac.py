@@ -39,6 +39,8 @@ class Transformer(PaddedSequences):
 class Recurrent(nn.Module):
     """GRU4Rec of cornac. A share k of an entry moves the state h to k GRU(entry, h) + (1 − k) h: exact at 0 and 1."""
 
+    module: Any
+
     def __init__(self, module: nn.Module):
         super().__init__()
         self.module = module
@@ -115,8 +117,8 @@ def _ease(model: Any) -> Form:
     ratings = model.U
     if ratings.nnz and (ratings.data != 1).any():
         raise ValueError(
-            f"model: expected EASE of cornac trained on ones, found ratings up to {ratings.data.max():g}, which a history of "
-            "items does not have: train it on the pairs that count, with the rating 1"
+            f"model: expected EASE of cornac trained on ones, found ratings up to {ratings.data.max():g}, which a history "
+            "does not have: train it on the pairs that count, with the rating 1"
         )
     return _of_users(model, ItemToItem(model.B), ratings, activation="sigmoid", is_linear=True)
 

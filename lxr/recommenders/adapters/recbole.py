@@ -13,8 +13,8 @@ from lxr.recommenders.adapters.sequences import PaddedSequences, examples
 N_EXAMPLES = 20
 PADDING = 0  # number of RecBole's item [PAD]
 BY_USER = (
-    "it learns a vector for every user, and a changed history does not change it: explain a sequential model, EASE, MultiVAE, "
-    "MultiDAE or LightGCN"
+    "it learns a vector for every user, and a changed history does not change it: explain a sequential model, EASE, "
+    "MultiVAE, MultiDAE or LightGCN"
 )
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from lxr.recommenders.adapters import implicit
 from lxr.recommenders.adapters.form import Form, chosen

@@ -12,6 +12,8 @@ from lxr.utils.memory import check_memory
 class ItemToItem(nn.Module):
     """x W: every history item adds its row of the weights (I, I)."""
 
+    weights: torch.Tensor
+
     def __init__(self, weights: np.ndarray):
         super().__init__()
         self.register_buffer("weights", single(weights))
@@ -28,6 +30,10 @@ class FoldIn(nn.Module):
 
     Source: Hu, Koren, Volinsky, ICDM 2008, eq. 4.
     """
+
+    items: torch.Tensor
+    gram: torch.Tensor
+    squares: torch.Tensor
 
     def __init__(self, factors: np.ndarray, *, consumed: float, others: float, penalty: float):
         super().__init__()
@@ -50,6 +56,9 @@ class SumOfItems(nn.Module):
 
     Source: He et al., SIGIR 2020, eq. 3 (LightGCN), for a user outside the graph.
     """
+
+    table: torch.Tensor
+    items: torch.Tensor
 
     def __init__(self, table: torch.Tensor, items: torch.Tensor):
         super().__init__()
@@ -76,6 +85,8 @@ class BlackBox(nn.Module):
 
 class Rearranged(nn.Module):
     """A scorer of a library's item numbers, for the items of the data in their order."""
+
+    numbers: torch.Tensor
 
     def __init__(self, scorer: nn.Module, numbers: np.ndarray, n_items: int):
         super().__init__()

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,8 @@ class PaddedSequences(nn.Module):
         table: embedding of the items; None for a model without soft mask.
         token: further item number at the end of the list, such as a mask token; None without one.
     """
+
+    module: Any
 
     def __init__(
         self,
