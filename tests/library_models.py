@@ -190,6 +190,7 @@ class SequentialRecommender(nn.Module):
         self.ITEM_SEQ, self.ITEM_SEQ_LEN, self.loss_type = "item_id_list", "item_length", "CE"
         self.n_items, self.max_seq_length, self.device = n_items, max_seq_length, torch.device("cpu")
         self.item_embedding = nn.Embedding(n_items, width, padding_idx=0)
+        nn.init.normal_(self.item_embedding.weight, std=0.3)
 
     def full_sort_predict(self, interaction):
         states = self.states(interaction[self.ITEM_SEQ])
@@ -211,6 +212,7 @@ class SASRec(SequentialRecommender):
     def __init__(self, n_items):
         super().__init__(n_items)
         self.position_embedding, self.attention = nn.Embedding(self.max_seq_length, 8), MultiHeadAttention()
+        nn.init.normal_(self.position_embedding.weight, std=0.3)
 
     def states(self, numbers):
         x = self.item_embedding(numbers) + self.position_embedding(torch.arange(numbers.shape[1]).expand_as(numbers))

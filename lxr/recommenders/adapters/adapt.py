@@ -76,7 +76,7 @@ with predict_proba, decision_function or predict, found str: lxr.wrap makes a re
         return model
     if data.n_features:
         raise ValueError(f"data: expected no user features for a model of another library, found {data.n_features}")
-    form, name = _form_of(model, data), type(model).__name__
+    form, name = _form_of(model, data.n_items if item_ids is None else len(item_ids)), type(model).__name__
     check_form(form, name)
     scorer, numbers = form.scorer, _numbers(form, data, item_ids, name)
     if not np.array_equal(numbers, np.arange(form.n_items)):
@@ -87,8 +87,8 @@ with predict_proba, decision_function or predict, found str: lxr.wrap makes a re
     return wrap(scorer, data.n_items, chosen, takes=form.takes, is_linear=form.is_linear)
 
 
-def _form_of(model: Any, data: Interactions) -> Form:
-    """Form of a model, by the library of its class or of a base.
+def _form_of(model: Any, n_items: int) -> Form:
+    """Form of a model, by the library of its class or of a base; a model of no library has this number of items.
 
     Raises:
         ValueError: no adapter knows the model.
@@ -96,7 +96,7 @@ def _form_of(model: Any, data: Interactions) -> Form:
     for cls in type(model).__mro__:
         if (library := cls.__module__.partition(".")[0]) in LIBRARIES:
             return LIBRARIES[library](model)
-    form = general.form_of(model, data.n_items)
+    form = general.form_of(model, n_items)
     if form is None:
         raise ValueError(
             f"model: expected a fitted model of {', '.join(LIBRARIES)}, a PyTorch module, or an object with "

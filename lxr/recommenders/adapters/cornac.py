@@ -9,6 +9,7 @@ from torch import nn
 from lxr.recommenders.adapters.form import Form, chosen, class_names
 from lxr.recommenders.adapters.scorers import FoldIn, ItemToItem, SumOfItems, single
 from lxr.recommenders.adapters.sequences import NOTHING, PaddedSequences, examples
+from lxr.recommenders.modes import evaluating
 
 N_EXAMPLES = 20
 OVER_ALL_ITEMS = ("ce", "cross-entropy", "softmax", "xe_softmax")  # losses of one distribution over all items
@@ -94,6 +95,8 @@ def _gru4rec(model: Any) -> Form:
 def _sequential(model: Any, scorer: nn.Module, width: int) -> Form:
     """A model that scores any list of items, the empty one too."""
     histories = [[], *examples(range(model.total_items), width)]
+    with evaluating(model.model):  # cornac leaves it in evaluation mode
+        own = np.array([model.score(0, history) for history in histories])
     return Form(
         scorer,
         model.total_items,
@@ -101,7 +104,7 @@ def _sequential(model: Any, scorer: nn.Module, width: int) -> Form:
         takes="entries",
         item_ids=_ids(model, model.total_items),
         histories=histories,
-        own=np.array([model.score(0, history) for history in histories]),
+        own=own,
     )
 
 

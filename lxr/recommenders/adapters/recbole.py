@@ -9,6 +9,7 @@ from torch import nn
 from lxr.recommenders.adapters.form import Form, chosen, class_names
 from lxr.recommenders.adapters.scorers import ItemToItem, SumOfItems
 from lxr.recommenders.adapters.sequences import PaddedSequences, examples
+from lxr.recommenders.modes import evaluating
 
 N_EXAMPLES = 20
 PADDING = 0  # number of RecBole's item [PAD]
@@ -110,25 +111,22 @@ def _of_users(model: Any, scorer: nn.Module, **options: Any) -> Form:
     return Form(scorer, model.n_items, histories=histories, own=_own(model, users), **options)
 
 
-@torch.no_grad()
 def _own(model: Any, users: list[int]) -> np.ndarray:
     """RecBole's own scores (n, I) of some training users."""
-    model.eval()
-    return np.concatenate(
-        [
-            model.full_sort_predict({model.USER_ID: torch.tensor([user], device=model.device)}).view(1, -1).cpu().numpy()
-            for user in users
-        ]
-    )
+    questions = [{model.USER_ID: torch.tensor([user], device=model.device)} for user in users]
+    return np.concatenate([_answer(model, question) for question in questions])
 
 
-@torch.no_grad()
 def _own_sequence(model: Any, history: list[int]) -> np.ndarray:
     """RecBole's own scores (1, I) of a list of item numbers, padded as its data loader pads it."""
-    model.eval()
     numbers = torch.tensor([history + [PADDING] * (model.max_seq_length - len(history))], device=model.device)
-    lengths = torch.tensor([len(history)], device=model.device)
-    return model.full_sort_predict(_interaction(model, numbers, lengths)).view(1, -1).cpu().numpy()
+    return _answer(model, _interaction(model, numbers, torch.tensor([len(history)], device=model.device)))
+
+
+def _answer(model: Any, question: dict) -> np.ndarray:
+    """Scores (1, I) of all items for one user."""
+    with torch.no_grad(), evaluating(model):
+        return model.full_sort_predict(question).view(1, -1).cpu().numpy()
 
 
 def _interaction(model: Any, numbers: torch.Tensor, lengths: torch.Tensor) -> dict:

@@ -9,6 +9,7 @@ from lxr.recommenders.adapters import implicit
 from lxr.recommenders.adapters.form import Form, chosen
 from lxr.recommenders.adapters.scorers import ItemToItem
 from lxr.recommenders.adapters.sequences import PaddedSequences, examples
+from lxr.recommenders.modes import evaluating
 
 PADDING = 0  # number of RecTools' padding item
 BY_USER = (
@@ -56,13 +57,12 @@ def _transformer(model: Any) -> Form:
     )
 
 
-@torch.no_grad()
 def _own(module: Any, numbers: list[int], width: int) -> np.ndarray:
     """RecTools' own scores (1, I) of a list of item numbers, padded as its data preparator pads it."""
-    module.eval()
-    vectors = module.item_model.get_all_embeddings()
-    padded = torch.tensor([([PADDING] * width + numbers)[-width:]], device=vectors.device)
-    return module.similarity_module(module.encode_sessions({"x": padded}, vectors)[:, -1], vectors).cpu().numpy()
+    with torch.no_grad(), evaluating(module):
+        vectors = module.item_model.get_all_embeddings()
+        padded = torch.tensor([([PADDING] * width + numbers)[-width:]], device=vectors.device)
+        return module.similarity_module(module.encode_sessions({"x": padded}, vectors)[:, -1], vectors).cpu().numpy()
 
 
 def _ease(model: Any) -> Form:
