@@ -20,30 +20,16 @@ from lxr.counterfactuals.events import greedy_set
 from lxr.counterfactuals.question import Question
 from lxr.runs.plan import FIT_OPTIONS, TUNABLE_PARAMETERS
 
-EPOCHS = {"mf": 60, "vae": 60, "ncf": 40}
-
-
-def ease(matrix: sp.csr_matrix, penalty: float = 500.0) -> lxr.Recommender:
-    """EASE (Steck, WWW 2019) of training histories (n, I)."""
-    inverse = np.linalg.inv((matrix.T @ matrix).toarray() + penalty * np.eye(matrix.shape[1]))
-    weights = torch.from_numpy(np.eye(len(inverse)) - inverse / np.diag(inverse)).float()
-
-    def score(history: torch.Tensor) -> torch.Tensor:
-        items = history.any(dim=0).nonzero().ravel()  # the others add nothing
-        return history[:, items] @ weights[items]
-
-    return lxr.wrap(score, matrix.shape[1], "sigmoid", is_linear=True)
+EPOCHS = {"mf": 60, "vae": 60, "ncf": 40, "ease": 1}
 
 
 def trained(name: str, matrix: sp.csr_matrix, validation: sp.csr_matrix, weights: Path | None) -> lxr.Recommender:
     """Recommender by name, from a file if there is one."""
-    if name == "ease":
-        return ease(matrix)
     if weights and (weights / f"{name}.pt").is_file():
         return lxr.load(weights / f"{name}.pt")
-    options = TUNABLE_PARAMETERS[name]
+    options = TUNABLE_PARAMETERS.get(name, {}) | {"epochs": EPOCHS[name]}
     model = lxr.RECOMMENDERS[name](matrix.shape[1], **{key: options[key] for key in options if key not in FIT_OPTIONS})
-    lxr.fit(model, matrix, validation, epochs=EPOCHS[name], **{key: options[key] for key in options if key in FIT_OPTIONS})
+    lxr.fit(model, matrix, validation, **{key: options[key] for key in options if key in FIT_OPTIONS})
     return model
 
 

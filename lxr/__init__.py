@@ -9,7 +9,7 @@ each imports from lower floors only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
 2. `lxr.data`: ratings, histories, splits, datasets and files
-3. `lxr.recommenders`: MF, VAE, NCF, `wrap`, `adapt`; training, ranking, recommending
+3. `lxr.recommenders`: MF, VAE, NCF, EASE, LightGCN, `wrap`, `adapt`; training, ranking, recommending
 4. `lxr.metrics`: fidelity, agreement, statistics
 5. `lxr.explainers`: LXR and its rivals, objectives
 6. `lxr.counterfactuals`: smallest sets of history items that change a recommendation, with certificates
@@ -70,6 +70,8 @@ from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.result import FidelityResult
 from lxr.recommenders.adapters.adapt import adapt
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.ease import EASE
+from lxr.recommenders.built_in.lightgcn import LightGCN
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
 from lxr.recommenders.built_in.popularity import Popularity
@@ -88,6 +90,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "DATASETS",
+    "EASE",
     "EXPLAINERS",
     "LXR",
     "MF",
@@ -105,6 +108,7 @@ __all__ = [
     "Histories",
     "Interactions",
     "LXRSettings",
+    "LightGCN",
     "PathLXR",
     "PathSettings",
     "Popularity",

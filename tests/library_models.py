@@ -1,22 +1,30 @@
-"""Fitted models of other libraries on a small catalogue: of the packages themselves, or stand-ins with their interface."""
+"""Fitted models of other libraries on a small catalogue: of the packages themselves, or stand-ins with their interface.
+
+A new case needs a row in ``docs/models_that_fit.csv``. The contracts then run on it.
+"""
 
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 import scipy.sparse as sp
 import torch
 from torch import nn
+from toys import N_ITEMS
 
 import lxr
+from lxr.utils.environment import PROJECT_ROOT
 
-N_USERS, N_ITEMS = 40, 12
+N_USERS = 40
 ORDER = np.random.default_rng(8).permutation(N_ITEMS)  # library number → column of the data
 
 
+@cache
 def small_data() -> lxr.Interactions:
     """Forty users of two tastes with entries in order; ids are text."""
     generator = np.random.default_rng(7)
@@ -48,18 +56,23 @@ class Case:
     has_ids: bool = False
     padding: int = 0
 
-    def missing(self) -> str | None:
-        """Reason to skip the case; None if there is none."""
-        absent = self.package and importlib.util.find_spec(self.package) is None
-        return f"needs the package {self.package}" if absent else None
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        return f"{self.library} {self.model}"
 
-    def adapted(self, data: lxr.Interactions) -> lxr.Recommender:
-        """The model as a recommender."""
-        options = {} if self.has_ids else {"item_ids": [*["[PAD]"] * self.padding, *data.item_ids[ORDER]]}
-        if self.library == "PyTorch":
-            options["activation"] = "softmax"
-        torch.manual_seed(3)
-        return lxr.adapt(self.make(data), data, **options)
+
+@cache
+def adapted(case: Case) -> lxr.Recommender:
+    """The model of a case as a recommender; skips the test if its package is absent."""
+    if case.package and importlib.util.find_spec(case.package) is None:
+        pytest.skip(f"needs the package {case.package}")
+    data = small_data()
+    options = {} if case.has_ids else {"item_ids": [*["[PAD]"] * case.padding, *data.item_ids[ORDER]]}
+    if case.library == "PyTorch":
+        options["activation"] = "softmax"
+    torch.manual_seed(3)
+    return lxr.adapt(case.make(data), data, **options)
 
 
 def of_library(module: str):
@@ -237,7 +250,8 @@ class BERT4Rec(SequentialRecommender):
     """BERT4Rec, which looks up another list than it gets: no soft mask."""
 
     def states(self, numbers):
-        return self.item_embedding(nn.functional.pad(numbers, (0, 1))[:, 1:]).cumsum(dim=1)
+        x = self.item_embedding(nn.functional.pad(numbers, (0, 1))[:, 1:])
+        return (x * torch.arange(1, 1 + numbers.shape[1])[:, None]).cumsum(dim=1)
 
 
 class GeneralRecommender(nn.Module):
@@ -370,16 +384,16 @@ class LightFMWrapperModel:
 # --- no library ------------------------------------------------------------------------------------------------------
 
 
-class Mean(nn.Module):
-    """A module of items and mask."""
+class Fading(nn.Module):
+    """A module of items and mask, for which an entry counts less with each later one."""
 
     def __init__(self, data):
         super().__init__()
         self.table = nn.Embedding(N_ITEMS, 4)
 
     def forward(self, items, mask):
-        mean = (self.table(items) * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return mean @ self.table.weight.T
+        later = mask.flip(1).cumsum(dim=1).flip(1) - mask
+        return (self.table(items) * (mask * 0.7**later)[..., None]).sum(dim=1) @ self.table.weight.T
 
 
 class Votes:
@@ -445,7 +459,16 @@ CASES = [
     Case("RecTools", "BERT4Rec", BERT4RecModel, has_ids=True),
     Case("RecTools", "EASE", EASEModel),
     Case("RecTools", "LightFM", lambda data: LightFMWrapperModel()),
-    Case("PyTorch", "module of items and mask", Mean),
+    Case("PyTorch", "module of items and mask", Fading),
     Case("PyTorch", "module of rows", layers),
     Case("scikit-learn", "scorer of rows", Votes),
 ]
+
+TABLE = pd.read_csv(PROJECT_ROOT / "docs/models_that_fit.csv", keep_default_na=False).set_index(["library", "model"])
+
+
+def cases(**columns: str) -> list[Case]:
+    """Cases whose rows of the table have these values."""
+    rows = {(case.library, case.model): case for case in CASES}
+    chosen = TABLE.loc[(TABLE[list(columns)] == pd.Series(columns)).all(axis=1)]
+    return [rows[place] for place in chosen.index if place in rows]

@@ -22,16 +22,12 @@ def autoencoder() -> lxr.Recommender:
     return lxr.wrap(module, N_ITEMS, "softmax")
 
 
-def ease_weights(penalty=5.0) -> np.ndarray:
-    """Item-item weights (I, I) of EASE, float64: B = I − P / diag(P) with P the inverse of the penalised Gram matrix."""
-    matrix = (np.random.default_rng(3).random((60, N_ITEMS)) < 0.3).astype(float)
-    inverse = np.linalg.inv(matrix.T @ matrix + penalty * np.eye(N_ITEMS))
-    return np.eye(N_ITEMS) - inverse / np.diag(inverse)
-
-
-def ease() -> lxr.Recommender:
-    """A linear model in closed form, of float64 weights as NumPy leaves them."""
-    weights = torch.from_numpy(ease_weights())
+def item_to_item() -> lxr.Recommender:
+    """A linear model of float64 weights, as NumPy leaves them: cosine similarities of items."""
+    users = np.random.default_rng(3).random((60, N_ITEMS)) < 0.3
+    gram = users.T.astype(float) @ users
+    norm = np.sqrt(np.diag(gram))
+    weights = torch.from_numpy(gram / norm / norm[:, None] - np.eye(N_ITEMS))
     return lxr.wrap(lambda history: history.double() @ weights, N_ITEMS, "sigmoid")
 
 
@@ -57,7 +53,7 @@ def black_box() -> lxr.Recommender:
     return lxr.wrap(lambda history: np.asfortranarray(np.tanh(history @ into) @ out), N_ITEMS, "softmax")
 
 
-WRAPPED = {"autoencoder": autoencoder, "ease": ease, "als": als, "black-box": black_box}
+WRAPPED = {"autoencoder": autoencoder, "item-to-item": item_to_item, "als": als, "black-box": black_box}
 NEED_GRADIENT = [
     *lxr.EXPLAINERS.names(*LXR_FAMILIES),
     "gradient",
@@ -75,12 +71,27 @@ TINY = {
     "mf": {"n_factors": 4},
     "vae": {"n_hidden": 16, "n_latent": 4},
     "ncf": {"n_factors": 4, "layers": [6, 3], "max_pairs": 3 * N_ITEMS},
+    "ease": {"regularization": 5.0},
+    "lightgcn": {"n_factors": 4},
 }
 
 
+ORDER_FREE = [name for name, cls in lxr.RECOMMENDERS.items() if not cls.is_ordered]
+
+
 def small(name, seed=0, **options) -> lxr.Recommender:
-    """A small untrained recommender of the registry."""
-    return lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
+    """A small recommender of the registry: untrained, or in closed form for random users."""
+    model = lxr.RECOMMENDERS[name](N_ITEMS, seed=seed, **TINY[name] | options)
+    if model.is_closed_form:
+        model.solve(random_lists(60, model.n_columns))
+    return model
+
+
+def random_lists(n_users, n_columns=N_ITEMS, seed=0) -> lxr.EntryLists:
+    """Histories of two to nine items in a random order."""
+    generator = np.random.default_rng(seed)
+    lists = [generator.choice(n_columns, generator.integers(2, 10), replace=False) for _ in range(n_users)]
+    return lxr.EntryLists(np.concatenate(lists), np.append(0, np.cumsum([len(each) for each in lists])), n_columns)
 
 
 def with_biases(model: lxr.Recommender) -> lxr.Recommender:

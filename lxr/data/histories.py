@@ -382,12 +382,17 @@ class Rows:
         """Whether the weights have a gradient."""
         return self.weights is not None and self.weights.requires_grad
 
+    @cached_property
+    def users(self) -> torch.Tensor:
+        """(N,) row of each entry."""
+        length = torch.diff(self.start, append=torch.tensor([len(self.items)], device=self.device))
+        return torch.arange(len(self.start), device=self.device).repeat_interleave(length)
+
     def normalized(self, eps: float = 1e-12) -> "Rows":
         """Rows divided by their Euclidean norm, as ``torch.nn.functional.normalize`` divides dense rows."""
-        length = torch.diff(self.start, append=torch.tensor([len(self.items)], device=self.device))
-        row = torch.arange(len(self.start), device=self.device).repeat_interleave(length)
         if self.weights is None:
-            return replace(self, weights=length.float().rsqrt()[row])
+            length = torch.bincount(self.users, minlength=len(self))
+            return replace(self, weights=length.float().rsqrt()[self.users])
         square = torch.zeros(len(self.start), dtype=self.weights.dtype, device=self.device)
-        norm = square.index_add(0, row, self.weights.square()).clamp(min=eps**2).sqrt()
-        return replace(self, weights=self.weights / norm[row])
+        norm = square.index_add(0, self.users, self.weights.square()).clamp(min=eps**2).sqrt()
+        return replace(self, weights=self.weights / norm[self.users])

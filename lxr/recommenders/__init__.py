@@ -11,6 +11,8 @@ Example:
 
 from lxr.recommenders.adapters.adapt import adapt
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.built_in.ease import EASE
+from lxr.recommenders.built_in.lightgcn import LightGCN
 from lxr.recommenders.built_in.mf import MF
 from lxr.recommenders.built_in.ncf import NCF
 from lxr.recommenders.built_in.popularity import Popularity
@@ -25,12 +27,14 @@ from lxr.recommenders.training import FIT_SPACE, fit, train_recommender
 from lxr.recommenders.wrapped import wrap
 
 __all__ = [
+    "EASE",
     "FIT_SPACE",
     "MF",
     "NCF",
     "RECOMMENDERS",
     "VAE",
     "Fingerprint",
+    "LightGCN",
     "Popularity",
     "Recommender",
     "SequentialRecommender",

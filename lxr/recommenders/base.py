@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lxr.data.histories import Histories, Rows
+from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.data.inputs import check_width
 from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.recommenders.network import Network
@@ -36,7 +36,7 @@ WITHOUT_RIVALS = -math.log(1e-15)  # log-odds of the only item of a catalogue
 
 
 class Recommender(nn.Module):
-    """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss``.
+    """Base class. A subclass defines ``forward`` and, if :func:`lxr.fit` is to train it, ``loss`` or ``solve``.
 
     Call a recommender to get its logits. Its ``forward`` gets histories in the precision of its weights and may change them
     in place. It runs in evaluation mode, except in a step of training (:func:`lxr.recommenders.modes.learning`, as
@@ -66,6 +66,7 @@ class Recommender(nn.Module):
         takes_rows: whether ``forward`` also takes histories as entries, :class:`lxr.data.histories.Rows`, and candidates
             (B, C) as a second argument. Otherwise it gets dense rows, and all items are scored.
         is_ordered: whether answers depend on the order of the entries (:class:`lxr.SequentialRecommender`).
+        is_closed_form: whether :func:`lxr.fit` trains it by one call of :meth:`solve` instead of steps on :meth:`loss`.
 
     Raises:
         ValueError: no items, or a negative number of features.
@@ -83,6 +84,7 @@ class Recommender(nn.Module):
     is_linear: bool = False
     takes_rows: bool = False
     is_ordered: bool = False
+    is_closed_form: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
     is_counted = True  # see lxr.recommenders.modes.uncounted
     works_in_place: bool | None = None  # detected at the first call
@@ -338,6 +340,14 @@ class Recommender(nn.Module):
     def loss(self, histories: Histories, generator: torch.Generator, step: int) -> torch.Tensor:
         """Training loss of a batch of histories; ``step`` counts the batches since the start."""
         raise NotImplementedError(f"{type(self).__name__} has no training loss: train it in its own framework")
+
+    def solve(self, histories: EntryLists) -> float:
+        """Compute the weights from all training histories at once, in place, and return the loss."""
+        raise NotImplementedError(f"{type(self).__name__} has no closed form")
+
+    def training_on(self, histories: EntryLists) -> contextlib.AbstractContextManager:
+        """Context of the training, for what a step needs of all training histories, such as their graph."""
+        return contextlib.nullcontext()
 
     def network(self) -> Network | None:
         """Layers for bounds on the sizes of counterfactual sets; None if the recommender has another form."""

@@ -28,9 +28,15 @@ def first_layer(layer: ItemTable, history: torch.Tensor | Rows, *, sparse: bool 
     """
     if not isinstance(history, Rows):
         return layer(history)
-    weights = None if history.weights is None else history.weights.to(layer.table.dtype)
-    sums = F.embedding_bag(history.items, layer.table, history.start, mode="sum", per_sample_weights=weights, sparse=sparse)
-    return sums + layer.bias
+    return table_sums(layer.table, history, sparse=sparse) + layer.bias
+
+
+def table_sums(table: torch.Tensor, history: torch.Tensor | Rows, *, sparse: bool = False) -> torch.Tensor:
+    """Sums (B, h) of the rows of a table (I, h) that belong to the entries of histories (B, I), weighted."""
+    if not isinstance(history, Rows):
+        return history @ table
+    weights = None if history.weights is None else history.weights.to(table.dtype)
+    return F.embedding_bag(history.items, table, history.start, mode="sum", per_sample_weights=weights, sparse=sparse)
 
 
 def normalized(history: torch.Tensor | Rows) -> torch.Tensor | Rows:

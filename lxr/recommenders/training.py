@@ -52,6 +52,9 @@ def fit(
     decides. Training stops when it has not improved for ``patience`` epochs. Steps run in training mode, validation in
     evaluation mode, in which the recommender is afterwards.
 
+    A recommender in closed form (``model.is_closed_form``) is trained by one call of its ``solve``, reported as one epoch.
+    ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay`` and ``patience`` are then without effect.
+
     Args:
         model: the recommender, on the device to train on.
         train_matrix: histories of the training users: (n, I) CSR, or :class:`lxr.EntryLists`, which have an order.
@@ -94,21 +97,24 @@ def fit(
         return model.loss(train_lists.batch(users, model.device), generator, next(step))
 
     def train() -> float:
+        if model.is_closed_form:
+            return model.solve(train_lists)
         with learning(model), with_gradients():
             return train_epoch(optimizer, loss_of, shuffle.permutation(len(train_lists)), batch_size)
 
-    training = train_and_keep_best(
-        model,
-        epochs,
-        train=train,
-        validate=lambda: holdout_ndcg(model, rest, hidden),
-        metric=HOLDOUT_METRIC,
-        lower_is_better=False,
-        learning_rate=learning_rate,
-        label=f"training {type(model).__name__}",
-        report=report,
-        patience=patience,
-    )
+    with model.training_on(train_lists):
+        training = train_and_keep_best(
+            model,
+            1 if model.is_closed_form else epochs,
+            train=train,
+            validate=lambda: holdout_ndcg(model, rest, hidden),
+            metric=HOLDOUT_METRIC,
+            lower_is_better=False,
+            learning_rate=learning_rate,
+            label=f"training {type(model).__name__}",
+            report=report,
+            patience=patience,
+        )
     model.eval()
     return training
 

@@ -102,7 +102,7 @@ class RecommenderTuning(Tuning):
         self.seed = check_seed(self.seed)
         self.cls = RECOMMENDERS[self.name]
         check_options(default_options(self.cls) | default_options(fit), fixed=self.fixed, start=self.start or {})
-        self.space = drop_fixed(self.cls.search_space | FIT_SPACE, self.fixed)
+        self.space = drop_fixed(self.cls.search_space | ({} if self.cls.is_closed_form else FIT_SPACE), self.fixed)
         self.start = default_options(self.cls) | default_options(fit) if self.start is None else self.start
         self.about = _about(self, "recommender") | {"recommender": self.name}
         self.lower_is_better = False

@@ -1,54 +1,29 @@
-"""One contract for histories as entries: every recommender answers them as their dense rows, every metric judges them so."""
+"""One contract for entries: recommenders of rows answer them as their dense rows, and metrics judge them so."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from every_recommender import OF_ROWS, entries_of, shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import N_ITEMS, WRAPPED, small, with_biases
+from toys import N_ITEMS, small
 
 import lxr
 from lxr import EntryLists, Histories
 from lxr.counterfactuals import smallest_prefix
 
-N_FEATURES = 2
-LISTS = [[7, 2, 11], [], [4], [19, 0, 5, 3, 12, 9], [6, 18]]
-MAKERS = {
-    "mf": lambda train_matrix: with_biases(small("mf")),
-    "vae": lambda train_matrix: with_biases(small("vae")),
-    "ncf": lambda train_matrix: with_biases(small("ncf")),
-    "gmf": lambda train_matrix: with_biases(small("ncf", branches="gmf")),
-    "mlp": lambda train_matrix: with_biases(small("ncf", branches="mlp")),
-    "mf with features": lambda train_matrix: with_biases(small("mf", n_features=N_FEATURES)),
-    "vae with features": lambda train_matrix: with_biases(small("vae", n_features=N_FEATURES)),
-    "popularity": lxr.Popularity,
-} | {name: lambda train_matrix, make=make: make() for name, make in WRAPPED.items()}
 
-
-@pytest.fixture(params=MAKERS)
-def recommender(request, train_matrix):
-    """Every kind of recommender."""
-    return MAKERS[request.param](train_matrix)
+@pytest.fixture(params=OF_ROWS)
+def recommender(request):
+    """Every kind of recommender of rows."""
+    return OF_ROWS[request.param]()
 
 
 @pytest.fixture
 def entries(recommender):
-    """Users with many, few and no entries; with a feature if the recommender has some."""
-    feature = [recommender.n_items + 1] if recommender.n_features else []
-    return Histories.of_lists([*LISTS, [8, *feature, 1]], recommender.n_columns)
-
-
-def shares(histories: Histories) -> torch.Tensor:
-    """Shares (B, L) that stay of every entry, some of them 0 or 1."""
-    drawn = torch.rand(histories.shape, generator=torch.Generator().manual_seed(0))
-    return (1.5 * drawn - 0.25).clamp(0, 1)
-
-
-def shuffled(histories: Histories, *values: torch.Tensor) -> list:
-    """The same entries and their values (B, L) in another order, with padding in between."""
-    order = torch.rand(histories.shape, generator=torch.Generator().manual_seed(1)).argsort(dim=1)
-    return [histories.mapped(lambda each: each.gather(1, order)), *(each.gather(1, order) for each in values)]
+    """Users with many, few and no entries."""
+    return entries_of(recommender)
 
 
 def test_entries_are_answered_as_their_dense_rows(recommender, entries):
@@ -57,19 +32,6 @@ def test_entries_are_answered_as_their_dense_rows(recommender, entries):
         found = recommender.logits(entries, keep)
         torch.testing.assert_close(found, expected)
         assert found.dtype == torch.float32
-
-
-def test_what_is_kept_is_what_is_left_after_deletion(recommender, entries):
-    stays = shares(entries) > 0.5
-    expected = recommender.logits(entries.keep(stays))
-    assert 0 < (stays & entries.real).sum() < entries.real.sum()
-    torch.testing.assert_close(recommender(entries.keep(stays).dense()), expected)
-    for found in (
-        recommender.logits_after_deletion(entries, stays),
-        recommender.logits(entries, stays),
-        recommender.logits(entries, stays.float()),
-    ):
-        torch.testing.assert_close(found, expected)
 
 
 def test_a_share_is_the_weight_of_a_dense_row(recommender, entries):
@@ -85,41 +47,6 @@ def test_a_share_is_the_weight_of_a_dense_row(recommender, entries):
         (dense,) = torch.autograd.grad(recommender.target_log_prob(expected, target)[filled].sum(), point)
         torch.testing.assert_close(slope, entries.at(dense))
         assert slope.any()
-
-
-def test_candidates_are_columns_of_the_whole(recommender, entries):
-    generator = torch.Generator().manual_seed(2)
-    candidates = torch.randint(recommender.n_columns, (len(entries), 4), generator=generator)
-    candidates[:, 0] = recommender.n_columns - 1  # a feature, if there are some
-    for keep in (None, shares(entries), shares(entries) > 0.5):
-        expected = recommender.logits(entries, keep).gather(1, candidates)
-        torch.testing.assert_close(recommender.logits(entries, keep, candidates), expected)
-    stays = shares(entries) > 0.5
-    torch.testing.assert_close(recommender.logits_after_deletion(entries, stays, candidates), expected)
-
-
-def test_the_order_of_entries_does_not_matter(recommender, entries):
-    keep = shares(entries)
-    other, moved = shuffled(entries, keep)
-    assert [items.tolist() for items in other.lists()] != [items.tolist() for items in entries.lists()]
-    torch.testing.assert_close(recommender.logits(other), recommender.logits(entries))
-    torch.testing.assert_close(recommender.logits(other, moved), recommender.logits(entries, keep))
-
-
-def test_a_batch_of_entries_equals_one_user_at_a_time(recommender, entries):
-    keep, singles = shares(entries), entries.split(1)
-    alone = torch.cat([recommender.logits(one.trimmed()) for one in singles])
-    torch.testing.assert_close(alone, recommender.logits(entries))
-    alone = torch.cat([recommender.logits(one, share) for one, share in zip(singles, keep.split(1), strict=True)])
-    torch.testing.assert_close(alone, recommender.logits(entries, keep))
-
-
-def test_without_an_entry_all_logits_are_finite(recommender, entries):
-    nothing = Histories.of_lists([[], []], recommender.n_columns)
-    deleted = recommender.logits_after_deletion(entries, torch.zeros_like(entries.real))
-    for logits in (recommender.logits(nothing), deleted, recommender.logits(entries, torch.zeros(entries.shape))):
-        assert recommender.of_items(logits).isfinite().all()
-        torch.testing.assert_close(logits, recommender(torch.zeros(len(logits), recommender.n_columns)))
 
 
 def test_an_item_that_comes_twice_weighs_twice(recommender):

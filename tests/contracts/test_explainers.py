@@ -105,7 +105,7 @@ def test_arguments_and_model_stay_as_they_are(name, model, train_matrix, history
     assert train_matrix.nnz == before[2].nnz
 
 
-@pytest.fixture(params=["mf", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vae", "ncf", "ease"))])
+@pytest.fixture(params=["mf", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vae", "ncf", "item-to-item"))])
 def kind(request):
     """A recommender that sums the rows of its entries, or one that was wrapped."""
     return request.param

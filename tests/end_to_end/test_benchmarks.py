@@ -68,7 +68,7 @@ def test_the_service_can_be_measured(benchmark_of, tmp_path):
 @pytest.mark.slow
 def test_counterfactual_sets_are_measured(benchmark_of, train_matrix):
     module = benchmark_of("counterfactual_sets")
-    model, matrix = module.ease(train_matrix, penalty=5.0), train_matrix[:5]
+    model, matrix = module.trained("ease", train_matrix, train_matrix, weights=None), train_matrix[:5]
     target = lxr.top_item(model, matrix)
     row = module.row_of(model, matrix, target, 1, *module.timed_sets(model, matrix, target, 1, time_limit=60))
     assert row["proven"] == 1 and 0 <= row["greedy optimal"] <= 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from lxr.data.interactions import Interactions
 from lxr.recommenders.adapters import cornac, general, implicit, recbole, rectools
-from lxr.recommenders.adapters.form import Form, check_form
+from lxr.recommenders.adapters.form import Form, check_form, device_of
 from lxr.recommenders.adapters.scorers import Rearranged
 from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.recommendations import check_catalogue
@@ -80,7 +80,7 @@ with predict_proba, decision_function or predict, found str: lxr.wrap makes a re
     check_form(form, name)
     scorer, numbers = form.scorer, _numbers(form, data, item_ids, name)
     if not np.array_equal(numbers, np.arange(form.n_items)):
-        scorer = Rearranged(scorer, numbers, form.n_items)
+        scorer = Rearranged(scorer, numbers, form.n_items).to(device_of(scorer))
     chosen = activation or form.activation
     if chosen is None:
         raise ValueError(f"activation: expected 'sigmoid', 'softmax' or 'probability' for the module {name}, found none")

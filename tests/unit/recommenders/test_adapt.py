@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from library_models import N_ITEMS, ORDER, SASRec, Votes, layers, of_library, small_data
+from library_models import ORDER, SASRec, Votes, layers, of_library, small_data
 from torch import nn
+from toys import N_ITEMS
 
 import lxr
 from lxr.recommenders.adapters.scorers import FoldIn

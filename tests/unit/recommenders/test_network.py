@@ -8,6 +8,7 @@ import lxr
 MODELS = {
     "vae": lambda: lxr.VAE(12, n_hidden=6, n_latent=3, n_features=2),
     "ncf": lambda: lxr.NCF(12, n_factors=4, layers=(6, 3), n_features=2),
+    "lightgcn": lambda: lxr.LightGCN(12, n_factors=4, n_features=2),
     "deep tower alone": lambda: lxr.NCF(12, n_factors=4, layers=(6, 5, 3), branches="mlp"),
 }
 

@@ -9,8 +9,8 @@ from toys import N_ITEMS, WRAPPED, small
 import lxr
 
 
-def test_training_learns(name, planted):
-    model = small(name)
+def test_training_learns(learner, planted):
+    model = small(learner)
     before = lxr.rank_quality(model, planted[1])
     record = lxr.fit(model, *planted, epochs=15, batch_size=20, learning_rate=0.01)
     assert list(record["epoch"]) == list(range(1, len(record) + 1))
@@ -20,9 +20,9 @@ def test_training_learns(name, planted):
     assert after["MPR"] < 0.35 < before["MPR"]  # half of the items are of the right taste: at best about 0.2
 
 
-def test_training_keeps_the_best_epoch(name, planted):
+def test_training_keeps_the_best_epoch(learner, planted):
     options = {"batch_size": 20, "learning_rate": 0.1, "patience": 5}  # fast enough to pass its best
-    model, shorter = small(name), small(name)
+    model, shorter = small(learner), small(learner)
     record = lxr.fit(model, *planted, epochs=40, **options)
     best = int(record["epoch"][record["NDCG@100"].idxmax()])
     assert best == len(record) - options["patience"]
@@ -31,8 +31,8 @@ def test_training_keeps_the_best_epoch(name, planted):
     assert all(torch.equal(weights[key], value) for key, value in shorter.state_dict().items())
 
 
-def test_training_is_deterministic(name, planted, untouched_rng):
-    models, records = [small(name) for _ in range(3)], []
+def test_training_is_deterministic(learner, planted, untouched_rng):
+    models, records = [small(learner) for _ in range(3)], []
     for global_seed, (model, seed) in enumerate(zip(models, (3, 3, 4), strict=True)):
         torch.manual_seed(global_seed)
         with untouched_rng():
@@ -41,6 +41,16 @@ def test_training_is_deterministic(name, planted, untouched_rng):
     assert records[0].equals(records[1])
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_a_closed_form_is_trained_in_one_step(planted):
+    model, reported = small("ease"), []
+    record = lxr.fit(model, *planted, epochs=5, learning_rate=1e38, report=lambda *values: reported.append(values))
+    assert record.columns.tolist() == ["epoch", "loss", "NDCG@100"] and len(record) == 1 and not model.training
+    assert reported == [(1, record["NDCG@100"].item())]
+    assert lxr.rank_quality(model, planted[1])["MPR"] < 0.35
+    with pytest.raises(NotImplementedError, match="MF has no closed form"):
+        small("mf").solve(lxr.EntryLists.of_matrix(planted[0]))
 
 
 def test_training_leaves_the_data_alone(name, planted):
@@ -90,10 +100,10 @@ def test_a_loss_that_is_not_finite_is_refused(planted):
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_a_huge_learning_rate_is_refused(name, planted, epochs):
+def test_a_huge_learning_rate_is_refused(learner, planted, epochs):
     # One batch per epoch: the first loss is still finite, the weights after it are not.
     with pytest.raises(ValueError, match=r"try a smaller learning_rate than 1e\+38"):
-        lxr.fit(small(name), *planted, epochs=epochs, learning_rate=1e38)
+        lxr.fit(small(learner), *planted, epochs=epochs, learning_rate=1e38)
 
 
 def test_a_recommender_without_a_loss_is_not_trained(planted):
