@@ -51,10 +51,11 @@ from lxr import (
 )
 from lxr.app.explore import explore
 from lxr.data.datasets import DATASETS, Dataset, load_ratings
-from lxr.data.files import read_ratings_file
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import load_dataset, prepare
+from lxr.data.reading.files import read_ratings_file
+from lxr.data.reading.sequences import read_sequences_file
 from lxr.data.splits import split_last, split_users
 from lxr.delivery.bundle import Bundle, load, save
 from lxr.delivery.compare import compare
@@ -134,6 +135,7 @@ __all__ = [
     "prepare",
     "rank_quality",
     "read_ratings_file",
+    "read_sequences_file",
     "recommend",
     "recommenders",
     "reporting",

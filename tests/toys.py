@@ -91,7 +91,8 @@ def random_lists(n_users, n_columns=N_ITEMS, seed=0) -> lxr.EntryLists:
     """Histories of two to nine items in a random order."""
     generator = np.random.default_rng(seed)
     lists = [generator.choice(n_columns, generator.integers(2, 10), replace=False) for _ in range(n_users)]
-    return lxr.EntryLists(np.concatenate(lists), np.append(0, np.cumsum([len(each) for each in lists])), n_columns)
+    indptr = np.append(0, np.cumsum([len(each) for each in lists]))
+    return lxr.EntryLists(np.concatenate(lists), indptr, n_columns, times=np.arange(indptr[-1]))
 
 
 def with_biases(model: lxr.Recommender) -> lxr.Recommender:

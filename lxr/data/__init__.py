@@ -8,10 +8,11 @@ Example:
 """
 
 from lxr.data.datasets import DATASETS, Dataset, load_ratings, preparation_rule
-from lxr.data.files import read_ratings_file
 from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.data.interactions import Interactions
 from lxr.data.preparation import check_candidates, load_dataset, prepare
+from lxr.data.reading.files import read_ratings_file
+from lxr.data.reading.sequences import read_sequences_file
 from lxr.data.splits import load_split, save_split, split_last, split_users
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "preparation_rule",
     "prepare",
     "read_ratings_file",
+    "read_sequences_file",
     "save_split",
     "split_last",
     "split_users",

@@ -1,7 +1,7 @@
 """Registry of datasets: the reader and the thresholds of each.
 
 A ratings frame has the columns ``user``, ``item``, ``rating`` and possibly ``timestamp``, one row per rating. Titles (and,
-for ``synthetic``, the planted taste groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries keyed by
+for generated data, the planted groups) travel in ``ratings.attrs["titles"]`` and ``["groups"]``, dictionaries keyed by
 item id; user features, if requested, in ``["user_features"]``, keyed by user id.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from lxr.data.movielens import read_ml_1m, read_ml_1m_users, read_ml_100k, read_ml_100k_users
 from lxr.data.pinterest import read_pinterest
-from lxr.data.synthetic import synthetic_ratings, synthetic_users
+from lxr.data.synthetic import synthetic_ratings, synthetic_sequences, synthetic_users
 from lxr.data.yahoo_music import read_yahoo_music
 from lxr.utils.checks import check_paths, check_texts
 from lxr.utils.environment import data_directory
@@ -121,6 +121,11 @@ DATASETS: dict[str, Dataset] = Registry(
             min_rating=4,
             description="planted taste groups",
             read_users=lambda data_dir: synthetic_users(seed=7),
+        ),
+        "synthetic-sequences": Dataset(
+            lambda data_dir: synthetic_sequences(seed=7),
+            min_rating=4,
+            description="planted sequences: the order matters",
         ),
         "ml-100k": Dataset(read_ml_100k, min_rating=4, description="MovieLens 100K", read_users=read_ml_100k_users),
         "ml-1m": Dataset(read_ml_1m, min_rating=4, description="MovieLens 1M", read_users=read_ml_1m_users),

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix
+from lxr.data.order import has_order
 from lxr.utils.checks import first
 from lxr.utils.markup import is_visible, plain
 from lxr.utils.sparse import binary_matrix
@@ -126,6 +127,11 @@ class Interactions:
             return EntryLists.of_matrix(self.matrix[users].sorted_indices())
         entries = replace(self.entries, distinct=len(self.entries.items) == self.matrix.nnz)
         return entries if rows is None else entries[users]
+
+    @cached_property
+    def has_order(self) -> bool:
+        """Whether entries are in an order of time: some user has entries of different times."""
+        return has_order(self.histories(), self.n_features)
 
     @cached_property
     def _user_index(self) -> pd.Index:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lxr.data.columns import integer_ids, numeric, refuse
-from lxr.data.download import Archive, fetch, find_files, read_member
-from lxr.data.files import read_ratings, read_table
+from lxr.data.reading.columns import integer_ids, numeric, refuse
+from lxr.data.reading.download import Archive, fetch, find_files, read_member
+from lxr.data.reading.files import read_ratings, read_table
 from lxr.utils.storage import DataError, sha256
 
 ML_100K = Archive(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lxr.data.download import read_first
-from lxr.data.files import read_ratings
+from lxr.data.reading.download import read_first
+from lxr.data.reading.files import read_ratings
 
 NCF = "https://github.com/hexiangnan/neural_collaborative_filtering"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from lxr.data.columns import exact_ids, numeric, refuse, times
+from lxr.data.reading.columns import exact_ids, numeric, refuse, times
 from lxr.utils.checks import is_number
 from lxr.utils.storage import DataError
 

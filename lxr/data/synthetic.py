@@ -1,4 +1,4 @@
-"""Generated data with planted tastes: the true reasons of every recommendation are known."""
+"""Generated data with planted tastes or sequences: the true reasons of every recommendation are known."""
 
 import numpy as np
 import pandas as pd
@@ -36,10 +36,70 @@ def synthetic_ratings(
         size = int(generator.integers(items_per_user // 2, items_per_user * 3 // 2 + 1))
         items.append(np.sort(generator.choice(n_items, size=size, replace=False, p=probability)))
         users.append(np.full(size, user))
-    ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0})
-    ratings["timestamp"] = np.random.default_rng([seed, 2]).integers(*YEAR, len(ratings))
+    times = np.random.default_rng([seed, 2]).integers(*YEAR, sum(map(len, items)))
+    return _frame(users, items, times, groups, "Group {}, item {}")
+
+
+def synthetic_sequences(
+    *,
+    n_users: int = 600,
+    n_series: int = 8,
+    n_parts: int = 20,
+    items_per_user: int = 16,
+    noise: float = 0.1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Generate histories in which the order matters: the newest item of a series decides which of its items comes next.
+
+    Every item is one of the ``n_parts`` parts of a series. Every user follows three series, each upwards or downwards, from
+    a random part on. Each of the ``items_per_user`` (± half) entries
+    continues one of the three, drawn at random: the user takes the next part after (or before) the newest of this
+    series in the history. Parts that the user has had are skipped, and the first part follows the last. A share
+    ``noise`` of the entries is any new item instead.
+
+    The true reason why this part of a series comes next is therefore one entry, the newest of the series:
+    :func:`lxr.metrics.latest_reasons`. The set of items alone does not tell in which direction the user goes.
+
+    Returns:
+        A ratings frame with timestamps, at least an hour and at most a week apart, in which every rating is 5.
+        ``attrs["groups"]`` holds the series.
+    """
+    generator = np.random.default_rng(seed)
+    series = np.arange(n_parts * n_series) % n_series
+    sizes = generator.integers(items_per_user // 2, items_per_user * 3 // 2 + 1, n_users)
+    items = [_walk(generator, size, series, n_series, noise) for size in sizes]
+    gaps = [generator.integers(3600, 7 * 24 * 3600, size).cumsum() for size in sizes]
+    times = np.concatenate(gaps) + generator.integers(*YEAR, n_users).repeat(sizes)
+    return _frame(list(map(np.full, sizes, range(n_users))), items, times, series, "Series {}, part {}")
+
+
+def _walk(generator: np.random.Generator, size: int, series: np.ndarray, n_series: int, noise: float) -> np.ndarray:
+    """Items (size,) of one user of :func:`synthetic_sequences`, oldest first, each once."""
+    followed = generator.choice(n_series, size=3, replace=False)
+    step = dict(zip(followed, generator.choice([-n_series, n_series], 3), strict=True))
+    n_items = len(series)
+    newest = {one: one + n_series * int(generator.integers(n_items // n_series)) for one in range(n_series)}
+    new = np.ones(n_items, dtype=bool)
+    items = []
+    for _ in range(size):
+        if generator.random() < noise:
+            item = generator.choice(np.flatnonzero(new))
+        else:
+            one = generator.choice([one for one in followed if new[series == one].any()])
+            item = newest[one]
+            while not new[item]:
+                item = (item + step[one]) % n_items
+        new[item], newest[series[item]] = False, item
+        items.append(item)
+    return np.array(items)
+
+
+def _frame(users: list, items: list, times: np.ndarray, groups: np.ndarray, title: str) -> pd.DataFrame:
+    """Ratings of 5 with titles and groups; each title has the letter of the group and the number in it."""
+    ratings = pd.DataFrame({"user": np.concatenate(users), "item": np.concatenate(items), "rating": 5.0, "timestamp": times})
+    n_groups = groups.max() + 1
     titles = {
-        item: f"Group {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[groups[item]]}, item {item // n_groups + 1}" for item in range(n_items)
+        item: title.format("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[group], item // n_groups + 1) for item, group in enumerate(groups)
     }
     ratings.attrs = {"titles": titles, "groups": dict(enumerate(groups.tolist())), "source": []}
     return ratings

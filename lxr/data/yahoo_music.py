@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lxr.data.columns import integer_ids, numeric, refuse
-from lxr.data.download import read_first
-from lxr.data.files import FIELD, read_table
+from lxr.data.reading.columns import integer_ids, numeric, refuse
+from lxr.data.reading.download import read_first
+from lxr.data.reading.files import FIELD, read_table
 from lxr.utils.storage import DataError
 
 WEBSCOPE = "https://webscope.sandbox.yahoo.com"

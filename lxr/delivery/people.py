@@ -50,7 +50,10 @@ def read_people(path: str | Path, data: Interactions) -> Interactions:
         raise DataError(f"{path}, {pairs.index[bad]}: expected an item of the data, found {item.tolist()[bad]!r}")
     row, users = pd.factorize(user)
     indptr = np.append(0, np.bincount(row).cumsum())
-    entries = EntryLists(column[np.argsort(row, kind="stable")], indptr, data.n_columns)
+    place = np.argsort(row, kind="stable")
+    entries = EntryLists(
+        column[place], indptr, data.n_columns, times=place.astype(np.float64)
+    )  # the place stands for the time
     about = np.asarray(users), data.item_ids, data.item_titles
     return Interactions(entries.matrix(), *about, feature_kinds=data.feature_kinds, entries=entries)
 

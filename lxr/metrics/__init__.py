@@ -24,7 +24,7 @@ from lxr.metrics.comparison import (
 from lxr.metrics.counterfactual_sets import gini, necessary_and_sufficient, size_metrics
 from lxr.metrics.features import feature_table
 from lxr.metrics.fidelity import evaluate_fidelity, fidelity_of_scores, fidelity_per_user, ranks_without_most
-from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, precision, true_reasons
+from lxr.metrics.ground_truth import area_under_roc, ground_truth_table, latest_reasons, precision, true_reasons
 from lxr.metrics.names import HIGHER, LOWER, METRICS, Metric, direction, is_metric
 from lxr.metrics.repeats import interval_of_runs, order_agreement, rank_table, ranks_by_metric, repeat_table
 from lxr.metrics.result import FidelityResult, rank_of_gain
@@ -61,6 +61,7 @@ __all__ = [
     "inner_area_table",
     "interval_of_runs",
     "is_metric",
+    "latest_reasons",
     "necessary_and_sufficient",
     "order_agreement",
     "positions",

@@ -1,4 +1,4 @@
-"""Agreement of explanations with true reasons, which are known for planted tastes (dataset ``synthetic``)."""
+"""Agreement of explanations with true reasons, which are known for generated data (``synthetic…``)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_matrix, as_pair
 from lxr.metrics.agreement import average_ranks, positions
 from lxr.metrics.statistics import bootstrap_interval
-from lxr.utils.checks import check_positive
+from lxr.utils.checks import check_instance, check_positive
 from lxr.utils.sparse import row_sums, rows
 
 
@@ -32,6 +33,38 @@ def true_reasons(matrix: sp.csr_matrix, target: np.ndarray, groups: np.ndarray) 
     matrix = as_matrix(matrix=matrix)
     own = groups[matrix.indices] == groups[target][rows(matrix)]
     return sp.csr_matrix((own.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def latest_reasons(entries: EntryLists, target: np.ndarray, groups: np.ndarray) -> sp.csr_matrix:
+    """True reasons of recommendations for planted sequences: the newest history item of the target's own series.
+
+    Args:
+        entries: histories of n users, oldest first, each item once, as :meth:`lxr.Interactions.histories` returns them.
+        target: (n,) explained items.
+        groups: (I,) series of each item, ``item_groups`` of :class:`lxr.Interactions` (dataset ``synthetic-sequences``).
+
+    Returns:
+        (n, I) CSR with the entries: 1 for the reason, of which a user has at most one, else 0.
+
+    Raises:
+        ValueError: not entries, or a user who has consumed an item twice.
+
+    Example:
+        >>> entries = EntryLists(np.array([3, 0, 2]), np.array([0, 3]), n_columns=5)  # 3 is the oldest
+        >>> latest_reasons(entries, target=np.array([4]), groups=np.array([0, 1, 0, 1, 0])).toarray()
+        array([[0., 0., 1., 0., 0.]], dtype=float32)
+        >>> scores = np.array([0.1, 0.4, 0.5])  # of the entries
+        >>> scores = sp.csr_matrix((scores, entries.items, entries.indptr), (1, 5))  # as the other functions take them
+    """
+    check_instance(EntryLists, "entries, as data.histories() returns them", entries=entries)
+    if entries.matrix().nnz < len(entries.items):
+        raise ValueError("entries: expected every item of a user once, found repeats")
+    own = np.flatnonzero(groups[entries.items] == groups[target].repeat(entries.lengths))
+    user = entries.users[own]
+    reason = np.zeros(len(entries.items), dtype=np.float32)
+    reason[own[np.diff(user, append=len(entries)) > 0]] = 1
+    truth = sp.csr_matrix((reason, entries.items, entries.indptr), (len(entries), entries.n_columns))
+    return truth.sorted_indices()
 
 
 def precision(scores: sp.csr_matrix, truth: sp.csr_matrix, count: int) -> np.ndarray:
@@ -99,7 +132,8 @@ def ground_truth_table(
 
     Args:
         scores: explainer → (n, I) CSR importance.
-        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, from :func:`true_reasons`.
+        truth: (n, I) CSR with the same entries, 1 for a true reason, else 0, from :func:`true_reasons` or
+            :func:`latest_reasons`.
         cutoffs: the K of precision@K.
         n_resamples: bootstrap samples of the interval.
         seed: seed of the resampling.

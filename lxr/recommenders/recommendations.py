@@ -10,6 +10,7 @@ import torch
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_entry_lists, as_histories, check_entries, check_model
 from lxr.data.interactions import Interactions, as_rows
+from lxr.data.order import warn_without_order
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive, first
 from lxr.utils.memory import check_memory
@@ -101,9 +102,17 @@ def histories_of(model: Recommender, data: Interactions, rows: np.ndarray, *, or
 
     Raises:
         ValueError: ``ordered``, and the data has no order.
+
+    Warns:
+        UserWarning: the recommender uses the order, and the data has none.
     """
-    if ordered and data.entries is None:
-        raise ValueError("data: expected entries with an order, as lxr.prepare makes them of a column timestamp, found none")
+    if ordered and not data.has_order:
+        raise ValueError(
+            "data: expected entries with an order, as lxr.prepare makes them of a column timestamp, found no user with "
+            "entries of different times"
+        )
+    if model.is_ordered and not data.has_order:
+        warn_without_order("data", data.histories(), data.n_features)
     return data.histories(rows) if ordered or model.is_ordered else EntryLists.of_matrix(data.matrix[rows])
 
 

@@ -11,11 +11,11 @@ import torch
 from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_entry_lists, check_model
 from lxr.data.interactions import Interactions
+from lxr.data.order import warn_without_order
 from lxr.data.splits import split_users
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import learning, with_gradients
 from lxr.recommenders.ranking import hide_share, holdout_ndcg
-from lxr.recommenders.recommendations import histories_of
 from lxr.recommenders.registry import RECOMMENDERS
 from lxr.utils.checks import (
     check_instance,
@@ -73,6 +73,9 @@ def fit(
     Raises:
         ValueError: an empty or mis-shaped matrix, or a loss that is not finite.
 
+    Warns:
+        UserWarning: the recommender uses the order, and the training users have none: no times, or all equal ones.
+
     Example:
         >>> import lxr
         >>> matrix = lxr.load_dataset("synthetic").matrix
@@ -88,6 +91,8 @@ def fit(
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
     seed = check_seed(seed)
+    if model.is_ordered:
+        warn_without_order("train_matrix", train_lists, model.n_features)
     shuffle, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     rest, hidden = hide_share(validation_lists, 0.2, seed, model.n_features)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
@@ -134,6 +139,9 @@ def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options
     Raises:
         ValueError: an unknown name or option, or too few users to split.
 
+    Warns:
+        UserWarning: as for :func:`fit`.
+
     Example:
         >>> import lxr
         >>> model = train_recommender("mf", lxr.load_dataset("synthetic"), n_factors=8)
@@ -145,5 +153,6 @@ def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options
     check_options(default_options(cls).keys() - {"seed", "n_features"}, **{name: options})
     train, validation, _ = split_users(data.matrix.shape[0], seed=seed)
     model = cls(data.n_items, seed=seed, n_features=data.n_features, **options)
-    fit(model, histories_of(model, data, train), histories_of(model, data, validation), seed=seed)
+    lists = data.histories() if model.is_ordered else EntryLists.of_matrix(data.matrix)
+    fit(model, lists[train], lists[validation], seed=seed)
     return model

@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lxr.data.datasets import DATASETS, preparation_rule
+from lxr.data.datasets import DATASETS
 from lxr.data.ratings import REPEATS, Repeats
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.registry import RECOMMENDERS
-from lxr.runs.data_source import Source
+from lxr.runs.data_source import OptionError, Source, source_of
 from lxr.runs.plan import ALL, EXPLORE, QUICKSTART, REPORT, TINY_DATASET, default_explainers, explainers_of
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
-from lxr.runs.workspace import PREPARATION, stage_parameters
 from lxr.tuning.records import load_tuned
 from lxr.utils.checks import HIGHEST_SEED, is_integer, is_number
 from lxr.utils.environment import PROJECT_ROOT, choose_device, data_directory
@@ -26,33 +25,9 @@ DEFAULT_RECOMMENDERS = ("mf", "vae")
 DEVICES = ("auto", "cpu", "cuda")
 SMOKE, WITH_FEATURES = "smoke", "user-features"  # directories of the results of tiny runs, and with user features
 RESERVED = (SMOKE, WITH_FEATURES, "seeds", "splits")
-COLUMNS = ("user_column", "item_column", "rating_column", "title_column", "timestamp_column")
-RULE = ("min_rating", "min_items_per_user", "min_users_per_item")
 LOWEST: dict[str, float] = dict.fromkeys(("jobs", "workers", "test_users", "min_items_per_user", "min_users_per_item"), 1)
 LOWEST |= {"trials": 0, "minutes": 0, "tolerance": 0, "min_rating": -math.inf}
 FRACTIONS = ("minutes", "tolerance", "min_rating")  # all other thresholds are integers
-
-
-class OptionError(ValueError):
-    """An option that cannot be used.
-
-    Args:
-        name: the field of :class:`RunOptions`.
-        message: the expected and the found value.
-
-    Example:
-        >>> OptionError("test_users", "expected at least 1, found 0").option
-        '--test-users'
-    """
-
-    def __init__(self, name: str, message: str):
-        super().__init__(f"{name}: {message}")
-        self.name, self.message = name, message
-
-    @property
-    def option(self) -> str:
-        """The option in its spelling on the command line."""
-        return "--plugin" if self.name == "plugins" else f"--{self.name.replace('_', '-')}"
 
 
 def default_jobs() -> int:
@@ -72,7 +47,7 @@ class RunOptions:
     Options that require or exclude another one are None unless they are given. Properties have the value that the run uses.
 
     Attributes:
-        dataset: name of a registered dataset, or of a file; by default the name of ``ratings``, or MovieLens 100K.
+        dataset: name of a registered dataset, or of a file; by default the name of that file, or MovieLens 100K.
         recommenders: names in :data:`lxr.RECOMMENDERS`.
         explainers: names in :data:`lxr.EXPLAINERS`, or ``"all"``; by default those of :func:`lxr.compare` and of plugins,
             or all in a tiny run and with ``tune``, ``before`` and ``verify``.
@@ -99,6 +74,7 @@ class RunOptions:
         against: commit, branch or tag to compare with.
         tolerance: see :func:`lxr.runs.verify.verify`.
         ratings, items: files of ratings and titles instead of a registered dataset.
+        sequences: a file of :func:`lxr.read_sequences_file` instead.
         user_column, item_column, rating_column, timestamp_column, title_column: columns of these files.
         min_rating, min_items_per_user, min_users_per_item, repeats: see :func:`lxr.prepare`.
         implicit: there are no ratings; every row counts.
@@ -144,6 +120,7 @@ class RunOptions:
     tolerance: float | None = None
     ratings: Path | None = None
     items: Path | None = None
+    sequences: Path | None = None
     user_column: str | None = None
     item_column: str | None = None
     rating_column: str | None = None
@@ -156,7 +133,7 @@ class RunOptions:
     implicit: bool = False
 
     def __post_init__(self):
-        for name in ("results", "ratings", "items", "verify"):
+        for name in ("results", "ratings", "items", "sequences", "verify"):
             value = getattr(self, name)
             if value is not None and value is not True:
                 object.__setattr__(self, name, Path(value).expanduser())
@@ -184,9 +161,14 @@ class RunOptions:
         """Name of the dataset and of the directory of its results."""
         if self.dataset is not None:
             return self.dataset
-        if self.ratings:
-            return Path(self.ratings.name.removesuffix(".gz")).stem  # plays of plays.csv.gz
+        if self.own_file:
+            return Path(self.own_file.name.removesuffix(".gz")).stem  # plays of plays.csv.gz
         return TINY_DATASET if self.smoke else "ml-100k"
+
+    @property
+    def own_file(self) -> Path | None:
+        """The file of ratings or sequences, if there is one."""
+        return self.ratings or self.sequences
 
     @property
     def results_root(self) -> Path:
@@ -232,8 +214,8 @@ class RunOptions:
 
     @cached_property
     def source(self) -> Source:
-        """Source of the data: a registered dataset, ``ratings``, or the file of an earlier run."""
-        return _source_of(self)
+        """Source of the data: a registered dataset, a file, or the file of an earlier run."""
+        return source_of(self)
 
     def in_results(self, results: Path) -> "RunOptions":
         """The same run with another directory of all results."""
@@ -314,13 +296,13 @@ def _check_combinations(options: RunOptions) -> None:
 
 def _check_name(options: RunOptions) -> None:
     """Refuse a dataset's name that is in use or cannot be the name of a directory."""
-    name, ratings = options.dataset_name, options.ratings
-    expected = f"expected a new name for {ratings}, found {name!r}" if ratings else f"expected a name, found {name!r}"
+    name, file = options.dataset_name, options.own_file
+    expected = f"expected a new name for {file}, found {name!r}" if file else f"expected a name, found {name!r}"
     if name.casefold() in RESERVED:
         raise OptionError("dataset", f"{expected}, which is reserved (like {', '.join(RESERVED)})")
     if not name.isprintable() or name != name.strip(" ") or name[:1] in ("", ".", "~", "-") or set(name) & set('/\\:*?"<>|'):
         raise OptionError("dataset", f"{expected}, which is not a valid name of a directory on every system")
-    if ratings and name in DATASETS:
+    if file and name in DATASETS:
         raise OptionError("dataset", f"{expected}, which is a registered dataset")
 
 
@@ -340,60 +322,3 @@ def _check_directories(options: RunOptions) -> None:
             raise OptionError(name, f"expected a directory, found a file {existing}")
     if not options.only_looks and not os.access(existing, os.W_OK | os.X_OK):
         raise OptionError("results", f"expected a directory that can be written, found {existing}")
-
-
-def _source_of(options: RunOptions) -> Source:
-    """Source of the data: a registered dataset, ``ratings``, or the file of earlier results."""
-    name, repeats = options.dataset_name, options.repeats
-    given = {option: value for option in (*COLUMNS, *RULE) if (value := getattr(options, option)) is not None}
-    if options.ratings:
-        ratings_file = _ratings_file(options, given)
-        if options.implicit:
-            given.setdefault("min_rating", 1)
-        rule = preparation_rule(name, **{option: given[option] for option in RULE if option in given})
-    elif given or options.items or options.implicit or repeats:
-        raise OptionError("ratings", "required by options of a ratings file, such as --user-column")
-    elif name in DATASETS:
-        ratings_file, rule = {}, preparation_rule(name)
-    else:
-        parameters = stage_parameters(options.root, PREPARATION)
-        ratings_file = dict(parameters.get("ratings_file", {}))
-        if not ratings_file:
-            known = ", ".join(map(repr, DATASETS))
-            raise OptionError("dataset", f"invalid choice: {name!r} (choose from {known}, or give --ratings)")
-        rule, repeats = {option: parameters[option] for option in RULE}, parameters.get("repeats")
-    for key in [key for key in ("path", "items_path") if key in ratings_file]:
-        path = (NOTEBOOKS / ratings_file[key]).resolve()  # a notebook's path may be relative
-        if not path.is_file():
-            raise OptionError("ratings", f"expected a file {path}, found none")
-        ratings_file[key] = str(path)
-    return Source(name, options.raw_data, ratings_file, rule, repeats)
-
-
-def _ratings_file(options: RunOptions, given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of :func:`lxr.read_ratings_file`; ``given`` has the columns and thresholds in the options."""
-    counts_plays = options.implicit and options.repeats == "sum"  # --min-rating may then be a number of plays
-    two = options.implicit and ("rating_column" in given or ("min_rating" in given and not counts_plays))
-    if two or not (options.implicit or "min_rating" in given):
-        raise OptionError("ratings", "requires either --min-rating or --implicit")
-    if "title_column" in given and not options.items:
-        raise OptionError("title_column", "requires --items, which may be the file of --ratings")
-    files = {"path": options.ratings, "items_path": options.items}
-    ratings_file: dict[str, Any] = {key: str(path.resolve()) for key, path in files.items() if path}
-    ratings_file |= {name: given[name] for name in COLUMNS if name in given}
-    if options.implicit:
-        ratings_file["rating_column"] = None
-    _check_replaced(options, ratings_file["path"])
-    return ratings_file
-
-
-def _check_replaced(options: RunOptions, path: str) -> None:
-    """Refuse a file with the name of another file, whose results it would replace."""
-    before = stage_parameters(options.root, PREPARATION).get("ratings_file", {}).get("path")
-    if options.dataset is not None or not before or (NOTEBOOKS / before).resolve() == Path(path):
-        return
-    raise OptionError(
-        "ratings",
-        f"{options.root} has results of another file, {before}: name this one with --dataset NAME "
-        f"(--dataset {options.dataset_name} replaces the other)",
-    )

@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python run_all.py --smoke                            a tiny run on generated data, offline
   python run_all.py --dataset ml-1m --recommenders mf  another dataset, one recommender
   python run_all.py --ratings my.csv --min-rating 4    your own file; add --dry-run to see the kept data
+  python run_all.py --sequences Beauty.txt             a sequence file: one user a line, items oldest first
   python run_all.py --list                             show which stages are done, stale or missing
   python run_all.py --verify                           check that this machine reproduces the committed tables
 """
@@ -189,9 +190,9 @@ def _add_instead(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a file of ratings."""
+    """Add the options of a file of ratings or sequences."""
     group = parser.add_argument_group(
-        "your own ratings",
+        "your own data",
         "Use it instead of a registered dataset. Its results are named after the file or by --dataset;\n"
         "later commands need only that name.",
     )
@@ -203,7 +204,13 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rating-column", metavar="NAME", help="column of ratings (rating)")
     group.add_argument("--min-rating", type=float, metavar="R", help="lowest rating that counts")
     group.add_argument("--implicit", action="store_true", help="there are no ratings: every row counts")
-    group.add_argument("--timestamp-column", metavar="NAME", help="column of times (timestamp, if present)")
+    group.add_argument(
+        "--time-column",
+        "--timestamp-column",
+        dest="timestamp_column",
+        metavar="NAME",
+        help="column of times, numbers or dates, which order the entries of a user (timestamp, if present)",
+    )
     group.add_argument(
         "--repeats",
         choices=REPEATS,
@@ -213,3 +220,10 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--min-users-per-item", type=int, metavar="N", help="drop items with fewer users (2)")
     group.add_argument("--items", type=_path, metavar="PATH", help="titles of items, in a file of the same kind (or .item)")
     group.add_argument("--title-column", metavar="NAME", help="column of titles (title)")
+    group.add_argument(
+        "--sequences",
+        type=_path,
+        metavar="PATH",
+        help="instead of --ratings: one user a line, the user and the items, oldest first, separated by blanks or tabs "
+        "(gzipped or not); keeps all items and repeats, and users with two items",
+    )

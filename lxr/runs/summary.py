@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lxr.reporting.formats import with_directions
+from lxr.runs.data_source import READERS
 from lxr.runs.pipeline import Outcome, Pipeline
 from lxr.runs.stage import Stage
 from lxr.runs.terminal import coloured
@@ -14,7 +15,7 @@ from lxr.utils.environment import environment
 from lxr.utils.records import read_json, write_json
 
 SUMMARY = "summary"
-RAW_PATHS = ("data_dir", "ratings_file")
+RAW_PATHS = ("data_dir", *READERS)
 
 
 def stage_table(pipeline: Pipeline) -> str:

@@ -69,7 +69,7 @@ def shop(tmp_path, monkeypatch):
     """A place with the files of the commands, and with what an earlier one has left of them."""
     (tmp_path / "rarity.py").write_text("import lxr\nlxr.explainers.register('rarity', lxr.explainers.RandomOrder)\n")
     forget(lxr.EXPLAINERS, "rarity", monkeypatch)
-    for name in ("shop.csv", "plays.tsv.gz", "books.inter", "books.item"):
+    for name in ("shop.csv", "plays.tsv.gz", "books.inter", "books.item", "plays.csv", "Beauty.txt"):
         (tmp_path / name).touch()
     (tmp_path / "results/shop/stages").mkdir(parents=True)
     parameters = {"ratings_file": {"path": str(tmp_path / "shop.csv")}} | lxr.data.preparation_rule("shop")

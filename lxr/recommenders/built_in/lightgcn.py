@@ -36,7 +36,8 @@ class LightGCN(Recommender):
     the loss is the multinomial likelihood of hidden items (history dropout). Its softmax over the catalogue is the
     probability that explainers explain.
 
-    After the training, the graph is not needed: the weights are V.
+    After the training, the graph is not needed: the weights are V. The learning rate matters: on MovieLens 100K, 0.01 finds
+    more hidden items of validation users than the default of :func:`lxr.fit`.
 
     Args:
         n_items: number of items.

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from lxr.data import download, movielens
+from lxr.data import movielens
+from lxr.data.reading import download
 
 
 @pytest.fixture

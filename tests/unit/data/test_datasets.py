@@ -9,7 +9,8 @@ import pytest
 from raw_files import contents, message_of
 
 import lxr
-from lxr.data import download, movielens, pinterest, yahoo_music
+from lxr.data import movielens, pinterest, yahoo_music
+from lxr.data.reading import download
 from lxr.utils.environment import PROJECT_ROOT, data_directory
 
 
@@ -77,5 +78,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused(offline, tmp_path, m
 
 def test_an_unknown_dataset_lists_the_known_ones(tmp_path):
     for load in (lxr.load_ratings, lxr.load_dataset):
-        with pytest.raises(ValueError, match="unknown dataset 'netflix': expected one of synthetic, ml-100k, ml-1m"):
+        with pytest.raises(
+            ValueError, match="unknown dataset 'netflix': expected one of synthetic, synthetic-sequences, ml-100k"
+        ):
             load("netflix", tmp_path)

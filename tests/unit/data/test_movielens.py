@@ -17,7 +17,8 @@ import pytest
 from raw_files import contents, message_of, write
 
 import lxr
-from lxr.data import download, movielens
+from lxr.data import movielens
+from lxr.data.reading import download
 from lxr.utils.environment import PROJECT_ROOT, data_directory
 
 RATINGS = "1::10::5::978300760\n1::30::3::978302109\n2::20::4::978301968\n"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import lxr
 from lxr.data import movielens
-from lxr.data.columns import exact_ids, integer_ids
-from lxr.data.download import read_member
-from lxr.data.quotes import find_quotes
-from lxr.data.raw_text import CHUNK
+from lxr.data.reading.columns import exact_ids, integer_ids
+from lxr.data.reading.download import read_member
+from lxr.data.reading.quotes import find_quotes
+from lxr.data.reading.raw_text import CHUNK
 from lxr.utils import memory
 
 

@@ -1,4 +1,4 @@
-"""Synthetic data: two planted tastes, by seed."""
+"""Synthetic data: two planted tastes, and sequences, by seed."""
 
 import numpy as np
 import pandas as pd
@@ -55,3 +55,36 @@ def test_synthetic_without_noise_lies_in_two_groups_alone():
     ratings = synthetic.synthetic_ratings(n_users=50, noise=0.0, seed=7)
     groups = ratings["item"].map(ratings.attrs["groups"]).groupby(ratings["user"]).nunique()
     assert groups.max() == 2
+
+
+def test_sequences_are_a_function_of_their_seed():
+    first, again, other = (synthetic.synthetic_sequences(n_users=20, seed=seed) for seed in (7, 7, 8))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+    pd.testing.assert_frame_equal(lxr.load_ratings("synthetic-sequences"), synthetic.synthetic_sequences(seed=7))
+
+
+def test_sequences_without_noise_go_through_three_series_up_or_down():
+    data = lxr.prepare(synthetic.synthetic_sequences(n_users=50, noise=0.0, seed=1), min_users_per_item=1)
+    entries, series = data.histories(), data.item_groups
+    for user in range(50):
+        items = entries[np.array([user])].items
+        assert len(np.unique(items)) == len(items) and len(np.unique(series[items])) <= 3
+        for one in np.unique(series[items]):
+            parts = [int(data.item_titles[item].rpartition(" ")[2]) for item in items if series[item] == one]
+            assert len(set(np.diff(parts) % 20)) <= 1 and set(np.diff(parts) % 20) <= {1, 19}
+
+
+def test_in_sequences_the_next_item_is_beside_the_newest_of_its_series():
+    """With noise: a share of .1 of all entries is any item, and an item in between may have been consumed before."""
+    data = lxr.load_dataset("synthetic-sequences")
+    assert data.matrix.shape == (600, 160)
+    rest, last = lxr.split_last(data.histories())
+    reasons = lxr.metrics.latest_reasons(rest, last, data.item_groups)
+    parts = data.item_ids // 8
+    newest = np.array([row.indices[row.data.argmax()] if row.data.any() else -1 for row in reasons])
+    beside = np.isin((parts[last] - parts[newest]) % 20, (1, 19)) & (newest >= 0)
+    assert 0.7 < beside.mean() < 0.9
+    times = data.histories().times
+    gaps = np.diff(times)[np.diff(data.histories().users) == 0]
+    assert gaps.min() >= 3600 and gaps.max() < 7 * 24 * 3600

@@ -29,6 +29,14 @@ def test_both_formats_give_the_same_histories(data, tmp_path, name, text):
     assert people.matrix.toarray().tolist() == [[1, 0, 1], [1, 0, 0]]
 
 
+def test_people_have_the_order_of_the_file(data, tmp_path):
+    (tmp_path / "p.csv").write_text("user,item\n7,10\n5,30\n7,20\n5,20\n")
+    people = read_people(tmp_path / "p.csv", data)
+    assert people.histories().items.tolist() == [0, 1, 2, 1] and people.has_order
+    (tmp_path / "p.csv").write_text("user,item\n7,10\n7,20\n")  # ascending, too
+    assert read_people(tmp_path / "p.csv", data).has_order
+
+
 def test_ids_are_texts_where_those_of_the_data_are(tmp_path):
     data = lxr.Interactions(sp.csr_matrix((1, 2)), np.array(["a"]), np.array(["007", "x"]), np.array(["Seven", "X"]))
     (tmp_path / "p.csv").write_text("user,item\n1,007\n")

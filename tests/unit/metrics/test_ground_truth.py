@@ -23,6 +23,24 @@ def test_true_reasons_are_the_items_of_the_targets_group():
     assert truth.data.tolist() == [1, 0, 0, 1, 0]
 
 
+def test_the_latest_reason_is_the_newest_item_of_the_targets_series():
+    groups = np.array([0, 1, 0, 1, 0, 1])
+    lists = lxr.EntryLists(np.array([4, 1, 2, 3, 1, 0, 5]), np.array([0, 3, 5, 5, 7]), n_columns=6)
+    truth = lxr.metrics.latest_reasons(lists, np.array([0, 4, 1, 3]), groups)
+    assert truth.toarray().nonzero()[1].tolist() == [2, 5]  # none of the second user's series, no entry of the third
+    assert truth.nnz == 7 and truth.has_sorted_indices
+    older_first = lxr.metrics.latest_reasons(lxr.EntryLists(np.array([2, 1, 4]), np.array([0, 3]), 6), np.array([0]), groups)
+    assert older_first.toarray().nonzero()[1].tolist() == [4]
+
+
+def test_latest_reasons_need_entries_without_repeats():
+    repeated = lxr.EntryLists(np.array([1, 1]), np.array([0, 2]), n_columns=3)
+    with pytest.raises(ValueError, match="entries: expected every item of a user once, found repeats"):
+        lxr.metrics.latest_reasons(repeated, np.array([2]), np.array([0, 0, 0]))
+    with pytest.raises(ValueError, match="expected entries, as data"):
+        lxr.metrics.latest_reasons(sp.csr_matrix([[1, 0]]), np.array([1]), np.array([0, 0]))
+
+
 def test_precision_and_area_by_hand():
     truth = scores_of([1, 0, 1, 0], [0, 1], [1, 1])
     scores = scores_of([4, 3, 2, 1], [2, 1], [1, 2])

@@ -141,7 +141,7 @@ def test_a_tilde_is_the_home_directory_in_every_path(tmp_path, monkeypatch):
     ]
     options = cli.parse([*places, "--implicit"])
     assert (options.results, options.raw_data, options.verify) == tuple(tmp_path / name for name in "rdv")
-    assert options.source.ratings_file["path"] == options.source.ratings_file["items_path"] == str(tmp_path / "plays.csv")
+    assert options.source.file["path"] == options.source.file["items_path"] == str(tmp_path / "plays.csv")
     monkeypatch.setenv("LXR_DATA_DIR", "~/raw")
     assert cli.parse([]).raw_data == tmp_path / "raw"
     assert lxr.runs.Workspace("02_mf", {"dataset": "toy", "results": "~/r"}).root == tmp_path / "r" / "toy"

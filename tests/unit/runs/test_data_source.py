@@ -54,8 +54,9 @@ def test_a_file_and_its_rule_reach_the_notebook(shop):
 
 
 def test_repeats_and_times_reach_the_notebook(shop):
-    told = preparation(command(shop, "--min-rating", "4", "--repeats", "sum", "--timestamp-column", "when"))
+    told = preparation(command(shop, "--min-rating", "4", "--repeats", "sum", "--time-column", "when"))
     assert told["repeats"] == "sum" and told["ratings_file"]["timestamp_column"] == "when"
+    assert told == preparation(command(shop, "--min-rating", "4", "--repeats", "sum", "--timestamp-column", "when"))
     assert preparation(["--ratings", str(shop / "shop.csv.gz"), "--min-rating", "4"])["repeats"] is None
 
 
@@ -97,6 +98,50 @@ def test_a_file_of_ones_own_is_a_full_run_of_an_unknown_dataset(shop):
     for stage, other in zip(stages[1:-1], usual[1:-1], strict=True):
         assert {name for name, value in stage.parameters.items() if value != other.parameters[name]} <= places
     assert lxr.explainers.published_settings("shop", "mf") == lxr.explainers.published_settings("ml-1m", "mf")
+
+
+def test_a_sequence_file_reaches_the_notebook_and_keeps_all(tmp_path, capsys):
+    lines = [f"{user} {user % 5} {user % 5 + 1} {user % 7} 8" for user in range(20)]
+    (tmp_path / "Visits.txt").write_text("\n".join(lines) + "\n21 99\n")
+    first = ["--sequences", str(tmp_path / "Visits.txt"), "--results", str(tmp_path / "results")]
+    told = preparation(first)
+    assert (told["dataset"], told["sequences_file"]) == ("Visits", {"path": str(tmp_path / "Visits.txt")})
+    rule = {"min_rating": 1, "min_items_per_user": 2, "min_users_per_item": 1, "repeats": "keep"}
+    assert {name: told[name] for name in rule} == rule and "ratings_file" not in told
+    more = preparation([*first, "--min-users-per-item", "3", "--repeats", "last"])
+    assert (more["min_users_per_item"], more["repeats"]) == (3, "last")
+    assert cli.main([*first, "--dry-run"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1] == "81 rows, 0 of them duplicates"
+    rows = {row.split()[0]: row.split()[1:4] for row in shown[4:]}
+    assert rows["ratings"] == ["21", "9", "81"]  # users, items, interactions; then without the user of one item
+    assert rows["kept"][:2] == ["20", "8"]
+    assert not any("order" in row for row in shown)
+    record(tmp_path / "results" / "Visits", told)
+    assert preparation(["--dataset", "Visits", "--results", str(tmp_path / "results")]) == told
+    (tmp_path / "Visits.csv").touch()
+    with pytest.raises(SystemExit):
+        cli.parse(["--ratings", str(tmp_path / "Visits.csv"), "--implicit", *first[2:]])
+    assert f"has results of another file, {tmp_path / 'Visits.txt'}: name this one with --dataset" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--ratings", "a.csv"], "--ratings: cannot be combined with --sequences"),
+        (["--items", "a.csv"], "--items: cannot be combined with --sequences"),
+        (["--implicit"], "--implicit: cannot be combined with --sequences"),
+        (["--min-rating", "4"], "--min-rating: cannot be combined with --sequences"),
+        (["--time-column", "when"], "--timestamp-column: cannot be combined with --sequences"),
+        ([], "--sequences: expected a file"),
+        (["--dataset", "ml-1m"], "--dataset: expected a new name for"),
+    ],
+    ids=str,
+)
+def test_a_sequence_file_has_no_columns_and_no_ratings(tmp_path, capsys, more, message):
+    with pytest.raises(SystemExit):
+        cli.parse(["--sequences", str(tmp_path / "none.txt"), "--results", str(tmp_path), *more])
+    assert f"argument {message}" in capsys.readouterr().err
 
 
 BAD = {
@@ -212,6 +257,7 @@ def test_a_dry_run_says_what_is_kept_and_runs_nothing(shop, capsys):
         "35 rows, 1 of them duplicates; ratings from 3 to 5",
         "min_rating 4, min_items_per_user 2, min_users_per_item 2, repeats last",
     ]
+    assert lines[-1] == "entries have no order of time: no user has entries of different times"
     table = {row.split()[0]: row.split()[1:4] for row in lines[4:]}
     assert table["ratings"] == ["12", "6", "35"] and table["kept"] == ["11", "5", "22"]
     assert [table[part][0] for part in ("training", "validation", "test")] == ["6", "2", "3"]

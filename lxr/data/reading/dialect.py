@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lxr.data.quotes import Quotes, check_closed, find_quotes
+from lxr.data.reading.quotes import Quotes, check_closed, find_quotes
 from lxr.utils.storage import DataError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".item": "\t"}

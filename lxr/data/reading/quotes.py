@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lxr.data.raw_text import breaks
+from lxr.data.reading.raw_text import breaks
 from lxr.utils.storage import DataError
 
 QUOTE, LINE_ENDS = ord('"'), (ord("\n"), ord("\r"))

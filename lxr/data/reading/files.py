@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from lxr.data.columns import integer_ids, numeric, text_ids, texts, times
-from lxr.data.dialect import SEPARATORS, Dialect, decimal_points, find_dialect
-from lxr.data.quotes import check_rows
-from lxr.data.raw_text import line_of, read_text
+from lxr.data.reading.columns import integer_ids, numeric, text_ids, texts, times
+from lxr.data.reading.dialect import SEPARATORS, Dialect, decimal_points, find_dialect
+from lxr.data.reading.quotes import check_rows
+from lxr.data.reading.raw_text import line_of, read_text
 from lxr.utils.checks import check_paths, check_texts
 from lxr.utils.memory import fits, free
 from lxr.utils.storage import DataError
