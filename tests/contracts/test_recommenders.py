@@ -40,7 +40,9 @@ def log_probs(recommender, history) -> torch.Tensor:
 
 def test_every_registered_recommender_is_tested():
     assert set(TINY) == set(lxr.RECOMMENDERS)
-    with pytest.raises(ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf, ease, lightgcn, sasrec, gru4rec"):
+    with pytest.raises(
+        ValueError, match="unknown recommender 'nope': expected one of mf, vae, ncf, ease, lightgcn, sasrec, gru4rec"
+    ):
         lxr.RECOMMENDERS["nope"]
 
 
