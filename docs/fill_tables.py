@@ -1,7 +1,8 @@
-"""Put the committed tables, as Markdown, into the pages that contain their marks: `python docs/fill_tables.py`.
+"""Put committed tables, as Markdown, into the pages that contain their marks: `python docs/fill_tables.py`.
 
 A mark is `<!-- table: ml-1m/tables/headline_vae.csv -->`, or for some rows and columns of a headline table by `<!-- table:
-ml-1m/tables/headline_vae.csv | lxr lime | NDCG INS -->`, in this order. The place ends with `<!-- end -->`.
+ml-1m/tables/headline_vae.csv | lxr lime | NDCG INS -->`, in this order. The place ends with `<!-- end -->`. The mark
+`<!-- models that fit -->` is for `docs/models_that_fit.csv`, which a contract test compares with the adapters.
 """
 
 import re
@@ -16,6 +17,7 @@ from lxr.utils.environment import PROJECT_ROOT
 
 RESULTS = PROJECT_ROOT / "results"
 MARKED = re.compile(r"<!-- table: (\S+)((?: \| [^|]+?)*) -->\n(.*?)<!-- end -->", flags=re.DOTALL)
+FITS = re.compile(r"<!-- models that fit -->\n(.*?)<!-- end -->", flags=re.DOTALL)
 PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
 
 
@@ -36,9 +38,20 @@ def fill(match: re.Match) -> str:
     return f"<!-- table: {path}{parts} -->\n\n{asked(path, parts)}\n\n<!-- end -->"
 
 
+def models_that_fit() -> str:
+    """Models of other libraries as Markdown: one row for all that are explained alike."""
+    table = pd.read_csv(PROJECT_ROOT / "docs/models_that_fit.csv", keep_default_na=False)
+    lines = [["models", *table.columns[2:]], ["---"] * (len(table.columns) - 1)]
+    for alike, rows in sorted(table.groupby([*table.columns[2:]], sort=False), key=lambda group: group[0][-1] == "none"):
+        names = rows.groupby("library", sort=False)["model"].agg(", ".join)
+        lines.append(["; ".join(f"{library}: {models}" for library, models in names.items()), *alike])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def fill_page(path: Path) -> None:
     """Fill all places of a page."""
-    path.write_text(MARKED.sub(fill, path.read_text(encoding="utf-8")), encoding="utf-8")
+    text = MARKED.sub(fill, path.read_text(encoding="utf-8"))
+    path.write_text(FITS.sub(f"<!-- models that fit -->\n\n{models_that_fit()}\n\n<!-- end -->", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

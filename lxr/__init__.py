@@ -9,7 +9,7 @@ each imports from lower floors only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
 2. `lxr.data`: ratings, histories, splits, datasets and files
-3. `lxr.recommenders`: MF, VAE, NCF, EASE, LightGCN, SASRec, GRU4Rec, `wrap`; training, ranking, recommending
+3. `lxr.recommenders`: MF, VAE, NCF, EASE, LightGCN, SASRec, GRU4Rec, `wrap`, `adapt`; training, ranking, recommending
 4. `lxr.metrics`: fidelity, agreement, statistics
 5. `lxr.explainers`: LXR and its rivals, objectives
 6. `lxr.counterfactuals`: smallest sets of history items that change a recommendation, with certificates
@@ -70,6 +70,7 @@ from lxr.explainers.objectives import OBJECTIVES
 from lxr.explainers.registry import EXPLAINERS
 from lxr.metrics.fidelity import evaluate_fidelity
 from lxr.metrics.result import FidelityResult
+from lxr.recommenders.adapters.adapt import adapt
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.built_in.ease import EASE
 from lxr.recommenders.built_in.gru4rec import GRU4Rec
@@ -120,6 +121,7 @@ __all__ = [
     "SASRec",
     "SequentialRecommender",
     "UserExplanation",
+    "adapt",
     "app",
     "compare",
     "counterfactuals",

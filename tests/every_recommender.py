@@ -1,13 +1,14 @@
 """Every kind of recommender, small and trained for two epochs, and histories to ask them with.
 
-A new name in ``lxr.RECOMMENDERS`` needs small options in ``TINY`` of ``toys.py``. An adapted recommender of ``N_ITEMS``
-items needs an entry here. The contract of ``contracts/test_every_recommender.py`` then runs on it.
+A new name in ``lxr.RECOMMENDERS`` needs small options in ``TINY`` of ``toys.py``. Models of other libraries come from
+``library_models.py``. The contract of ``contracts/test_every_recommender.py`` then runs on it.
 """
 
 from collections.abc import Callable
 from functools import cache
 
 import torch
+from library_models import adapted, cases
 from toys import N_ITEMS, ORDER_FREE, TINY, WRAPPED, Fading, random_lists
 
 import lxr
@@ -26,12 +27,14 @@ def trained(name, **options) -> lxr.Recommender:
 OF_ROWS: dict[str, Callable[[], lxr.Recommender]] = {name: lambda name=name: trained(name) for name in ORDER_FREE}
 OF_ROWS |= {f"{name} with features": lambda name=name: trained(name, n_features=N_FEATURES) for name in ORDER_FREE}
 OF_ROWS |= {f"ncf of {branch}": lambda branch=branch: trained("ncf", branches=branch) for branch in ("gmf", "mlp")}
+OF_ROWS |= {case.name: lambda case=case: adapted(case) for case in cases(order="no")}
 OF_ROWS |= {"popularity": lambda: lxr.Popularity(random_lists(60).matrix())} | WRAPPED
 
 OF_SEQUENCES: dict[str, Callable[[], lxr.Recommender]] = {
     name: lambda name=name: trained(name) for name in lxr.RECOMMENDERS if name not in ORDER_FREE
 }
 OF_SEQUENCES |= {"fading": Fading}
+OF_SEQUENCES |= {case.name: lambda case=case: adapted(case) for case in cases(order="yes")}
 
 
 def entries_of(recommender) -> lxr.Histories:

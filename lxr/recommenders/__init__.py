@@ -9,6 +9,7 @@ Example:
     {'user': [3, 3], 'rank': [1, 2]}
 """
 
+from lxr.recommenders.adapters.adapt import adapt
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.built_in.ease import EASE
 from lxr.recommenders.built_in.gru4rec import GRU4Rec
@@ -41,6 +42,7 @@ __all__ = [
     "Recommender",
     "SASRec",
     "SequentialRecommender",
+    "adapt",
     "fit",
     "histories_of",
     "load",

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import lxr
-from docs.fill_tables import MARKED, asked
+from docs.fill_tables import FITS, MARKED, asked, models_that_fit
 from lxr.runs import cli
 from lxr.runs.stages import plan_stages
 from lxr.runs.workspace import PREPARATION
@@ -87,6 +87,11 @@ def test_the_commands_are_understood(shop, name, command):
 @pytest.mark.parametrize(("name", "path", "parts", "table"), TABLES, ids=[f"{name}-{path}" for name, path, *_ in TABLES])
 def test_the_tables_are_those_of_the_results(name, path, parts, table):
     assert table.strip() == asked(path, parts)
+
+
+def test_the_pages_show_the_models_that_fit():
+    shown = {name: found[0].strip() for name, page in TOLD.items() if (found := FITS.findall(page))}
+    assert shown == dict.fromkeys(["README.md", "docs/howto/adapt.md"], models_that_fit())
 
 
 def test_a_page_may_ask_for_a_part_of_a_table():

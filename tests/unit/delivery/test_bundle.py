@@ -228,6 +228,20 @@ def test_a_loaded_explainer_says_what_the_saved_one_said(name, make, train_matri
     assert torch.equal(lxr.load(again, trusted=True).explainer.explain(history, target), scores)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("integrated-gradients", {"baseline": "user", "n_steps": 5}), ("cosine", {}), ("lxr", TRAINED)]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_training_users_of_a_sequential_recommender_keep_their_order(name, options, tmp_path):
+    model, items = lxr.SASRec(N_ITEMS, n_factors=4, n_layers=1), np.random.default_rng(0).permutation(N_ITEMS)
+    lists = lxr.EntryLists(np.append(items, items[:4]), np.array([0, 5, 9, 16, N_ITEMS + 4]), N_ITEMS)
+    explainer, target = lxr.EXPLAINERS[name](model, lists, seed=3, **options), lxr.top_item(model, lists)
+    lxr.save(tmp_path / "bundle", model=model, explainer=explainer)
+    found = lxr.load(tmp_path / "bundle").explainer
+    np.testing.assert_allclose(found.explain(lists, target), explainer.explain(lists, target), rtol=1e-4, atol=1e-6)
+    assert explainer_fingerprint(found) == explainer_fingerprint(explainer)
+
+
 def test_training_users_are_in_the_bundle_of_explainers_that_take_them_alone(train_matrix, tmp_path):
     model = small("mf")
     for name, files in {"jaccard": {"train_matrix.npz"}, "leave-one-out": set()}.items():

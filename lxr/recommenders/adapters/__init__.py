@@ -1,0 +1,1 @@
+"""Adapters: models that other libraries have trained, as recommenders; one file per library."""
