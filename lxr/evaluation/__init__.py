@@ -12,7 +12,7 @@ Example:
 from lxr.evaluation.bounds import exhaustive_optimum, fidelity_gain, greedy_bound, random_bound
 from lxr.evaluation.cost import Cost, cost_table, measure_cost
 from lxr.evaluation.one_shot import against_table, bars_table, between_table, one_shot_rivals
-from lxr.evaluation.order import MaskedOneOut, age_table, correlation_table, order_effect
+from lxr.evaluation.order_study import MaskedOneOut, age_table, correlation_table, order_effect
 from lxr.evaluation.path_analysis import path_agreement_table, reliance_table, signal_table
 from lxr.evaluation.protocol import target_of_rank, target_table
 from lxr.evaluation.published import (
