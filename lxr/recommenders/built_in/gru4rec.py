@@ -65,7 +65,7 @@ class GRU4Rec(NextItem):
         self.gru = nn.GRU(n_factors, n_factors, batch_first=True, device="meta").to_empty(device="cpu")
         initialize(self, seed)
 
-    def states(self, items: torch.Tensor, dropped: Dropout) -> torch.Tensor:
+    def states(self, items: torch.Tensor, lengths: torch.Tensor, dropped: Dropout) -> torch.Tensor:
         """States (B, L + 1, n_factors) before the first and after every item (B, L)."""
         start = self.start.expand(len(items), 1, -1)
         if not items.shape[1]:

@@ -66,8 +66,11 @@ class NextItem(SequentialRecommender):
         self.n_factors, self.dropout, self.max_length, self.negatives = n_factors, dropout, max_length, negatives
         self.item = linear_layer(n_factors, n_items)  # embeddings (I, n_factors) and biases (I,)
 
-    def states(self, items: torch.Tensor, dropped: Dropout) -> torch.Tensor:
-        """States (B, L + 1, n_factors) before the first and after every item (B, L); a state ignores later items."""
+    def states(self, items: torch.Tensor, lengths: torch.Tensor, dropped: Dropout) -> torch.Tensor:
+        """States (B, L + 1, n_factors) before the first and after every item (B, L), of which the first (B,) count.
+
+        A state ignores later items, other than by their number.
+        """
         raise NotImplementedError
 
     def soft_state(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
@@ -76,7 +79,7 @@ class NextItem(SequentialRecommender):
 
     def last_state(self, items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """State (B, n_factors) after the first (B,) of items (B, L)."""
-        return at(self.states(items, dropped=unchanged), lengths)
+        return at(self.states(items, lengths, unchanged), lengths)
 
     def embedded(self, items: torch.Tensor) -> torch.Tensor:
         """Embeddings (…, n_factors) of items (…) in a history: larger than those to score, which start small."""
@@ -114,7 +117,7 @@ class NextItem(SequentialRecommender):
         """States (N, n_factors) before the entries, with dropout, and their items (N,); first entries only at the start."""
         known = histories.real.clone()
         known[:, 0] &= is_start
-        states = self.states(histories.items[:, :-1], lambda x: drop(x, self.dropout, generator))
+        states = self.states(histories.items[:, :-1], histories.lengths - 1, lambda x: drop(x, self.dropout, generator))
         return states[known], histories.items[known]
 
 
@@ -155,5 +158,9 @@ def within(keep: torch.Tensor, count: int) -> torch.Tensor:
     """
     if keep.shape[1] <= count:
         return keep
-    newer = keep.flip(1).cumsum(dim=1).flip(1) - keep
-    return keep * (1 - (newer - (count - 1)).relu().clamp(max=1))
+    return keep * (1 - (newer(keep) - (count - 1)).relu().clamp(max=1))
+
+
+def newer(keep: torch.Tensor) -> torch.Tensor:
+    """Kept shares (B, L) of all newer entries together."""
+    return keep.flip(1).cumsum(dim=1).flip(1) - keep

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lxr.recommenders.built_in.next_item import Dropout, NextItem, at, unchanged
+from lxr.recommenders.built_in.next_item import Dropout, NextItem, at, newer, unchanged
 from lxr.utils.checks import check_positive
 from lxr.utils.weights import initialize, linear_layer
 
@@ -17,14 +17,13 @@ LEAST_SHARE = 1e-30  # too small to change a sum of attention weights, large eno
 class SASRec(NextItem):
     """SASRec: self-attention over the history, from every entry to itself, to earlier ones and to a learned start.
 
-    Every entry is the sum of the embeddings of its item and of its position, which counts entries from the oldest within
-    ``max_length``. The state after the newest entry scores the next item.
+    Every entry is the sum of the embeddings of its item and of its age: the number of newer entries. The state after the
+    newest entry scores the next item. In training, ages count to the end of the window, so older states learn other ages.
 
-    A soft mask means three things. Attention to an earlier entry is weighed by its kept share. Positions count kept shares;
-    between two positions, their embeddings are mixed. The result is the mean of the states after all entries, weighed by
-    the share of each times the left-out shares of all newer ones; each of these states treats its own entry as kept. If
-    every share is zero or one, the answer is that to the shorter history: leaving out entries equals deleting them. The
-    gradient for the newest entry of a whole history is the difference that its deletion makes to the logits.
+    A soft mask means three things. Attention to an earlier entry is weighed by its kept share. Ages count kept shares;
+    between two ages, their embeddings are mixed. The result is the mean of the states after all entries, weighed by the
+    share of each times the left-out shares of all newer ones; each of these states treats its own entry as kept. If every
+    share is zero or one, the answer is that to the shorter history: leaving out entries equals deleting them.
 
     Args:
         n_items: number of items.
@@ -82,20 +81,20 @@ class SASRec(NextItem):
             raise ValueError(f"n_heads: expected a divisor of n_factors, {n_factors}, found {n_heads}")
         self.n_layers, self.n_heads = n_layers, n_heads
         self.start = nn.Parameter(torch.empty(1, n_factors))
-        self.position = nn.Parameter(torch.empty(max_length, n_factors))
+        self.ages = nn.Parameter(torch.empty(max_length, n_factors))
         self.layers = nn.ModuleList(Layer(n_factors, n_heads) for _ in range(n_layers))
         initialize(self, seed)
 
-    def states(self, items: torch.Tensor, dropped: Dropout) -> torch.Tensor:
-        """States (B, L + 1, n_factors) before the first and after every item (B, L)."""
-        x = dropped(self._inputs(items, self.position[: items.shape[1]]))
+    def states(self, items: torch.Tensor, lengths: torch.Tensor, dropped: Dropout) -> torch.Tensor:
+        """States (B, L + 1, n_factors) before the first and after every item (B, L), of which the first (B,) count."""
+        x = dropped(self._inputs(items, self.ages[newer_items(items, lengths)]))
         for layer in self._layers():
             x = layer(x, dropped)
         return normed(x)
 
     def last_state(self, items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """State (B, n_factors) after the first (B,) of items (B, L): the last layer computes no other."""
-        x = self._inputs(items, self.position[: items.shape[1]])
+        x = self._inputs(items, self.ages[newer_items(items, lengths)])
         *layers, last = self._layers()
         for layer in layers:
             x = layer(x, unchanged)
@@ -104,7 +103,7 @@ class SASRec(NextItem):
 
     def soft_state(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """State (B, n_factors) after items (B, L), of which shares (B, L) are kept."""
-        x = self._inputs(items, self._positions(keep.cumsum(dim=1) - keep))
+        x = self._inputs(items, self._of_ages(newer(keep)))
         share = F.pad(keep, (1, 0), value=1.0)  # with the start
         bias = attention_bias(share)
         for layer in self._layers():
@@ -117,16 +116,16 @@ class SASRec(NextItem):
         """The layers, the first first."""
         return cast(Iterable[Layer], self.layers)
 
-    def _positions(self, place: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, L, n_factors) of places (B, L), mixed between two integers."""
+    def _of_ages(self, age: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, L, n_factors) of ages (B, L), mixed between two integers."""
         last = self.max_length - 1
-        below = (place.detach().ceil() - 1).clamp(0, last).long()  # of integers the slope is that towards fewer entries
+        below = (age.detach().ceil() - 1).clamp(0, last).long()  # of integers the slope is that towards fewer entries
         above = (below + 1).clamp(max=last)
-        return torch.lerp(F.embedding(below, self.position), F.embedding(above, self.position), (place - below)[..., None])
+        return torch.lerp(F.embedding(below, self.ages), F.embedding(above, self.ages), (age - below)[..., None])
 
-    def _inputs(self, items: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """The start and the entries (B, L + 1, n_factors) of items (B, L) with positions (…, L, n_factors)."""
-        return torch.cat([self.start.expand(len(items), 1, -1), self.embedded(items) + position], dim=1)
+    def _inputs(self, items: torch.Tensor, age: torch.Tensor) -> torch.Tensor:
+        """The start and the entries (B, L + 1, n_factors) of items (B, L) with embeddings of ages (B, L, n_factors)."""
+        return torch.cat([self.start.expand(len(items), 1, -1), self.embedded(items) + age], dim=1)
 
 
 class Layer(nn.Module):
@@ -167,6 +166,11 @@ class Layer(nn.Module):
 def normed(x: torch.Tensor) -> torch.Tensor:
     """States (…, d) of mean 0 and variance 1, without weights: the next layer has them."""
     return F.layer_norm(x, x.shape[-1:])
+
+
+def newer_items(items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Number (B, L) of newer items among the first (B,) of items (B, L); 0 for those after them."""
+    return (lengths[:, None] - 1 - torch.arange(items.shape[1], device=items.device)).clamp(min=0)
 
 
 def attention_bias(share: torch.Tensor) -> torch.Tensor:
