@@ -42,7 +42,8 @@ class ExplainerSpec:
         cls: class of the explainers.
         family: group of explainers with one idea: ``"similarity"``, ``"perturbation"``, ``"surrogate"``, ``"gradient"``,
             ``"path"``, ``"lxr"``, ``"lxr-path"``, or ``"registered"`` for explainers of :func:`register`.
-        make: function of a recommender, training and validation histories, a seed and options.
+        make: function of a recommender, training and validation histories (CSR, or :class:`lxr.EntryLists` if the
+            recommender uses their order), a seed and options.
         options: classes whose arguments with a default are the options.
         search_space: options that :mod:`lxr.tuning` may choose, with their values.
         defaults: default options for a recommender and histories of the training users.
@@ -124,6 +125,10 @@ class ExplainerSpec:
             ValueError: an unknown or impossible option, a recommender that lacks a necessary gradient, or a matrix for a
                 recommender that uses the order of entries.
         """
+        train_matrix, validation_matrix = (
+            each.matrix() if isinstance(each, EntryLists) and not model.is_ordered else each
+            for each in (train_matrix, validation_matrix)
+        )
         return self.make(model, train_matrix, validation_matrix, check_seed(seed), **options)
 
 
@@ -263,8 +268,8 @@ def register(name: str, cls: type[Explainer], aliases: tuple[str, ...] = ()) -> 
     Example:
         >>> import lxr
         >>> class Newest(lxr.Explainer):
-        ...     def importance(self, history, target):
-        ...         return history.cumsum(dim=1)
+        ...     def importance(self, histories, target):
+        ...         return histories.real.cumsum(dim=1).float()
         >>> lxr.explainers.register("newest", Newest)
         >>> lxr.EXPLAINERS["newest"].family
         'registered'

@@ -52,7 +52,7 @@ TUNABLE_PARAMETERS: dict[str, dict[str, Any]] = {
     "vae": {"n_hidden": 512, "n_latent": 128, "dropout": 0.5, "beta": 0.2, "batch_size": 128, "learning_rate": 0.001},
     "ncf": {"n_factors": 64, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.003},
     "ease": {"regularization": 500.0},
-    "lightgcn": {"n_factors": 64, "n_layers": 2, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.01},
+    "lightgcn": {"n_factors": 64, "n_layers": 1, "dropout": 0.5, "batch_size": 256, "learning_rate": 0.01},
     "sasrec": {"n_factors": 64, "n_layers": 2, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
     "gru4rec": {"n_factors": 64, "dropout": 0.3, "batch_size": 256, "learning_rate": 0.002},
 }

@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
+from toys import N_ITEMS, Fading
 
 import lxr
 from lxr.explainers import LIME, LXR_FAMILIES, RandomOrder, register
@@ -137,6 +138,15 @@ def test_arguments_are_filled_by_the_signature():
     assert lxr.EXPLAINERS["taking"](model, 1).taken == (1, None, 0, 1)
     with pytest.raises(ValueError, match="unknown option 'strength', expected some of power"):
         lxr.EXPLAINERS["taking"](model, 1, strength=2)
+
+
+def test_a_registered_explainer_gets_rows_unless_the_order_counts(train_matrix):
+    lxr.explainers.register("taking", Taking)
+    lists = lxr.EntryLists.of_matrix(train_matrix)
+    rows, entries = (
+        lxr.EXPLAINERS["taking"](model, lists, lists).taken[:2] for model in (lxr.MF(N_ITEMS, n_factors=2), Fading())
+    )
+    assert all((each != train_matrix).nnz == 0 for each in rows) and entries == (lists, lists)
 
 
 def test_a_class_may_be_registered_again_and_keeps_its_place():
