@@ -24,12 +24,12 @@ class LightGCN(Recommender):
     R are the training histories, d their row sums for users and column sums for items, and R̃ = D_u^(-1/2) R D_i^(-1/2). The
     item vectors are the mean of the layers of propagation, V = (E + G E + … + G^K E) / (K + 1), where G = R̃ᵀ R̃ goes from
     items to their users and back: two layers of the paper. The vector of a user is one more layer, from the items of the
-    history h. It exists for any history, also of a user outside the training. With the share p_y of training users who
-    consumed y, and the mean d̄ of d over items,
+    history h. It exists for any history, also of a user outside the training. With the number n of items in h, the share p_y
+    of training users who consumed y, and the mean d̄ of d over items,
 
-        logit(h, y) = log p_y + |h|^(-1/2) Σ_{i ∈ h} (d̄ / d_i)^(1/2) v_i · v_y.
+        logit(h, y) = log p_y + n^(-1/2) Σ_{i ∈ h} (d̄ / d_i)^(1/2) v_i · v_y.
 
-    The order of a history has no influence. Because of |h|^(1/2) the logits are not linear in the history. The empty history
+    The order of a history has no influence. Because of n^(1/2) the logits are not linear in the history. The empty history
     has the recommendations of :class:`lxr.Popularity`.
 
     The paper learns a vector per user, and ranks an item above a random one (BPR). Here no user has a vector of its own, and
