@@ -1,23 +1,21 @@
 """Studies of order: explanations by the soft mask and by deletion, and their dependence on the age of an entry."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 
 from lxr.data.histories import EntryLists, Histories
-from lxr.explainers.base import Explainer
-from lxr.explainers.leave_one_out import leave_one_out
-from lxr.explainers.objectives import Objective, at_kept, objective_of
+from lxr.explainers.leave_one_out import LeaveOneOut
+from lxr.explainers.objectives import at_kept
 from lxr.metrics.agreement import Scores, average_ranks, entry_scores, rank_correlation
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.recommendations import top_item
 from lxr.utils.checks import check_positive, check_seed
 
 
-class MaskedOneOut(Explainer):
+class MaskedOneOut(LeaveOneOut):
     """g(x) − g(x with entry i masked) for every entry i: leave-one-out by the soft mask.
 
     The entry gets the share 0. Deletion (:class:`lxr.explainers.LeaveOneOut`) also moves the positions of others. The two
@@ -39,21 +37,9 @@ class MaskedOneOut(Explainer):
         tensor([[2., 0., 0., 0.]])
     """
 
-    is_signed: ClassVar[bool] = True
-
-    def __init__(self, model: Recommender, *, objective: str | Objective = "log-prob", batch_size: int = 512):
-        super().__init__(model)
-        check_positive(batch_size=batch_size)
-        self.objective, self.batch_size = objective_of(objective), batch_size
-
-    @torch.no_grad()
-    def importance(self, histories: Histories, target: torch.Tensor) -> torch.Tensor:
-        """Fall of the objective when each entry is masked."""
-
-        def g(stays: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-            return at_kept(self.objective, self.model, histories[user], stays.float(), target[user])
-
-        return histories.padded(leave_one_out(g, histories, self.batch_size).float())
+    def value(self, histories: Histories, stays: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The objective (R,) of targets (R,) after all entries but those that stay (R, L) are masked."""
+        return at_kept(self.objective, self.model, histories, stays.float(), target)
 
 
 def order_effect(model: Recommender, histories: EntryLists, *, seed: int = 0) -> pd.Series:

@@ -48,9 +48,13 @@ class LeaveOneOut(Explainer):
         """Fall of the objective when each entry is left out."""
 
         def g(stays: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-            return after_deletion(self.objective, self.model, histories[user], stays, target[user])
+            return self.value(histories[user], stays, target[user])
 
         return histories.padded(leave_one_out(g, histories, self.batch_size).float())
+
+    def value(self, histories: Histories, stays: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The objective (R,) of targets (R,) after all entries but those that stay (R, L) are deleted."""
+        return after_deletion(self.objective, self.model, histories, stays, target)
 
 
 Scorer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
