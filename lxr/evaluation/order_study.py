@@ -61,7 +61,7 @@ def order_effect(model: Recommender, histories: EntryLists, *, seed: int = 0) ->
         {'reversed': 1.0, 'random order': 1.0, 'newest first': 1.0}
     """
     place = np.arange(len(histories.items))
-    newest_first = np.where(place == histories.indptr[1:][histories.users] - 1, -1, place)
+    newest_first = np.where(_ages(histories) == 0, -1, place)
     draws = np.random.default_rng(check_seed(seed)).random(len(place))
     keys = {"reversed": -place, "random order": draws, "newest first": newest_first}
     first, shares = top_item(model, histories), {}
@@ -112,7 +112,7 @@ def age_table(scores: Mapping[str, np.ndarray], histories: EntryLists, *, n_ages
     """
     check_positive(n_ages=n_ages)
     length = histories.lengths[histories.users]
-    age = histories.indptr[1:][histories.users] - 1 - np.arange(len(histories.items))
+    age = _ages(histories)
     shown = (age < n_ages) & (length > 1)
     columns = {}
     for name, each in scores.items():
@@ -120,3 +120,8 @@ def age_table(scores: Mapping[str, np.ndarray], histories: EntryLists, *, n_ages
         share = (average_ranks(histories, values) - 1)[shown] / (length[shown] - 1)
         columns[name] = pd.Series(share).groupby(age[shown]).mean()
     return pd.DataFrame(columns).rename_axis("age")
+
+
+def _ages(histories: EntryLists) -> np.ndarray:
+    """Number (N,) of newer entries of the same user."""
+    return histories.indptr[1:][histories.users] - 1 - np.arange(len(histories.items))

@@ -185,7 +185,7 @@ class _Graph:
 
     @property
     def has_protocol(self) -> bool:
-        """Whether every recommender has several headline explainers, whose order other targets and metrics may change."""
+        """Whether other targets and metrics may change an order: every recommender has several headline explainers."""
         return all(len(self.headline(name)) > 1 for name in self.options.recommenders)
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:

@@ -1,4 +1,4 @@
-"""What order changes: a recommender whose answers are known, and order-free ones, for which nothing changes."""
+"""Studies of order, on a recommender whose answers are known and on order-free ones."""
 
 import numpy as np
 import pandas as pd

@@ -17,7 +17,7 @@ def name(request):
 
 @pytest.fixture(params=[name for name in TINY if not lxr.RECOMMENDERS[name].is_closed_form])
 def learner(request):
-    """Those that are trained step by step."""
+    """Every registered recommender that is trained step by step."""
     return request.param
 
 
