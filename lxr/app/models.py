@@ -112,9 +112,9 @@ class Models:
         return name
 
     def _is_at_hand(self, name: str) -> bool:
-        """Whether an explainer needs no training, and no gradient that the recommender lacks."""
+        """Whether an explainer needs no training and can explain this recommender."""
         spec = EXPLAINERS[name]
-        return not (spec.is_trained or spec.depends_on) and (self.model.differentiable or not spec.needs_gradient)
+        return not (spec.is_trained or spec.depends_on) and spec.fits(self.model)
 
     def explainer(self, name: str) -> Explainer:
         """An explainer by its name, made when it is first asked for."""

@@ -165,8 +165,8 @@ def compare(
     Args:
         model: the recommender.
         data: histories of all users.
-        explainers: names in :data:`lxr.EXPLAINERS`; by default ten, the best known of each family, without those that need
-            a gradient if the recommender has none.
+        explainers: names in :data:`lxr.EXPLAINERS`; by default ten, the best known of each family. Those that cannot
+            explain this recommender are left out: it lacks their gradient, or uses an order that they ignore.
         n_users: number of random test users whose top recommendations are explained.
         seed: seed of the split, the sample and the explainers.
 
@@ -186,9 +186,7 @@ def compare(
     """
     check_instance(Interactions, "interactions, as lxr.prepare makes them", data=data)
     check_positive(n_users=n_users)
-    specs = {EXPLAINERS.primary(name): EXPLAINERS[name] for name in explainers}
-    if not model.differentiable:
-        specs = {name: spec for name, spec in specs.items() if not spec.needs_gradient}
+    specs = {EXPLAINERS.primary(name): spec for name in explainers if (spec := EXPLAINERS[name]).fits(model)}
     if len(specs) < 2:
         raise ValueError(
             f"explainers: expected two or more that can explain this recommender, found {', '.join(specs) or 'none'}"

@@ -56,14 +56,15 @@ class Explainer(Made):
             explained quantity (the target's score, say) would be higher. Otherwise only the order of the scores has a
             meaning, and figures show them on a scale from 0 to 1.
         is_ordered: whether the scores depend on the order of the entries, whatever the recommender: dense rows are refused.
+        ignores_order: whether recommenders that use the order of entries are refused.
         max_history: longest history for the sampling budget; None if there is no budget.
         overflow_note: treatment of longer histories, for a warning.
         search_space: values of the options that :mod:`lxr.tuning` may choose.
         arguments: arguments of the constructor by name, defaults included.
 
     Raises:
-        ValueError: the recommender lacks a necessary gradient, or its answers cannot be explained
-            (:func:`lxr.recommenders.probes.check_answers`).
+        ValueError: the recommender lacks a necessary gradient, it uses an order that this class ignores, or its answers
+            cannot be explained (:func:`lxr.recommenders.probes.check_answers`).
 
     Warns:
         UserWarning: the recommender ignores the history, or its scores look like probabilities instead of logits.
@@ -80,6 +81,7 @@ class Explainer(Made):
     needs_gradient = False
     is_signed: ClassVar[bool] = False
     is_ordered: ClassVar[bool] = False
+    ignores_order: ClassVar[bool] = False
     max_history: int | None = None
     overflow_note = ""
     search_space: ClassVar[dict] = {}
@@ -88,6 +90,11 @@ class Explainer(Made):
         check_answers(model)
         if self.needs_gradient:
             check_differentiable(model)
+        if self.ignores_order and model.is_ordered:
+            found = f"{type(model).__name__}, which uses it"
+            raise ValueError(
+                f"model: {type(self).__name__} expected a recommender that ignores the order of entries, found {found}"
+            )
         self.model = model
 
     @classmethod

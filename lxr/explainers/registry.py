@@ -98,6 +98,10 @@ class ExplainerSpec:
         """Whether a score below zero means that the item speaks against the recommendation."""
         return self.cls.is_signed
 
+    def fits(self, model: Recommender) -> bool:
+        """Whether a recommender can be explained: it has the necessary gradient and no order that this explainer ignores."""
+        return (model.differentiable or not self.needs_gradient) and not (model.is_ordered and self.cls.ignores_order)
+
     @property
     def load(self) -> Callable[[str | Path, Recommender], Explainer] | None:
         """Function that reads a saved explainer for a recommender; None for explainers without training."""

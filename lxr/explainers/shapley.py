@@ -113,7 +113,8 @@ class SHAPClusters(Explainer):
         seed: seed of k-means.
 
     Raises:
-        ValueError: training users of another catalogue, or an impossible number of clusters.
+        ValueError: training users of another catalogue, an impossible number of clusters, or a recommender that uses the
+            order of entries: a coalition, the items of whole clusters, has none.
 
     Source: the SHAP baseline of Barkan et al., WWW 2024 (whose code never switches the last cluster on and takes the softmax
     of a softmax); Lundberg & Lee, NeurIPS 2017, computed by the package ``shap``. The background is the empty history,
@@ -129,6 +130,7 @@ class SHAPClusters(Explainer):
     """
 
     is_signed: ClassVar[bool] = True
+    ignores_order: ClassVar[bool] = True
     search_space: ClassVar[dict] = {"n_clusters": [2, 4, 6, 8, 10, 12]}
 
     def __init__(

@@ -23,6 +23,7 @@ from lxr.runs.plan import (
     TINY_SEQUENCES,
     default_explainers,
     explainers_of,
+    in_registry_order,
 )
 from lxr.runs.plugins import load_plugin
 from lxr.runs.stage import NOTEBOOKS
@@ -223,9 +224,9 @@ class RunOptions:
         found = {each: self.explainers_for(each) for each in self.recommenders}
         for recommender, names in found.items():
             if not names:
-                expected = f"expected one for {recommender}, which does not use the order of entries"
+                expected = f"expected one that can explain {recommender}"
                 raise OptionError("explainers", f"{expected}, found {' '.join(self.explainers or ())}")
-        return explainers_of([name for names in found.values() for name in names], ordered=True)
+        return in_registry_order(name for names in found.values() for name in names)
 
     def explainers_for(self, recommender: str) -> list[str]:
         """Primary names of the explainers of a recommender in the order of the registry, each once."""

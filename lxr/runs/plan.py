@@ -100,14 +100,24 @@ def default_explainers(*reasons: object) -> list[str]:
     return [*shown, *EXPLAINERS.by_name]
 
 
-def explainers_of(names: Iterable[str], *, ordered: bool) -> list[str]:
-    """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all.
-
-    Args:
-        names: names of explainers.
-        ordered: whether a recommender uses the order of entries. If not, explainers by order, ``"recent"``, are left out.
-    """
+def in_registry_order(names: Iterable[str]) -> list[str]:
+    """Primary names of explainers in the order of the registry, each once; ``"all"`` stands for all."""
     given = set(names)
     known = [*EXPLAINERS.names("similarity"), *EXPLAINERS.by_name, *EXPLAINERS.names(without=("similarity",))]
     wanted = {EXPLAINERS.primary(name) for name in (known if ALL in given else given)}
-    return [name for name in known if name in wanted and (ordered or name not in EXPLAINERS.by_name)]
+    return [name for name in known if name in wanted]
+
+
+def explainers_of(names: Iterable[str], *, ordered: bool) -> list[str]:
+    """Named explainers that can explain a recommender, as :func:`in_registry_order` lists them.
+
+    Args:
+        names: names of explainers, or ``"all"``.
+        ordered: whether the recommender uses the order of entries. If so, explainers that ignore it, ``"shap"``, are left
+            out; if not, explainers by order, ``"recent"``.
+    """
+
+    def fits(name: str) -> bool:
+        return not EXPLAINERS[name].cls.ignores_order if ordered else name not in EXPLAINERS.by_name
+
+    return [name for name in in_registry_order(names) if fits(name)]

@@ -145,7 +145,10 @@ def in_some_order(matrix):
 def test_sequences_are_explained_entry_by_entry(name, train_matrix):
     model = Fading()
     if name == "shap":  # clusters of items have no order
-        with pytest.raises(ValueError, match=r"history: Fading uses the order of entries: expected lxr.Histories"):
+        with pytest.raises(
+            ValueError,
+            match=r"SHAPClusters expected a recommender that ignores the order of entries, found Fading, which uses it",
+        ):
             make(name, model, in_some_order(train_matrix))
         return
     lists = lxr.EntryLists(np.array([5, 0, 3, 7, 9, 1, 2, 4, 6]), np.array([0, 3, 4, 9]), 20)

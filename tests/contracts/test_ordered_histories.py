@@ -319,6 +319,7 @@ def test_recent_is_known_by_name_alone_and_needs_an_order(data):
         Models(model, data, explainers=["recent"])
     assert explainers_of(["recent", "random"], ordered=False) == ["random"]
     assert explainers_of(["lime", "recent", "random"], ordered=True) == ["random", "recent", "lime"]
+    assert set(explainers_of(["all"], ordered=False)) - set(explainers_of(["all"], ordered=True)) == {"shap"}
 
 
 def test_fidelity_and_tuning_ask_with_ordered_histories(model, data):

@@ -242,7 +242,7 @@ def test_recommenders_that_use_the_order_have_one_more_notebook_and_baseline():
         "01_data_preparation",
         "21_sasrec",
     ]
-    with pytest.raises(OptionError, match=r"explainers: expected one for mf, which does not use the order of entries"):
+    with pytest.raises(OptionError, match=r"explainers: expected one that can explain mf, found recent"):
         RunOptions(recommenders=("mf", "sasrec"), explainers=("recent",))
 
 
