@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
 from concurrent.futures import wait as wait_for
@@ -260,13 +261,17 @@ class ClusterExecutor(Executor):
         """Send a value to all workers.
 
         Raises:
-            ClusterError: there is no worker, and none comes.
+            ClusterError: there is no worker, and none comes in time.
         """
-        try:
-            self.client.wait_for_workers(1, timeout=self.timeout)
-            return self.client.scatter(_Parcel(value), broadcast=True, hash=False)
-        except TimeoutError as error:
-            raise ClusterError(f"{self.address} has no worker, and none has come within {self.timeout:g} s") from error
+        end = time.monotonic() + self.timeout
+        while True:
+            try:
+                self.client.wait_for_workers(1, timeout=self.timeout)
+                return self.client.scatter(_Parcel(value), broadcast=True, hash=False)
+            except OSError as error:  # TimeoutError too: no worker, or one that has just ended
+                if time.monotonic() > end:
+                    raise ClusterError(f"{self.address}: no worker took a shared value within {self.timeout:g} s") from error
+                time.sleep(0.5)
 
     def _launch(self, task: "_Task") -> None:
         """Send a task to the scheduler; its outcome settles the task, or launches it again."""
