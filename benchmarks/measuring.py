@@ -1,5 +1,6 @@
-"""Code shared by the benchmarks: clocks, memory, interleaved tasks, and real data."""
+"""Code shared by the benchmarks: clocks, memory, interleaved tasks, tables, and real data."""
 
+import os
 import statistics
 import sys
 import threading
@@ -7,9 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import psutil
 
 import lxr
+from lxr.reporting.formats import to_csv
+from lxr.utils.environment import environment
+from lxr.utils.records import read_json, write_json
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import oracles  # noqa: F401  (the reference implementations, for other benchmarks)
@@ -32,18 +37,24 @@ def side_by_side(rounds: int, **works: Callable[[], object]) -> dict[str, float]
 
 
 class Peak(threading.Thread):
-    """Highest memory of this process, polled fifty times a second."""
+    """Highest memory [bytes] of one of some processes, by default of this one, polled fifty times a second."""
 
-    def __init__(self):
+    def __init__(self, *processes: psutil.Process):
         super().__init__(daemon=True)
-        self.process, self.highest, self.over = psutil.Process(), 0, threading.Event()
+        self.processes, self.highest, self.over = processes or (psutil.Process(),), 0, threading.Event()
 
     def run(self) -> None:
         """Poll until asked to stop."""
         while True:
-            self.highest = max(self.highest, self.process.memory_info().rss)
+            self.highest = max(self.highest, *(process.memory_info().rss for process in self.processes))
             if self.over.wait(0.02):
                 return
+
+    def end(self) -> float:
+        """Stop, and return the highest memory [GB]."""
+        self.over.set()
+        self.join()
+        return self.highest / 1024**3
 
 
 def measured(work: Callable[[], object]) -> tuple[object, dict]:
@@ -52,9 +63,27 @@ def measured(work: Callable[[], object]) -> tuple[object, dict]:
     peak.start()
     result = work()
     taken = {"seconds": time.perf_counter() - started, "processor seconds": time.process_time() - processor}
-    peak.over.set()
-    peak.join()
-    return result, taken | {"peak [GB]": peak.highest / 1024**3}
+    return result, taken | {"peak [GB]": peak.end()}
+
+
+def write_results(out: Path, tables: dict[str, pd.DataFrame], *, parameters: dict) -> None:
+    """Write tables of this benchmark, and its provenance to `run.json`, which has one entry for each benchmark.
+
+    Numbers that are no integers have three significant digits.
+    """
+    (out / "tables").mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        numbers = {column: [float(f"{value:.3g}") for value in table[column]] for column in table.select_dtypes("floating")}
+        (out / f"tables/{name}.csv").write_text(to_csv(table.assign(**numbers), 3), encoding="utf-8")
+    found = {
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "environment": environment(),
+        "load": list(os.getloadavg()),  # processes that wanted a processor, means over 1, 5 and 15 minutes
+        "parameters": parameters,
+        "tables": sorted(tables),
+    }
+    record = read_json(out / "run.json") or {}
+    write_json(record | {Path(sys.argv[0]).stem: found}, out / "run.json")
 
 
 def dataset_at_hand(data_dir: Path | None) -> str:
