@@ -8,6 +8,7 @@ Example:
     [3, 5]
 """
 
+from lxr.distributed.cluster import ClusterError, ClusterExecutor, connect
 from lxr.distributed.shards import map_shards
 
-__all__ = ["map_shards"]
+__all__ = ["ClusterError", "ClusterExecutor", "connect", "map_shards"]
