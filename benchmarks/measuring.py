@@ -71,12 +71,15 @@ def write_results(out: Path, tables: dict[str, pd.DataFrame], *, parameters: dic
 
     Numbers that are no integers have three significant digits.
     """
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    if "--out" in words:
+        del words[words.index("--out") : words.index("--out") + 2]
     (out / "tables").mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         numbers = {column: [float(f"{value:.3g}") for value in table[column]] for column in table.select_dtypes("floating")}
         (out / f"tables/{name}.csv").write_text(to_csv(table.assign(**numbers), 3), encoding="utf-8")
     found = {
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": f"python benchmarks/{' '.join(words)}",
         "environment": environment(),
         "load": list(os.getloadavg()),  # processes that wanted a processor, means over 1, 5 and 15 minutes
         "parameters": parameters,

@@ -1,13 +1,13 @@
-"""Efficiency of workers, overhead of shards, bytes and memory: `python benchmarks/distributed.py`.
+"""Efficiency of workers, overhead of shards, bytes and memory: `python benchmarks/workers.py`.
 
 Generated users of `scale.py`; MF of 64 factors that is not trained; one scheduler and its workers, which are processes with
-one thread each, on this machine. All clusters run throughout and take turns, with no executor among them, so other work on the
-machine changes ratios less than times. Four workers on two processors are oversubscribed: their efficiency cannot exceed 1/2.
+one thread each, on this machine. All clusters run throughout and take turns, no executor among them, so other work on the
+machine changes ratios less than times. Four workers on two processors are oversubscribed: their efficiency is at most 1/2.
 
 Tables go to `results/scale/tables`, their provenance to `results/scale/run.json`:
 
-- `workers`: time and processor time of all processes together, divided by those without an executor; efficiency, which is the
-  time of one worker / (n × time of n workers); highest memory of the client and of a worker;
+- `workers`: time, and processor time of all processes together, divided by those without an executor; the efficiency, which
+  is the time of one worker / (n × time of n workers); the highest memory of the client and of a worker;
 - `shards`: milliseconds of an empty shard, which is what the scheduler adds;
 - `traffic`: bytes that are sent once to every worker, and bytes of a user on the way to a worker, on the way back, and in a
   Parquet file with ten reasons.
@@ -115,7 +115,7 @@ def traffic(works: dict[str, Work], model: lxr.Recommender, lists: lxr.EntryList
         work(counting := Counting())
         of_users = {"to a worker": counting.there, "back": counting.back}
         rows[name] = {"once per worker": counting.once} | {key: value / len(lists) for key, value in of_users.items()}
-    data = lxr.Interactions(lists.to_matrix(), np.arange(len(lists)), np.arange(lists.n_columns))
+    data = lxr.Interactions(lists.matrix(), np.arange(len(lists)), np.arange(lists.n_columns))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explanations.parquet"
         lxr.explain(model, data, rows=np.arange(len(lists)), explainer="gradient").to_parquet(path, reasons=10)
@@ -135,9 +135,8 @@ def overhead(rounds: int, found: list[Team]) -> pd.DataFrame:
         list(map_shards(nothing, range(EMPTY), executor=team.executor))
 
     times = side_by_side(rounds, **{str(team.n_workers): partial(empty, team) for team in found[1:]})
-    return pd.DataFrame(
-        {"empty shard [ms]": {int(name): 1000 * value / EMPTY for name, value in times.items()}}
-    ).rename_axis("workers")
+    table = pd.DataFrame({"empty shard [ms]": {int(name): 1000 * value / EMPTY for name, value in times.items()}})
+    return table.rename_axis("workers")
 
 
 def main() -> None:
