@@ -73,7 +73,7 @@ def teams() -> Iterator[list[Team]]:
         for count in TEAMS:
             options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": None}
             cluster = stack.enter_context(LocalCluster(**options))
-            found.append(Team(count, stack.enter_context(connect(cluster.scheduler_address))))
+            found.append(Team(count, stack.enter_context(connect(cluster.scheduler_address, timeout=120))))
         yield found
 
 
