@@ -66,18 +66,17 @@ def measured(work: Callable[[], object]) -> tuple[object, dict]:
     return result, taken | {"peak [GB]": peak.end()}
 
 
-def write_results(out: Path, tables: dict[str, pd.DataFrame], *, parameters: dict) -> None:
-    """Write tables of this benchmark, and its provenance to `run.json`, which has one entry for each benchmark.
+def write_results(out: Path, tables: dict[str, tuple[pd.DataFrame, int]], *, parameters: dict) -> None:
+    """Write tables, each with its digits after the point, and their provenance.
 
-    Numbers that are no integers have three significant digits.
+    Provenance goes to `run.json` of the directory, which has one entry for each benchmark that writes to it.
     """
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     if "--out" in words:
         del words[words.index("--out") : words.index("--out") + 2]
     (out / "tables").mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        numbers = {column: [float(f"{value:.3g}") for value in table[column]] for column in table.select_dtypes("floating")}
-        (out / f"tables/{name}.csv").write_text(to_csv(table.assign(**numbers), 3), encoding="utf-8")
+    for name, (table, decimals) in tables.items():
+        (out / f"tables/{name}.csv").write_text(to_csv(table.round(decimals), decimals), encoding="utf-8")
     found = {
         "command": f"python benchmarks/{' '.join(words)}",
         "environment": environment(),

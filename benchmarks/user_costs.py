@@ -147,9 +147,10 @@ def main() -> None:
         return
     found = list(measured_sizes(options.sizes, options.training))
     costs, sizes_found = (pd.DataFrame([row for size in found for row in size[name]]) for name in ("costs", "bytes"))
-    tables = {name: in_columns(costs, name) for name in ("users", "memory")} | {"bytes": sizes_found.set_index("items")}
+    tables = {"users": (in_columns(costs, "users"), 2), "memory": (in_columns(costs, "memory"), 2)}
+    tables["bytes"] = sizes_found.set_index("items"), 1
     write_results(options.out, tables, parameters={"sizes": SIZES[: options.sizes], "training": options.training})
-    for table in tables.values():
+    for table, _ in tables.values():
         print(table.to_string())
 
 

@@ -9,8 +9,8 @@ Tables go to `results/scale/tables`, their provenance to `results/scale/run.json
 - `workers`: time, and processor time of all processes together, divided by those without an executor; the efficiency, which
   is the time of one worker / (n × time of n workers); the highest memory of the client and of a worker;
 - `shards`: milliseconds of an empty shard, which is what the scheduler adds;
-- `traffic`: bytes that are sent once to every worker, and bytes of a user on the way to a worker, on the way back, and in a
-  Parquet file with ten reasons.
+- `traffic`: mean number of entries of a user, bytes that are sent once to every worker, and bytes of a user on the way to a
+  worker, on the way back, and in a Parquet file with ten reasons.
 """
 
 import argparse
@@ -114,7 +114,8 @@ def traffic(works: dict[str, Work], model: lxr.Recommender, lists: lxr.EntryList
     for name, work in works.items():
         work(counting := Counting())
         of_users = {"to a worker": counting.there, "back": counting.back}
-        rows[name] = {"once per worker": counting.once} | {key: value / len(lists) for key, value in of_users.items()}
+        rows[name] = {"entries": len(lists.items) / len(lists), "once per worker": counting.once}
+        rows[name] |= {key: value / len(lists) for key, value in of_users.items()}
     data = lxr.Interactions(lists.matrix(), np.arange(len(lists)), np.arange(lists.n_columns))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explanations.parquet"
@@ -162,11 +163,11 @@ def main() -> None:
         tables = {name: compared(options.rounds, work, found) for name, work in works.items()}
         shards = overhead(options.rounds, found)
     workers = pd.concat(tables, names=["work"]).reset_index(level=1, drop=True)
-    results = {"workers": workers, "shards": shards, "traffic": traffic(works, model, lists)}
+    results = {"workers": (workers, 2), "shards": (shards, 2), "traffic": (traffic(works, model, lists), 1)}
     parameters = {name: value for name, value in vars(options).items() if name != "out"}
     write_results(options.out, results, parameters=parameters | {"users": len(lists), "items": lists.n_columns})
-    for table in results.values():
-        print(f"{table.round(3).to_string()}\n")
+    for table, decimals in results.values():
+        print(f"{table.round(decimals).to_string()}\n")
 
 
 if __name__ == "__main__":
