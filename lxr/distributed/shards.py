@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def map_shards(
     executor: Executor | None = None,
     cut: Callable[[Any], Any] = lambda shard: shard,
     label: str | None = None,
-    unit: str = "batch",
+    stage: str | None = None,
     ahead: int = AHEAD,
 ) -> Iterator:
     """Apply a function to independent shards: ``function(*shared, cut(shard))``.
@@ -46,8 +45,8 @@ def map_shards(
             with every shard.
         executor: computes the shards; None for this thread.
         cut: content of a shard, cut by the caller shortly before it is sent.
-        label: label of a progress bar over the shards, and of errors; None for no bar.
-        unit: unit of the bar.
+        label: label of a progress bar over the shards; None for no bar.
+        stage: name of the work in errors; by default the label, or else the name of the function.
         ahead: number of shards that are sent before the oldest of them is finished; bounds the caller's memory. Twice the
             number of workers keeps them busy.
 
@@ -55,7 +54,7 @@ def map_shards(
         Iterator of the results, in the order of the shards.
 
     Raises:
-        DataError: with an executor: a shard failed, was lost with its worker, or cannot be pickled. Names the label, the
+        DataError: with an executor: a shard failed, was lost with its worker, or cannot be pickled. Names the stage, the
             shard, the host and process if they are known, and the original error. The other shards are cancelled. Without
             an executor errors of the function are raised as they are.
 
@@ -65,13 +64,13 @@ def map_shards(
         ...     list(map_shards(pow, [1, 2, 3], shared=[2], executor=threads))
         [2, 4, 8]
     """
-    stage = label or getattr(function, "func", function).__name__.strip("_").replace("_", " ")
+    stage = stage or label or getattr(function, "func", function).__name__.strip("_").replace("_", " ")
     results = (
         (function(*shared, cut(shard)) for shard in shards)
         if executor is None
         else _results(function, shards, shared, executor, cut, stage, ahead)
     )
-    return iter(progress_bar(results, total=len(shards), desc=label, unit=unit, disable=label is None))
+    return iter(progress_bar(results, total=len(shards), desc=label, unit="batch", disable=label is None))
 
 
 def _results(
@@ -85,7 +84,7 @@ def _results(
 ) -> Iterator:
     """:func:`map_shards` with an executor; the end of the iteration, for any reason, cancels shards that have not begun."""
     share = getattr(executor, "share", lambda value: value)
-    run, waiting = partial(_run, function, torch.get_num_threads()), deque[tuple[str, Future]]()
+    n_threads, waiting = torch.get_num_threads(), deque[tuple[str, Future]]()
 
     def received() -> Any:
         about, future = waiting.popleft()
@@ -100,7 +99,7 @@ def _results(
                 yield received()
             about, part = f"{stage}: {_name(shard)}", cut(shard)
             with _one_error(about, function, shared):
-                waiting.append((about, executor.submit(run, about, part, *handles)))
+                waiting.append((about, executor.submit(_run, function, n_threads, about, part, *handles)))
         while waiting:
             yield received()
     finally:
@@ -117,11 +116,13 @@ def _run(function: Callable, n_threads: int, about: str, part: Any, *shared: Any
     """Compute one shard on a worker.
 
     Raises:
-        DataError: any error of the function, with the shard and the worker.
+        DataError: any error of the function but too little memory, which an executor may try again.
     """
     try:
         with torch_threads(n_threads):
             return function(*shared, part)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
         worker = f"{socket.gethostname()}, process {os.getpid()}"
         raise DataError(f"{about}: failed on {worker}: {type(error).__name__}: {short(error)}") from error
