@@ -11,9 +11,10 @@ import pytest
 from toy_studies import STEPS, Parabola, states
 
 import lxr
+from lxr.tuning.journals import STUDY
 from lxr.tuning.records import trial_table, tuning_record
 from lxr.tuning.spaces import distributions, grid
-from lxr.tuning.studies import STUDY, run_worker, study_key
+from lxr.tuning.studies import run_worker, study_key
 
 
 def drawn(study) -> list[dict]:
