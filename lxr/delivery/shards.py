@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -114,7 +114,8 @@ class Job:
     def absolute(self) -> "Job":
         """The same job, by absolute paths."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Job(**{name: value.absolute() if isinstance(value, Path) else value for name, value in values.items()})
+        paths: dict[str, Any] = {name: path.absolute() for name, path in values.items() if isinstance(path, Path)}
+        return replace(self, **paths)
 
     def shard(self, number: int) -> Path:
         """File of a shard."""
