@@ -123,7 +123,7 @@ def connect(
         import distributed
 
     address = _address(address)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors arrive as exceptions
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its errors arrive as exceptions
     try:
         client = distributed.Client(address, timeout=timeout, set_as_default=False, name="lxr")
     except (OSError, ValueError) as error:  # TimeoutError is an OSError

@@ -108,7 +108,7 @@ class Errand:
     """A stage on its way to a worker, which has its own copy of the repository.
 
     Attributes:
-        stage: the stage; its notebook is relative to the project.
+        stage: the stage; its notebook is relative to the project, if it is inside.
         root: directory of the run, which all machines share.
         environment: environment variables of the kernel.
         hashes: hashes of the notebook and of all plugins.
@@ -123,7 +123,8 @@ class Errand:
     def of(cls, stage: Stage, root: Path, environment: dict[str, str]) -> "Errand":
         """The errand of a stage of this machine."""
         assert stage.notebook, stage.name
-        notebook = stage.notebook.relative_to(PROJECT_ROOT)
+        inside = stage.notebook.is_relative_to(PROJECT_ROOT)
+        notebook = stage.notebook.relative_to(PROJECT_ROOT) if inside else stage.notebook
         hashes = {notebook: sha256(stage.notebook), **{path: sha256(path) for path in loaded_plugins()}}
         return cls(replace(stage, notebook=notebook), root, environment, hashes)
 
@@ -135,7 +136,7 @@ class Errand:
         """
         assert self.stage.notebook, self.stage.name
         for name, expected in self.hashes.items():
-            path = PROJECT_ROOT / name  # plugins are absolute
+            path = PROJECT_ROOT / name  # plugins and notebooks outside are absolute
             found = sha256(path) if path.is_file() else "none"
             if found != expected:
                 raise DataError(f"{path}: expected the client's file ({expected[:12]}), found {found[:12]} on this worker")

@@ -224,12 +224,12 @@ class Pipeline:
                         sorter.done(name)
                         progress.update()
             except BaseException:
-                if self.executor:
-                    self.executor.shutdown(wait=False)
-                # Kernels outlive an interrupted papermill: end them, so that its threads end too.
                 pool.shutdown(wait=False, cancel_futures=True)
-                for child in psutil.Process().children(recursive=True):
-                    child.kill()
+                if self.executor:
+                    self.executor.shutdown(wait=False)  # workers end their kernels
+                else:  # kernels outlive an interrupted papermill: end them, so that its threads end too
+                    for child in psutil.Process().children(recursive=True):
+                        child.kill()
                 raise
         return {stage.name: outcomes[stage.name] for stage in self.stages}
 
