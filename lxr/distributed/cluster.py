@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lxr.distributed.requirements import Requirements, answer, check_once, versions, write_token
-from lxr.utils.checks import check_natural, check_positive
+from lxr.utils.checks import check_natural, check_positive_numbers
 from lxr.utils.extras import extra
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class ClusterError(ConnectionError):
         >>> str(ClusterError("the scheduler at tcp://host:8786 was lost"))
         'the scheduler at tcp://host:8786 was lost'
     """
+
+
+class SchedulerLostError(ClusterError):
+    """The scheduler ended, restarted, or cannot be reached any more: all tasks are lost."""
 
 
 class _NoMemoryError(Exception):
@@ -113,12 +118,12 @@ def connect(
         32
     """
     check_natural(retries=retries)
-    check_positive(timeout=timeout)
+    check_positive_numbers(timeout=timeout)
     with extra("distributed"):
         import distributed
 
     address = _address(address)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors arrive as exceptions
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its errors arrive as exceptions
     try:
         client = distributed.Client(address, timeout=timeout, set_as_default=False, name="lxr")
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
@@ -308,8 +313,9 @@ class ClusterExecutor(Executor):
         Raises:
             BaseException: the failure, if the task failed by itself, there are no tries left, or the scheduler was lost.
         """
-        from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
+        with extra("distributed"):
+            from distributed import KilledWorker
+            from distributed.client import FutureCancelledError
 
         if isinstance(error, KilledWorker):  # the scheduler has tried it again
             raise ClusterError(
@@ -320,7 +326,7 @@ class ClusterExecutor(Executor):
             raise error
         if getattr(error, "reason", None) == LOST or self.client.status != "running":
             self._ended = f"the scheduler at {self.address} was lost: start it, and run again"
-            raise ClusterError(self._ended)
+            raise SchedulerLostError(self._ended)
         if not task.tries:
             raise ClusterError(f"{name}: all {self.retries + 1} tries failed: {error}")
         task.tries -= 1
@@ -336,9 +342,39 @@ class ClusterExecutor(Executor):
             future.cancel()
 
 
+def leave_slot() -> int:
+    """In a task that only waits: let the worker begin another task meanwhile.
+
+    Returns:
+        Number of threads of the worker.
+    """
+    with extra("distributed"):
+        import distributed
+
+    distributed.secede()
+    return distributed.get_worker().state.nthreads
+
+
+def is_wanted() -> bool:
+    """Whether a client still waits for the task that calls; always true outside the tasks of a cluster.
+
+    A cancelled task has to end itself: nothing interrupts its thread.
+    """
+    if "distributed" not in sys.modules:
+        return True
+    with extra("distributed"):
+        from distributed.worker import thread_state
+
+    if not hasattr(thread_state, "key"):
+        return True
+    task = thread_state.execution_state["worker"].state.tasks.get(thread_state.key)
+    return task is not None and task.state in ("executing", "long-running")
+
+
 def _run(requirements: Requirements, function: Callable[..., Any], *args: Any) -> Any:
     """On a worker: run a task."""
-    from distributed import get_worker
+    with extra("distributed"):
+        from distributed import get_worker
 
     check_once(requirements)
     try:

@@ -13,6 +13,8 @@ from lxr.utils.sparse import batches
 def hide_one_item(lists: EntryLists, seed: int, n_features: int = 0, *, last: bool = False) -> tuple[EntryLists, np.ndarray]:
     """Hide one entry of every user with at least two, other than user features.
 
+    A random one is drawn among the items in ascending order: it is the same for every order of the entries.
+
     Args:
         lists: histories of any number of users.
         seed: seed of the choice.
@@ -29,7 +31,10 @@ def hide_one_item(lists: EntryLists, seed: int, n_features: int = 0, *, last: bo
     lists, eligible, is_item = _of_two_items(lists, n_features)
     lengths, draws = _item_counts(lists, is_item), draws[eligible]
     which = lengths - 1 if last else (draws * lengths).astype(int)
-    hidden = np.flatnonzero(is_item)[lengths.cumsum() - lengths + which]
+    places = np.flatnonzero(is_item)
+    if not last:
+        places = places[np.lexsort((lists.items[places], lists.users[places]))]
+    hidden = places[lengths.cumsum() - lengths + which]
     stays = np.ones(len(lists.items), dtype=bool)
     stays[hidden] = False
     return lists.taken(stays, lists.indptr - np.arange(len(lists) + 1)), lists.items[hidden]

@@ -68,6 +68,7 @@ class RunOptions:
         splits: seeds of further splits of the users. The headline explainers (or those in ``explainers``) are trained and
             evaluated again on each, with the options of the first split.
         ablation: also train LXR without each of its parts.
+        studies: also check sanity, and compare other targets and metrics; ``explainers=("all",)`` includes them.
         smoke: a tiny run.
         before: run only the stages that this notebook needs.
         data_dir: directory of the raw data.
@@ -79,6 +80,7 @@ class RunOptions:
         tune: only search for hyperparameters.
         trials, minutes, workers: see ``tune``.
         device, jobs: device of PyTorch; number of notebooks at a time.
+        scheduler: address or file of a dask.distributed scheduler, whose workers run the notebooks.
         force, wait: run all stages, even up-to-date ones; wait for another run in the same results to end.
         dry_run, list_stages: only describe the data, or the stages.
         verify: compare tables: True for a new run, or a directory of results.
@@ -108,6 +110,7 @@ class RunOptions:
     seeds: Sequence[int] = ()
     splits: Sequence[int] = ()
     ablation: bool = False
+    studies: bool = False
     smoke: bool = False
     before: str | None = None
     data_dir: str | Path | None = None
@@ -122,6 +125,7 @@ class RunOptions:
     workers: int | None = None
     device: str = "auto"
     jobs: int = field(default_factory=default_jobs)
+    scheduler: str | None = None
     force: bool = False
     wait: bool = False
     dry_run: bool = False
@@ -230,8 +234,17 @@ class RunOptions:
 
     def explainers_for(self, recommender: str) -> list[str]:
         """Primary names of the explainers of a recommender in the order of the registry, each once."""
-        names = self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify)
-        return explainers_of(names, ordered=RECOMMENDERS[recommender].is_ordered)
+        return explainers_of(self._asked_explainers, ordered=RECOMMENDERS[recommender].is_ordered)
+
+    @property
+    def has_studies(self) -> bool:
+        """Whether the run has the sanity checks, and other targets and metrics: by wish, or with all explainers."""
+        return self.studies or ALL in self._asked_explainers
+
+    @property
+    def _asked_explainers(self) -> Sequence[str]:
+        """Names of explainers, or ``"all"``."""
+        return self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify)
 
     @cached_property
     def source(self) -> Source:
@@ -301,6 +314,7 @@ def _check_combinations(options: RunOptions) -> None:
         ("tune", "--seeds", options.seeds),
         ("tune", "--splits", options.splits),
         ("tune", "--ablation", options.ablation),
+        ("tune", "--studies", options.studies),
         ("tune", "--before", options.before),
         ("hyperparameters", f"--smoke or --dataset {TINY_DATASET}", options.is_tiny),
         ("hyperparameters", "--tune recommenders", tunes_recommenders),

@@ -111,6 +111,11 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         help=f"repeat on these splits of the users, with the options of the first: {' '.join(HEADLINE)} (or --explainers)",
     )
     group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
+    group.add_argument(
+        "--studies",
+        action="store_true",
+        help="also check sanity, and compare other targets and metrics; --explainers all includes this",
+    )
     group.add_argument("--smoke", action="store_true", help="tiny run with the notebooks' own parameters on synthetic data")
     group.add_argument(
         "--before",
@@ -154,6 +159,12 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     """Add the options of the machine and of earlier results."""
     group.add_argument("--device", choices=DEVICES, help="device of PyTorch; auto takes a GPU if there is one (auto)")
     group.add_argument("--jobs", type=int, metavar="N", help=f"notebooks at a time ({default_jobs()})")
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run notebooks on the workers of this dask.distributed scheduler: tcp://host:8786, or its scheduler file; "
+        "the results must be in a directory that all share",
+    )
     group.add_argument("--force", action="store_true", help="run every stage, even if it is up to date")
     group.add_argument(
         "--wait", action="store_true", help="wait for another run in the same results directory instead of failing"
