@@ -8,7 +8,7 @@ Tables go to `results/scale/tables`, their provenance to `results/scale/run.json
 
 - `workers`: time, and processor time of all processes together, divided by those without an executor; the efficiency, which
   is the time of one worker / (n × time of n workers); the highest memory of the client and of a worker;
-- `shards`: milliseconds of an empty shard, which is what the scheduler adds;
+- `shards`: milliseconds of an empty shard, and of these the processor time of the client and the scheduler, one process here;
 - `traffic`: mean number of entries of a user, bytes that are sent once to every worker, and bytes of a user on the way to a
   worker, on the way back, and in a Parquet file with ten reasons.
 """
@@ -29,16 +29,15 @@ import pandas as pd
 import psutil
 import torch
 from distributed import LocalCluster
-from measuring import Peak, side_by_side, write_results
+from measuring import Peak, write_results
 from scale import generated_pairs
 
 import lxr
 from lxr.distributed import ClusterExecutor, connect, map_shards
 from lxr.utils.environment import PROJECT_ROOT
 
-TEAMS = [1, 2, 4]  # numbers of workers
 EXPLAINERS = ["leave-one-out", "rank-margin-path"]
-EMPTY = 1000  # empty shards
+EMPTY = 200  # empty shards
 Work = Callable[[Executor | None], object]
 
 
@@ -66,12 +65,12 @@ class Team:
 
 
 @contextlib.contextmanager
-def teams() -> Iterator[list[Team]]:
+def teams(counts: list[int]) -> Iterator[list[Team]]:
     """No executor, and a cluster for each number of workers, all at the same time."""
     with contextlib.ExitStack() as stack:
         found = [Team(0)]
-        for count in TEAMS:
-            options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": None}
+        for count in counts:
+            options = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": ":0"}
             cluster = stack.enter_context(LocalCluster(**options))
             found.append(Team(count, stack.enter_context(connect(cluster.scheduler_address, timeout=120))))
         yield found
@@ -130,22 +129,26 @@ def nothing(shard: int) -> int:
 
 
 def overhead(rounds: int, found: list[Team]) -> pd.DataFrame:
-    """Milliseconds of an empty shard, by the number of workers."""
+    """Milliseconds of an empty shard, by the number of workers: in all, and of the processor of the client and scheduler."""
 
-    def empty(team: Team) -> None:
+    def empty(team: Team) -> dict[str, float]:
+        before, started = time.process_time(), time.perf_counter()
         list(map_shards(nothing, range(EMPTY), executor=team.executor))
+        taken = {"empty shard [ms]": time.perf_counter() - started, "scheduler [ms]": time.process_time() - before}
+        return {name: 1000 * value / EMPTY for name, value in taken.items()}
 
-    times = side_by_side(rounds, **{str(team.n_workers): partial(empty, team) for team in found[1:]})
-    table = pd.DataFrame({"empty shard [ms]": {int(name): 1000 * value / EMPTY for name, value in times.items()}})
-    return table.rename_axis("workers")
+    runs = [pd.DataFrame([empty(team) for team in found[1:]]) for _ in range(rounds + 1)]
+    table = pd.concat(runs[1:]).groupby(level=0).median()
+    return table.set_axis(pd.Index([team.n_workers for team in found[1:]], name="workers"))
 
 
 def main() -> None:
     """Write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--users", type=int, default=800)
     parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--shard", type=int, default=64, help="users of a shard")
+    parser.add_argument("--shard", type=int, default=32, help="users of a shard")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="numbers of workers; 1 is the first")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results/scale", help="directory of the tables")
     options = parser.parse_args()
@@ -159,8 +162,9 @@ def main() -> None:
         name: lambda executor, by=by: by.explain(lists, target, executor=executor, **shard) for name, by in made.items()
     }
     works["judging"] = lambda executor: lxr.evaluate_fidelity(model, lists, target, scores, executor=executor, **shard)
-    with teams() as found:
-        tables = {name: compared(options.rounds, work, found) for name, work in works.items()}
+    with teams(options.workers) as found:
+        bar = lxr.utils.progress_bar(works.items(), desc="works")
+        tables = {name: compared(options.rounds, work, found) for name, work in bar}
         shards = overhead(options.rounds, found)
     workers = pd.concat(tables, names=["work"]).reset_index(level=1, drop=True)
     results = {"workers": (workers, 2), "shards": (shards, 2), "traffic": (traffic(works, model, lists), 1)}

@@ -908,7 +908,64 @@ PINTEREST = [
     ),
 ]
 
-CLAIMS = [*GLANCE, *WHO_WINS, *WHO_WINS_100K, *PATHS, *HOW_SURE, *AUTHORS, *PINTEREST]
+
+def user_costs(*sizes: str) -> pd.DataFrame:
+    """Milliseconds of a user by stage and explainer, of sizes "items x entries"."""
+    return table("scale/users").fillna({"explainer": ""}).set_index(["work", "explainer"])[list(sizes)]
+
+
+def largest_unlike_predicted() -> float:
+    """Largest factor between the costs in the largest catalogue and those that the two smaller ones predict."""
+    costs = user_costs("10000 x 100", "100000 x 100", "1000000 x 100")
+    off = costs["100000 x 100"] ** 2 / costs["10000 x 100"] / costs["1000000 x 100"]
+    return max(off.max(), 1 / off.min())
+
+
+def workers(count: int, column: str) -> list[str]:
+    """Smallest and largest value of a column of the table of workers, with this many workers."""
+    values = table("scale/workers").query("workers == @count")[column]
+    return [f"{value:.2f}" for value in (values.min(), values.max())]
+
+
+def hours(explainer: str, of: str = "plan") -> float:
+    """Hours of the resource that takes longest, in the row of an explainer or of an option."""
+    frame = table(f"scale/{of}")
+    return float(frame.set_index(frame.columns[0]).loc[explainer].filter(like="[h]").max())
+
+
+def bottleneck(row: str, of: str = "plan") -> str:
+    """Resource that takes longest."""
+    return str(cell(f"scale/{of}", row, "bottleneck"))
+
+
+SCALE = [
+    Claim(
+        "Only LXR does not ask the recommender, so its cost hardly depends on the number of items:",
+        lambda: [
+            problem
+            for name, growth in user_costs("10000 x 100", "1000000 x 100").loc["explaining"].iterrows()
+            for problem in unless(
+                (growth.iloc[1] < 3 * growth.iloc[0]) == (name == "lxr"),
+                f"{name} grows from {growth.iloc[0]} to {growth.iloc[1]}",
+            )
+        ],
+    ),
+    Claim(
+        "The two smaller catalogues predict the costs in the largest one within a factor of {}.",
+        numbers=lambda: [f"{largest_unlike_predicted():.1f}"],
+    ),
+    Claim(
+        "Two workers have an efficiency of {} to {}. All processes together take {} to {} times the processor time of a run "
+        "without an executor.",
+        numbers=lambda: [*workers(2, "efficiency"), *workers(2, "processor time / no executor")],
+    ),
+    Claim(
+        "Leave-one-out takes {} hours, LXR on paths {} hours and LXR {} hours.",
+        numbers=lambda: [f"{hours(name):.0f}" for name in ("leave-one-out", "lxr-path-rank", "lxr")],
+    ),
+]
+
+CLAIMS = [*GLANCE, *WHO_WINS, *WHO_WINS_100K, *PATHS, *HOW_SURE, *AUTHORS, *PINTEREST, *SCALE]
 
 # A sentence, and the command that its page names and that prints its figures; the output is not committed.
 MEASURED = {
