@@ -8,7 +8,7 @@ Tables go to `results/scale/tables`, their provenance to `results/scale/run.json
 
 - `workers`: time, and processor time of all processes together, divided by those without an executor; the efficiency, which
   is the time of one worker / (n × time of n workers); the highest memory of the client and of a worker;
-- `shards`: milliseconds of an empty shard, and of these the processor time of the client and the scheduler, one process here;
+- `shards`: milliseconds of an empty shard, and of these the processor time of client and scheduler, one process here;
 - `traffic`: mean number of entries of a user, bytes that are sent once to every worker, and bytes of a user on the way to a
   worker, on the way back, and in a Parquet file with ten reasons.
 """
@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from functools import partial
 from pathlib import Path
 
 import numpy as np
