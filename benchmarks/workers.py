@@ -144,11 +144,11 @@ def overhead(rounds: int, found: list[Team]) -> pd.DataFrame:
 def main() -> None:
     """Write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=800)
+    parser.add_argument("--users", type=int, default=400)
     parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--shard", type=int, default=32, help="users of a shard")
+    parser.add_argument("--shard", type=int, default=20, help="users of a shard")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="numbers of workers; 1 is the first")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results/scale", help="directory of the tables")
     options = parser.parse_args()
     torch.set_num_threads(1)
