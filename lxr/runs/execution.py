@@ -144,7 +144,7 @@ class Errand:
 
 
 def execute_on_worker(errand: Errand) -> str:
-    """On a worker: run the notebook of a stage in a process of its own; other tasks run beside it.
+    """On a worker: run the notebook of a stage in a process of its own; other tasks run meanwhile.
 
     The process and its kernel end if the task is cancelled, and with the worker, however it ends.
 
