@@ -313,8 +313,9 @@ class ClusterExecutor(Executor):
         Raises:
             BaseException: the failure, if the task failed by itself, there are no tries left, or the scheduler was lost.
         """
-        from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
+        with extra("distributed"):
+            from distributed import KilledWorker
+            from distributed.client import FutureCancelledError
 
         if isinstance(error, KilledWorker):  # the scheduler has tried it again
             raise ClusterError(
@@ -347,7 +348,8 @@ def leave_slot() -> int:
     Returns:
         Number of threads of the worker.
     """
-    import distributed
+    with extra("distributed"):
+        import distributed
 
     distributed.secede()
     return distributed.get_worker().state.nthreads
@@ -360,7 +362,8 @@ def is_wanted() -> bool:
     """
     if "distributed" not in sys.modules:
         return True
-    from distributed.worker import thread_state
+    with extra("distributed"):
+        from distributed.worker import thread_state
 
     if not hasattr(thread_state, "key"):
         return True
@@ -370,7 +373,8 @@ def is_wanted() -> bool:
 
 def _run(requirements: Requirements, function: Callable[..., Any], *args: Any) -> Any:
     """On a worker: run a task."""
-    from distributed import get_worker
+    with extra("distributed"):
+        from distributed import get_worker
 
     check_once(requirements)
     try:

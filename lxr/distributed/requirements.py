@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lxr.utils.environment import PACKAGES, package_versions
+from lxr.utils.extras import extra
 from lxr.utils.storage import temporary_name
 
 LIBRARY = Path(__file__).resolve().parents[1]
@@ -94,7 +95,8 @@ def check_once(requirements: Requirements) -> None:
     Raises:
         ValueError: it lists the differences.
     """
-    from distributed import get_worker
+    with extra("distributed"):
+        from distributed import get_worker
 
     if complaints := requirements.complaints():
         said = "\n  ".join(complaints)
