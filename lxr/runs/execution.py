@@ -144,7 +144,7 @@ class Errand:
 
 
 def execute_on_worker(errand: Errand) -> str:
-    """On a worker: run the notebook of a stage in a process of its own; other tasks run beside it.
+    """On a worker: run the notebook of a stage in a process of its own; other tasks run meanwhile.
 
     The process and its kernel end if the task is cancelled, and with the worker, however it ends.
 
@@ -182,7 +182,8 @@ def execute_on_worker(errand: Errand) -> str:
 
 def _end_with_worker() -> None:
     """End this process and its kernel when the worker closes the pipe, or ends."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # a buffered reader that waits in a thread would break the end of the process
+        pass
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(1)
