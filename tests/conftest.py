@@ -228,5 +228,5 @@ def distributed_package():
 @pytest.fixture(scope="session")
 def workers(distributed):
     """A cluster of two processes of this machine, with one thread each."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster
