@@ -49,7 +49,7 @@ def measure_cost(model: Recommender) -> Iterator[Cost]:
 
     def count(module, inputs, logits):
         cost.n_scored += len(logits)
-        cost.n_gradients += len(logits) * any(each is not None and each.requires_grad for each in inputs)
+        cost.n_gradients += len(logits) * any(getattr(each, "requires_grad", False) for each in inputs)
 
     hook = model.register_forward_hook(count)
     started = time.perf_counter()
