@@ -11,12 +11,14 @@ import json
 import subprocess
 import sys
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 from measuring import measured
 
 import lxr
+from lxr.metrics import chunks
 
 SIZES = [(10_000, 1_000), (100_000, 10_000), (1_000_000, 100_000)]
 RATINGS_PER_USER, N_TASTES = 180, 20
@@ -73,7 +75,10 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     for name in ("cosine", "gradient", "leave-one-out", "rank-margin-path"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
         _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: by.explain(test, target))
-    _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_fidelity(model, test, target, scores))
+    judge = partial(lxr.evaluate_fidelity, model, test, target, scores)
+    _, stages[f"evaluation of {explained} users"] = measured(judge)
+    with patch.object(chunks, "LOGITS_AT_ONCE", np.inf):
+        _, stages[f"evaluation of {explained} users, all logits at once"] = measured(judge)
     shape = {"ratings": rows, "users": data.matrix.shape[0], "items": data.matrix.shape[1], "interactions": data.matrix.nnz}
     return {"shape": shape, "stages": stages}
 
