@@ -51,19 +51,19 @@ def standing(
     """
     width = chunk_width(len(target), target.device)
     own = _own_logits(score, target, width)  # (R, 1)
-    above, rest = torch.zeros(len(own), device=own.device), []
+    above = torch.zeros(len(own), device=own.device)
+    rest = own.new_full((-(-model.n_items // width), len(own)), -torch.inf)  # a tensor per chunk would fragment the memory
     buffer = torch.empty(len(own), min(width, model.n_items), device=own.device)
-    for items, row, column, is_target in _chunks(model.n_items, width, target, histories):
+    for number, (items, row, column, is_target) in enumerate(_chunks(model.n_items, width, target, histories)):
         logits = score(items)  # (R, C)
         if checked:
             check_logits(logits, items.start)
         above += torch.gt(logits, own, out=buffer[:, : logits.shape[1]]).sum(dim=1)
         above.index_add_(0, row, (logits[row, column] > own[row, 0]).to(above), alpha=-1)
         if model.activation == "softmax":
-            others = (row[is_target], column[is_target])
-            rest.append(logits.index_put(others, own.new_tensor(-torch.inf)).logsumexp(dim=1))
-    against = torch.stack(rest).logsumexp(dim=0) if rest else torch.full_like(own[:, 0], -torch.inf)
-    return 1 + above, torch.stack([own[:, 0], against], dim=1)
+            own_places = row[is_target], column[is_target]
+            torch.logsumexp(logits.index_put(own_places, own.new_tensor(-torch.inf)), dim=1, out=rest[number])
+    return 1 + above, torch.stack([own[:, 0], rest.logsumexp(dim=0)], dim=1)
 
 
 def _own_logits(score: Score, target: torch.Tensor, width: int) -> torch.Tensor:
