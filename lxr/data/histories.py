@@ -151,7 +151,8 @@ class Histories:
 
     def joined(self, others: "Histories") -> "Histories":
         """Entries (B, L + L') of the same users: these, then others of other items. Unknown times are NaN."""
-        both, parts = (self, others), dict[str, torch.Tensor]()
+        both = self, others
+        parts: dict = {}
         for name in {name for each in both for name, _ in each._parts()}:
             unknown = torch.tensor(torch.nan if name == "times" else 1.0, device=self.device)
             values = [unknown.expand(each.shape) if getattr(each, name) is None else getattr(each, name) for each in both]
