@@ -15,6 +15,8 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import psutil
+import scipy.sparse as sp
 from measuring import measured
 
 import lxr
@@ -75,12 +77,25 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     for name in ("cosine", "gradient", "leave-one-out", "rank-margin-path"):
         baseline = lxr.EXPLAINERS[name](model, train, validation)
         _, stages[f"{name} explains {explained} users"] = measured(lambda by=baseline: by.explain(test, target))
-    judge = partial(lxr.evaluate_fidelity, model, test, target, scores)
-    _, stages[f"evaluation of {explained} users"] = measured(judge)
-    with patch.object(chunks, "LOGITS_AT_ONCE", np.inf):
-        _, stages[f"evaluation of {explained} users, all logits at once"] = measured(judge)
+    _, stages[f"evaluation of {explained} users"] = measured(lambda: lxr.evaluate_fidelity(model, test, target, scores))
     shape = {"ratings": rows, "users": data.matrix.shape[0], "items": data.matrix.shape[1], "interactions": data.matrix.nnz}
     return {"shape": shape, "stages": stages}
+
+
+def run_judging(n_items: int, recommender: str, explained: int) -> pd.DataFrame:
+    """Evaluation of random scores by an untrained recommender, in chunks of items and with all logits at once."""
+    pairs = generated_pairs(explained, n_items)
+    matrix = sp.csr_matrix((np.ones(len(pairs), dtype=np.float32), (pairs["user"], pairs["item"])), (explained, n_items))
+    generator = np.random.default_rng(0)
+    target = np.array([np.setdiff1d(generator.integers(0, n_items, row.nnz + 1), row.indices)[0] for row in matrix])
+    scores = sp.csr_matrix((generator.random(matrix.nnz) + 1, matrix.indices, matrix.indptr), matrix.shape)
+    model, found = lxr.RECOMMENDERS[recommender](n_items), {}
+    for name, limit in {"in chunks": chunks.LOGITS_AT_ONCE, "all logits at once": np.inf}.items():
+        before = psutil.Process().memory_info().rss / 1024**3
+        with patch.object(chunks, "LOGITS_AT_ONCE", limit):
+            result, found[name] = measured(lambda: lxr.evaluate_fidelity(model, matrix, target, scores))
+        found[name] |= {"further memory [GB]": found[name]["peak [GB]"] - before, "NDCG": result.curves["NDCG"].mean()}
+    return pd.DataFrame(found).T
 
 
 def exponents(seconds: pd.DataFrame, sizes: dict[str, tuple[int, int]]) -> pd.Series:
@@ -97,7 +112,11 @@ def main() -> None:
     parser.add_argument("--explained", type=int, default=1_000, metavar="N", help="users to explain and to evaluate")
     parser.add_argument("--sizes", type=int, default=len(SIZES), metavar="N", help="number of sizes, from the smallest")
     parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="only this size, as JSON")
+    parser.add_argument("--judge", type=int, metavar="ITEMS", help="only the evaluation in such a catalogue, in two ways")
     options = parser.parse_args()
+    if options.judge:
+        print(run_judging(options.judge, options.recommender, options.explained).round(4).to_string())
+        return
     if options.size:
         print(json.dumps(run_size(*options.size, options.recommender, options.explained)))
         return
