@@ -117,6 +117,19 @@ def as_entry_lists(n_columns: int, **histories: object) -> EntryLists:
     return value
 
 
+def as_lists_for(model, **histories: object) -> EntryLists:
+    """:func:`as_entry_lists` of a recommender's catalogue: those of which it, or an explainer of it, is made.
+
+    Raises:
+        ValueError: also a matrix for a recommender that uses the order of entries.
+    """
+    ((name, value),) = histories.items()
+    if model.is_ordered and not isinstance(value, EntryLists):
+        uses = f"{type(model).__name__} uses the order of entries"
+        raise ValueError(f"{name}: {uses}: expected data.histories(rows), lxr.EntryLists, found {type(value).__name__}")
+    return as_entry_lists(model.n_columns, **histories)
+
+
 def check_entries(n_columns: int, histories: Histories) -> Histories:
     """Refuse entries outside the catalogue; the result knows its width.
 

@@ -106,8 +106,13 @@ def _write_program(model: Recommender, path: Path) -> str:
     """Export a recommender for batches of any size; returns the name of its precision.
 
     Raises:
-        ValueError: ``torch.export`` fails; names alternatives.
+        ValueError: the recommender uses the order of entries, or ``torch.export`` fails; names alternatives.
     """
+    if model.is_ordered:
+        raise ValueError(
+            f"model: {type(model).__name__}({model.extra_repr()}) uses the order of entries, but a program takes rows: "
+            'name a function that makes the recommender, factory="package.module:function"'
+        )
     precision = model.precision or torch.float32
     example = torch.eye(2, model.n_columns, device=model.device, dtype=precision)
     try:

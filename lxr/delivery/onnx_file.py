@@ -50,7 +50,8 @@ def to_onnx(explainer: LXR, path: str | Path) -> None:
     """
     check_instance(LXR, "a trained LXR", explainer=explainer)
     if explainer.model.is_ordered:
-        raise ValueError("explainer: expected one of a recommender without an order, found an input for the age of entries")
+        name = type(explainer.model).__name__
+        raise ValueError(f"explainer: {name} uses the order of entries, but the file would take rows: use lxr.save")
     with extra("onnx"):
         import onnxscript  # noqa: F401 - torch.onnx needs it
     network = DenseNetwork(copy.deepcopy(explainer.network).cpu())

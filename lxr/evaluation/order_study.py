@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from lxr.data.histories import EntryLists, Histories
+from lxr.explainers.learned.base import ages
 from lxr.explainers.leave_one_out import LeaveOneOut
 from lxr.explainers.objectives import at_kept
 from lxr.metrics.agreement import Scores, average_ranks, entry_scores, rank_correlation
@@ -124,4 +125,4 @@ def age_table(scores: Mapping[str, np.ndarray], histories: EntryLists, *, n_ages
 
 def _ages(histories: EntryLists) -> np.ndarray:
     """Number (N,) of newer entries of the same user."""
-    return histories.indptr[1:][histories.users] - 1 - np.arange(len(histories.items))
+    return ages(torch.from_numpy(histories.lengths)).numpy()

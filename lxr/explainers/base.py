@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.histories import EntryLists, Histories
-from lxr.data.inputs import as_entries, as_entry_lists, as_lists
+from lxr.data.inputs import as_entries, as_lists, as_lists_for
 from lxr.metrics.trajectory import check_scores
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
@@ -239,14 +239,10 @@ def training_lists(model: Recommender, **histories: object) -> EntryLists:
         >>> training_lists(lxr.MF(3), train_matrix=newest_last).items
         array([0, 2, 1])
     """
-    ((name, value),) = histories.items()
     if model.is_ordered:
-        if not isinstance(value, EntryLists):
-            uses = f"{type(model).__name__} uses the order of entries"
-            raise ValueError(f"{name}: {uses}: expected data.histories(rows), lxr.EntryLists, found {type(value).__name__}")
-        return replace(as_entry_lists(model.n_columns, **histories), weights=None)  # recommenders are trained on ones
-    rows = value.matrix() if isinstance(value, EntryLists) else value
-    return as_entry_lists(model.n_columns, **{name: rows})
+        return replace(as_lists_for(model, **histories), weights=None)  # recommenders are trained on ones
+    ((name, value),) = histories.items()
+    return as_lists_for(model, **{name: value.matrix() if isinstance(value, EntryLists) else value})
 
 
 def user_generator(seed: int, target: int, items: np.ndarray) -> np.random.Generator:

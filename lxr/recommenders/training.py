@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from lxr.data.histories import EntryLists
-from lxr.data.inputs import as_entry_lists, check_model
+from lxr.data.inputs import as_lists_for, check_model
 from lxr.data.interactions import Interactions
 from lxr.data.order import warn_without_order
 from lxr.data.splits import split_users
@@ -88,8 +88,8 @@ def fit(
         (['epoch', 'loss', 'NDCG@100'], 4)
     """
     check_model(model)
-    train_lists = _lists_for(model, train_matrix=train_matrix)
-    validation_lists = _lists_for(model, validation_matrix=validation_matrix)
+    train_lists = as_lists_for(model, train_matrix=train_matrix)
+    validation_lists = as_lists_for(model, validation_matrix=validation_matrix)
     check_positive(epochs=epochs, batch_size=batch_size, patience=patience)
     check_positive_numbers(learning_rate=learning_rate)
     check_non_negative(weight_decay=weight_decay)
@@ -125,15 +125,6 @@ def fit(
         )
     model.eval()
     return training
-
-
-def _lists_for(model: Recommender, **histories: object) -> EntryLists:
-    """Entries of many users, by the name of the argument; a recommender that uses the order must get entries."""
-    lists = as_entry_lists(model.n_columns, **histories)
-    if model.is_ordered:
-        expected = f"lxr.EntryLists, as data.histories() returns them, because {type(model).__name__} uses their order"
-        check_instance(EntryLists, expected, **histories)
-    return lists
 
 
 def train_recommender(name: str, data: Interactions, *, seed: int = 0, **options) -> Recommender:

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from lxr.utils.storage import atomic_path
 with extra("runs"):
     import nbformat
     from nbformat import NotebookNode
+    from nbformat.v4 import new_notebook
+
+if TYPE_CHECKING:
+    from nbconvert import HTMLExporter
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -35,6 +40,9 @@ body {{ color: var(--text); background: var(--page); }}
 a {{ color: var(--link); }}
 h1, h2, h3, h4 {{ line-height: 1.2; margin-top: 2em; scroll-margin-top: 1rem; }}
 h1 {{ margin-top: 0; }}
+details {{ border-top: 1px solid var(--line); padding: 0.6em 0; }}
+summary {{ cursor: pointer; }}
+summary h3 {{ display: inline; }}
 nav ol {{ columns: 15rem; padding-left: 2rem; font-size: 0.9em; }}
 figure {{ margin: 1.5em 0; }}
 figcaption {{ font-size: 0.85em; margin-top: 0.4em; }}
@@ -66,9 +74,13 @@ pre {{ white-space: pre-wrap; font-size: 0.85em; }}
 </body>
 </html>
 """
+HEADING = re.compile(r'<(h[34]) id="[^"]*">(.*?)<a class="anchor-link".*?</a>', flags=re.DOTALL)
 SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', flags=re.DOTALL)
 CELL, ATTRIBUTE = re.compile(r"<(?:td|th|tr)\b[^>]*>"), re.compile(r' (?:class|id)="([^"]*)"| style="text-align: ?right;?"')
-FIGURE_WIDTH = 840  # pixels; few of them, in few colours, keep the page small
+CLOSING = re.compile(r"</t[dhr]>\n?")  # a row or a cell also ends where the next one begins
+WRAPPER = re.compile(r'<div class="(?:cell |inner_cell|input|output|prompt|text_cell)[^"]*"[^>]*>')  # of notebook's cells
+FIGURE_WIDTH = 720  # pixels; few of them, in few colours, keep the page small
+MOST_WITH_ALL_FIGURES = 3  # recommenders; a page of 1 MB has room for the main figures only of up to eight
 GREYS = (0, 0.25, 0.45, 0.7, 0.8, 0.88, 0.94, 0.97, 1)  # black, text, lines, heat maps, bands, white
 TINTS = (1, 0.4, 0.12)  # shares of a family's colour in white: lines, their edges, bands
 DISPLAYED = ("display_data", "execute_result")  # not printed checks
@@ -86,20 +98,29 @@ CAPTIONS = {  # file name of a figure, up to the name of the recommender -> its 
 
 
 class ReportFigure:
-    """A figure of a run for a report: smaller than the file, with a caption below.
+    """A figure of a run for a report: smaller than the file, to which it links, with a caption below.
 
     Args:
         path: ``figures/<kind>_<recommender>.png``, its kind one of :data:`CAPTIONS`.
+        embedded: whether the page has the figure itself; else only its caption and the link.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, embedded: bool = True):
         kind, _, self.recommender = path.stem.partition("_")
-        self.path, self.caption = path, CAPTIONS[kind]
+        self.path, self.caption, self.embedded = path, CAPTIONS[kind], embedded
 
     def __repr__(self) -> str:
         return f"{self.caption}: {self.recommender}"
 
     def _repr_html_(self) -> str:
+        file = html_attribute(f"{self.path.parent.name}/{self.path.name}")
+        if not self.embedded:
+            return f'<p>{html_text(self.caption)}: <a href="{file}">{file}</a></p>'
+        image = f'<img alt="{html_attribute(repr(self))}" src="data:image/webp;base64,{self._shrunk()}">'
+        return f'<figure><a href="{file}">{image}</a><figcaption>{html_text(self.caption)}.</figcaption></figure>'
+
+    def _shrunk(self) -> str:
+        """The figure in few pixels and colours, as Base64 of a WebP file."""
         with extra("plots"):
             from PIL import Image
 
@@ -108,11 +129,7 @@ class ReportFigure:
         palette.putpalette(_palette())
         few = image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB")
         few.save(shrunk, format="webp", lossless=True, method=6)
-        source, text = base64.b64encode(shrunk.getvalue()).decode(), html_attribute(repr(self))
-        return (
-            f'<figure><img alt="{text}" src="data:image/webp;base64,{source}"><figcaption>{html_text(self.caption)}.'
-            "</figcaption></figure>"
-        )
+        return base64.b64encode(shrunk.getvalue()).decode()
 
 
 def _palette() -> list[int]:
@@ -130,7 +147,7 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
     """Write an executed notebook, without its code, as a self-contained page.
 
     Titles and names are escaped where they are displayed. In addition, the page forbids browsers to run scripts and to load
-    other files.
+    other files. Of a cell with several parts, each below a heading of the third level, only the first part is unfolded.
 
     Args:
         notebook: the executed copy; cells with the tag :data:`HIDDEN` and empty sections are left out.
@@ -152,16 +169,46 @@ def export_html(notebook: Path, path: Path, title: str) -> None:
     for cell in shown.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.output_type in DISPLAYED]
-    body, _ = exporter.from_notebook_node(shown)
+    body = "".join(_html(exporter, cell) for cell in shown.cells)
     page = PAGE.format(name=html_attribute(title), title=html_text(title), contents=_contents(body), body=_slim(body))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
+def _html(exporter: "HTMLExporter", cell: NotebookNode) -> str:
+    """HTML of a cell; each part that begins with a heading, if there are several, can be folded; the first is unfolded."""
+    with extra("runs"):
+        from nbconvert.filters import markdown2html
+
+    parts: list[list[NotebookNode]] = []
+    for output in cell.get("outputs", []):
+        if not parts or _heading(output):
+            parts.append([])
+        parts[-1].append(output)
+    if len(parts) < 2 or any(len(part) < 2 or not _heading(part[0]) for part in parts):
+        return exporter.from_notebook_node(new_notebook(cells=[cell]))[0]
+    found = []
+    for (first, *others), unfolded in zip(parts, [" open", *[""] * len(parts)], strict=False):
+        within = exporter.from_notebook_node(new_notebook(cells=[NotebookNode(cell, outputs=others)]))[0]
+        found.append(f"<details{unfolded}><summary>{markdown2html(_heading(first))}</summary>{within}</details>")
+    return "".join(found)
+
+
+def _heading(output: NotebookNode) -> str:
+    """Markdown of an output that is a heading of the third level, else empty."""
+    text = output.data.get("text/markdown", "")
+    return text if text.startswith("### ") else ""
+
+
 def _slim(body: str) -> str:
-    """The same body; cells of tables lose their classes, the usual alignment, and ids that no style names."""
+    """The same body, without what no style names and browsers do not need.
+
+    Cells of tables lose classes, ids, the usual alignment and closing tags; small headings lose ids and links.
+    """
     named = set(re.findall(r"#(T_\w+)", body))
-    return CELL.sub(lambda cell: ATTRIBUTE.sub(lambda found: found[0] if found[1] in named else "", cell[0]), body)
+    body = CELL.sub(lambda cell: ATTRIBUTE.sub(lambda found: found[0] if found[1] in named else "", cell[0]), body)
+    body = WRAPPER.sub(lambda found: '<div class="output_subarea">' if "output_subarea" in found[0] else "<div>", body)
+    return HEADING.sub(r"<\1>\2", CLOSING.sub("", body))
 
 
 def _contents(body: str) -> str:

@@ -23,7 +23,7 @@ def models(request):
     return box, same
 
 
-def test_scores(models, history, train_matrix):
+def test_a_black_box_has_the_same_scores(models, history, train_matrix):
     box, same = models
     assert torch.equal(lxr.top_item(box, history), lxr.top_item(same, history))
     assert torch.equal(box.log_prob(history), same.log_prob(history))
@@ -32,13 +32,13 @@ def test_scores(models, history, train_matrix):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(lxr.EXPLAINERS.keys() - NEED_GRADIENT))
-def test_explanations(models, history, train_matrix, name):
+def test_a_black_box_has_the_same_explanations(models, history, train_matrix, name):
     target = lxr.top_item(models[1], history)
     box, same = (lxr.EXPLAINERS[name](model, train_matrix).explain(history, target) for model in models)
     assert torch.equal(box, same)
 
 
-def test_evaluation(models, history):
+def test_a_black_box_has_the_same_evaluation(models, history):
     matrix, target = sp.csr_matrix(history.numpy()), lxr.top_item(models[1], history).numpy()
     frames = []
     for model in models:

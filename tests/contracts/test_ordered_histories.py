@@ -97,7 +97,7 @@ def test_recommendations_are_those_of_the_ordered_histories(model, data):
 def test_training_gets_the_order(data):
     entries = data.histories()
     scrambled = lxr.EntryLists.of_matrix(data.matrix)
-    with pytest.raises(ValueError, match=r"^train_matrix: expected lxr.EntryLists, .* Taught uses their order, found"):
+    with pytest.raises(ValueError, match=r"^train_matrix: Taught uses the order of entries: expected .* lxr.EntryLists"):
         lxr.fit(Taught(data.n_items), data.matrix, entries)
     trained = {}
     for name, histories in {"ordered": entries, "ascending": scrambled}.items():

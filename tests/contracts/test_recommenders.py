@@ -118,7 +118,7 @@ def test_scores_can_be_differentiated_in_the_history(name, train_matrix, history
         assert (gradient != 0).any()
 
 
-def test_activations(train_matrix):
+def test_recommenders_have_their_activation(train_matrix):
     assert {name: make(train_matrix).activation for name, make in MAKERS.items()} == {
         "mf": "sigmoid",
         "vae": "softmax",
@@ -171,7 +171,7 @@ def shop(history, item_ids, user_ids, titles=None) -> lxr.Interactions:
     return lxr.Interactions(matrix, np.array(user_ids), np.array(item_ids), titles)
 
 
-def test_recommendations_by_hand(linear):
+def test_recommendations_equal_those_by_hand(linear):
     data = shop(
         [[1, 0, 0, 0], [0, 1, 0, 1], [1, 1, 1, 1]], ["p", "q", "r", "s"], [30, 10, 20], np.array(["P", "Q", "R", "R"])
     )

@@ -15,7 +15,7 @@ def drawn(seed, n=7, n_events=6, needed=3):
     return Events(generator.uniform(0.2, 3, n_events), generator.normal(0.3, 0.8, (n, n_events)), needed)
 
 
-def test_pairs_by_hand():
+def test_pairs_equal_those_by_hand():
     logits, candidates = np.array([9.0, 5, 4, 3]), np.array([False, True, True, True])
     leaves, enters, changes = (pairs_of(goal, logits, 2, candidates) for goal in (LeavesTop(2), Enters(1), ChangesList(2)))
     assert (leaves.upper.tolist(), leaves.lower.tolist(), leaves.needed) == ([2, 2], [1, 3], 2)
@@ -27,7 +27,7 @@ def test_pairs_by_hand():
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 7, 9])
-def test_top_sums(size):
+def test_top_sums_add_the_largest_positive_values(size):
     values = np.random.default_rng(size).normal(size=(7, 5))
     assert np.allclose(top_sums(values, size), np.sort(values.clip(min=0), axis=0)[::-1][:size].sum(axis=0))
 

@@ -26,7 +26,7 @@ def test_a_goal_is_its_definition(name, k):
     assert len(set(expected)) == (2 if k < 30 else 1)
 
 
-def test_successors_by_hand():
+def test_successors_equal_those_by_hand():
     whole = torch.tensor([[9.0, 5, 4, 3, 2]])  # item 0 is consumed; the list is 1, 2, 3, 4
     after = torch.tensor([[9.0, 5, 2, 3, 4]])
     question = whole, torch.tensor([2]), torch.tensor([[False, True, True, True, True]])

@@ -167,7 +167,7 @@ def test_others_join_after_the_padding():
     assert timed.joined(timed).times.tolist() == [[5, 6, 5, 6], [7, 0, 7, 0]]
 
 
-def test_users_and_batches():
+def test_users_are_taken_and_split_into_batches():
     histories = Histories.of_lists([[1], [2, 3], [4, 5, 6]], N_COLUMNS)
     assert [items.tolist() for items in histories[torch.tensor([2, 0])].lists()] == [[4, 5, 6], [1]]
     assert [items.tolist() for items in histories[torch.tensor([False, True, False])].lists()] == [[2, 3]]
@@ -182,7 +182,7 @@ def test_trimming_takes_no_entry():
     assert left.trimmed().shape == (2, 3) and left.trimmed().lists()[0].tolist() == [5]
 
 
-def test_nobody_and_nothing():
+def test_no_users_and_empty_histories_are_allowed():
     nobody, nothing = Histories.of_lists([], N_COLUMNS), Histories.of_lists([[]], N_COLUMNS)
     assert len(nobody) == 0 and nobody.lists() == [] and nobody.dense().shape == (0, N_COLUMNS)
     assert nothing.shape == (1, 1) and not nothing.real.any() and not nothing.dense().any()

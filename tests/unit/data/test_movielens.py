@@ -355,7 +355,7 @@ TITLES = {
 
 
 @pytest.mark.parametrize("title, natural", TITLES.items(), ids=TITLES)
-def test_natural_titles(title, natural):
+def test_articles_move_to_the_front_of_titles(title, natural):
     assert movielens.natural_title(title) == natural
 
 

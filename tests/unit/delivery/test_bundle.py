@@ -144,6 +144,33 @@ def test_what_cannot_be_exported_is_made_by_a_named_factory(name, history, tmp_p
         lxr.load(tmp_path / "bundle")
 
 
+class Sequence(nn.Module):
+    """Mean of the embeddings of the items (B, L) that are real, compared with every item."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(N_ITEMS, 4)
+
+    def forward(self, items, real):
+        total = (self.table(items) * real[..., None]).sum(dim=1)
+        return total / real.sum(dim=1, keepdim=True).clamp(min=1) @ self.table.weight.T
+
+
+def made_sequence():
+    """A recommender that uses the order, with weights that the bundle replaces."""
+    return lxr.wrap(Sequence(), N_ITEMS, "softmax", takes="entries")
+
+
+def test_a_wrapped_recommender_that_uses_the_order_needs_a_factory(tmp_path):
+    model, lists = made_sequence(), lxr.EntryLists(np.array([2, 0, 1]), np.array([0, 2, 3]), N_ITEMS)
+    with pytest.raises(ValueError, match=r"model: WrappedSequence.* uses the order of entries, .*factory="):
+        lxr.save(tmp_path / "bundle", model=model)
+    assert not list(tmp_path.iterdir())
+    lxr.save(tmp_path / "bundle", model=model, factory=f"{__name__}:made_sequence")
+    found = lxr.load(tmp_path / "bundle", trusted=True).model
+    assert torch.equal(found.logits(lists.batch()), model.logits(lists.batch()))
+
+
 BAD_FACTORIES = {
     "no path": ("made_other", "factory: expected"),
     "a call": ("os:system('true')", "factory: expected"),

@@ -33,3 +33,11 @@ def test_only_lxr_has_a_network_of_its_own(tmp_path):
     with pytest.raises(ValueError, match="explainer: expected a trained LXR, found LeaveOneOut"):
         to_onnx(lxr.explainers.LeaveOneOut(small("mf")), tmp_path / "lxr.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_explainer_that_reads_ages_is_refused(tmp_path):
+    model, lists = lxr.SASRec(4, n_factors=4), lxr.EntryLists(np.array([2, 0, 1, 3, 0]), np.array([0, 2, 3, 5]), 4)
+    explainer = lxr.EXPLAINERS["lxr"](model, lists, lists, epochs=1, hidden_size=4)
+    with pytest.raises(ValueError, match=r"explainer: SASRec uses the order of entries, .*: use lxr\.save"):
+        to_onnx(explainer, tmp_path / "lxr.onnx")
+    assert not list(tmp_path.iterdir())

@@ -45,7 +45,7 @@ def test_a_list_by_hand(toy):
     assert second.loc["c", "importance"] == pytest.approx((-0.5 + 0) / 2) and second["list"].unique().tolist() == [2]
 
 
-def test_groups_by_hand(toy):
+def test_groups_equal_those_by_hand(toy):
     frame = toy.by_group({7: "old", 8: "new"}, reasons=1)
     assert list(frame) == ["group", "explanations", "reason", "reason_title", "histories", "importance", "share"]
     assert frame["group"].tolist() == ["new"] * 4 + ["old"] * 3

@@ -249,7 +249,7 @@ def test_gain_is_zero_for_random_and_one_for_greedy(users):
     np.testing.assert_allclose(gain.loc["greedy"], 1)
 
 
-def test_gain_by_hand(users):
+def test_the_gain_equals_that_by_hand(users):
     random, greedy = lxr.evaluation.random_bound(*users), lxr.evaluation.greedy_bound(*users)
     found = lxr.evaluation.random_bound(*users, n_orders=1, seed=8)
     gain = lxr.evaluation.fidelity_gain({"one": found, "other": greedy}, random, greedy, ["INS", "DEL@Ke=2"])

@@ -91,7 +91,7 @@ def test_the_bar_is_the_best_of_the_others(results):
     assert bars["to path"].to_numpy() == pytest.approx([0.5, np.nan], nan_ok=True)
 
 
-def test_between_two_others(results):
+def test_a_table_compares_with_two_others(results):
     made = results(ours=(0.2, 0.5), lxr=(0.5, 0.2), leave_one_out=(0.3, 0.6))
     against = against_table(made, "ours", ["lxr", "leave-one-out"], ["NDCG", "INS"])
     table = between_table(against, "lxr", "leave-one-out")

@@ -186,7 +186,7 @@ class Parity(lxr.Explainer):
         return torch.where(histories.lengths[:, None] % 2 == 0, -ascending, ascending)
 
 
-def test_stability_by_hand(linear):
+def test_stability_equals_that_by_hand(linear):
     model = linear(np.eye(8))
     matrix = sp.csr_matrix(np.array([[1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0], [1] + [0] * 7], dtype=np.float32))
     target, explainer = np.full(3, 7), Parity(model)

@@ -531,7 +531,7 @@ def test_options_of_the_registry_are_settings(few):
     assert found.network.history_encoder.out_features == 5
 
 
-def test_published_settings():
+def test_published_settings_are_those_of_the_authors():
     # (λ_pos, λ_neg, α, learning rate, hidden size, batch size), as the authors report them.
     for arguments, expected in {
         ("ml-1m", "mf", "combined"): (11.599, 0.1415, 1, 0.004177, 64, 32),

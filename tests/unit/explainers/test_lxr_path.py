@@ -59,7 +59,7 @@ def test_positions_are_by_descending_score_in_each_row():
 
 @pytest.mark.parametrize("objective", ["rank", "score"])
 @pytest.mark.parametrize("teacher", ["path", "leave-one-out", "gradient", "search"])
-def test_what_is_imitated(model, train_matrix, objective, teacher):
+def test_the_teacher_is_the_explainer_that_is_imitated(model, train_matrix, objective, teacher):
     settings = lxr.PathSettings(objective, teacher=teacher)
     examples = Examples.of(PathGradients(settings.g), model, train_matrix)
     found = teacher_positions(model, examples, settings)

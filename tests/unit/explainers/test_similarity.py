@@ -27,7 +27,7 @@ def test_similarity_equals_the_naive_loop(name, model, train_matrix, history, un
     assert_close(found, [oracles.similarity_scores(SIMILARITIES[name], train, *user) for user in users])
 
 
-def test_similarities_by_hand(model):
+def test_similarities_equal_those_by_hand(model):
     # Items 0 and 1 share one of three users; item 2 has the user of item 1 alone, who consumes three items.
     train = np.zeros((3, 20), dtype=np.float32)
     train[[0, 1], 0], train[[1, 2], 1], train[2, 2], train[2, 3] = 1, 1, 1, 1

@@ -57,7 +57,7 @@ def exact_p(difference) -> float:
     return sum(value >= abs(sum(difference)) - 1e-12 for value in sums) / len(sums)
 
 
-def test_strata_by_hand():
+def test_strata_equal_those_by_hand():
     # Short histories: the first is better for all six users; long ones: no difference in the mean.
     groups = quartiles(np.array([5] * 6 + [10] * 6))
     first = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3] + [0.5, 0.6] * 3

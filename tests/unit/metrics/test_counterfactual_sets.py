@@ -24,14 +24,14 @@ def test_necessary_and_sufficient_equal_the_loop(any_model, history, k):
         assert (found[0][row], found[1][row]) == (without > k, alone <= k)
 
 
-def test_gini_by_hand():
+def test_the_gini_coefficient_equals_that_by_hand():
     assert gini(np.array([1, 3])) == pytest.approx(0.25)
     assert gini(np.array([5])) == 0 and gini(np.array([0, 0])) == 0
     sizes = np.random.default_rng(0).integers(1, 9, 30)
     assert gini(sizes) == pytest.approx(np.abs(sizes[:, None] - sizes).mean() / (2 * sizes.mean()))
 
 
-def test_sizes_by_hand():
+def test_sizes_equal_those_by_hand():
     found = size_metrics(np.array([2, 3, np.nan, 4]), np.array([2, 2, 1, np.nan]))
     assert found == {
         "validity": 0.75,

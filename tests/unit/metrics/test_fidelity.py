@@ -336,7 +336,7 @@ def test_concatenate_keeps_the_order_of_users(model, history):
         lxr.FidelityResult.concatenate([])
 
 
-def test_per_user_table(model, history):
+def test_the_table_per_user_has_means_over_steps(model, history):
     result = lxr.evaluate_fidelity(model, *explained(model, history))
     table = result.per_user()
     assert len(table) == len(history)
@@ -347,7 +347,7 @@ def test_per_user_table(model, history):
     np.testing.assert_array_equal(table["history_length"], history.sum(dim=1))
 
 
-def test_summary(model, history):
+def test_the_summary_has_all_metrics_with_intervals(model, history):
     result = lxr.evaluate_fidelity(model, *explained(model, history), cutoffs=(1, 5), lengths=(1, 3, 5))
     summary = result.summary().set_index("metric")
     assert {"direction", "mean", "ci_low", "ci_high", "n_users", "n_short"} <= set(summary.columns)

@@ -146,7 +146,7 @@ def test_the_smallest_p_and_the_seed():
     assert (sign_flip_test(values, n_permutations=199, seed=4) != first).any()
 
 
-def test_holm_by_hand():
+def test_corrected_p_values_equal_those_by_hand():
     # 3 · 0.01, max(0.03, 2 · 0.02), max(0.04, 0.03), back in the order of the tests.
     np.testing.assert_allclose(holm(np.array([0.03, 0.01, 0.02])), [0.04, 0.03, 0.04])
     assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]

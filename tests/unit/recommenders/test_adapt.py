@@ -69,7 +69,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_one_clear_error(name):
+def test_bad_models_get_one_clear_error(name):
     call, message = ERRORS[name]
     with pytest.raises(ValueError, match=message):
         call(three_items())

@@ -46,7 +46,7 @@ def test_an_explanation_orders_the_history(explanation):
     ("removed", "rank", "logit", "first"),
     [([], 1, 3, 4), ([2], 1, 4, 4), ([0], 2, 0, 5), ([0, 1], 3, -1, 3), ([2, 1, 0], 1, 0, 3)],
 )
-def test_what_if(explanation, removed, rank, logit, first):
+def test_a_removal_gives_another_rank_and_probability(explanation, removed, rank, logit, first):
     found = explanation.without(removed)
     assert (found.rank, found.first) == (rank, first)
     assert found.probability == pytest.approx(1 / (1 + np.exp(-logit)))

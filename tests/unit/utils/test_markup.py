@@ -128,7 +128,7 @@ def test_what_tables_have_today_stays_readable():
         ("千", r"\ifdefined\Umathchar 千\else [U+5343]\fi{}"),
     ],
 )
-def test_latex_by_hand(text, expected):
+def test_latex_equals_that_by_hand(text, expected):
     assert latex_text(text) == expected
 
 
@@ -281,7 +281,7 @@ def test_sections_with_nothing_to_show_are_left_out(tmp_path):
     assert re.findall(r'alt="([^"]*)"', page) == ["Fidelity gain from a random order (0) to a greedy search (1): mf"]
 
 
-def test_widgets(catalogue, tmp_path):
+def test_titles_are_text_in_widgets(catalogue, tmp_path):
     root = tmp_path / "toy"
     catalogue.save(root / "interactions.npz")
     lxr.data.save_split(*lxr.split_users(40, seed=42), root / "split.npz")

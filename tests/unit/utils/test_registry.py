@@ -11,7 +11,7 @@ ENTRIES = {name: SimpleNamespace(family=family) for name, family in (("apple", "
 FRUIT = Registry("fruit", ENTRIES)
 
 
-def test_names_of_families():
+def test_names_can_be_chosen_by_family():
     assert FRUIT.names() == ["apple", "plum", "pear"]
     assert FRUIT.names("pome") == ["apple", "pear"]
     assert FRUIT.names("stone", "pome") == ["apple", "plum", "pear"]
