@@ -25,6 +25,7 @@ def in_chunks(model: Recommender, histories: Histories, n_masked: int) -> bool:
     return n_masked * model.n_columns > LOGITS_AT_ONCE and model.can_slice(histories)
 
 
+@torch.no_grad()
 def standing(
     model: Recommender, score: Score, target: torch.Tensor, histories: Histories, *, checked: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
