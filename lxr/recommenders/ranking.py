@@ -13,6 +13,8 @@ from lxr.utils.sparse import batches
 def hide_one_item(lists: EntryLists, seed: int, n_features: int = 0, *, last: bool = False) -> tuple[EntryLists, np.ndarray]:
     """Hide one entry of every user with at least two, other than user features.
 
+    A random one is drawn among the items in ascending order: it is the same for every order of the entries.
+
     Args:
         lists: histories of any number of users.
         seed: seed of the choice.
@@ -29,7 +31,10 @@ def hide_one_item(lists: EntryLists, seed: int, n_features: int = 0, *, last: bo
     lists, eligible, is_item = _of_two_items(lists, n_features)
     lengths, draws = _item_counts(lists, is_item), draws[eligible]
     which = lengths - 1 if last else (draws * lengths).astype(int)
-    hidden = np.flatnonzero(is_item)[lengths.cumsum() - lengths + which]
+    places = np.flatnonzero(is_item)
+    if not last:
+        places = places[np.lexsort((lists.items[places], lists.users[places]))]
+    hidden = places[lengths.cumsum() - lengths + which]
     stays = np.ones(len(lists.items), dtype=bool)
     stays[hidden] = False
     return lists.taken(stays, lists.indptr - np.arange(len(lists) + 1)), lists.items[hidden]
@@ -49,16 +54,36 @@ def _item_counts(lists: EntryLists, is_item: np.ndarray) -> np.ndarray:
     return np.diff(np.append(0, is_item.cumsum())[lists.indptr])
 
 
-def _hidden_item_ranks(
-    model: Recommender, rest: EntryLists, hidden: np.ndarray, batch_size: int = 512
+def hidden_item_ranks(
+    model: Recommender, matrix: object, *, seed: int = 0, last: bool = False, batch_size: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank of each user's hidden item among itself and the items outside the rest of the history.
+    """Rank of one hidden item per user, among itself and the items outside the rest of the history.
 
-    Ties count half (a constant score equals a random order, not the first place).
+    Ties count half (a constant score equals a random order, not the first place). With repeats, the hidden item may also be
+    in the rest of the history; it is ranked nevertheless.
+
+    Args:
+        model, matrix, seed, last: as for :func:`rank_quality`.
+        batch_size: histories per forward pass; bounds the memory.
 
     Returns:
-        Ranks (n,), 1 the best, and the numbers of candidates (n,).
+        Ranks (n,), 1 the best, and the numbers of candidates (n,), for the n users with two items or more.
+
+    Raises:
+        ValueError: as for :func:`rank_quality`.
+
+    Example:
+        >>> import lxr
+        >>> popular = lxr.Popularity(np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]))
+        >>> newest = lxr.EntryLists(np.array([0, 1, 2, 3]), np.array([0, 2, 4]), n_columns=4)
+        >>> hidden_item_ranks(popular, newest, last=True)  # item 1 after item 0, item 3 after item 2
+        (array([1., 3.]), array([3, 3]))
     """
+    check_model(model)
+    lists = as_entry_lists(model.n_columns, matrix=matrix)
+    if last and not isinstance(matrix, EntryLists):
+        raise ValueError(f"last: expected lxr.EntryLists, which have an order, found {type(matrix).__name__}")
+    rest, hidden = hide_one_item(lists, seed, model.n_features, last=last)
     ranks, counts = np.empty(len(hidden)), np.empty(len(hidden), dtype=int)
     for users in batches(len(hidden), batch_size):
         histories = rest.batch(users, model.device)
@@ -76,8 +101,6 @@ def _hidden_item_ranks(
 
 def rank_quality(model: Recommender, matrix: object, *, seed: int = 0, last: bool = False) -> dict[str, float]:
     """Quality of a recommender on one hidden item per user, ranked among all items the user has not seen.
-
-    With repeats, the hidden item may also be in the rest of the history; it is ranked nevertheless.
 
     Args:
         model: the recommender.
@@ -106,11 +129,7 @@ def rank_quality(model: Recommender, matrix: object, *, seed: int = 0, last: boo
         >>> round(rank_quality(popular, data.histories(range(400, 600)), last=True)["MPR"], 2)  # of the newest items
         0.35
     """
-    check_model(model)
-    lists = as_entry_lists(model.n_columns, matrix=matrix)
-    if last and not isinstance(matrix, EntryLists):
-        raise ValueError(f"last: expected lxr.EntryLists, which have an order, found {type(matrix).__name__}")
-    rank, candidates = _hidden_item_ranks(model, *hide_one_item(lists, seed, model.n_features, last=last))
+    rank, candidates = hidden_item_ranks(model, matrix, seed=seed, last=last)
     quality = {f"HR@{cutoff}": float(np.mean(rank <= cutoff)) for cutoff in (10, 50, 100)}
     quality["NDCG@10"] = float(np.mean(np.where(rank <= 10, 1 / np.log2(1 + rank), 0)))
     quality["MRR"] = float(np.mean(1 / rank))

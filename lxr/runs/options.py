@@ -68,6 +68,7 @@ class RunOptions:
         splits: seeds of further splits of the users. The headline explainers (or those in ``explainers``) are trained and
             evaluated again on each, with the options of the first split.
         ablation: also train LXR without each of its parts.
+        studies: also check sanity, and compare other targets and metrics; ``explainers=("all",)`` includes them.
         smoke: a tiny run.
         before: run only the stages that this notebook needs.
         data_dir: directory of the raw data.
@@ -108,6 +109,7 @@ class RunOptions:
     seeds: Sequence[int] = ()
     splits: Sequence[int] = ()
     ablation: bool = False
+    studies: bool = False
     smoke: bool = False
     before: str | None = None
     data_dir: str | Path | None = None
@@ -230,8 +232,17 @@ class RunOptions:
 
     def explainers_for(self, recommender: str) -> list[str]:
         """Primary names of the explainers of a recommender in the order of the registry, each once."""
-        names = self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify)
-        return explainers_of(names, ordered=RECOMMENDERS[recommender].is_ordered)
+        return explainers_of(self._asked_explainers, ordered=RECOMMENDERS[recommender].is_ordered)
+
+    @property
+    def has_studies(self) -> bool:
+        """Whether the run has the sanity checks, and other targets and metrics: by wish, or with all explainers."""
+        return self.studies or ALL in self._asked_explainers
+
+    @property
+    def _asked_explainers(self) -> Sequence[str]:
+        """Names of explainers, or ``"all"``."""
+        return self.explainers or default_explainers(self.is_tiny, self.tune, self.before, self.verify)
 
     @cached_property
     def source(self) -> Source:
@@ -301,6 +312,7 @@ def _check_combinations(options: RunOptions) -> None:
         ("tune", "--seeds", options.seeds),
         ("tune", "--splits", options.splits),
         ("tune", "--ablation", options.ablation),
+        ("tune", "--studies", options.studies),
         ("tune", "--before", options.before),
         ("hyperparameters", f"--smoke or --dataset {TINY_DATASET}", options.is_tiny),
         ("hyperparameters", "--tune recommenders", tunes_recommenders),

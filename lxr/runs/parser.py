@@ -111,6 +111,11 @@ def _add_what_to_run(group: argparse._ArgumentGroup) -> None:
         help=f"repeat on these splits of the users, with the options of the first: {' '.join(HEADLINE)} (or --explainers)",
     )
     group.add_argument("--ablation", action="store_true", help="also train LXR without each of its parts")
+    group.add_argument(
+        "--studies",
+        action="store_true",
+        help="also check sanity, and compare other targets and metrics; --explainers all includes this",
+    )
     group.add_argument("--smoke", action="store_true", help="tiny run with the notebooks' own parameters on synthetic data")
     group.add_argument(
         "--before",

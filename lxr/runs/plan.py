@@ -20,13 +20,14 @@ RECOMMENDER_NOTEBOOKS = {
 TUNING, LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES = "11_tuning", "05_lxr", "07_lxr_path", "10_baselines"
 EXPLAINING = (LXR_NOTEBOOK, PATH_NOTEBOOK, BASELINES)
 PATH_ANALYSIS = "08_lxr_path_analysis"
-ONE_SHOT, PROTOCOL, REPORT = "15_one_shot", "16_protocol", "18_report"
+SANITY, ONE_SHOT, PROTOCOL, REPORT = "14_sanity", "15_one_shot", "16_protocol", "18_report"
+STUDIES = (SANITY, PROTOCOL)  # of reliability; the default run leaves them out
 ORDER = "23_order"  # of recommenders that use the order of entries
 EXPLORE = "explore"  # not a stage of a run, but an argument of --before
 QUICKSTART = "00_quickstart"  # not a stage of a run; it needs no stages
 ABLATIONS = {"06_lxr_ablation": "lxr", "09_lxr_path_ablation": "lxr-path-rank"}  # notebook → the ablated explainer
 # The slowest first, to keep all processors busy at the end.
-JUDGING = ("14_sanity", PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
+JUDGING = (SANITY, PROTOCOL, "13_bounds", "17_counterfactual_sets", "12_evaluation", ONE_SHOT)
 JUDGING_OF_REPEATED_SEEDS = ("12_evaluation", ONE_SHOT)
 
 # Explainers in the comparison with one-shot methods: LXR on paths, the paths, and the published LXR.
@@ -80,9 +81,9 @@ FULL_RUN_PARAMETERS: dict[str, dict[str, Any]] = {
     PROTOCOL: {"lxr_epochs": 40, "positive_weights": []},
     f"{PROTOCOL}-mf": {"positive_weights": [1, 10, 60]},
     # Explanations and the training of LXR are repeated for every changed recommender: fewer users and epochs if slow.
-    "14_sanity-mf": {"n_users": 60, "lxr_epochs": 5},
-    "14_sanity-vae": {"n_users": 30, "lxr_epochs": 2},
-    **{f"14_sanity-{name}": {"n_users": 30, "lxr_epochs": 2} for name in ("ncf", "ease", "lightgcn", "sasrec", "gru4rec")},
+    f"{SANITY}-mf": {"n_users": 60, "lxr_epochs": 5},
+    f"{SANITY}-vae": {"n_users": 30, "lxr_epochs": 2},
+    **{f"{SANITY}-{name}": {"n_users": 30, "lxr_epochs": 2} for name in ("ncf", "ease", "lightgcn", "sasrec", "gru4rec")},
     ORDER: {"n_users": 500},
 }
 

@@ -30,6 +30,8 @@ from lxr.runs.plan import (
     PROTOCOL,
     RECOMMENDER_NOTEBOOKS,
     REPORT,
+    SANITY,
+    STUDIES,
     TUNABLE_PARAMETERS,
     TUNING,
     notebook_of,
@@ -79,6 +81,7 @@ def plan_stages(options: RunOptions) -> list[Stage]:
         before=None,
         recommenders=trained or options.recommenders,
         ablation=options.ablation or notebook in ABLATIONS,
+        studies=options.studies or notebook in STUDIES,
         tune="explainers" if tunes else None,
         explainers=None if tunes else options.explainers,
         seeds=() if tunes else options.seeds,
@@ -186,7 +189,7 @@ class _Graph:
     @property
     def has_protocol(self) -> bool:
         """Whether other targets and metrics may change an order: every recommender has several headline explainers."""
-        return all(len(self.headline(name)) > 1 for name in self.options.recommenders)
+        return self.options.has_studies and all(len(self.headline(name)) > 1 for name in self.options.recommenders)
 
     def tuning_records(self, recommender: str) -> dict[str, dict]:
         """``"recommender"`` and explainers → existing records of their tuning on this dataset.
@@ -315,10 +318,15 @@ class _Graph:
             "13_bounds": {"explainers": explainers},
             "17_counterfactual_sets": {"explainers": explainers},
             PROTOCOL: {"explainers": self.headline(recommender), "options": options} | fit_options,
-            "14_sanity": {"explainers": sane, "options": options} | fit_options,
+            SANITY: {"explainers": sane, "options": options} | fit_options,
         }
         for notebook in JUDGING_OF_REPEATED_SEEDS if self.is_repeated else JUDGING:
-            if {ONE_SHOT: self.compares_one_shot, PROTOCOL: self.has_protocol}.get(notebook, True):
+            wanted = {
+                ONE_SHOT: self.compares_one_shot,
+                PROTOCOL: self.has_protocol,
+                SANITY: self.options.has_studies,
+            }
+            if wanted.get(notebook, True):
                 self.add(notebook, parameters[notebook] | {"device": self.options.device}, needs, recommender)
 
     def report(self, needs: Sequence[str]) -> None:
@@ -333,5 +341,6 @@ class _Graph:
             "tuned": tuned,
             "one_shot": self.compares_one_shot,
             "protocol": self.has_protocol,
+            "sanity": self.options.has_studies,
         }
         self.add(REPORT, parameters, needs)

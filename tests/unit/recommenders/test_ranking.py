@@ -30,6 +30,17 @@ def test_hidden_item_is_one_of_the_history(train_matrix):
     np.testing.assert_array_equal(matrix.toarray(), before.toarray())
 
 
+def test_the_hidden_item_does_not_depend_on_the_order_of_entries(train_matrix):
+    ascending = lxr.EntryLists.of_matrix(train_matrix)
+    users = ascending.users
+    shuffled = np.lexsort((np.random.default_rng(0).random(len(users)), users))
+    entries = lxr.EntryLists(ascending.items[shuffled], ascending.indptr, ascending.n_columns)
+    assert (entries.items != ascending.items).any()
+    (rest, hidden), (rest_of_entries, hidden_of_entries) = (hide_one_item(lists, seed=1) for lists in (ascending, entries))
+    np.testing.assert_array_equal(hidden_of_entries, hidden)
+    np.testing.assert_array_equal(rest_of_entries.matrix().toarray(), rest.matrix().toarray())
+
+
 def test_rank_quality_by_hand(linear):
     # One user of the items 0 and 1; whichever is hidden, 8 of the 18 others score higher and 2 as high: the tenth place.
     bias = [5.0, 5.0, *[9.0] * 8, *[5.0] * 2, *[1.0] * 8]

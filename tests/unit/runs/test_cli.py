@@ -15,7 +15,7 @@ from lxr.data.datasets import DATASETS, Dataset
 from lxr.delivery import COMPARED
 from lxr.runs import cli
 from lxr.runs.options import OptionError, RunOptions
-from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, TUNABLE_PARAMETERS
+from lxr.runs.plan import HEADLINE, ONE_SHOT_OPPONENTS, STUDIES, TUNABLE_PARAMETERS
 from lxr.runs.stage import read_code
 from lxr.runs.stages import build_stages, plan_stages, restrict
 from lxr.utils.records import read_json
@@ -40,6 +40,7 @@ from lxr.utils.records import read_json
         (["--tune", "explainers", "--seeds", "1"], "--tune: cannot be combined with --seeds"),
         (["--tune", "explainers", "--explainers", "cosine"], "--tune: none of cosine has options"),
         (["--tune", "recommenders", "--ablation"], "--tune: cannot be combined with --ablation"),
+        (["--tune", "recommenders", "--studies"], "--tune: cannot be combined with --studies"),
         (["--trials", "-1"], "--trials: expected at least 0, found -1"),
         (["--minutes", "-0.5"], "--minutes: expected at least 0, found -0.5"),
         (["--minutes", "nan"], "--minutes: expected at least 0, found nan"),
@@ -192,7 +193,10 @@ def test_a_whole_run_ends_with_a_summary_of_all_its_stages():
 def test_the_graph_has_a_stage_per_notebook_and_recommender():
     default = {stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k"]))}
     assert default["18_report"]["explainers"] == [name for name in lxr.EXPLAINERS if name in COMPARED]
-    assert "15_one_shot-mf" not in default and "16_protocol-mf" in default
+    assert not {"15_one_shot-mf", "16_protocol-mf", "14_sanity-mf"} & set(default) and not default["18_report"]["sanity"]
+    studied = {stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k", "--studies"]))}
+    assert set(studied) - set(default) == {f"{study}-{name}" for study in STUDIES for name in ("mf", "vae")}
+    assert studied["18_report"]["sanity"] and studied["18_report"]["protocol"]
     stages = build_stages(cli.parse(["--dataset", "ml-100k", "--explainers", "all"]))
     assert [stage.name for stage in stages] == [
         "01_data_preparation",
@@ -221,7 +225,7 @@ def test_the_graph_has_a_stage_per_notebook_and_recommender():
         "18_report",
     ]
     only = build_stages(cli.parse(["--recommenders", "mf", "--explainers", "random"]))
-    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "10_baselines-mf", "14_sanity-mf"]
+    assert [stage.name for stage in only][:4] == ["01_data_preparation", "02_mf", "10_baselines-mf", "13_bounds-mf"]
     assert set(only[-1].needs) == {stage.name for stage in only[:-1]}
     assert [stage.name for stage in restrict(only, "10_baselines")] == ["01_data_preparation", "02_mf"]
 
@@ -312,11 +316,10 @@ def test_the_protocol_needs_an_order_of_headline_explainers():
     told = parameters("--explainers", "all")
     assert set(told["16_protocol-mf"]["explainers"]) == set(HEADLINE) - {"recent"} <= set(lxr.EXPLAINERS)
     assert told["16_protocol-mf"]["positive_weights"] == [1, 10, 60] and told["18_report"]["protocol"] is True
-    few = parameters("--explainers", "lxr", "lime")
+    few = parameters("--explainers", "lxr", "lime", "--studies")
     assert "16_protocol-mf" not in few and few["18_report"]["protocol"] is False
-    vae = {
-        stage.name: stage.parameters for stage in build_stages(cli.parse(["--dataset", "ml-100k", "--recommenders", "vae"]))
-    }
+    command = ["--dataset", "ml-100k", "--recommenders", "vae", "--studies"]
+    vae = {stage.name: stage.parameters for stage in build_stages(cli.parse(command))}
     assert vae["16_protocol-vae"]["positive_weights"] == []
 
 
@@ -349,7 +352,7 @@ def parameters(*arguments: str) -> dict[str, dict]:
 
 
 def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
-    chosen = ["--explainers", "random", "lime", "lxr", "lxr-path", "spinrec", "--results", str(tuned_results)]
+    chosen = ["--explainers", "random", "lime", "lxr", "lxr-path", "spinrec", "--studies", "--results", str(tuned_results)]
     told = parameters(*chosen, "--ablation", "--seeds", "1")
     for folder in ("", "seeds/1/ml-100k/"):
         assert told[f"{folder}02_mf"]["n_factors"] == 32 and told[f"{folder}02_mf"]["learning_rate"] == 0.01
@@ -367,7 +370,8 @@ def test_tuned_hyperparameters_reach_every_stage_that_uses_them(tuned_results):
         "lxr-path-rank": PATH_TOLD,
     }
     assert told["14_sanity-mf"]["explainers"] == ["random", "lime", "lxr", "spinrec"]
-    assert parameters("--explainers", "spinrec", "spinrec-rank")["14_sanity-mf"]["explainers"] == ["spinrec"]
+    few = parameters("--explainers", "spinrec", "spinrec-rank", "--studies")
+    assert few["14_sanity-mf"]["explainers"] == ["spinrec"]
     refined = parameters(*place_of(tuned_results), "--explainers", "random", "lxr-refined")
     assert refined["05_lxr-mf"]["options"] == {"lxr": LXR_TOLD}  # which it refines
     assert told["18_report"]["tuned"] == {"mf": TUNED} and told["18_report"]["ablation"] is True
