@@ -11,12 +11,16 @@ import json
 import subprocess
 import sys
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import psutil
+import scipy.sparse as sp
 from measuring import measured
 
 import lxr
+from lxr.metrics import chunks
 
 SIZES = [(10_000, 1_000), (100_000, 10_000), (1_000_000, 100_000)]
 RATINGS_PER_USER, N_TASTES = 180, 20
@@ -78,6 +82,22 @@ def run_size(n_users: int, n_items: int, recommender: str, explained: int) -> di
     return {"shape": shape, "stages": stages}
 
 
+def run_judging(n_items: int, recommender: str, explained: int) -> pd.DataFrame:
+    """Evaluation of random scores by an untrained recommender, in chunks of items and with all logits at once."""
+    pairs = generated_pairs(explained, n_items)
+    matrix = sp.csr_matrix((np.ones(len(pairs), dtype=np.float32), (pairs["user"], pairs["item"])), (explained, n_items))
+    generator = np.random.default_rng(0)
+    target = np.array([np.setdiff1d(generator.integers(0, n_items, row.nnz + 1), row.indices)[0] for row in matrix])
+    scores = sp.csr_matrix((generator.random(matrix.nnz) + 1, matrix.indices, matrix.indptr), matrix.shape)
+    model, found = lxr.RECOMMENDERS[recommender](n_items), {}
+    for name, limit in {"in chunks": chunks.LOGITS_AT_ONCE, "all logits at once": np.inf}.items():
+        before = psutil.Process().memory_info().rss / 1024**3
+        with patch.object(chunks, "LOGITS_AT_ONCE", limit):
+            result, found[name] = measured(lambda: lxr.evaluate_fidelity(model, matrix, target, scores))
+        found[name] |= {"further memory [GB]": found[name]["peak [GB]"] - before, "NDCG": result.curves["NDCG"].mean()}
+    return pd.DataFrame(found).T
+
+
 def exponents(seconds: pd.DataFrame, sizes: dict[str, tuple[int, int]]) -> pd.Series:
     """Exponent by which the time of each stage grows with users x items, from the first to the last size."""
     first, last = seconds.columns[0], seconds.columns[-1]
@@ -92,7 +112,11 @@ def main() -> None:
     parser.add_argument("--explained", type=int, default=1_000, metavar="N", help="users to explain and to evaluate")
     parser.add_argument("--sizes", type=int, default=len(SIZES), metavar="N", help="number of sizes, from the smallest")
     parser.add_argument("--size", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="only this size, as JSON")
+    parser.add_argument("--judge", type=int, metavar="ITEMS", help="only the evaluation in such a catalogue, in two ways")
     options = parser.parse_args()
+    if options.judge:
+        print(run_judging(options.judge, options.recommender, options.explained).round(4).to_string())
+        return
     if options.size:
         print(json.dumps(run_size(*options.size, options.recommender, options.explained)))
         return

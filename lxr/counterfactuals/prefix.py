@@ -25,7 +25,7 @@ class Prefixes:
 
     Attributes:
         found: (B,) whether a prefix reaches the goal.
-        size: (B,) items of the prefix; 0 without a prefix, or if the whole history reaches the goal.
+        size: (B,) number of items in the prefix; 0 without a prefix, or if the whole history reaches the goal.
         removed: B arrays (size,) of history items, the most important first.
         replacement: (B,) the item that takes over (:meth:`lxr.counterfactuals.Goal.successor`); −1 without a prefix.
 
@@ -63,7 +63,8 @@ def smallest_prefix(
     """Smallest prefix of an explainer's order whose removal reaches a goal.
 
     Items are removed in the order of their importance, ties by ascending item, and the goal is checked after every removal.
-    More removals need not bring the goal nearer; the first hit counts. The last prefix is the whole history.
+    More removals need not bring the goal nearer; the first hit counts. The last prefix is the whole history. As in
+    :func:`smallest_set`, an item leaves with all of its entries; it is as important as the most important of these.
 
     Args:
         model: recommender of I items.
@@ -128,7 +129,8 @@ def _prefixes(
     batch_size: int,
 ) -> Prefixes:
     """:func:`smallest_prefix` of checked entries and scores (B, L) of at most ``batch_size`` users."""
-    position, length = ranks(histories, importance), histories.lengths.cpu().numpy()
+    position, ordered = _items_in_order(histories, importance)
+    length = np.array([len(items) for items in ordered])
     whole, candidates = model.logits(histories), histories.unseen(model.n_columns)  # (B, I) both
     check_logits(whole)
     size, replacement = np.zeros_like(length), np.full_like(length, -1)
@@ -146,9 +148,24 @@ def _prefixes(
     for user, sizes in _rounds(replacement, length, batch_size):
         stays = position[user] >= torch.from_numpy(sizes).to(position)[:, None]
         note_hits(user, sizes, model.logits_after_deletion(histories[user], stays))
-    ordered = histories.items.gather(1, position.argsort(dim=1)).cpu().numpy()
     removed = [items[:count] for items, count in zip(ordered, size, strict=True)]
     return Prefixes(replacement >= 0, size, removed, replacement)
+
+
+def _items_in_order(histories: Histories, importance: torch.Tensor) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """Items by descending importance of their most important entry, for scores (B, L) of entries.
+
+    Returns:
+        (B, L) position of the item of each entry; and the items of each user in this order.
+    """
+    rank, entries = ranks(histories, importance), histories.places
+    _, item = torch.stack([histories.users, histories.entries]).unique(dim=1, return_inverse=True)  # (N,)
+    own = rank.ravel()[entries]
+    best = own.new_full((len(own),), rank.shape[1]).scatter_reduce(0, item, own, "amin")[item]
+    leads = torch.zeros_like(rank).scatter(1, rank, histories.padded((best == own).long()))  # by rank: the first of an item
+    position = (leads.cumsum(dim=1) - 1).gather(1, histories.padded(best))
+    ordered = histories.items.gather(1, rank.argsort(dim=1)).cpu().numpy()
+    return position, [items[first] for items, first in zip(ordered, leads.bool().cpu().numpy(), strict=True)]
 
 
 def _rounds(replacement: np.ndarray, length: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -150,12 +150,14 @@ class Histories:
         return replace(closed, real=stays.gather(1, order)).trimmed()
 
     def joined(self, others: "Histories") -> "Histories":
-        """Entries (B, L + L') of the same users: these, then others of items that these do not have; without times."""
+        """Entries (B, L + L') of the same users: these, then others of other items. Unknown times are NaN."""
         both = self, others
-        items, real = (torch.cat([getattr(each, name) for each in both], dim=1) for name in ("items", "real"))
-        weights = [torch.ones(each.shape, device=each.device) if each.weights is None else each.weights for each in both]
-        weighted = torch.cat(weights, dim=1) if any(each.weights is not None for each in both) else None
-        return Histories(items, real, self.n_columns, weights=weighted, distinct=all(each.distinct for each in both))
+        parts: dict = {}
+        for name in {name for each in both for name, _ in each._parts()}:
+            unknown = torch.tensor(torch.nan if name == "times" else 1.0, device=self.device)
+            values = [unknown.expand(each.shape) if getattr(each, name) is None else getattr(each, name) for each in both]
+            parts[name] = torch.cat(values, dim=1)
+        return replace(self, distinct=self.distinct and others.distinct, **parts)
 
     def dense(self, n_columns: int | None = None, keep: torch.Tensor | None = None) -> torch.Tensor:
         """Rows (B, I): the sum of weights, 1 by default, of the entries of each item.

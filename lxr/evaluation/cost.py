@@ -37,7 +37,7 @@ class Cost:
     def count(self, module, inputs, logits) -> None:
         """Count a call of a recommender: a forward hook."""
         self.n_scored += len(logits)
-        self.n_gradients += len(logits) * any(each is not None and each.requires_grad for each in inputs)
+        self.n_gradients += len(logits) * any(getattr(each, "requires_grad", False) for each in inputs)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from lxr.data.histories import EntryLists
+from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_entry_lists, as_matrix
 from lxr.explainers.base import Explainer
 from lxr.explainers.leave_one_out import LeaveOneOut
@@ -145,7 +145,7 @@ def least_influential_item(model: Recommender, matrix: object, target: np.ndarra
         target: (n,) explained items.
 
     Returns:
-        (n,) items; ties go to the lowest item.
+        (n,) items; ties go to the lowest item. An item leaves with all of its entries.
 
     Example:
         >>> import lxr  # item 0 speaks for item 3, item 1 half as much for item 2
@@ -154,8 +154,18 @@ def least_influential_item(model: Recommender, matrix: object, target: np.ndarra
         [1]
     """
     lists = as_entry_lists(model.n_columns, matrix=matrix)
-    change = LeaveOneOut(model, objective="log-odds").explain(lists, target)
+    change = LeaveItemOut(model, objective="log-odds").explain(lists, target)
     return lists.items[np.lexsort((lists.items, np.abs(change), lists.users))[lists.indptr[:-1]]]
+
+
+class LeaveItemOut(LeaveOneOut):
+    """Leave-one-out whose entries leave together with all other entries of the same item."""
+
+    def value(self, histories: Histories, stays: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The objective (R,) of targets (R,) after the items of all entries but those that stay (R, L) are deleted."""
+        gone = histories.real & ~stays  # one entry at most
+        item = torch.where(gone, histories.items, -1).amax(dim=1, keepdim=True)
+        return super().value(histories, stays & (histories.items != item), target)
 
 
 def stability(
@@ -169,8 +179,9 @@ def stability(
 ) -> np.ndarray:
     """Overlap of explanations before and after an item without influence leaves the history.
 
-    Compares the first ``count`` items of the explanations with and without this item. The first explanation skips the item,
-    so an explainer that scores items independently gets 1. The target stays the same.
+    Compares the first ``count`` entries of the explanations with and without this item, which leaves with all of its
+    entries. The first explanation skips the item, so an explainer that scores items independently gets 1. The target stays
+    the same.
 
     Args:
         explainer: any explainer.
@@ -178,10 +189,10 @@ def stability(
         target: (n,) explained items.
         removed: (n,) history items to remove, from :func:`least_influential_item`.
         count: length of an explanation.
-        histories: the explained entries, if they have an order; every item once.
+        histories: the explained entries, if they have an order or repeats.
 
     Returns:
-        (n,) shares of common items; NaN if no history is left. If at most ``count`` items are left, the share is 1 for
+        (n,) shares of common entries; NaN if no history is left. If at most ``count`` entries are left, the share is 1 for
         every explainer.
 
     Raises:
@@ -198,12 +209,11 @@ def stability(
     """
     check_positive(count=count)
     lists, values = entry_scores(histories, scores=scores)
-    long = np.flatnonzero(lists.lengths >= 2)
-    place = lists.places_of(long)
-    place = place[lists.items[place] != removed[lists.users[place]]]
-    lengths = np.bincount(lists.users[place], minlength=len(lists))[long]
-    rest = lists.taken(place, np.append(0, lengths.cumsum()))
-    after = explainer.explain(rest, target[long])
+    place = np.flatnonzero(lists.items != removed[lists.users])
+    lengths = np.bincount(lists.users[place], minlength=len(lists))
+    left = lengths > 0
+    rest = lists.taken(place, np.append(0, lengths[left].cumsum()))
+    after = explainer.explain(rest, target[left])
     shares = np.full(len(target), np.nan)
-    shares[long] = top_overlap(values[place], after, count, rest)
+    shares[left] = top_overlap(values[place], after, count, rest)
     return shares

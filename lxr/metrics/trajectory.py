@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from lxr.data.histories import Histories
+from lxr.metrics.chunks import chunk_width, in_chunks, standing
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.last_layer import Score
 from lxr.utils.checks import check_finite, check_logits
 
 LOGITS_AT_A_TIME = 2**27  # 512 MiB in single precision
-MARKS_AT_A_TIME = 2**23
 
 
 def part_sizes(n: np.ndarray, steps: int) -> np.ndarray:
@@ -119,7 +120,9 @@ def _score_masked(
     """
     user, start, stop = masked
     found = torch.empty(3 if log_odds else 2, len(user), dtype=torch.float64)
-    size = min(batch_size, max(1, LOGITS_AT_A_TIME // model.n_columns))
+    chunks = in_chunks(model, histories, min(batch_size, len(user)))
+    size = batch_size if chunks else min(batch_size, max(1, LOGITS_AT_A_TIME // model.n_columns))
+    judge = _judge_in_chunks if chunks else _judge_at_once
     for begin in range(0, len(user), size):
         rows = slice(begin, begin + size)
         of = user[rows]  # (R,)
@@ -127,17 +130,42 @@ def _score_masked(
         few = histories[first:last].trimmed()
         part, place, chosen = few[of - first], rank[first:last, : few.shape[1]][of - first], target[of]
         stays = (place >= start[rows, None]) & (place < stop[rows, None])
-        logits = model.logits_after_deletion(part, stays)  # (R, I)
-        if begin == 0:  # checking every batch would take longer than the rest
-            check_logits(logits)
-        found[0, rows] = target_rank(logits, chosen, part).double().cpu()
-        found[1, rows] = model.target_log_prob(logits, chosen).double().cpu()
-        if log_odds:
-            found[2, rows] = model.target_log_odds(logits, chosen).double().cpu()
+        # Checking every batch would take longer than the rest.
+        found[:, rows] = judge(model, part, stays, chosen, log_odds, begin == 0).cpu()
     if found[1].isnan().any():
         row = int(user[found[1].isnan().to(user.device)][0])
         raise ValueError(f"model: the score of the target of row {row} is not a number")
     return list(found.numpy())
+
+
+def _judge_at_once(
+    model: Recommender, histories: Histories, stays: torch.Tensor, target: torch.Tensor, log_odds: bool, checked: bool
+) -> torch.Tensor:
+    """Rank, log-probability and, if requested, log-odds of targets (R,) after deletion, (2 or 3, R), from logits (R, I)."""
+    logits = model.logits_after_deletion(histories, stays)
+    if checked:
+        check_logits(logits)
+    return _stacked(model, target_rank(logits, target, histories), logits, target, log_odds)
+
+
+def _judge_in_chunks(
+    model: Recommender, histories: Histories, stays: torch.Tensor, target: torch.Tensor, log_odds: bool, checked: bool
+) -> torch.Tensor:
+    """:func:`_judge_at_once` without the logits of all items."""
+
+    def use(score: Score) -> torch.Tensor:
+        rank, logits = standing(model, score, target, histories, checked=checked)
+        return _stacked(model, rank, logits, torch.zeros_like(target), log_odds).T
+
+    return model.use_scores(histories, stays, use).T
+
+
+def _stacked(
+    model: Recommender, rank: torch.Tensor, logits: torch.Tensor, target: torch.Tensor, log_odds: bool
+) -> torch.Tensor:
+    """Ranks (R,) with the log-probabilities and, if requested, log-odds of targets (R,) in logits (R, I): (2 or 3, R)."""
+    found = [rank, model.target_log_prob(logits, target)]
+    return torch.stack([each.double() for each in ([*found, model.target_log_odds(logits, target)] if log_odds else found)])
 
 
 def target_rank(logits: torch.Tensor, target: torch.Tensor, histories: Histories) -> torch.Tensor:
@@ -147,7 +175,7 @@ def target_rank(logits: torch.Tensor, target: torch.Tensor, histories: Histories
     booleans, and exact up to 2^24 items.
     """
     own = logits.gather(1, target[:, None])
-    width = min(logits.shape[1], max(1, MARKS_AT_A_TIME // len(logits)))
+    width = min(logits.shape[1], chunk_width(len(logits), logits.device))
     above, buffer = torch.zeros(len(logits), device=logits.device), torch.empty(len(logits), width, device=logits.device)
     for chunk in logits.split(width, dim=1):
         above += torch.gt(chunk, own, out=buffer[:, : chunk.shape[1]]).sum(dim=1)

@@ -7,6 +7,7 @@ generator that it is given.
 import contextlib
 import itertools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -16,9 +17,10 @@ from torch import nn
 
 from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.data.inputs import check_width
+from lxr.recommenders.last_layer import Score
 from lxr.recommenders.modes import evaluating, ordinary, uncounted, with_gradients
 from lxr.recommenders.network import Network
-from lxr.recommenders.probes import AnswerError, explained
+from lxr.recommenders.probes import AnswerError, explained, in_words, logits_of
 from lxr.utils.checks import (
     check_choice,
     check_natural,
@@ -65,6 +67,8 @@ class Recommender(nn.Module):
             programming.
         takes_rows: whether ``forward`` also takes histories as entries, :class:`lxr.data.histories.Rows`, and candidates
             (B, C) as a second argument. Otherwise it gets dense rows, and all items are scored.
+        takes_slices: whether candidates may also be a function of the scores (:mod:`lxr.recommenders.last_layer`). Ranks in
+            a large catalogue then take memory for some items at a time.
         is_ordered: whether answers depend on the order of the entries (:class:`lxr.SequentialRecommender`).
         is_closed_form: whether :func:`lxr.fit` trains it by one call of :meth:`solve` instead of steps on :meth:`loss`.
 
@@ -83,6 +87,7 @@ class Recommender(nn.Module):
     search_space: ClassVar[dict] = {}
     is_linear: bool = False
     takes_rows: bool = False
+    takes_slices: bool = False
     is_ordered: bool = False
     is_closed_form: bool = False
     is_learning = False  # see lxr.recommenders.modes.learning
@@ -91,10 +96,10 @@ class Recommender(nn.Module):
     doubts: tuple[str, ...] = ()  # see lxr.recommenders.probes.report_doubts
 
     def __init_subclass__(cls, **options):
-        """A subclass with its own ``forward`` gets dense rows unless it says otherwise."""
+        """A subclass with its own ``forward`` gets dense rows, and scores all items, unless it says otherwise."""
         super().__init_subclass__(**options)
-        if "forward" in vars(cls) and "takes_rows" not in vars(cls):
-            cls.takes_rows = False
+        if "forward" in vars(cls):
+            cls.takes_rows, cls.takes_slices = (vars(cls).get(name, False) for name in ("takes_rows", "takes_slices"))
 
     def __init__(self, n_items: int, *, n_features: int = 0, seed: int = 0):
         super().__init__()
@@ -159,6 +164,39 @@ class Recommender(nn.Module):
         """
         return self.logits(histories, stays, candidates)
 
+    def can_slice(self, histories: Histories) -> bool:
+        """Whether :meth:`use_scores` works for histories."""
+        return self.takes_slices and self.takes_rows and not histories.repeats
+
+    def use_scores(self, histories: Histories, stays: torch.Tensor, use: Callable[[Score], torch.Tensor]) -> torch.Tensor:
+        """Result of a function that asks for the logits after deletion, of any items, one call after another.
+
+        It counts as one forward pass. Only for recommenders that :meth:`can_slice`.
+
+        Args:
+            histories: histories of B users.
+            stays: (B, L) bool.
+            use: gets a function from a slice of the items, or from items (C,), to their logits (B, C).
+
+        Returns:
+            The result of ``use``, with one row per user.
+
+        Example:
+            >>> import lxr
+            >>> model, histories = lxr.MF(5), lxr.Histories.of_lists([[0, 3], [4]], n_columns=5)
+            >>> model.use_scores(histories, histories.real, lambda score: score(slice(1, 3))).shape
+            torch.Size([2, 2])
+        """
+        return self._use(use, torch.empty(0, device=histories.device), histories.rows(self.n_columns, stays))
+
+    def _use(self, use: Callable[[Score], torch.Tensor], like: torch.Tensor, *inputs) -> torch.Tensor:
+        """Give ``forward`` the function ``use`` of checked logits on the device and in the precision of ``like``."""
+
+        def checked(score: Score) -> torch.Tensor:
+            return use(lambda items: self._checked(logits := score(items), logits.shape, like))
+
+        return self._forward(*inputs, checked)
+
     def _without_features(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits (B, I) with −∞ for features."""
         return F.pad(self.of_items(logits), (0, self.n_features), value=-torch.inf) if self.n_features else logits
@@ -212,7 +250,7 @@ class Recommender(nn.Module):
         is_dense = isinstance(logits, torch.Tensor) and logits.layout is torch.strided and not logits.is_complex()
         if not is_dense or logits.shape != shape:
             expected = f"expected logits of shape {tuple(shape)}"
-            raise AnswerError(f"{self.asked}: {expected}, found {_in_words(logits, is_dense)}")
+            raise AnswerError(f"{self.asked}: {expected}, found {in_words(logits, is_dense)}")
         logits = logits.to(device=history.device, dtype=history.dtype)
         if self.activation == "probability":
             return logits_of(logits, self.asked)
@@ -356,27 +394,3 @@ class Recommender(nn.Module):
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Linear encoders (width, I) of history and item, from which LXR may start; not every recommender has them."""
         raise ValueError(f"warm_start: {type(self).__name__} has no linear encoders to start from")
-
-
-def _in_words(found: Any, is_dense: bool) -> str:
-    """Description of an invalid result, for an error."""
-    if is_dense:
-        return str(tuple(found.shape))
-    if isinstance(found, torch.Tensor):
-        return f"{found.dtype} ({found.layout})"
-    return f"{type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else type(found).__name__
-
-
-def logits_of(probability: torch.Tensor, asked: str) -> torch.Tensor:
-    """Log-odds (B, I) of probabilities (B, I), finite at 0 and 1; −∞ stays.
-
-    Raises:
-        ValueError: a number below 0 or above 1.
-    """
-    p, limits = probability.double(), torch.finfo(probability.dtype)
-    refused = p == -torch.inf
-    outside = ((p < -1e-6) & ~refused) | (p > 1 + 1e-6)
-    if outside.any():
-        raise AnswerError(f"{asked}: expected probabilities from 0 to 1, found {p[outside][0]:g}")
-    odds = p.clamp(limits.tiny, 1 - limits.eps / 4).logit()
-    return odds.masked_fill(refused, -torch.inf).to(probability.dtype)

@@ -42,8 +42,3 @@ def table_sums(table: torch.Tensor, history: torch.Tensor | Rows, *, sparse: boo
 def normalized(history: torch.Tensor | Rows) -> torch.Tensor | Rows:
     """Histories (B, I), each divided by its Euclidean norm."""
     return history.normalized() if isinstance(history, Rows) else F.normalize(history, dim=1)
-
-
-def score_candidates(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    """Inner products (B, C) of users (B, h) with their candidates (B, C, h)."""
-    return torch.einsum("bh,bch->bc", user, items)

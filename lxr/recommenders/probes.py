@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import torch
 
@@ -197,3 +198,27 @@ def explained(error: Exception, asked: str) -> Exception:
     if INFERENCE in text:
         return AnswerError(f"{asked}: its weights were made in torch.inference_mode(): make the recommender outside of it")
     return error
+
+
+def in_words(found: Any, is_dense: bool) -> str:
+    """Description of an invalid result, for an error."""
+    if is_dense:
+        return str(tuple(found.shape))
+    if isinstance(found, torch.Tensor):
+        return f"{found.dtype} ({found.layout})"
+    return f"{type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else type(found).__name__
+
+
+def logits_of(probability: torch.Tensor, asked: str) -> torch.Tensor:
+    """Log-odds (B, I) of probabilities (B, I), finite at 0 and 1; −∞ stays.
+
+    Raises:
+        ValueError: a number below 0 or above 1.
+    """
+    p, limits = probability.double(), torch.finfo(probability.dtype)
+    refused = p == -torch.inf
+    outside = ((p < -1e-6) & ~refused) | (p > 1 + 1e-6)
+    if outside.any():
+        raise AnswerError(f"{asked}: expected probabilities from 0 to 1, found {p[outside][0]:g}")
+    odds = p.clamp(limits.tiny, 1 - limits.eps / 4).logit()
+    return odds.masked_fill(refused, -torch.inf).to(probability.dtype)

@@ -1,9 +1,12 @@
 """Base class of recommenders that use the order of a history."""
 
+from collections.abc import Callable
+
 import torch
 
 from lxr.data.histories import Histories
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.last_layer import Score
 from lxr.recommenders.modes import uncounted, with_gradients
 
 
@@ -59,6 +62,16 @@ class SequentialRecommender(Recommender):
     ) -> torch.Tensor:
         """Logits for the shorter histories, the rest of which is closed up."""
         return self.logits(histories.keep(stays), candidates=candidates)
+
+    def can_slice(self, histories: Histories) -> bool:
+        """Whether :meth:`use_scores` works for histories."""
+        return self.takes_slices
+
+    def use_scores(self, histories: Histories, stays: torch.Tensor, use: Callable[[Score], torch.Tensor]) -> torch.Tensor:
+        """Result of a function that asks for logits after deletion, as for :meth:`lxr.Recommender.use_scores`."""
+        rest = histories.keep(stays)
+        real = rest.real.to(self.precision or torch.float32)
+        return self._use(use, real, rest.items, real)
 
     @property
     def differentiable(self) -> bool:

@@ -107,7 +107,7 @@ def load_tuned(dataset: str, recommender: str, results: str | Path | None = None
         DataError: the file is damaged.
 
     Example:
-        >>> list(load_tuned("ml-1m", "mf"))[:2], load_tuned("no-such-dataset", "mf")
+        >>> list(load_tuned("ml-100k", "mf"))[:2], load_tuned("no-such-dataset", "mf")
         (['recommender', 'lime'], {})
     """
     for folder in (results, results_directory("results")):

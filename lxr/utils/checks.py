@@ -172,11 +172,11 @@ def check_differentiable(model) -> None:
         )
 
 
-def check_logits(logits: torch.Tensor) -> None:
-    """Refuse logits (B, I) of a recommender that are not numbers."""
+def check_logits(logits: torch.Tensor, first_item: int = 0) -> None:
+    """Refuse logits (B, I) of a recommender, for the items from ``first_item`` on, that are not numbers."""
     if logits.isnan().any():
         row, item = logits.isnan().nonzero()[0].tolist()
-        raise ValueError(f"model: the logit of item {item} in row {row} is not a number")
+        raise ValueError(f"model: the logit of item {first_item + item} in row {row} is not a number")
 
 
 def check_finite(row: np.ndarray, item: np.ndarray, scores: np.ndarray) -> None:

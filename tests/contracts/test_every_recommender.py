@@ -10,6 +10,7 @@ from toys import TINY, random_lists
 
 import lxr
 from lxr import Histories
+from lxr.metrics import chunks
 
 EXPLAINERS = ["random", "leave-one-out", "lime", "gradient", "rank-margin-path"]
 MAKERS = OF_ROWS | OF_SEQUENCES
@@ -131,3 +132,17 @@ def test_the_same_seed_trains_the_same_recommender(name):
     first, second = trained(name), trained.__wrapped__(name)
     assert first is not second
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
+
+
+def test_chunks_of_items_change_no_rank(recommender, monkeypatch):
+    items = recommender.n_items
+    users = Histories.of_lists([[7, 2, 11], [4], [items - 1, 0, 5, 3, 12, 9], [6, 18]], recommender.n_columns)
+    target, importance = torch.tensor([0, items - 1, 1, 13]), shares(users)
+    expected = lxr.evaluate_fidelity(recommender, users, target, importance, log_odds=True, batch_size=20)
+    monkeypatch.setattr(chunks, "LOGITS_AT_ONCE", 0)
+    monkeypatch.setitem(chunks.LOGITS_PER_CHUNK, "cpu", 120)  # 6 items for 20 rows
+    found = lxr.evaluate_fidelity(recommender, users, target, importance, log_odds=True, batch_size=20)
+    assert expected.curves["NDCG"].std() > 0 or not recommender.differentiable
+    for name, values in expected.curves.items():
+        tolerance = 1e-5 if name.startswith(("DEL", "INS")) else 0
+        np.testing.assert_allclose(found.curves[name], values, rtol=tolerance, atol=tolerance, err_msg=name)

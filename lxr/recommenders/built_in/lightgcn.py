@@ -12,7 +12,8 @@ from torch import nn
 
 from lxr.data.histories import EntryLists, Histories, Rows
 from lxr.recommenders.base import Activation, Recommender
-from lxr.recommenders.first_layer import normalized, score_candidates, table_sums
+from lxr.recommenders.first_layer import normalized, table_sums
+from lxr.recommenders.last_layer import Candidates, answer, inner_products
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_positive
 from lxr.utils.weights import initialize
@@ -66,6 +67,7 @@ class LightGCN(Recommender):
 
     activation: Activation = "softmax"
     takes_rows = True
+    takes_slices = True
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "n_layers": [1, 2, 3], "dropout": (0.2, 0.8)}
     scale: torch.Tensor
     log_share: torch.Tensor
@@ -92,13 +94,11 @@ class LightGCN(Recommender):
         self.register_buffer("graph", None, persistent=False)
         initialize(self, seed)
 
-    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, history: torch.Tensor | Rows, candidates: Candidates = None) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C)."""
         vectors = self.propagated()
         user = table_sums(vectors, self._scaled(normalized(history)))  # (B, n_factors)
-        if candidates is None:
-            return user @ vectors.T + self.log_share
-        return score_candidates(user, F.embedding(candidates, vectors)) + self.log_share[candidates]
+        return answer(inner_products(user, vectors, bias=self.log_share), candidates)
 
     def _scaled(self, history: torch.Tensor | Rows) -> torch.Tensor | Rows:
         """Normalized histories (B, I) with the weight of each item."""

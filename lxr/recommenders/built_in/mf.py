@@ -7,7 +7,8 @@ import torch.nn.functional as F
 
 from lxr.data.histories import Histories, Rows
 from lxr.recommenders.base import Recommender
-from lxr.recommenders.first_layer import first_layer, score_candidates
+from lxr.recommenders.first_layer import first_layer
+from lxr.recommenders.last_layer import Candidates, answer, inner_products
 from lxr.utils.checks import check_dropout, check_positive, check_positive_numbers
 from lxr.utils.item_table import ItemTable
 from lxr.utils.weights import initialize
@@ -86,6 +87,7 @@ class MF(WholeRowLoss):
 
     is_linear = True
     takes_rows = True
+    takes_slices = True
     search_space: ClassVar[dict] = {"n_factors": [32, 64, 128], "dropout": (0.1, 0.7)}
 
     def __init__(
@@ -107,12 +109,10 @@ class MF(WholeRowLoss):
         self.item_encoder = ItemTable(self.n_columns, n_factors)  # applied to one-hot items: column i is v_i
         initialize(self, seed)
 
-    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, history: torch.Tensor | Rows, candidates: Candidates = None) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C)."""
-        user, bias = first_layer(self.history_encoder, history), self.item_encoder.bias  # (B, n_factors)
-        if candidates is None:
-            return user @ (self.item_encoder.weight + bias[:, None])
-        return score_candidates(user, F.embedding(candidates, self.item_encoder.table) + bias)
+        user = first_layer(self.history_encoder, history)  # (B, n_factors)
+        return answer(inner_products(user, self.item_encoder.table, shift=self.item_encoder.bias), candidates)
 
     def encoders(self) -> tuple[torch.Tensor, torch.Tensor]:
         """W and V, both (n_factors, I)."""

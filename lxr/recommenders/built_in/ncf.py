@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from lxr.data.histories import Rows
 from lxr.recommenders.built_in.mf import WholeRowLoss
-from lxr.recommenders.first_layer import first_layer, score_candidates
+from lxr.recommenders.first_layer import first_layer
+from lxr.recommenders.last_layer import Candidates, Score, answer, inner_products
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_all_positive, check_choice, check_positive
 from lxr.utils.item_table import ItemTable
@@ -53,6 +54,7 @@ class NCF(WholeRowLoss):
     """
 
     takes_rows = True
+    takes_slices = True
     search_space: ClassVar[dict] = {"n_factors": [16, 32, 64], "dropout": (0.1, 0.7)}
 
     def __init__(
@@ -89,29 +91,32 @@ class NCF(WholeRowLoss):
             self.mlp_output = linear_layer(layers[-1], 1, bias=False)
         initialize(self, seed)
 
-    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, history: torch.Tensor | Rows, candidates: Candidates = None) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C)."""
-        if self.branches == "both":
-            return self._score_gmf(history, candidates) + self._score_mlp(history, candidates)
-        branch = self._score_gmf if self.branches == "gmf" else self._score_mlp
-        return branch(history, candidates)
+        if self.branches == "gmf":
+            return answer(self._gmf(history), candidates)
+        if self.branches == "mlp":
+            return answer(self._mlp(history), candidates)
+        gmf, mlp = self._gmf(history), self._mlp(history)
+        return answer(lambda items: gmf(items) + mlp(items), candidates)
 
-    def _score_gmf(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None) -> torch.Tensor:
-        """The GMF branch: histories (B, I) → (B, I), or (B, C) of candidates (B, C)."""
+    def _gmf(self, history: torch.Tensor | Rows) -> Score:
+        """Scores of the GMF branch for histories (B, I)."""
         user = first_layer(self.gmf_history, history) * self.gmf_output.weight  # (B, n_factors)
-        if candidates is None:
-            return user @ (self.gmf_item.weight + self.gmf_item.bias[:, None])
-        return score_candidates(user, self.gmf_item.table[candidates] + self.gmf_item.bias)
+        return inner_products(user, self.gmf_item.table, shift=self.gmf_item.bias)
 
-    def _score_mlp(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None) -> torch.Tensor:
-        """The MLP branch, in chunks of items: histories (B, I) → (B, I), or (B, C) of candidates (B, C)."""
+    def _mlp(self, history: torch.Tensor | Rows) -> Score:
+        """Scores of the MLP branch for histories (B, I), computed in chunks of items."""
         user = self.first_of_user(first_layer(self.mlp_history, history))  # (B, k)
-        if candidates is not None:
-            item = self.first_of_item(self.mlp_item.table[candidates] + self.mlp_item.bias)  # (B, C, k)
-            return self._tower_of((user[:, None] + item).flatten(0, 1).T).view(candidates.shape)
-        item = self.first_of_item((self.mlp_item.weight + self.mlp_item.bias[:, None]).T)  # (I, k)
-        chunks = item.split(max(1, self.max_pairs // max(1, len(user))))
-        return torch.cat([self._score_pairs(user, chunk) for chunk in chunks], dim=1)
+
+        def score(items: torch.Tensor | slice) -> torch.Tensor:
+            item = self.first_of_item(self.mlp_item.table[items] + self.mlp_item.bias)  # (C, k), or (B, C, k) of candidates
+            if item.ndim == 3:
+                return self._tower_of((user[:, None] + item).flatten(0, 1).T).view(item.shape[:2])
+            chunks = item.split(max(1, self.max_pairs // max(1, len(user))))
+            return torch.cat([self._score_pairs(user, chunk) for chunk in chunks], dim=1)
+
+        return score
 
     def _score_pairs(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
         """The MLP branch (B, c) of users (B, k) and c items (c, k) after their parts of the first layer."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from lxr.data.histories import Histories
 from lxr.recommenders.base import Activation
 from lxr.recommenders.built_in.mf import drop
-from lxr.recommenders.first_layer import score_candidates
+from lxr.recommenders.last_layer import Candidates, answer, inner_products, score_candidates
 from lxr.recommenders.sequential import SequentialRecommender
 from lxr.utils.checks import check_dropout, check_positive
 from lxr.utils.weights import linear_layer
@@ -43,6 +43,7 @@ class NextItem(SequentialRecommender):
     """
 
     activation: Activation = "softmax"
+    takes_slices = True
 
     def __init__(
         self,
@@ -85,12 +86,18 @@ class NextItem(SequentialRecommender):
         """Embeddings (…, n_factors) of items (…) in a history: larger than those to score, which start small."""
         return F.embedding(items, self.item.weight) * self.n_factors**0.5
 
-    def forward(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Map items (B, L), oldest first, and their kept shares (B, L) to logits (B, I)."""
+    def forward(  # type: ignore[override]
+        self, items: torch.Tensor, keep: torch.Tensor, candidates: Candidates = None
+    ) -> torch.Tensor:
+        """Map items (B, L), oldest first, and their kept shares (B, L) to logits (B, I), or (B, C) of candidates (B, C)."""
+        return answer(inner_products(self._state(items, keep), self.item.weight, bias=self.item.bias), candidates)
+
+    def _state(self, items: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        """State (B, n_factors) after items (B, L), of which shares (B, L) are kept."""
         if keep.requires_grad or ((keep != 0) & (keep != 1)).any():
-            return self.item(self.soft_state(items, within(keep, self.max_length)))
+            return self.soft_state(items, within(keep, self.max_length))
         rest = newest(Histories(items, keep == 1), self.max_length)
-        return self.item(self.last_state(rest.items, rest.lengths))
+        return self.last_state(rest.items, rest.lengths)
 
     def loss(self, histories: Histories, generator: torch.Generator, step: int) -> torch.Tensor:
         """Cross-entropy of every entry, given the entries before it, mean over entries.

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from lxr.data.histories import Histories, Rows
 from lxr.recommenders.base import Activation, Recommender
 from lxr.recommenders.built_in.mf import drop
-from lxr.recommenders.first_layer import first_layer, normalized, score_candidates
+from lxr.recommenders.first_layer import first_layer, normalized
+from lxr.recommenders.last_layer import Candidates, answer, inner_products
 from lxr.recommenders.network import Network
 from lxr.utils.checks import check_dropout, check_natural, check_non_negative, check_positive
 from lxr.utils.item_table import ItemTable
@@ -41,6 +42,7 @@ class VAE(Recommender):
 
     activation: Activation = "softmax"
     takes_rows = True
+    takes_slices = True
     search_space: ClassVar[dict] = {
         "n_hidden": [256, 512],
         "n_latent": [64, 128, 256],
@@ -78,14 +80,12 @@ class VAE(Recommender):
         mu, log_variance = self.latent(torch.tanh(first_layer(self.encoder, history))).split(self.n_latent, dim=1)
         return mu, log_variance
 
-    def decode(self, code: torch.Tensor, candidates: torch.Tensor | None = None) -> torch.Tensor:
+    def decode(self, code: torch.Tensor, candidates: Candidates = None) -> torch.Tensor:
         """Map latent codes (B, n_latent) to logits (B, I), or (B, C) of candidates (B, C)."""
         hidden = torch.tanh(self.decoder(code))
-        if candidates is None:
-            return self.output(hidden)
-        return score_candidates(hidden, self.output.weight[candidates]) + self.output.bias[candidates]
+        return answer(inner_products(hidden, self.output.weight, bias=self.output.bias), candidates)
 
-    def forward(self, history: torch.Tensor | Rows, candidates: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, history: torch.Tensor | Rows, candidates: Candidates = None) -> torch.Tensor:
         """Map histories (B, I) to logits (B, I), or (B, C) of candidates (B, C), decoding the mean code."""
         mu, _ = self.encode(normalized(history))
         return self.decode(mu, candidates)

@@ -5,7 +5,9 @@ import oracles
 import pytest
 import scipy.sparse as sp
 import torch
+from every_recommender import trained
 from explaining import users_of
+from toys import Fading
 
 import lxr
 from lxr.counterfactuals import ChangesList, Enters, LeavesTop, smallest_prefix
@@ -88,3 +90,25 @@ def test_options_are_refused(linear, history):
         smallest_prefix(model, history, target, history, "top")
     with pytest.raises(ValueError, match="batch_size"):
         smallest_prefix(model, history, target, history, batch_size=0)
+
+
+@pytest.mark.parametrize("model", [trained("mf"), Fading()], ids=["without an order", "with an order"])
+def test_an_item_leaves_with_all_of_its_entries(model):
+    lists = [[7, 2, 7, 11], [4, 4], [9, 0, 5, 0, 9, 3, 9], [6]]
+    histories = lxr.Histories.of_lists(lists, model.n_columns)
+    target = lxr.top_item(model, histories)
+    importance = torch.rand(histories.shape, generator=torch.Generator().manual_seed(5))
+    importance[2, 4] = 2  # the second entry of item 9 is the most important one
+    found = smallest_prefix(model, histories, target, importance)
+    assert found.size[2] >= 1 and found.removed[2][0] == 9
+    for user, items in enumerate(lists):
+        value = {item: max(float(importance[user, at]) for at, one in enumerate(items) if one == item) for item in items}
+        order, size = sorted(value, key=value.get, reverse=True), None
+        for count in range(len(order) + 1):
+            rest = [item for item in items if item not in order[:count]]
+            logits = model.logits(lxr.Histories.of_lists([rest], model.n_columns))[0].tolist()
+            if oracles.target_rank(logits, int(target[user]), items) > 1:
+                size = count
+                break
+        assert found.found[user] == (size is not None)
+        assert found.removed[user].tolist() == order[: size or 0]

@@ -157,6 +157,14 @@ def test_others_join_after_the_padding():
     weighted = Histories(histories.items, histories.real, N_COLUMNS, weights=torch.full((2, 2), 3.0))
     assert weighted.joined(others).dense().tolist() == (3 * histories.dense() + others.dense()).tolist()
     assert others.joined(weighted).dense().tolist() == (3 * histories.dense() + others.dense()).tolist()
+    timed = Histories(
+        histories.items, histories.real, N_COLUMNS, times=torch.tensor([[5.0, 6], [7, 0]], dtype=torch.float64)
+    )
+    assert [items.tolist() for items in timed.joined(others).lists()] == [[4, 1, 0], [3, 5, 6]]
+    for joined, known in ((timed.joined(others), slice(2)), (others.joined(timed), slice(2, 4))):
+        assert torch.equal(joined.times[:, known], timed.times)  # the others have none
+        assert joined.times.isnan().sum() == 4 and joined.weights is None
+    assert timed.joined(timed).times.tolist() == [[5, 6, 5, 6], [7, 0, 7, 0]]
 
 
 def test_users_are_taken_and_split_into_batches():

@@ -196,6 +196,21 @@ def test_stability_equals_that_by_hand(linear):
     np.testing.assert_allclose(found, [1 / 3, 1, np.nan])
 
 
+def test_an_item_leaves_with_all_of_its_entries(linear):
+    weights = np.zeros((6, 6))
+    weights[:3, 5] = [1, 2, 2]  # three entries of item 0 count 3 together, one of item 1 counts 2, two of item 2 count 4
+    model = linear(weights)
+    histories = lxr.EntryLists(np.array([0, 1, 0, 2, 0, 2, 1, 1, 0, 1]), np.array([0, 6, 8, 10]), n_columns=6)
+    target = np.array([5, 5, 5])
+    removed = lxr.evaluation.least_influential_item(model, histories, target)
+    assert removed.tolist() == [1, 1, 0]
+    explainer = Parity(model)
+    scores = explainer.explain(histories, target)
+    found = lxr.evaluation.stability(explainer, scores, target, removed, count=1, histories=histories)
+    # The first user has 0, 0, 2, 0, 2 left: 0 leads before, 2 after. The second has nothing left, the third one entry.
+    np.testing.assert_allclose(found, [0, np.nan, 1])
+
+
 def test_an_explainer_that_looks_at_items_one_by_one_is_stable(model, matrix, train_matrix):
     target = lxr.top_item(model, matrix)
     removed = lxr.evaluation.least_influential_item(model, matrix, target)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lxr
-from lxr.recommenders.first_layer import first_layer, normalized, score_candidates
+from lxr.recommenders.first_layer import first_layer, normalized
 
 LISTS = [[5, 0, 3], [], [7], [1, 2, 3, 4, 6]]
 
@@ -47,8 +47,3 @@ def test_shares_in_double_precision_take_the_precision_of_the_table(layer, histo
     keep = torch.rand(histories.shape).double()
     found = first_layer(layer, histories.rows(8, keep))
     torch.testing.assert_close(found, first_layer(layer, histories.rows(8, keep.float())))
-
-
-def test_candidates_are_inner_products():
-    user, items = torch.tensor([[1.0, 2], [0, 1]]), torch.tensor([[[1.0, 1], [3, 0]], [[5, 4], [0, 0]]])
-    assert score_candidates(user, items).tolist() == [[3, 3], [4, 0]]
