@@ -8,7 +8,7 @@ This page has the most important names. Each package lists and documents all of 
 each imports from lower floors only.
 
 1. `lxr.utils`: checks, storage, sparse matrices, weights, the machine
-2. `lxr.data`: ratings, histories, splits, datasets and files
+2. `lxr.data`: ratings, histories, splits, datasets and files; `lxr.distributed`: users on many workers
 3. `lxr.recommenders`: MF, VAE, NCF, EASE, LightGCN, SASRec, GRU4Rec, `wrap`, `adapt`; training, ranking, recommending
 4. `lxr.metrics`: fidelity, agreement, statistics
 5. `lxr.explainers`: LXR and its rivals, objectives
@@ -39,6 +39,7 @@ from lxr import (
     counterfactuals,
     data,
     delivery,
+    distributed,
     evaluation,
     explainers,
     metrics,
@@ -127,6 +128,7 @@ __all__ = [
     "counterfactuals",
     "data",
     "delivery",
+    "distributed",
     "evaluate_fidelity",
     "evaluation",
     "explain",

@@ -213,3 +213,20 @@ def unchanged_model():
         assert after == before
 
     return unchanged
+
+
+@pytest.fixture(scope="session", name="distributed")
+def distributed_package():
+    """The package distributed, with time for workers that start slowly."""
+    package = pytest.importorskip("distributed", reason="the extra distributed is not installed")
+    import dask
+
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
+    return package
+
+
+@pytest.fixture(scope="session")
+def workers(distributed):
+    """A cluster of two processes of this machine, with one thread each."""
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster

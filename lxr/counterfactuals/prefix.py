@@ -1,14 +1,16 @@
 """Smallest prefix of an explainer's order that changes a recommendation, for many users at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from lxr.counterfactuals.goals import FIRST_PLACE, Goal
 from lxr.data.histories import Histories
-from lxr.metrics.fidelity import scored_batches
+from lxr.metrics.fidelity import of_batches
 from lxr.metrics.trajectory import ranks
 from lxr.recommenders.base import Recommender
 from lxr.utils.checks import check_instance, check_logits, check_positive
@@ -35,6 +37,16 @@ class Prefixes:
     removed: list[np.ndarray]
     replacement: np.ndarray
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["Prefixes"]) -> "Prefixes":
+        """Join the prefixes of consecutive groups of users."""
+        return cls(
+            np.concatenate([part.found for part in parts]),
+            np.concatenate([part.size for part in parts]),
+            [removed for part in parts for removed in part.removed],
+            np.concatenate([part.replacement for part in parts]),
+        )
+
 
 def smallest_prefix(
     model: Recommender,
@@ -46,6 +58,7 @@ def smallest_prefix(
     batch_size: int = 512,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
+    executor: Executor | None = None,
 ) -> Prefixes:
     """Smallest prefix of an explainer's order whose removal reaches a goal.
 
@@ -63,6 +76,7 @@ def smallest_prefix(
         batch_size: histories per forward pass.
         users_per_batch: users of entry lists or of a SciPy matrix at a time.
         label: label of a progress bar over the batches of users; None for no bar.
+        executor: computes the batches of users, as for :func:`lxr.evaluate_fidelity`.
 
     Returns:
         The prefixes, in the order of the users.
@@ -80,22 +94,29 @@ def smallest_prefix(
     """
     check_goal(goal)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
-    parts = [
-        _prefixes(model, entries, chosen, read, goal, batch_size)
-        for users in scored_batches(model, history, target, importance, users_per_batch, label)
-        for entries, chosen, read in zip(*(each.split(batch_size) for each in users), strict=True)
-    ]
-    return Prefixes(
-        np.concatenate([part.found for part in parts]),
-        np.concatenate([part.size for part in parts]),
-        [removed for part in parts for removed in part.removed],
-        np.concatenate([part.replacement for part in parts]),
-    )
+    judge = partial(_prefixes_of_users, goal=goal, batch_size=batch_size)
+    about = (model, history, target, importance)
+    return Prefixes.concatenate(of_batches(judge, *about, users_per_batch, label, executor))
 
 
 def check_goal(goal: object) -> None:
     """Refuse anything but a goal."""
     check_instance(Goal, "a goal, as lxr.counterfactuals.LeavesTop(k=1)", goal=goal)
+
+
+def _prefixes_of_users(
+    model: Recommender,
+    histories: Histories,
+    target: torch.Tensor,
+    importance: torch.Tensor,
+    goal: Goal,
+    batch_size: int,
+) -> Prefixes:
+    """:func:`smallest_prefix` of checked entries and scores (B, L)."""
+    parts = zip(*(each.split(batch_size) for each in (histories, target, importance)), strict=True)
+    return Prefixes.concatenate(
+        [_prefixes(model, entries, chosen, read, goal, batch_size) for entries, chosen, read in parts]
+    )
 
 
 @torch.no_grad()

@@ -4,13 +4,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import get_args
 
 from lxr.delivery.falls import Sets
 from lxr.delivery.files import recorded
 from lxr.delivery.records import REASONS
-from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, take_directory, write_shards
+from lxr.delivery.shards import FORMATS, Job, Work, check_directory, note_contents, take_directory, workers, write_shards
 from lxr.explainers.registry import EXPLAINERS
 from lxr.utils.checks import HIGHEST_SEED, check_positive_numbers
 from lxr.utils.directories import whole_directory
@@ -40,30 +41,32 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return run(_job_of(options), options.jobs, options.wait)
+        return run(_job_of(options), options.jobs, options.scheduler, options.wait)
     except KeyboardInterrupt:
         print("\ninterrupted: finished files are kept; run the same command to resume", file=sys.stderr)
         return 130
-    except (ValueError, OSError, MemoryError) as error:  # DataError is a ValueError
+    except (ValueError, OSError, MemoryError, ImportError) as error:  # DataError is a ValueError
         print(f"{error}" or type(error).__name__, file=sys.stderr)
         return 1
 
 
-def run(job: Job, jobs: int, wait: bool = False) -> int:
+def run(job: Job, jobs: int, scheduler: str | None = None, wait: bool = False) -> int:
     """Write the missing shards of a job, and print their number; returns the exit status.
 
     Args:
         job: the job.
-        jobs: processes.
+        jobs: processes; so many files or fewer are written by this one.
+        scheduler: address or file of a scheduler whose workers write the files, instead of processes.
         wait: wait for another process in the same directory to end.
     """
     started = time.perf_counter()
     check_directory(job)
-    with only_run(job.run, wait):
+    with only_run(job.run, wait), workers(job, jobs, scheduler) as executor:
         work = take_directory(job)
         note_contents(work)
         there = [recorded(path) for path in work.shards]
-        made = _written(work, [number for number, record in enumerate(there) if record is None], jobs)
+        missing = [number for number, record in enumerate(there) if record is None]
+        made = _written(work, missing, executor if scheduler or len(missing) > jobs else None)
     print(_end_line(work, [record for record in there if record], made, time.perf_counter() - started))
     said = [text for record in made for text in record["warnings"]]
     if said:
@@ -71,13 +74,13 @@ def run(job: Job, jobs: int, wait: bool = False) -> int:
     return 0
 
 
-def _written(work: Work, numbers: list[int], jobs: int) -> list[dict]:
+def _written(work: Work, numbers: list[int], executor: Executor | None) -> list[dict]:
     """Records of shards as they are written, with a progress bar over users."""
     per_shard, total = work.job.users_per_shard, len(work.rows)
     users = sum(min(per_shard, total - number * per_shard) for number in numbers)
     made = []
     with progress_bar(total=users, desc="explaining", unit="user") as bar:
-        for record in write_shards(work, numbers, jobs):
+        for record in write_shards(work, numbers, executor):
             made.append(record)
             bar.update(record["users"])
     return made
@@ -145,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--users-per-file", type=_positive, default=1000, metavar="N", help="users per file (1000)")
     group.add_argument(
         "--jobs", type=_positive, default=2, metavar="N", help="processes; any number gives the same files (2)"
+    )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="scheduler of dask whose workers write the files, instead of processes; they must share the directory",
     )
     group.add_argument("--wait", action="store_true", help="wait for another run in the same directory to end")
     return parser

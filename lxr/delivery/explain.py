@@ -1,6 +1,8 @@
 """Explanations of recommendations by ids, for users of the data or for custom histories."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +12,13 @@ from lxr.data.histories import EntryLists
 from lxr.data.interactions import Interactions
 from lxr.delivery.explainers import as_explainer
 from lxr.delivery.explanations import Delivery, Explanations
+from lxr.distributed.shards import map_shards
 from lxr.explainers.base import Explainer
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import evaluating
 from lxr.recommenders.recommendations import best_items, check_catalogue, histories_of, places_of, rows_of
 from lxr.utils.checks import check_positive, first
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches
 
 
@@ -31,6 +34,7 @@ def explain(
     explainer: str | Explainer | None = None,
     seed: int = 0,
     users_per_batch: int = 256,
+    executor: Executor | None = None,
     **options,
 ) -> Explanations:
     """Explain recommendations of one or many users.
@@ -51,6 +55,8 @@ def explain(
             :func:`lxr.delivery.default_explainer`.
         seed: seed of the split and of an explainer given by name.
         users_per_batch: histories at a time; bounds the memory.
+        executor: recommends and explains these batches, see :func:`lxr.distributed.map_shards`; None for this thread. The
+            explanations are the same.
         options: options of an explainer given by name.
 
     Returns:
@@ -60,6 +66,7 @@ def explain(
     Raises:
         ValueError: unknown ids, more than one of ``users``, ``rows`` and ``histories``, an empty history, an item inside a
             history, data of another catalogue, or an unknown explainer or one of another model.
+        DataError: a batch of the executor failed; names its users and the worker.
 
     Warns:
         UserWarning: histories are too long for the explainer's budget, or all items of a history have the same score.
@@ -80,7 +87,7 @@ def explain(
     asked = {"users": users, "rows": rows, "histories": histories, "items": items}
     made, name = as_explainer(explainer, model, data, seed=seed, **options)
     by = Delivery(model, data, made, name)
-    return explain_with(by, **asked, n_recommendations=n_recommendations, users_per_batch=users_per_batch)
+    return explain_with(by, **asked, n_recommendations=n_recommendations, users_per_batch=users_per_batch, executor=executor)
 
 
 def explain_with(
@@ -93,12 +100,13 @@ def explain_with(
     n_recommendations: int = 1,
     users_per_batch: int = 256,
     progress: bool = True,
+    executor: Executor | None = None,
 ) -> Explanations:
     """Explain recommendations with a prepared recommender, data and explainer, for repeated calls of :func:`lxr.explain`.
 
     Args:
         by: recommender, data and explainer; their fingerprints are computed once.
-        users, rows, histories, items, n_recommendations, users_per_batch: as in :func:`lxr.explain`.
+        users, rows, histories, items, n_recommendations, users_per_batch, executor: as in :func:`lxr.explain`.
         progress: show progress bars if there are several batches.
 
     Returns:
@@ -119,12 +127,14 @@ def explain_with(
     if columns is not None:
         _check_unseen(by.data, asked, columns)
     progress = progress and len(asked.users) > users_per_batch
-    places = _places(by.model, asked.histories, columns, n_recommendations, users_per_batch, progress)
+    places = _places(by.model, asked.histories, columns, n_recommendations, users_per_batch, progress, executor)
     row = places.pop("row").to_numpy()
     lists, label = asked.histories[row], f"{by.name} explains" if progress else None
     importance = np.empty(0, dtype=np.float32)
     if len(row):
-        importance = by.explainer.explain(lists, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label)
+        importance = by.explainer.explain(
+            lists, places["item"].to_numpy(), users_per_batch=users_per_batch, label=label, executor=executor
+        )
     return Explanations(by, lists, importance, asked.users[row], asked.rows[row], places)
 
 
@@ -190,11 +200,24 @@ def _places(
     n_best: int,
     users_per_batch: int,
     progress: bool,
+    executor: Executor | None,
 ) -> pd.DataFrame:
     """Explained items, one row each: ``row`` of the user, ``item`` (column) and its score and rank."""
-    found, groups = [], list(batches(len(lists), users_per_batch))
-    for group in progress_bar(groups, desc="recommending", unit="batch", disable=not progress):
-        histories = lists.batch(group, model.device)
-        best = best_items(model, histories, n_best) if columns is None else places_of(model, histories, columns)
-        found.append(best.assign(row=group[best["row"].to_numpy()]))
+    groups = list(batches(len(lists), users_per_batch))
+    with evaluating(model):
+        parts = map_shards(
+            partial(_places_of_users, columns, n_best),
+            groups,
+            shared=(model,),
+            cut=lists.__getitem__,
+            executor=executor,
+            label="recommending" if progress else None,
+        )
+        found = [part.assign(row=group[part["row"].to_numpy()]) for group, part in zip(groups, parts, strict=True)]
     return pd.concat(found, ignore_index=True)
+
+
+def _places_of_users(columns: np.ndarray | None, n_best: int, model: Recommender, lists: EntryLists) -> pd.DataFrame:
+    """Explained items of some users: ``row`` among them, ``item`` and its score and rank."""
+    histories = lists.batch(device=model.device)
+    return best_items(model, histories, n_best) if columns is None else places_of(model, histories, columns)

@@ -1,20 +1,21 @@
 """Explanations of any number of users in bounded memory: one file per shard of users, written atomically."""
 
+import json
 import math
 import os
 import signal
 import threading
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split, split_users
@@ -26,6 +27,8 @@ from lxr.delivery.falls import Sets
 from lxr.delivery.files import RUN, record_of
 from lxr.delivery.people import read_people
 from lxr.delivery.records import REASONS, SCHEMA
+from lxr.distributed.cluster import connect
+from lxr.distributed.shards import map_shards
 from lxr.explainers.base import Explainer
 from lxr.explainers.registry import EXPLAINERS
 from lxr.recommenders.base import Recommender
@@ -34,6 +37,7 @@ from lxr.utils.directories import whole_directory
 from lxr.utils.memory import give_back
 from lxr.utils.records import read_json, write_json
 from lxr.utils.storage import DataError, sha256
+from lxr.utils.threads import torch_threads
 
 Format = Literal["parquet", "jsonl"]
 FORMATS = get_args(Format)
@@ -105,6 +109,13 @@ class Job:
             **{name: path and sha256(path) for name, path in files.items()},
             **{name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names},
         }
+
+    @property
+    def absolute(self) -> "Job":
+        """The same job, by absolute paths."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        paths: dict[str, Any] = {name: path.absolute() for name, path in values.items() if isinstance(path, Path)}
+        return replace(self, **paths)
 
     def shard(self, number: int) -> Path:
         """File of a shard."""
@@ -274,47 +285,53 @@ def note_contents(work: Work) -> None:
     write_json({"schema": SCHEMA, **about, "files": [path.name for path in work.shards]}, work.job.run / "contents.json")
 
 
-def write_shards(work: Work, numbers: list[int], jobs: int) -> Iterator[dict]:
-    """Write shards and yield their records as they are finished, in any order.
+def write_shards(work: Work, numbers: list[int], executor: Executor | None = None) -> Iterator[dict]:
+    """Write shards and yield their records, in the order of the numbers. Each shard is computed by one thread.
 
     Args:
         work: an open job.
         numbers: numbers of the shards.
-        jobs: number of processes; a few shards are written in this one. Each shard is always computed by one thread.
+        executor: writes the shards: its workers read the files of the job, each of them once, and write to its directory.
+            None for this thread.
 
     Raises:
-        DataError: a process ended unexpectedly.
+        DataError: a shard failed or was lost with its worker; names both.
     """
-    if jobs == 1 or len(numbers) <= jobs:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield from map(work.write, numbers)
-        finally:
-            torch.set_num_threads(threads)
+    job = work.job
+    function, shared = (Work.write, (work,)) if executor is None else (_write, (job.absolute, json.dumps(job.asked)))
+    with torch_threads(1):
+        yield from map_shards(function, numbers, shared=shared, executor=executor, stage=f"{job.out}")
+
+
+@contextmanager
+def workers(job: Job, count: int, scheduler: str | None = None) -> Iterator[Executor | None]:
+    """Context with the executor of a job; whatever ends it cancels the shards that have not begun.
+
+    Args:
+        job: the job.
+        count: number of processes on this machine; None is yielded for one.
+        scheduler: address or file of a scheduler, instead of processes; its workers must share the directory of the job.
+
+    Raises:
+        ValueError: as :func:`lxr.distributed.connect`.
+    """
+    if scheduler is None and count == 1:
+        yield None
         return
-    pool = ProcessPoolExecutor(min(jobs, len(numbers)), get_context("spawn"), _begin, (work.job,))
+    if scheduler is None:
+        executor: Executor = ProcessPoolExecutor(count, get_context("spawn"), _begin)
+    else:
+        executor = connect(scheduler, directory=job.out)
     try:
-        for each in as_completed([pool.submit(_write, number) for number in numbers]):
-            yield each.result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"{work.job.out}: a process ended unexpectedly (out of memory?): run the same command to resume"
-        ) from error
+        yield executor
     finally:
-        pool.shutdown(cancel_futures=True)
+        executor.shutdown(cancel_futures=True)
 
 
-_work: list[Work] = []  # the job of a process that writes shards
-
-
-def _begin(job: Job) -> None:
-    """Prepare a process for shards of a job: it ignores interruptions and ends with its parent."""
+def _begin() -> None:
+    """Prepare a process of this machine: it ignores interruptions and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    with warnings.catch_warnings(action="ignore"):  # the parent has shown it
-        _work[:] = [open_work(job)]
 
 
 def _end_with_parent() -> None:
@@ -325,6 +342,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _write(number: int) -> dict:
-    """Write a shard of the job of this process."""
-    return _work[0].write(number)
+@lru_cache(maxsize=1)
+def _opened(job: Job, asked: str) -> Work:
+    """Open a job once in each process; ``asked`` (:attr:`Job.asked`) changes with the content of its files."""
+    with warnings.catch_warnings(action="ignore"):  # the caller has shown them
+        return open_work(job)
+
+
+def _write(job: Job, asked: str, number: int) -> dict:
+    """Write a shard on a worker."""
+    return _opened(job, asked).write(number)

@@ -5,7 +5,10 @@ gets a floor, the mean over random orders, and a ceiling, the best of greedy sea
 recommender. The *fidelity gain* of an explainer is its position between the two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ import torch
 
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_entries, as_lists
+from lxr.distributed.shards import map_shards
 from lxr.explainers.base import Explainer, in_batches
 from lxr.explainers.greedy import CRITERIA, GreedySearch
 from lxr.explainers.paths import RankMarginPath
@@ -22,8 +26,9 @@ from lxr.metrics.names import CUTOFFS
 from lxr.metrics.result import DESCRIPTION, FidelityResult
 from lxr.metrics.trajectory import target_rank
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import evaluating
 from lxr.utils.checks import check_all_positive, check_different, check_integers, check_positive, check_seed
-from lxr.utils.sparse import USERS_PER_BATCH
+from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 
 def greedy_bound(
@@ -36,6 +41,7 @@ def greedy_bound(
     batch_size: int = 512,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
+    executor: Executor | None = None,
     **options,
 ) -> FidelityResult:
     """Upper bound on fidelity: for every user and metric, the best of several greedy orders.
@@ -53,7 +59,9 @@ def greedy_bound(
         share: share of the history that each later step takes.
         batch_size: histories per forward pass; bounds the memory.
         users_per_batch: users at a time.
-        label: label of progress bars; None for no bars.
+        label: label of a progress bar over these batches; None for no bar.
+        executor: computes these batches, see :func:`lxr.distributed.map_shards`; None for this thread. The result is the
+            same.
         options: further arguments of :func:`lxr.evaluate_fidelity`: ``steps``, ``cutoffs``, ``lengths``.
 
     Returns:
@@ -72,20 +80,14 @@ def greedy_bound(
     """
     lists, target = as_lists(model, matrix, target)
     check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
-    explainers: dict[str, Explainer] = {}
+    explainers: list[Explainer] = []
     if model.differentiable:
-        explainers["gradients"] = RankMarginPath(model, singles=singles, share=share, batch_size=batch_size)
+        explainers.append(RankMarginPath(model, singles=singles, share=share, batch_size=batch_size))
     for name, criterion in CRITERIA.items():
-        explainers[name] = GreedySearch(
-            model, name, singles=0 if criterion.least_first else singles, share=share, batch_size=batch_size
-        )
-    options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
-    return FidelityResult.best_of(
-        [
-            _fidelity_of(explainer, lists, target, label and f"{label}: {name}", **options)
-            for name, explainer in explainers.items()
-        ]
-    )
+        first = 0 if criterion.least_first else singles
+        explainers.append(GreedySearch(model, name, singles=first, share=share, batch_size=batch_size))
+    options |= {"batch_size": batch_size}
+    return _of_orders(FidelityResult.best_of, explainers, lists, target, users_per_batch, label, executor, **options)
 
 
 def random_bound(
@@ -98,6 +100,7 @@ def random_bound(
     batch_size: int = 512,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
+    executor: Executor | None = None,
     **options,
 ) -> FidelityResult:
     """Lower bound on fidelity: for every user and metric, the mean over random orders.
@@ -105,7 +108,7 @@ def random_bound(
     Args:
         n_orders: random orders of each history.
         seed: seed of the orders, which differ from the orders of the explainer ``random`` with the same seed.
-        model, matrix, target, batch_size, users_per_batch, label, options: as for :func:`greedy_bound`.
+        model, matrix, target, batch_size, users_per_batch, label, executor, options: as for :func:`greedy_bound`.
 
     Returns:
         Per-user metrics, each the mean over the orders.
@@ -118,24 +121,45 @@ def random_bound(
     check_positive(n_orders=n_orders, batch_size=batch_size, users_per_batch=users_per_batch)
     lists, target = as_lists(model, matrix, target)
     seeds = np.random.SeedSequence(check_seed(seed)).generate_state(n_orders).tolist()
-    options |= {"batch_size": batch_size, "users_per_batch": users_per_batch}
-    return FidelityResult.mean_of(
-        [_fidelity_of(RandomOrder(model, seed=seed), lists, target, label, **options) for seed in seeds]
-    )
+    explainers = [RandomOrder(model, seed=seed) for seed in seeds]
+    options |= {"batch_size": batch_size}
+    return _of_orders(FidelityResult.mean_of, explainers, lists, target, users_per_batch, label, executor, **options)
 
 
-def _fidelity_of(
-    explainer: Explainer,
+def _of_orders(
+    joined: Callable[[list[FidelityResult]], FidelityResult],
+    explainers: Sequence[Explainer],
     lists: EntryLists,
     target: np.ndarray,
-    label: str | None,
     users_per_batch: int,
+    label: str | None,
+    executor: Executor | None,
     **options,
 ) -> FidelityResult:
-    """Explain many users and evaluate the explanations."""
-    scores = explainer.explain(lists, target, users_per_batch=users_per_batch, label=label)
-    options |= {"users_per_batch": users_per_batch, "label": label}
-    return evaluate_fidelity(explainer.model, lists, target, scores, **options)
+    """Results of several explainers for the same users, joined user by user."""
+    with evaluating(explainers[0].model):
+        parts = map_shards(
+            partial(_judge_orders, joined, options),
+            list(batches(len(lists), users_per_batch)),
+            shared=(explainers,),
+            cut=lambda users: (lists[users], target[users]),
+            executor=executor,
+            label=label,
+        )
+        return FidelityResult.concatenate(list(parts))
+
+
+def _judge_orders(
+    joined: Callable, options: dict[str, Any], explainers: Sequence[Explainer], part: tuple[EntryLists, np.ndarray]
+) -> FidelityResult:
+    """Explain some users by all explainers, evaluate the explanations, and join the results."""
+    batch = options | {"users_per_batch": len(part[1])}
+    return joined(
+        [
+            evaluate_fidelity(each.model, *part, each.explain(*part, users_per_batch=len(part[1])), **batch)
+            for each in explainers
+        ]
+    )
 
 
 def fidelity_gain(
@@ -185,7 +209,6 @@ def _mean_metrics(result: FidelityResult, metrics: list[str]) -> pd.Series:
     return result.per_user()[metrics].mean()
 
 
-@torch.no_grad()
 def exhaustive_optimum(
     model: Recommender,
     history: object,
@@ -194,6 +217,8 @@ def exhaustive_optimum(
     *,
     cutoffs: Sequence[int] = CUTOFFS,
     batch_size: int = 512,
+    users_per_batch: int = USERS_PER_BATCH,
+    executor: Executor | None = None,
 ) -> dict[str, np.ndarray]:
     """Optimal values of explanations of one or two items, by trying all of them.
 
@@ -205,6 +230,8 @@ def exhaustive_optimum(
             its items.
         cutoffs: the K of POS@K.
         batch_size: histories per forward pass; bounds the memory.
+        users_per_batch: users at a time; bounds the memory.
+        executor: computes these batches, as for :func:`greedy_bound`.
 
     Returns:
         Metric → (B,) best values of POS@K, CDCG, DEL and INS, each from the explanation that is best by this metric;
@@ -224,7 +251,25 @@ def exhaustive_optimum(
     check_integers("1 or 2, since all subsets are tried", lambda value: 1 <= value <= 2, length=length)
     check_all_positive(cutoffs=cutoffs)
     check_different(cutoffs=cutoffs)
-    check_positive(batch_size=batch_size)
+    check_positive(batch_size=batch_size, users_per_batch=users_per_batch)
+    with evaluating(model):
+        parts = map_shards(
+            partial(_optimum_of_users, length, tuple(cutoffs), batch_size),
+            list(batches(len(histories), users_per_batch)),
+            shared=(model,),
+            cut=lambda users: (histories[users], target[users]),
+            executor=executor,
+        )
+        found = list(parts)
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+@torch.no_grad()
+def _optimum_of_users(
+    length: int, cutoffs: tuple[int, ...], batch_size: int, model: Recommender, shard: tuple[Histories, torch.Tensor]
+) -> dict[str, np.ndarray]:
+    """:func:`exhaustive_optimum` of checked entries of some users."""
+    histories, target = shard
 
     def log_prob(part: Histories, stays: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         return model.target_log_prob(model.logits_after_deletion(part, stays), items)

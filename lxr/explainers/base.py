@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, ClassVar, overload
 
@@ -13,13 +14,13 @@ import torch
 
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_entries, as_lists, as_lists_for
+from lxr.distributed.shards import map_shards
 from lxr.metrics.trajectory import check_scores
 from lxr.recommenders.base import Recommender
 from lxr.recommenders.modes import evaluating, ordinary, with_gradients
 from lxr.recommenders.probes import check_answers
 from lxr.utils.checks import check_differentiable, check_instance, check_positive
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import batches
 
 
@@ -107,15 +108,27 @@ class Explainer(Made):
 
     @overload
     def explain(
-        self, history: EntryLists, target: np.ndarray, *, users_per_batch: int = 256, label: str | None = None
+        self,
+        history: EntryLists,
+        target: np.ndarray,
+        *,
+        users_per_batch: int = 256,
+        label: str | None = None,
+        executor: Executor | None = None,
     ) -> np.ndarray: ...
 
     @overload
     def explain(
-        self, history: sp.csr_matrix, target: np.ndarray, *, users_per_batch: int = 256, label: str | None = None
+        self,
+        history: sp.csr_matrix,
+        target: np.ndarray,
+        *,
+        users_per_batch: int = 256,
+        label: str | None = None,
+        executor: Executor | None = None,
     ) -> sp.csr_matrix: ...
 
-    def explain(self, history, target, *, users_per_batch=256, label=None):
+    def explain(self, history, target, *, users_per_batch=256, label=None, executor=None):
         """Explain one recommendation per user: a batch in one call, entry lists and SciPy matrices batch by batch.
 
         Args:
@@ -124,6 +137,8 @@ class Explainer(Made):
             target: (B,) explained items, outside the histories: tensor, array, series or list of integers.
             users_per_batch: users of entry lists or of a SciPy matrix at a time; bounds the memory.
             label: label of a progress bar over these batches; None for no bar.
+            executor: computes these batches, see :func:`lxr.distributed.map_shards`; None for this thread. The scores are
+                the same.
 
         Returns:
             Scores, higher for entries that are more responsible. For :class:`lxr.Histories` a tensor (B, L), 0 at the
@@ -134,6 +149,7 @@ class Explainer(Made):
         Raises:
             ValueError: a wrong shape, an empty or non-binary history, a target inside its history or outside the
                 catalogue, or a score that is not finite.
+            DataError: a batch of the executor failed; names its users and the worker.
 
         Warns:
             UserWarning: histories are too long for the explainer's budget, or all items of a history have the same score.
@@ -150,7 +166,7 @@ class Explainer(Made):
             raise ValueError(f"history: {expected}, found {type(history).__name__}")
         if sp.issparse(history) or isinstance(history, EntryLists):
             lists, target = as_lists(self.model, history, target)
-            flat = self._explain_lists(lists, target, users_per_batch, label)
+            flat = self._explain_lists(lists, target, users_per_batch, label, executor)
             if isinstance(history, EntryLists):
                 return flat
             return sp.csr_matrix((flat, lists.items, lists.indptr), shape=(len(lists), lists.n_columns))
@@ -161,18 +177,23 @@ class Explainer(Made):
         self.warn_about_equal_scores(scores[histories.real].cpu().numpy(), lengths)
         return scores if isinstance(history, Histories) else histories.spread(scores, self.model.n_columns)
 
-    def _explain_lists(self, lists: EntryLists, target: np.ndarray, users_per_batch: int, label: str | None) -> np.ndarray:
+    def _explain_lists(
+        self, lists: EntryLists, target: np.ndarray, users_per_batch: int, label: str | None, executor: Executor | None
+    ) -> np.ndarray:
         """:meth:`explain` for the checked entries of many users, batch by batch."""
         check_positive(users_per_batch=users_per_batch)
         check_memory(3 * 4 * min(users_per_batch, len(lists)) * self.model.n_columns, "users_per_batch")
         self.warn_about_long_histories(lists.lengths)
-        device, scores = self.model.device, np.empty(len(lists.items), dtype=np.float32)
-        for users in progress_bar(
-            list(batches(len(lists), users_per_batch)), desc=label, unit="batch", disable=label is None
-        ):
-            histories = lists.batch(users, device)
-            found = self._explain_checked(histories, torch.from_numpy(target[users]).to(device))
-            scores[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]] = found[histories.real].cpu().numpy()
+        with evaluating(self.model):
+            parts = map_shards(
+                _explain_users,
+                list(batches(len(lists), users_per_batch)),
+                shared=(self,),
+                cut=lambda users: (lists[users], target[users]),
+                executor=executor,
+                label=label,
+            )
+            scores = np.concatenate(list(parts))
         self.warn_about_equal_scores(scores, lists.lengths)
         return scores
 
@@ -212,6 +233,15 @@ class Explainer(Made):
                 "that of the item numbers and explains nothing",
                 stacklevel=3,
             )
+
+
+def _explain_users(explainer: Explainer, part: tuple[EntryLists, np.ndarray]) -> np.ndarray:
+    """Scores (N,) of the entries of some users, for their targets (b,)."""
+    lists, target = part
+    device = explainer.model.device
+    histories = lists.batch(device=device)
+    found = explainer._explain_checked(histories, torch.from_numpy(target).to(device))
+    return found[histories.real].float().cpu().numpy()
 
 
 def check_explainer(explainer: object) -> None:

@@ -179,9 +179,9 @@ def _imitating(objective: Aim, signals: Kind, *aliases: str) -> ExplainerSpec:
     """Spec of LXR on paths; options are the fields of :class:`lxr.PathSettings`."""
     base = default_path_settings(objective, signals)
 
-    def make(model, train_matrix, validation_matrix, seed, report=None, **options):
-        settings = settings_from(options, base)
-        return train_path_lxr(model, train_matrix, validation_matrix, seed, settings=settings, report=report)
+    def make(model, train_matrix, validation_matrix, seed, report=None, executor=None, **options):
+        how = {"settings": settings_from(options, base), "report": report, "executor": executor}
+        return train_path_lxr(model, train_matrix, validation_matrix, seed, **how)
 
     idle = {"score": ("tau", "first_tau"), "answers": ("places",)}  # options without effect for an objective or for signals
     ignored = (*idle.get(objective, ()), *idle.get(signals, ()))

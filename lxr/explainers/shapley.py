@@ -1,6 +1,7 @@
 """SHAP: Shapley values of history items, or of clusters of items."""
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import ClassVar
@@ -24,6 +25,8 @@ from lxr.utils.extras import extra
 from lxr.utils.memory import check_memory
 from lxr.utils.sparse import batches
 from lxr.utils.threads import one_thread
+
+_GLOBAL_STATE = threading.Lock()  # of NumPy's random numbers
 
 
 class SHAPItems(Explainer):
@@ -211,10 +214,11 @@ class SHAPClusters(Explainer):
 
 @contextlib.contextmanager
 def _seeded(generator: np.random.Generator) -> Iterator[None]:
-    """Seed NumPy's global random state, from which ``shap`` draws, and restore it afterwards."""
-    state = np.random.get_state()
-    try:
-        np.random.seed(generator.integers(2**32))
-        yield
-    finally:
-        np.random.set_state(state)
+    """Seed NumPy's global random state, from which ``shap`` draws, and restore it; one thread at a time."""
+    with _GLOBAL_STATE:
+        state = np.random.get_state()
+        try:
+            np.random.seed(generator.integers(2**32))
+            yield
+        finally:
+            np.random.set_state(state)

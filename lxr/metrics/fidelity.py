@@ -9,7 +9,10 @@ Sources: Barkan et al., WWW 2024 (perturbation curves: POS, NEG, DEL, INS, NDCG)
 (fixed-length metrics: POS@K,Ke, CDCG, DEL, INS).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,13 +20,14 @@ import torch
 
 from lxr.data.histories import EntryLists, Histories
 from lxr.data.inputs import as_entries, as_importance, as_list_scores, as_lists
+from lxr.distributed.shards import map_shards
 from lxr.metrics.names import CUTOFFS, LENGTHS
 from lxr.metrics.result import FidelityResult
 from lxr.metrics.trajectory import only_most, part_sizes, ranks, score_stretches, without_most
 from lxr.recommenders.base import Recommender
+from lxr.recommenders.modes import evaluating
 from lxr.utils.checks import check_all_positive, check_different, check_positive
 from lxr.utils.memory import check_memory
-from lxr.utils.progress import progress_bar
 from lxr.utils.sparse import USERS_PER_BATCH, batches
 
 
@@ -40,6 +44,7 @@ def evaluate_fidelity(
     batch_size: int = 512,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
+    executor: Executor | None = None,
 ) -> FidelityResult:
     """Evaluate one explainer's importance scores for a group of users.
 
@@ -60,6 +65,8 @@ def evaluate_fidelity(
         batch_size: masked histories per forward pass; bounds the memory, does not change the result.
         users_per_batch: users at a time of entry lists or sparse histories.
         label: label of a progress bar over sparse histories; None for no bar.
+        executor: computes batches of entry lists or sparse histories, see :func:`lxr.distributed.map_shards`; None for this
+            thread. The result is the same.
 
     Returns:
         Per-user metrics, in the order of the rows. DEL and INS of ``curves`` are probabilities, ``fixed`` divides them by
@@ -68,6 +75,7 @@ def evaluate_fidelity(
     Raises:
         ValueError: a wrong shape, a history that is empty or not binary, a target inside the history or outside the
             catalogue, an importance that is NaN or infinite at a history item, an empty or non-positive option.
+        DataError: a batch of the executor failed; names its users and the worker.
 
     Example:
         >>> import lxr  # item 0 speaks for item 2, item 1 for item 3
@@ -84,23 +92,36 @@ def evaluate_fidelity(
     check_all_positive(cutoffs=cutoffs, lengths=lengths)
     check_different(cutoffs=cutoffs, lengths=lengths)
     check_positive(steps=steps, batch_size=batch_size, users_per_batch=users_per_batch)
-    options = steps, tuple(cutoffs), tuple(lengths), batch_size, log_odds
-    parts = scored_batches(model, history, target, importance, users_per_batch, label)
-    return FidelityResult.concatenate([_evaluate(model, entries, chosen, read, *options) for entries, chosen, read in parts])
+    judge = partial(
+        _evaluate,
+        steps=steps,
+        cutoffs=tuple(cutoffs),
+        lengths=tuple(lengths),
+        batch_size=batch_size,
+        log_odds=log_odds,
+    )
+    about = (model, history, target, importance)
+    return FidelityResult.concatenate(of_batches(judge, *about, users_per_batch, label, executor))
 
 
-def scored_batches(
+def of_batches(
+    judge: Callable[[Recommender, Histories, torch.Tensor, torch.Tensor], Any],
     model: Recommender,
     history: object,
     target: object,
     importance: object,
     users_per_batch: int = USERS_PER_BATCH,
     label: str | None = None,
-) -> Iterator[tuple[Histories, torch.Tensor, torch.Tensor]]:
-    """Check histories with their targets and scores in any form.
+    executor: Executor | None = None,
+) -> list:
+    """Check histories with their targets and scores in any form, and judge them: batch by batch if they are sparse.
+
+    Args:
+        judge: function of the recommender, histories (b), targets (b,) and scores (b, L).
+        model, history, target, importance, users_per_batch, label, executor: as for :func:`evaluate_fidelity`.
 
     Returns:
-        Histories, targets (b,) and scores (b, L), batch by batch if they are sparse.
+        The judgement of each batch.
 
     Raises:
         ValueError: as :func:`evaluate_fidelity`.
@@ -108,22 +129,27 @@ def scored_batches(
     if not (sp.issparse(history) or isinstance(history, EntryLists)):
         histories, chosen = as_entries(model, history, target)
         if isinstance(history, Histories):
-            yield histories, chosen, as_importance(importance, histories.shape, histories.device)
-            return
+            return [judge(model, histories, chosen, as_importance(importance, histories.shape, histories.device))]
         rows = as_importance(importance, (len(histories), model.n_columns), histories.device)
-        yield histories, chosen, histories.at(rows)
-        return
+        return [judge(model, histories, chosen, histories.at(rows))]
     lists, items = as_lists(model, history, target)
     scores = as_list_scores(lists, history, importance)
+
+    def cut(users: np.ndarray) -> tuple[EntryLists, np.ndarray, np.ndarray]:
+        return lists[users], items[users], scores[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]]
+
     groups = list(batches(len(lists), users_per_batch))
-    for users in progress_bar(groups, desc=label, unit="batch", disable=label is None):
-        histories = lists.batch(users, model.device)
-        values = scores[lists.indptr[users[0]] : lists.indptr[users[-1] + 1]]
-        yield (
-            histories,
-            torch.from_numpy(items[users]).to(model.device),
-            histories.padded(torch.from_numpy(values).to(model.device)),
-        )
+    judge_users = partial(_judge_users, judge)
+    with evaluating(model):
+        return list(map_shards(judge_users, groups, shared=(model,), cut=cut, executor=executor, label=label))
+
+
+def _judge_users(judge: Callable, model: Recommender, part: tuple[EntryLists, np.ndarray, np.ndarray]) -> Any:
+    """Judge the scores (N,) of the entries of some users, for their targets (b,)."""
+    lists, items, scores = part
+    histories = lists.batch(device=model.device)
+    target, values = (torch.from_numpy(each).to(model.device) for each in (items, scores))
+    return judge(model, histories, target, histories.padded(values))
 
 
 def _evaluate(
@@ -192,13 +218,14 @@ def ranks_without_most(
     *,
     steps: int = 10,
     batch_size: int = 512,
+    executor: Executor | None = None,
 ) -> np.ndarray:
     """Rank of the target at each step of removing the most important items.
 
     The choice of an epoch needs only this part of :func:`evaluate_fidelity`.
 
     Args:
-        model, history, target, importance, steps, batch_size: as for :func:`evaluate_fidelity`.
+        model, history, target, importance, steps, batch_size, executor: as for :func:`evaluate_fidelity`.
 
     Returns:
         (B, steps + 1) ranks, 1 the best.
@@ -214,8 +241,8 @@ def ranks_without_most(
         array([[1., 2., 1.]])
     """
     check_positive(steps=steps, batch_size=batch_size)
-    parts = scored_batches(model, history, target, importance)
-    return np.concatenate([_ranks_without_most(model, *part, steps, batch_size) for part in parts])
+    judge = partial(_ranks_without_most, steps=steps, batch_size=batch_size)
+    return np.concatenate(of_batches(judge, model, history, target, importance, executor=executor))
 
 
 def _ranks_without_most(
@@ -228,7 +255,15 @@ def _ranks_without_most(
     return rank["curve"]
 
 
-def fidelity_of_scores(model: Recommender, matrix: object, target: object, scores: object, metric: str) -> float:
+def fidelity_of_scores(
+    model: Recommender,
+    matrix: object,
+    target: object,
+    scores: object,
+    metric: str,
+    *,
+    executor: Executor | None = None,
+) -> float:
     """One fidelity metric of existing scores, mean over users.
 
     Args:
@@ -238,6 +273,7 @@ def fidelity_of_scores(model: Recommender, matrix: object, target: object, score
         scores: scores of their items (n, I), CSR or dense, or of their entries (n, L).
         metric: a metric of :meth:`lxr.FidelityResult.per_user`; curves count with the mean over their steps. POS@K and NDCG
             take a third of the time of the others.
+        executor: as for :func:`evaluate_fidelity`.
 
     Returns:
         The mean.
@@ -249,17 +285,24 @@ def fidelity_of_scores(model: Recommender, matrix: object, target: object, score
         >>> fidelity_of_scores(model, sp.csr_matrix([[1, 1, 0, 0]]), np.array([3]), scores, "POS@1,Ke=1")
         0.0
     """
-    values = fidelity_per_user(model, matrix, target, scores, metric)
+    values = fidelity_per_user(model, matrix, target, scores, metric, executor=executor)
     return float(values.mean())
 
 
 def fidelity_per_user(
-    model: Recommender, matrix: object, target: object, scores: object, metric: str, *, batch_size: int = 512
+    model: Recommender,
+    matrix: object,
+    target: object,
+    scores: object,
+    metric: str,
+    *,
+    batch_size: int = 512,
+    executor: Executor | None = None,
 ) -> np.ndarray:
     """:func:`fidelity_of_scores` of every user.
 
     Args:
-        model, matrix, target, scores, metric: as for :func:`fidelity_of_scores`.
+        model, matrix, target, scores, metric, executor: as for :func:`fidelity_of_scores`.
         batch_size: masked histories per forward pass; bounds the memory.
 
     Returns:
@@ -269,7 +312,10 @@ def fidelity_per_user(
     """
     name, _, cutoff = metric.partition("@")
     if not (metric == "NDCG" or (name == "POS" and cutoff.isdigit())):
-        return evaluate_fidelity(model, matrix, target, scores, batch_size=batch_size).per_user()[metric].to_numpy()
-    rank = ranks_without_most(model, matrix, target, scores, batch_size=batch_size)  # all that these two metrics need
+        result = evaluate_fidelity(model, matrix, target, scores, batch_size=batch_size, executor=executor)
+        return result.per_user()[metric].to_numpy()
+    rank = ranks_without_most(  # all that these two metrics need
+        model, matrix, target, scores, batch_size=batch_size, executor=executor
+    )
     along = rank <= int(cutoff) if cutoff else 1 / np.log2(1 + rank)
     return np.asarray(along.mean(axis=1))

@@ -1,12 +1,15 @@
 """Command line: runs the notebooks of a dataset, from raw ratings to tables and figures."""
 
+import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lxr.delivery import command
+from lxr.distributed.cluster import connect
 from lxr.explainers.registry import EXPLAINERS
 from lxr.runs.options import RunOptions
 from lxr.runs.parser import parse
@@ -74,13 +77,26 @@ def _place_tuned(options: RunOptions, expected: Path, found: Path) -> None:
                 write_json({}, found / f"tuned_{recommender}.json")
 
 
+@contextlib.contextmanager
+def _workers(options: RunOptions, pipeline: Pipeline) -> Iterator[None]:
+    """Context in which a pipeline has the workers of the scheduler of a run, if it has one."""
+    if options.scheduler:
+        gpu = {"GPU": 1} if options.device == "cuda" else None
+        pipeline.executor = connect(options.scheduler, directory=options.root, resources=gpu)
+    try:
+        yield
+    finally:
+        if pipeline.executor:
+            pipeline.executor.shutdown(wait=False)
+
+
 def run(options: RunOptions) -> int:
     """Run the stages that are not up to date, and print the results; returns the exit status."""
     started = time.perf_counter()
     stages, root = plan_stages(options), options.root
     pipeline = Pipeline(stages, root, jobs=options.jobs, force=options.force)
     try:
-        with only_run(root, options.wait):
+        with only_run(root, options.wait), _workers(options, pipeline):
             print(f"{options.dataset_name}: {len(stages)} stages, results in {root}")
             outcomes = pipeline.run()
             failures = {name: outcome for name, outcome in outcomes.items() if outcome.state in ("failed", "not run")}

@@ -80,6 +80,7 @@ class RunOptions:
         tune: only search for hyperparameters.
         trials, minutes, workers: see ``tune``.
         device, jobs: device of PyTorch; number of notebooks at a time.
+        scheduler: address or file of a dask.distributed scheduler, whose workers run the notebooks.
         force, wait: run all stages, even up-to-date ones; wait for another run in the same results to end.
         dry_run, list_stages: only describe the data, or the stages.
         verify: compare tables: True for a new run, or a directory of results.
@@ -124,6 +125,7 @@ class RunOptions:
     workers: int | None = None
     device: str = "auto"
     jobs: int = field(default_factory=default_jobs)
+    scheduler: str | None = None
     force: bool = False
     wait: bool = False
     dry_run: bool = False

@@ -159,6 +159,12 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     """Add the options of the machine and of earlier results."""
     group.add_argument("--device", choices=DEVICES, help="device of PyTorch; auto takes a GPU if there is one (auto)")
     group.add_argument("--jobs", type=int, metavar="N", help=f"notebooks at a time ({default_jobs()})")
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run notebooks on the workers of this dask.distributed scheduler: tcp://host:8786, or its scheduler file; "
+        "the results must be in a directory that all share",
+    )
     group.add_argument("--force", action="store_true", help="run every stage, even if it is up to date")
     group.add_argument(
         "--wait", action="store_true", help="wait for another run in the same results directory instead of failing"

@@ -26,11 +26,12 @@ from pathlib import Path
 import psutil
 from tqdm.auto import tqdm
 
+from lxr.distributed.cluster import ClusterError, ClusterExecutor, SchedulerLostError
 from lxr.runs.imports import Library, texts_in
 from lxr.runs.plugins import PLUGINS, loaded_plugins, plugins_of
 from lxr.runs.stage import DIRECTORIES, Stage, check_parameters, read_code
 from lxr.runs.terminal import coloured
-from lxr.runs.workspace import RUN, Workspace
+from lxr.runs.workspace import RUN, SCHEDULER, Workspace
 from lxr.utils.environment import package_versions
 from lxr.utils.records import write_json
 from lxr.utils.storage import DataError, sha256, sweep
@@ -74,6 +75,7 @@ class Pipeline:
         root: directory of the run, ``<results>/<dataset>``.
         jobs: notebooks at a time, which share the processors.
         force: run every stage, even if its stamp is valid.
+        executor: workers of a cluster, which run the notebooks; None for this machine. Checks and stamps stay here.
 
     Attributes:
         parts: name of each stage → parts of its key.
@@ -94,6 +96,7 @@ class Pipeline:
     _: KW_ONLY
     jobs: int = 1
     force: bool = False
+    executor: ClusterExecutor | None = None
     parts: dict[str, dict] = field(default_factory=dict, init=False)
     keys: dict[str, str] = field(default_factory=dict, init=False)
     records: dict[str, dict] = field(default_factory=dict, init=False)
@@ -117,6 +120,8 @@ class Pipeline:
             "OMP_NUM_THREADS": str(self.threads),
             RUN: str(self.root),
             PLUGINS: os.pathsep.join(map(str, loaded_plugins())),
+            # A stage that has taken a GPU of the cluster keeps its shards of users there.
+            SCHEDULER: str(self.executor.address) if self.executor and not self.executor.resources else "",
         }
 
     def _parts(self, stage: Stage, library: Library) -> dict:
@@ -219,17 +224,17 @@ class Pipeline:
                         sorter.done(name)
                         progress.update()
             except BaseException:
-                # Kernels outlive an interrupted papermill: end them, so that its threads end too.
                 pool.shutdown(wait=False, cancel_futures=True)
-                for child in psutil.Process().children(recursive=True):
-                    child.kill()
+                if self.executor:
+                    self.executor.shutdown(wait=False)  # workers end their kernels
+                else:  # kernels outlive an interrupted papermill: end them, so that its threads end too
+                    for child in psutil.Process().children(recursive=True):
+                        child.kill()
                 raise
         return {stage.name: outcomes[stage.name] for stage in self.stages}
 
     def run_stage(self, stage: Stage) -> Outcome:
         """Run or skip one stage."""
-        from lxr.runs.execution import execute  # imported here because only a run needs this extra
-
         reason = self.why_stale(stage)
         if not reason:
             self.note(stage, stage.record(self.root) or {})
@@ -238,9 +243,13 @@ class Pipeline:
         tqdm.write(f"  {coloured('run ')} {stage.name}: {reason}")
         started = time.perf_counter()
         try:
-            error = self.act(stage, stage.action) if stage.action else execute(stage, self.root)
+            error = self.act(stage, stage.action) if stage.action else self.execute(stage)
             if not error:
                 self.stamp(stage)
+        except SchedulerLostError:
+            raise
+        except ClusterError as failure:
+            error = f"{stage.label}: {failure}"
         except OSError as failure:  # the results directory is read-only, full, or not a directory
             error = f"{stage.label}: cannot write to {self.root}: {failure}"
         except DataError as failure:
@@ -251,6 +260,15 @@ class Pipeline:
             return Outcome("failed", error, seconds)
         tqdm.write(f"  {coloured('done')} {stage.name} in {seconds:.1f} s")
         return Outcome("done", reason, seconds)
+
+    def execute(self, stage: Stage) -> str:
+        """Run the notebook of a stage, here or on a worker; returns an empty string, or the failure."""
+        from lxr.runs import execution  # imported here because only a run needs this extra
+
+        if self.executor is None:
+            return execution.execute(stage, self.root)
+        errand = execution.Errand.of(stage, self.root, self.environment())
+        return self.executor.submit(execution.execute_on_worker, errand).result()
 
     def act(self, stage: Stage, action: Callable[..., None]) -> str:
         """Run the action of a stage; returns an empty string, or the failure."""

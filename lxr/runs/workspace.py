@@ -23,6 +23,8 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ import pandas as pd
 
 from lxr.data.interactions import Interactions
 from lxr.data.splits import load_split
+from lxr.distributed.cluster import connect
 from lxr.reporting.formats import FORMATS, from_csv, rounded, to_csv
 from lxr.utils.environment import PROJECT_ROOT, environment, in_checkout, results_directory
 from lxr.utils.extras import extra
@@ -39,6 +42,7 @@ from lxr.utils.storage import DataError, atomic_path, sha256
 
 PREPARATION = "01_data_preparation"
 RUN = "LXR_RUN"  # environment variable of a run's notebooks: the locked directory of the run
+SCHEDULER = "LXR_SCHEDULER"  # environment variable of a run's notebooks: the scheduler that takes shards of users
 
 
 class Workspace:
@@ -70,6 +74,12 @@ class Workspace:
         self.inputs: dict[Path, str] = {}  # path -> hash of an input
         self.outputs: list[Path] = []
         self.n_users: int | None = None  # checksum of the data, after reading them
+
+    @cached_property
+    def executor(self) -> Executor | None:
+        """Executor for shards of users: over the workers of the run's cluster, or None in a run of one machine."""
+        address = os.environ.get(SCHEDULER)
+        return connect(address) if address else None
 
     def input(self, relative: str) -> Path:
         """Path of a file that an earlier stage made.

@@ -9,8 +9,9 @@ Example:
     ({'n_clusters': [2, 4, 6, 8, 10, 12]}, 'POS@20', 20)
 """
 
+from lxr.tuning.journals import open_study
 from lxr.tuning.records import load_tuned, trial_table, tuning_record
-from lxr.tuning.studies import Budget, open_study, study_key, tune
+from lxr.tuning.studies import Budget, study_key, tune
 from lxr.tuning.subjects import ExplainerTuning, RecommenderTuning, Tuning
 
 __all__ = [

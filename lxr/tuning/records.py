@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from lxr.tuning.studies import REASON, STUDY_PACKAGES
+from lxr.tuning.journals import STUDY_PACKAGES
+from lxr.tuning.studies import REASON
 from lxr.tuning.subjects import Tuning
 from lxr.utils.environment import package_versions, results_directory
 from lxr.utils.extras import extra

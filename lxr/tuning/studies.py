@@ -5,7 +5,9 @@ integers (if both are) or numbers, with ``"log"`` as a third entry for a logarit
 
 A study is one journal file. Its trials are drawn one by one under a lock, each by a sampler whose seed is the number of
 earlier trials. Interrupted trials run again. So a study by one process is the same with and without interruptions, and
-resuming it does not repeat draws.
+resuming it does not repeat draws. By several workers, on one machine or on a cluster, the number of trials is the same. But
+the order in which they end depends on the workers' speed, and so do the later draws, except in a finite space that is tried
+completely.
 """
 
 import contextlib
@@ -14,18 +16,21 @@ import json
 import math
 import multiprocessing
 import os
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 import torch
 
+from lxr.distributed.cluster import is_wanted
+from lxr.tuning.journals import locked, open_study
 from lxr.tuning.spaces import distributions, grid, points_inside, round_to_4_digits
 from lxr.tuning.subjects import Tuning
 from lxr.utils.checks import (
@@ -33,17 +38,13 @@ from lxr.utils.checks import (
     check_non_negative,
     check_positive,
 )
-from lxr.utils.environment import package_versions
 from lxr.utils.extras import extra
 from lxr.utils.progress import progress_bar
-from lxr.utils.storage import DataError
 
 if TYPE_CHECKING:
     import optuna
 
-STUDY = "study"  # each journal holds one
 REASON, AGAIN = "reason", "again"
-STUDY_PACKAGES = ("torch", "optuna")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ def study_key(tuning: Tuning) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "optuna.Study":
+def tune(
+    tuning: Tuning, path: str | Path, budget: Budget | None = None, *, executor: Executor | None = None
+) -> "optuna.Study":
     """Run or resume a study until its budget is spent.
 
     The first trial has the start options. A finite space with at most as many points as trials is tried completely; else
@@ -103,12 +106,16 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
         tuning: subject of the study.
         path: the journal; several processes may work on it at once.
         budget: 20 trials unless given.
+        executor: runs ``budget.workers`` workers, such as a cluster (:func:`lxr.distributed.connect`) whose machines share
+            the directory of the journal. A trial that was lost with its worker runs again. None for processes of this
+            machine, or this one if it is the only worker.
 
     Returns:
         The study.
 
     Raises:
         ValueError: a search space without options, or with an impossible range.
+        lxr.distributed.ClusterError: all tries of a worker failed, or the scheduler was lost; the next call resumes.
         DataError: the file is not a journal, or belongs to another study.
 
     Example:
@@ -127,7 +134,7 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
     """
     path, budget = Path(path), budget or Budget()
     study = open_study(path, tuning)
-    with _locked(path):
+    with locked(path):
         _fail_abandoned(study)
         budget = replace(budget, trials=_enqueue(study, tuning, budget.trials))
     with progress_bar(total=budget.trials, desc=f"tuning {path.stem}", unit="trial") as bar:
@@ -137,7 +144,9 @@ def tune(tuning: Tuning, path: str | Path, budget: Budget | None = None) -> "opt
             with contextlib.suppress(ValueError):  # no trial has succeeded yet
                 bar.set_postfix({"best": f"{study.best_value:.4f}"})
 
-        if budget.workers > 1:
+        if executor is not None:
+            _on_cluster(study, tuning, path, budget, show, executor)
+        elif budget.workers > 1:
             _in_processes(tuning, path, budget, show)
         else:
             run_worker(tuning, path, budget, show)
@@ -166,11 +175,19 @@ def _enqueue(study: "optuna.Study", tuning: Tuning, trials: int) -> int:
     return _n_finished(study) + sum(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
 
 
-def run_worker(tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None) -> None:
-    """Take part in a study until its budget is spent; ``show`` is called after every trial."""
+def run_worker(
+    tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None] = lambda: None, call: str | None = None
+) -> None:
+    """Take part in a study until its budget is spent or the call that started it ends.
+
+    Args:
+        tuning, path, budget: as for :func:`tune`.
+        show: called after every trial.
+        call: name of the call, for trials that may be lost with this process.
+    """
     study, began = open_study(path, tuning), time.monotonic()
-    while budget.minutes is None or time.monotonic() - began < 60 * budget.minutes:
-        trial = _draw_trial(study, tuning, path, budget.trials)
+    while is_wanted() and (budget.minutes is None or time.monotonic() - began < 60 * budget.minutes):
+        trial = _draw_trial(study, tuning, path, budget.trials, call)
         if trial is None:
             break
         _run_trial(study, trial, tuning)
@@ -182,126 +199,53 @@ def _in_processes(tuning: Tuning, path: Path, budget: Budget, show: Callable[[],
     threads = max(1, torch.get_num_threads() // budget.workers)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(budget.workers, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        running = {pool.submit(run_worker, tuning, path, budget) for _ in range(budget.workers)}
+        _run_workers(pool, tuning, path, budget, show)
+
+
+def _on_cluster(
+    study: "optuna.Study", tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None], executor: Executor
+) -> None:
+    """Run a study by the workers of an executor, until no trial was lost with its worker."""
+    began = time.monotonic()
+    while True:
+        call, spent = secrets.token_hex(4), (time.monotonic() - began) / 60
+        left = replace(budget, minutes=budget.minutes and max(0, budget.minutes - spent))
+        _run_workers(executor, tuning, path, left, show, call)
+        with locked(path):
+            if not _fail_lost(study, call):
+                return
+            _enqueue(study, tuning, budget.trials)
+
+
+def _run_workers(
+    executor: Executor, tuning: Tuning, path: Path, budget: Budget, show: Callable[[], None], call: str | None = None
+) -> None:
+    """Let the workers of an executor take part in a study, and show its progress; an exception cancels them."""
+    running = {executor.submit(run_worker, tuning, path, budget, call=call) for _ in range(budget.workers)}
+    try:
         while running:
             ended, running = wait(running, timeout=1)
             show()
             for future in ended:
                 future.result()
-
-
-def open_study(path: str | Path, tuning: Tuning | None = None) -> "optuna.Study":
-    """Open the study of a journal, to read it or to take part in it.
-
-    Args:
-        path: the journal.
-        tuning: expected subject of the study; a missing study is created.
-
-    Returns:
-        The study.
-
-    Raises:
-        DataError: the file is missing or not a journal, or the study has another subject.
-        OSError: the file cannot be read or written.
-
-    Example:
-        >>> open_study("none.journal")
-        Traceback (most recent call last):
-        ...
-        lxr.utils.storage.DataError: none.journal is missing: run the tuning that makes it
-    """
-    with extra("tuning"):
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-
-    path, space = Path(path), {name: list(values) for name, values in tuning.space.items()} if tuning else {}
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if tuning is None:
-        if not path.is_file():
-            raise DataError(f"{path} is missing: run the tuning that makes it")
-    else:
-        distributions(tuning.space)  # fails before a file is made
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-        if tuning is None:
-            return optuna.load_study(study_name=STUDY, storage=storage)
-        with _locked(path):
-            _drop_torn_line(path)
-            study = optuna.create_study(
-                storage=storage,
-                study_name=STUDY,
-                direction=_direction_of(tuning),
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=tuning.warmup),
-                load_if_exists=True,
-            )
-            if not study.user_attrs and not study.get_trials(deepcopy=False):
-                study.set_user_attr("about", dict(tuning.about))
-                study.set_user_attr("space", space)
-                study.set_user_attr("versions", package_versions(STUDY_PACKAGES))
-    except OSError:
-        raise
-    except Exception as error:  # a damaged journal raises many kinds
-        raise DataError(f"{path} is not a valid study journal ({error}): delete it to start over") from error
-    _check_same(path, study.user_attrs.get("about", {}), tuning.about)
-    _check_same(path, study.user_attrs["space"], space, "space of ")
-    _check_same(path, {"direction": study.direction.name.lower()}, {"direction": _direction_of(tuning)})
-    return study
-
-
-def _direction_of(tuning: Tuning) -> Literal["minimize", "maximize"]:
-    """Direction of the metric in Optuna's words."""
-    return "minimize" if tuning.lower_is_better else "maximize"
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off an incomplete last line, which a killed process has left."""
-    content = path.read_bytes() if path.is_file() else b""
-    if content and not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
-
-
-def _check_same(path: Path, found: Mapping, expected: Mapping, what: str = "") -> None:
-    """Refuse a study of another subject.
-
-    Raises:
-        DataError: names the file and what differs.
-    """
-    for name in {**expected, **found}:
-        if name not in found or name not in expected or found[name] != expected[name]:
-            raise DataError(
-                f"{path} holds another study, {what}{name}: expected {expected.get(name, 'nothing')}, "
-                f"found {found.get(name, 'nothing')}; delete it to start over"
-            )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time draw trials of a study; the journal itself locks only single lines."""
-    with extra("tuning"):
-        from optuna.storages.journal import JournalFileOpenLock
-
-    lock = JournalFileOpenLock(f"{path}.draw")
-    lock.acquire()
-    try:
-        yield
     finally:
-        lock.release()
+        for future in running:
+            future.cancel()
 
 
-def _draw_trial(study: "optuna.Study", tuning: Tuning, path: Path, trials: int) -> "optuna.Trial | None":
+def _draw_trial(study: "optuna.Study", tuning: Tuning, path: Path, trials: int, call: str | None) -> "optuna.Trial | None":
     """The next trial, or None if the study has its final number."""
     with extra("tuning"):
         from optuna.samplers import TPESampler
 
-    with _locked(path):
+    with locked(path):
         drawn = _n_finished(study)
         if drawn >= trials:
             return None
         study.sampler = TPESampler(seed=int(np.random.SeedSequence([tuning.seed, drawn]).generate_state(1)[0]))
         trial = study.ask(distributions(tuning.space))
         trial.set_user_attr("worker", this_process())
+        trial.set_user_attr("call", call)
     return trial
 
 
@@ -350,6 +294,18 @@ def _fail_abandoned(study: "optuna.Study") -> None:
         host, process, started = trial.user_attrs.get("worker", [socket.gethostname(), None, None])
         if host == socket.gethostname() and not _is_running(process, started):
             study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _fail_lost(study: "optuna.Study", call: str) -> bool:
+    """Mark as failed the unfinished trials of a call whose workers have all ended; returns whether there are any."""
+    with extra("tuning"):
+        from optuna.trial import TrialState
+
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    lost = [trial for trial in running if trial.user_attrs.get("call") == call]
+    for trial in lost:
+        study.tell(trial.number, state=TrialState.FAIL)
+    return bool(lost)
 
 
 def _is_running(process: int | None, started: float | None) -> bool:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 # The packages of each extra are in pyproject.toml.
-Extra = Literal["explainers", "tuning", "plots", "runs", "app", "serve", "onnx"]
+Extra = Literal["explainers", "tuning", "plots", "runs", "app", "serve", "onnx", "distributed"]
 
 
 @contextmanager

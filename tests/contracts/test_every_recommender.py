@@ -1,5 +1,7 @@
 """One contract for every recommender of the registry, for variants and adapters, asked with entries in an order."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,19 @@ def test_deleted_entries_are_as_if_they_had_never_been(recommender, entries):
     if not recommender.is_ordered:  # others move the positions
         torch.testing.assert_close(recommender.logits(entries, stays), expected)
         torch.testing.assert_close(recommender.logits(entries, stays.float()), expected)
+
+
+def test_a_recommender_can_be_sent_to_workers(recommender, entries):
+    cloudpickle = pytest.importorskip("cloudpickle", reason="comes with dask")
+    sent = pickle.loads(cloudpickle.dumps(recommender))
+    assert torch.equal(sent.logits(entries), recommender.logits(entries))
+
+
+@pytest.mark.parametrize("name", [*TINY, "popularity", "autoencoder", "scikit-learn scorer of rows"])
+def test_a_recommender_of_importable_code_can_be_pickled(name):
+    recommender = MAKERS[name]()
+    entries = entries_of(recommender)
+    assert torch.equal(pickle.loads(pickle.dumps(recommender)).logits(entries), recommender.logits(entries))
 
 
 def test_only_ordered_recommenders_use_the_order(recommender, entries):

@@ -1,9 +1,12 @@
 """One contract for all explainers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from executors import Pickling
 from explaining import assert_close
 from toys import NEED_GRADIENT, WRAPPED, Fading, black_box, small, with_biases
 
@@ -55,6 +58,13 @@ def explainer(name, model, train_matrix):
     return MADE[key]
 
 
+@pytest.fixture(scope="module")
+def threads():
+    """Three threads."""
+    with ThreadPoolExecutor(3) as executor:
+        yield executor
+
+
 def test_one_finite_score_per_history_item(name, any_model, train_matrix, history):
     if name in NEED_GRADIENT and not any_model.differentiable:
         pytest.skip("refused, see below")
@@ -65,6 +75,16 @@ def test_one_finite_score_per_history_item(name, any_model, train_matrix, histor
     assert (importance[history == 0] == 0).all()
     assert (importance[history > 0] != 0).any()
     assert not importance.requires_grad
+
+
+@pytest.mark.parametrize("model", ["mf"], indirect=True)
+def test_other_processes_and_threads_give_the_same_scores(explainer, history, threads):
+    matrix, target = sp.csr_matrix(history), lxr.top_item(explainer.model, history)
+    alone, *others = (
+        explainer.explain(matrix, target, users_per_batch=3, executor=executor) for executor in (None, Pickling(), threads)
+    )
+    for other in others:
+        np.testing.assert_array_equal(other.data, alone.data)
 
 
 def test_explainers_say_whether_they_need_a_gradient():

@@ -11,6 +11,7 @@ from lxr.utils.environment import PROJECT_ROOT
 FLOORS = {
     "utils": 1,
     "data": 2,
+    "distributed": 2,
     "recommenders": 3,
     "metrics": 4,
     "explainers": 5,

@@ -7,6 +7,7 @@ explanations, but dozens of gradients per user. The network reads a few signals 
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,7 @@ def train_path_lxr(
     *,
     settings: PathSettings | None = None,
     report: Callable[[int, float], None] | None = None,
+    executor: Executor | None = None,
 ) -> PathLXR:
     """Train LXR to imitate the paths of training users; keep the epoch that is best for the validation users.
 
@@ -132,6 +134,8 @@ def train_path_lxr(
         seed: seed of all random draws: users, initial weights, pairs.
         settings: settings of the training; the defaults unless given.
         report: called after every epoch with its number and the validation criterion; an exception in it stops training.
+        executor: computes signals and paths of users in batches, see :func:`lxr.distributed.map_shards`; None for this
+            thread. The network is trained in this thread, and the result is the same.
 
     Returns:
         The explainer, with a record of its training.
@@ -164,9 +168,9 @@ def train_path_lxr(
     network = PathLXR.new_network(model, settings, settings.hidden_size, seed).to(model.device)
     with evaluating(model):
         network.signals.fit(model, seed)
-        lesson = Examples.of(network.signals, model, train)
-        position = torch.from_numpy(teacher_positions(model, lesson, settings)).to(model.device)
-        validation = Examples.of(network.signals, model, validation_lists)
+        lesson = Examples.of(network.signals, model, train, executor=executor)
+        position = torch.from_numpy(teacher_positions(model, lesson, settings, executor)).to(model.device)
+        validation = Examples.of(network.signals, model, validation_lists, executor=executor)
     optimizer = torch.optim.AdamW(network.layers.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * math.ceil(len(lesson.target) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)

@@ -1,5 +1,6 @@
 """Lessons of LXR on paths: users with the signals of their entries, and the orders to imitate."""
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 from lxr.data.histories import EntryLists
 from lxr.data.inputs import as_lists
+from lxr.distributed.shards import map_shards
 from lxr.explainers.base import Explainer
 from lxr.explainers.gradients import GradientTimesInput
 from lxr.explainers.greedy import GreedySearch
@@ -40,14 +42,25 @@ class Examples:
     signals: torch.Tensor
 
     @classmethod
-    def of(cls, signals: Signals, model: Recommender, history: object, *, users_per_batch: int = 256) -> "Examples":
+    def of(
+        cls,
+        signals: Signals,
+        model: Recommender,
+        history: object,
+        *,
+        users_per_batch: int = 256,
+        executor: Executor | None = None,
+    ) -> "Examples":
         """Compute signals of histories, :class:`lxr.EntryLists` or (n, I) CSR, batch by batch."""
         lists, target = as_lists(model, history, top_item(model, history))
-        items = torch.from_numpy(target).to(model.device)
-        parts = [
-            signals(model, lists.batch(users, model.device), items[users]) for users in batches(len(lists), users_per_batch)
-        ]
-        return cls(lists, target, torch.cat(parts))
+        parts = map_shards(
+            _signals_of_users,
+            list(batches(len(lists), users_per_batch)),
+            shared=(signals, model),
+            cut=lambda users: (lists[users], target[users]),
+            executor=executor,
+        )
+        return cls(lists, target, torch.cat([part.to(model.device) for part in parts]))
 
     def entries(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the entries (m,) of some users (b,), user after user, and their counts (b,)."""
@@ -61,7 +74,15 @@ class Examples:
         return torch.cat([network(self.signals[entry], length) for entry, length in groups]).cpu().numpy()
 
 
-def teacher_positions(model: Recommender, examples: Examples, settings: PathSettings) -> np.ndarray:
+def _signals_of_users(signals: Signals, model: Recommender, part: tuple[EntryLists, np.ndarray]) -> torch.Tensor:
+    """Signals (N, F) of the entries of some users, for their targets (b,), on the CPU."""
+    lists, target = part
+    return signals(model, lists.batch(device=model.device), torch.from_numpy(target).to(model.device)).cpu()
+
+
+def teacher_positions(
+    model: Recommender, examples: Examples, settings: PathSettings, executor: Executor | None = None
+) -> np.ndarray:
     """Position (N,) of every history item in the imitated order, from 0; the mean if there are two orders."""
     teachers: list[Explainer]
     if settings.teacher == "path":
@@ -73,7 +94,7 @@ def teacher_positions(model: Recommender, examples: Examples, settings: PathSett
         teacher = LeaveOneOut if settings.teacher == "leave-one-out" else GradientTimesInput
         teachers = [teacher(model, objective=settings.g)]
     label = "paths of training users"
-    scores = [teacher.explain(examples.lists, examples.target, label=label) for teacher in teachers]
+    scores = [teacher.explain(examples.lists, examples.target, label=label, executor=executor) for teacher in teachers]
     orders = [positions(each, examples.lists) for each in scores]
     return np.asarray(np.mean(orders, axis=0, dtype=np.float32))
 

@@ -1,6 +1,8 @@
 """Models of no particular library: PyTorch modules, and scorers in the style of scikit-learn."""
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,7 @@ def form_of(model: Any, n_items: int) -> Form | None:
     name = next((name for name in METHODS if callable(getattr(model, name, None))), None)
     if name is None:
         return None
-    method = getattr(model, name)
-    scorer = BlackBox(lambda history: _of_outputs(method(history)))
+    scorer = BlackBox(partial(_scores, getattr(model, name)))
     return Form(scorer, getattr(model, "n_features_in_", n_items), METHODS[name])
 
 
@@ -32,6 +33,7 @@ def _takes_entries(module: nn.Module) -> bool:
     return sum(each.kind in kinds and each.default is each.empty for each in parameters) == 2
 
 
-def _of_outputs(found: Any) -> np.ndarray:
-    """Scores (B, I); scikit-learn returns probabilities of several outputs as a list of (B, 2)."""
+def _scores(method: Callable[[np.ndarray], Any], history: np.ndarray) -> np.ndarray:
+    """Scores (B, I) of histories (B, I); scikit-learn returns probabilities of several outputs as a list of (B, 2)."""
+    found = method(history)
     return np.stack([each[:, 1] for each in found], axis=1) if isinstance(found, list) else np.asarray(found)

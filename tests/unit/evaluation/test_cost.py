@@ -1,9 +1,14 @@
 """Costs: passes and gradients are counted while explaining."""
 
+import itertools
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+import scipy.sparse as sp
+from executors import Pickling
 
 import lxr
 from lxr.evaluation import Cost, cost_table
@@ -21,6 +26,20 @@ def test_passes_and_gradients_are_counted_while_measuring(model, train_matrix, h
     model(history)
     assert cost.n_scored == 6 * len(history)  # no longer
     assert cost.seconds > 0
+
+
+def test_tasks_of_an_executor_count_wherever_they_run(model, train_matrix, history, monkeypatch):
+    explainer, target = lxr.EXPLAINERS["integrated-gradients"](model, train_matrix, n_steps=6), lxr.top_item(model, history)
+    entries = lxr.EntryLists.of_matrix(sp.csr_matrix(history.numpy()))
+    passes = set()
+    for executor in (None, ThreadPoolExecutor(2), Pickling()):
+        if isinstance(executor, Pickling):  # its tasks are in other processes
+            monkeypatch.setattr(os, "getpid", itertools.count().__next__)
+        with lxr.evaluation.measure_cost(model, executor) as cost:
+            explainer.explain(entries, target, users_per_batch=2, executor=cost.executor)
+        passes.add((cost.n_scored, cost.n_gradients))
+        assert cost.seconds > 0
+    assert passes == {(6 * len(history), 6 * len(history))}
 
 
 def test_passes_without_a_gradient_of_the_history_are_no_gradients(history):

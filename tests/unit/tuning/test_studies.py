@@ -5,15 +5,17 @@ import math
 import multiprocessing
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from toy_studies import STEPS, Parabola, states
 
 import lxr
+from lxr.tuning.journals import STUDY
 from lxr.tuning.records import trial_table, tuning_record
 from lxr.tuning.spaces import distributions, grid
-from lxr.tuning.studies import STUDY, run_worker, study_key
+from lxr.tuning.studies import run_worker, study_key
 
 
 def drawn(study) -> list[dict]:
@@ -137,6 +139,33 @@ def test_two_processes_share_a_study(journal):
     assert len(states(study)) == 8
     assert len({trial.user_attrs["worker"][1] for trial in study.trials} - {os.getpid()}) == 2
     assert len({options["x"] for options in drawn(study)}) == 8
+
+
+class Losing(ThreadPoolExecutor):
+    """Workers of other machines, of which the first is lost in its first trial and runs again."""
+
+    lost = False
+
+    def submit(self, function, task, path, budget, **options):
+        if not self.lost:
+            self.lost = True
+            study = lxr.tuning.open_study(path, task)
+            trial = study.ask(distributions(task.space))
+            trial.set_user_attr("worker", ["elsewhere", 1, 0.0])
+            trial.set_user_attr("call", options["call"])
+        return super().submit(function, task, path, budget, **options)
+
+
+def test_workers_of_an_executor_share_a_study_and_a_lost_trial_runs_again(journal):
+    task = Parabola(warmup=STEPS + 1)
+    with Losing(2) as executor:
+        study = lxr.tuning.tune(task, journal, lxr.tuning.Budget(6, workers=2), executor=executor)
+    assert sorted(states(study)) == ["complete"] * 6 + ["failed"]
+    assert drawn(study)[0] == task.start and drawn(study)[0] in drawn(study)[1:]
+    alone = lxr.tuning.tune(Parabola(), journal.with_name("alone.journal"), lxr.tuning.Budget(6))
+    with ThreadPoolExecutor(1) as executor:
+        one = lxr.tuning.tune(Parabola(), journal.with_name("one.journal"), lxr.tuning.Budget(6), executor=executor)
+    assert drawn(one) == drawn(alone)
 
 
 # --- budgets, pruning, failures --------------------------------------------------------------------------------------
