@@ -226,7 +226,8 @@ def distributed_package():
 
 
 @pytest.fixture(scope="session")
-def workers(distributed):
-    """A cluster of two processes of this machine, with one thread each."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+def workers(distributed, tmp_path_factory):
+    """The cluster of all tests: two processes of this machine, with one thread each."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1"}
+    with distributed.LocalCluster(**options, local_directory=str(tmp_path_factory.mktemp("dask"))) as cluster:
         yield cluster

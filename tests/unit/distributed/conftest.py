@@ -1,4 +1,4 @@
-"""One small cluster for all tests of this folder."""
+"""An executor of the cluster that all tests share."""
 
 import pytest
 
@@ -6,13 +6,9 @@ from lxr.distributed import connect
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """Two worker processes of one thread each."""
-    distributed = pytest.importorskip("distributed", reason="the extra distributed is not installed")
-    folder = str(tmp_path_factory.mktemp("dask"))
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "local_directory": folder}
-    with distributed.LocalCluster(**options, host="127.0.0.1") as cluster:
-        yield cluster
+def cluster(workers):
+    """The cluster of all tests."""
+    return workers
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_token_must_be_there_and_the_same(tmp_path):
 @pytest.mark.slow
 def test_a_cluster_without_workers_is_refused(distributed):
     with (
-        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as empty,
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
         pytest.raises(ValueError, match=r"expected at least one worker at .* within 0.5 s, found none: start one by"),
     ):
         connect(empty.scheduler_address, timeout=0.5)
@@ -91,7 +92,7 @@ def test_workers_are_checked_before_they_get_work(workers, tmp_path, monkeypatch
     with connect(address, directory=tmp_path) as executor:
         assert executor.submit(pow, 2, exp=5).result() == 32
         assert len(list(tmp_path.iterdir())) == 1  # the token, for workers that join later
-        executor.requirements = Requirements((("torch", "0.1"),))
+        executor.requirements = replace(executor.requirements, versions=(("torch", "0.1"),))
         with pytest.raises(ValueError, match=r"worker tcp://.* differs from the client:\n.*torch: expected 0.1"):
             executor.submit(pow, 2, 5).result()  # as by a worker that has joined later
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +133,7 @@ def test_lost_and_hungry_tasks_are_tried_again_and_cancelled_ones_end(workers, t
 
 @pytest.mark.slow
 def test_a_lost_scheduler_is_one_error(distributed):
-    short_lived = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None)
+    short_lived = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0")
     executor = connect(short_lived.scheduler_address, timeout=1)
     tasks = [executor.submit(time.sleep, 3) for _ in range(2)]
     short_lived.close()
