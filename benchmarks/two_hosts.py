@@ -118,9 +118,9 @@ def main() -> None:
             started.append(
                 subprocess.Popen([*command, "--no-dashboard", "--scheduler-file", str(file)], env=ENVIRONMENT, **SILENT)
             )
-            while not file.is_file() or not file.read_text():
+            while not file.is_file() or not file.read_text(encoding="utf-8"):
                 time.sleep(0.2)
-            address = json.loads(file.read_text())["address"]
+            address = json.loads(file.read_text(encoding="utf-8"))["address"]
             for number, prefix in enumerate(prefixes):
                 (here / f"host-{number}").mkdir()
                 command = [*prefix, sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]

@@ -167,5 +167,5 @@ def test_neighbours_keep_their_order():
 def test_an_onnx_file_has_no_order(newest, tmp_path):
     from lxr.delivery import to_onnx
 
-    with pytest.raises(ValueError, match="explainer: expected one of a recommender without an order"):
+    with pytest.raises(ValueError, match="Newest uses the order of entries, but the file would take rows"):
         to_onnx(newest[0], tmp_path / "lxr.onnx")
