@@ -1,5 +1,6 @@
 """Stages on workers: a process each, with the worker's files and the run's environment, which ends with its task."""
 
+import contextlib
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,15 @@ def stage(tmp_path, monkeypatch) -> Stage:
     return Stage("toy", tmp_path / "toy.ipynb", {"results": str(tmp_path)})
 
 
+def kernels() -> list[psutil.Process]:
+    """Kernels that descend from this process."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child] if "ipykernel_launcher" in child.cmdline() else []
+    return found
+
+
 def pipeline(stage: Stage, tmp_path: Path, executor: Workers, **parameters) -> Pipeline:
     stage = Stage(stage.name, stage.notebook, stage.parameters | parameters)
     return Pipeline([stage], tmp_path / "toy", executor=executor)
@@ -75,8 +85,8 @@ def test_a_stage_that_nobody_waits_for_ends_with_its_kernel(stage, tmp_path, mon
     with Workers(1) as workers:
         outcome = pipeline(stage, tmp_path, workers, seconds=600).run()["toy"]
     assert outcome.state == "failed" and begun.exists() and time.monotonic() - started < 300
-    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=30)
-    assert not [child for child in alive if "ipykernel_launcher" in child.cmdline()]
+    _, alive = psutil.wait_procs(kernels(), timeout=30)
+    assert not alive
 
 
 def test_a_worker_with_another_notebook_is_refused(stage, tmp_path):
