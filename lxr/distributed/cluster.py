@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lxr.distributed.requirements import Requirements, answer, check_once, versions, write_token
+from lxr.distributed.requirements import Requirements, answer, prepare_worker, versions, write_token
 from lxr.utils.checks import check_natural, check_positive_numbers
 from lxr.utils.extras import extra
 
@@ -376,7 +376,7 @@ def _run(requirements: Requirements, function: Callable[..., Any], *args: Any) -
     with extra("distributed"):
         from distributed import get_worker
 
-    check_once(requirements)
+    prepare_worker(requirements)
     try:
         return function(*(arg.value if isinstance(arg, _Parcel) else arg for arg in args))
     except (MemoryError, torch.OutOfMemoryError) as error:

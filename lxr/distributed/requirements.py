@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxr.utils.environment import PACKAGES, package_versions
 from lxr.utils.extras import extra
+from lxr.utils.memory import keep_freed_memory
 from lxr.utils.storage import temporary_name
 
 LIBRARY = Path(__file__).resolve().parents[1]
@@ -89,8 +90,8 @@ def answer(requirements: Requirements) -> tuple[list[str], Path | None]:
 
 
 @functools.lru_cache
-def check_once(requirements: Requirements) -> None:
-    """On a worker: check it before its first task.
+def prepare_worker(requirements: Requirements) -> None:
+    """On a worker, before its first task: check it, and let it keep freed memory.
 
     Raises:
         ValueError: it lists the differences.
@@ -101,3 +102,4 @@ def check_once(requirements: Requirements) -> None:
     if complaints := requirements.complaints():
         said = "\n  ".join(complaints)
         raise ValueError(f"worker {get_worker().address} differs from the client:\n  {said}")
+    keep_freed_memory()

@@ -5,6 +5,7 @@ import ctypes
 
 import psutil
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # options of mallopt(3)
 SHARE = 0.9  # share of the free memory that a call may need: the estimates are rough
 
 
@@ -53,6 +54,21 @@ def check_memory(n_bytes: float, argument: str) -> None:
             f"{argument}: expected a call that fits into memory ({free()} free), found one that needs {readable(n_bytes)}: "
             f"lower {argument}"
         )
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep freed memory for its next tensors, if the C library can do that (glibc).
+
+    Workers of dask are started such that they return it at once: every large tensor then begins with new pages of memory,
+    which takes longer than a gradient. :func:`give_back` still returns it.
+
+    Example:
+        >>> keep_freed_memory()
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        set_option = ctypes.CDLL(None).mallopt
+        for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
+            set_option(option, 2**30)
 
 
 def give_back() -> None:
