@@ -144,9 +144,9 @@ def overhead(rounds: int, found: list[Team]) -> pd.DataFrame:
 def main() -> None:
     """Write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=400)
+    parser.add_argument("--users", type=int, default=1024)
     parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--shard", type=int, default=20, help="users of a shard")
+    parser.add_argument("--shard", type=int, default=256, help="users of a shard")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="numbers of workers; 1 is the first")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "results/scale", help="directory of the tables")
