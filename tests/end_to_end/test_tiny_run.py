@@ -59,7 +59,7 @@ def test_a_tiny_run_with_user_features_and_a_sample_of_test_users(tmp_path):
 
 def test_a_recommender_that_uses_the_order_goes_through_a_whole_run(tmp_path):
     options = ["--dataset", "synthetic-sequences", "--recommenders", "gru4rec", "--results", str(tmp_path)]
-    command = [sys.executable, "run_all.py", *options, "--explainers", "random", "recent", "leave-one-out"]
+    command = [sys.executable, "run_all.py", *options, "--studies", "--explainers", "random", "recent", "leave-one-out"]
     finished = subprocess.run(command, cwd=PROJECT_ROOT, **CAPTURED)
     assert finished.returncode == 0, finished.stderr
     root = tmp_path / "synthetic-sequences"
@@ -83,7 +83,7 @@ def tiny_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     return results, run(results)
 
 
-TINY = ["--smoke", "--recommenders", "mf", "--explainers", "random", "cosine", "lxr"]
+TINY = ["--smoke", "--recommenders", "mf", "--explainers", "random", "cosine", "lxr", "--studies"]
 
 
 def run(results: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -131,7 +131,9 @@ def test_the_report_is_one_page_that_needs_nothing_else(tiny_run):
     assert "<title>LXR on synthetic</title>" in page
     assert "## Parameters" not in page and ">Parameters" not in page
     assert page.count('src="data:image/webp;base64,') >= 5
-    assert re.findall(r"""(?:src|href)=["'](?!data:|#)[^"']*|url\(|@import|https?://""", page) == []
+    assert re.findall(r"""src=["'](?!data:)[^"']*|url\(|@import|https?://""", page) == []
+    links = re.findall(r"""href=["'](?!#)([^"']*)""", page)
+    assert links and all((results / "synthetic" / link).is_file() for link in links)  # to files of the run
     assert "would have been recommended instead of" in page
     assert "workspace" not in page  # no code
     assert str(results) not in page and str(PROJECT_ROOT) not in page
