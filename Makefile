@@ -15,11 +15,10 @@ verify: .venv/installed
 check: static
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal -m "not slow and not browser and not notebooks"
 
-# The same with all tests. Style and types are checked meanwhile. Tests that wait for kernels leave processors idle: there is
-# one process more than processors.
+# The same with all tests. Style and types are checked meanwhile.
 test: .venv/installed
 	$(MAKE) --no-print-directory static & static=$$!; \
-	$(BIN)/python -m pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile --no-loadscope-reorder && wait $$static
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder && wait $$static
 
 static: .venv/installed
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ import pytest
 from lxr.utils.environment import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
-TINY = ["--smoke", "--recommenders", "mf", "--before", "05_lxr", "--device", "cpu"]  # two notebooks
+TINY = ["--smoke", "--recommenders", "mf", "--before", "02_mf", "--device", "cpu"]  # one notebook
 
 
 def start(results: Path, *options: str) -> subprocess.Popen:
@@ -75,14 +75,14 @@ def test_a_run_on_a_cluster_gives_the_same_files_even_if_a_worker_is_killed(work
     worker_of(kernel).kill()
     _, alive = psutil.wait_procs([kernel], timeout=60)
     assert not alive, "a kernel outlives its worker"
-    assert "2 done, 0 skipped, 0 failed" in finish(run)
+    assert "1 done, 0 skipped, 0 failed" in finish(run)
     made = files(tmp_path / "cluster")
-    assert {"synthetic/mf/recommender.pt", "synthetic/tables/data.csv"} <= made.keys()
+    assert {"synthetic/interactions.npz", "synthetic/tables/data.csv"} <= made.keys()
     assert made == files(tmp_path / "alone")
     assert not [path for path in (tmp_path / "cluster").rglob(".*") if path.suffix != ".csv" and "token" in path.name]
-    record = json.loads((tmp_path / "cluster/synthetic/stages/02_mf.json").read_text())
+    record = json.loads((tmp_path / "cluster/synthetic/stages/01_data_preparation.json").read_text())
     assert record["environment"]["machine"]["processors"] == os.cpu_count() and record["key"]
-    assert "2 skipped" in finish(start(tmp_path / "cluster"))  # stamps are those of any run
+    assert "1 skipped" in finish(start(tmp_path / "cluster"))  # stamps are those of any run
 
 
 def test_an_interrupted_run_leaves_no_kernels_on_its_workers(workers, tmp_path):
