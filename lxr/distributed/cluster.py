@@ -162,7 +162,7 @@ def _address(address: str | Path) -> str:
 
 
 class ClusterExecutor(Executor):
-    """Executor of :mod:`concurrent.futures` over the workers of a cluster; made by :func:`connect`.
+    """Executor of ``concurrent.futures`` over the workers of a cluster; made by :func:`connect`.
 
     Args:
         client: client of the scheduler.
