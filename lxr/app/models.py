@@ -112,7 +112,7 @@ class Models:
         return name
 
     def _is_at_hand(self, name: str) -> bool:
-        """Whether an explainer needs no training and can explain this recommender."""
+        """True if an explainer can explain this recommender without training."""
         spec = EXPLAINERS[name]
         return not (spec.is_trained or spec.depends_on) and spec.fits(self.model)
 

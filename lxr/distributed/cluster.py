@@ -356,7 +356,7 @@ def leave_slot() -> int:
 
 
 def is_wanted() -> bool:
-    """Whether a client still waits for the task that calls; always true outside the tasks of a cluster.
+    """True if a client still waits for the task that calls this; outside a cluster it is always true.
 
     A cancelled task has to end itself: nothing interrupts its thread.
     """

@@ -99,7 +99,7 @@ class ExplainerSpec:
         return self.cls.is_signed
 
     def fits(self, model: Recommender) -> bool:
-        """Whether a recommender can be explained: it has the necessary gradient and no order that this explainer ignores."""
+        """True if the recommender has the gradient that this explainer needs, and no order that it ignores."""
         return (model.differentiable or not self.needs_gradient) and not (model.is_ordered and self.cls.ignores_order)
 
     @property

@@ -21,7 +21,7 @@ def chunk_width(n_rows: int, device: torch.device) -> int:
 
 
 def in_chunks(model: Recommender, histories: Histories, n_masked: int) -> bool:
-    """Whether the logits of a batch of masked histories are computed in chunks of items: many logits, where possible."""
+    """True if a batch of masked histories has too many logits for one matrix, and the recommender can score slices."""
     return n_masked * model.n_columns > LOGITS_AT_ONCE and model.can_slice(histories)
 
 

@@ -165,7 +165,7 @@ class Recommender(nn.Module):
         return self.logits(histories, stays, candidates)
 
     def can_slice(self, histories: Histories) -> bool:
-        """Whether :meth:`use_scores` works for histories."""
+        """True if the recommender can score slices of the items for these histories, by :meth:`use_scores`."""
         return self.takes_slices and self.takes_rows and not histories.repeats
 
     def use_scores(self, histories: Histories, stays: torch.Tensor, use: Callable[[Score], torch.Tensor]) -> torch.Tensor:

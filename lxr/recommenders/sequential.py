@@ -64,7 +64,7 @@ class SequentialRecommender(Recommender):
         return self.logits(histories.keep(stays), candidates=candidates)
 
     def can_slice(self, histories: Histories) -> bool:
-        """Whether :meth:`use_scores` works for histories."""
+        """True if the recommender can score slices of the items, by :meth:`use_scores`."""
         return self.takes_slices
 
     def use_scores(self, histories: Histories, stays: torch.Tensor, use: Callable[[Score], torch.Tensor]) -> torch.Tensor:

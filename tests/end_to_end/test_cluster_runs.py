@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import kernels
 
 from lxr.utils.environment import PROJECT_ROOT
 
@@ -39,18 +40,6 @@ def soon(ready: Callable[[], object]) -> object:
     end = time.monotonic() + 300
     while not (found := ready()) and time.monotonic() < end:
         time.sleep(0.1)
-    return found
-
-
-def kernels() -> list[psutil.Process]:
-    """Kernels of the notebooks below this process: those of the workers."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        try:
-            if "ipykernel_launcher" in child.cmdline():
-                found.append(child)
-        except psutil.NoSuchProcess:
-            continue
     return found
 
 

@@ -1,6 +1,5 @@
 """Stages on workers: a process each, with the worker's files and the run's environment, which ends with its task."""
 
-import contextlib
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from processes import kernels
 
 from lxr.distributed.cluster import ClusterError, SchedulerLostError
 from lxr.runs import execution
@@ -51,15 +51,6 @@ def stage(tmp_path, monkeypatch) -> Stage:
     cells = [parameters, nbformat.v4.new_code_cell(NOTEBOOK)]
     nbformat.write(nbformat.v4.new_notebook(metadata={"kernelspec": kernel}, cells=cells), tmp_path / "toy.ipynb")
     return Stage("toy", tmp_path / "toy.ipynb", {"results": str(tmp_path)})
-
-
-def kernels() -> list[psutil.Process]:
-    """Kernels that descend from this process."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += [child] if "ipykernel_launcher" in child.cmdline() else []
-    return found
 
 
 def pipeline(stage: Stage, tmp_path: Path, executor: Workers, **parameters) -> Pipeline:
